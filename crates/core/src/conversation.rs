@@ -24,14 +24,23 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Reads the opening from the body of a chat request and stops once both texts are known. The opening of any other
-    /// body is empty.
+    /// Reads the opening from the body of a request of any API and stops once both texts are known. The opening of any
+    /// other body is empty.
     #[must_use]
     pub fn of(body: &[u8]) -> Self {
         let mut opening = Self::default();
         // `None` may also mean that the rest need not be read.
         let _ = Reader::new(body).fields(|name, value| match &*name {
             "messages" => value.array(|message| opening.add(message)),
+            // Responses: a text, or items, some of which are messages.
+            "input" => match value.peek()? {
+                b'"' => {
+                    opening.user = Some(value.text()?.to_str().into_owned());
+                    Some(())
+                }
+                b'[' => value.array(|item| opening.add(item)),
+                _ => value.skip(),
+            },
             _ => value.skip(),
         });
         opening
@@ -130,6 +139,17 @@ mod tests {
             br#"{"messages":[{"role":"system","content":"other"},{"role":"user","content":[{"type":"text","text":"hi"}]},{"role":"assistant","content":"hello!"},{"role":"user","content":"more"}]}"#,
         );
         assert_eq!(second.hash(), Some(opening_hash("hi ", "hello!")));
+    }
+
+    #[test]
+    fn the_opening_of_responses_is_in_its_input() {
+        let first = Opening::of(br#"{"input":"hi"}"#);
+        assert_eq!((first.user.as_deref(), first.hash()), (Some("hi"), None));
+        let later = Opening::of(
+            br#"{"model":"m","input":[{"type":"message","role":"developer","content":[{"type":"input_text","text":"be brief"}]},{"role":"user","content":[{"type":"input_text","text":"hi"}]},{"type":"reasoning"},{"type":"message","role":"assistant","content":[{"type":"output_text","text":"hello!"}]}]}"#,
+        );
+        assert_eq!(later.hash(), Some(opening_hash("hi", "hello!")));
+        assert_eq!(Opening::of(br#"{"input":7}"#), Opening::default());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Shared data types and pure functions over them.
 //!
 //! # Layout
+//! - [`Api`]: the APIs of clients and providers.
 //! - [`openai`]: the wire types of the OpenAI API, and folding a stream of chunks into one answer.
 //! - [`schema`]: one row type per database table.
+//! - [`typed`]: the answers of Messages and Responses.
 //! - [`sse`]: incremental, zero-copy framing of event streams.
 //! - [`conversation`]: recognises the conversation of a request. [`body_search`]: searches for a text in a
 //!   conversation.
@@ -17,6 +19,7 @@
 //! or sqlx.
 
 pub mod affix;
+mod api;
 pub mod body_search;
 pub mod conversation;
 pub mod excerpt;
@@ -30,3 +33,6 @@ pub mod schema;
 pub mod secret;
 pub mod sse;
 pub mod text;
+pub mod typed;
+
+pub use api::Api;

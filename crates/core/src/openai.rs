@@ -19,7 +19,7 @@ mod usage;
 pub use answer::{FoldedAnswer, fold_completion, fold_stream};
 pub use chat::{AssistantMessage, ChatRequest, Choice, Completion, Content, Message, Part};
 pub use chunk::{Chunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta};
-pub use end::{EndScanner, Ending, Failed, Scan};
+pub use end::{EndScanner, Ending, Failed, Quotation, Scan};
 pub use error::{ErrorBody, ErrorObject};
 pub use event::{
     Arguments, ChoiceView, ChunkView, DeltaView, FunctionView, Other, StreamEvent, ToolCallView, is_failure,

@@ -1,9 +1,14 @@
-//! The table of provider types, shared by the router and by the forms that configure providers. To add a provider with
-//! an OpenAI-compatible API, add a row.
+//! The table of provider types, shared by the router and by the forms that configure providers. To add a provider that
+//! speaks one of the known APIs, add a row.
 //!
-//! The addresses are those that the providers' own documentation gives for OpenAI clients.
+//! The addresses are those that the providers' own documentation gives.
+
+mod table;
 
 use serde::Serialize;
+pub use table::PROVIDER_TYPES;
+
+use crate::Api;
 
 /// A provider type, the value of `providers.type`. Any unknown value is treated as [`GENERIC`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,10 +21,41 @@ pub struct ProviderType {
     pub description: &'static str,
     /// The base URL used if the user gives none; see also [`QWEN_PROXY`].
     pub base_url: Option<&'static str>,
-    /// The path between the base URL as users write it and `/chat/completions`.
+    /// The path between the base URL as users write it and that of an API, such as `/chat/completions`.
     pub path_prefix: &'static str,
     /// Whether the provider needs an API key.
     pub api_key: ApiKey,
+    /// The APIs that it speaks. A request of one of them passes as it is; a request of any other API is translated to
+    /// the first.
+    pub apis: &'static [Api],
+    /// Deviations from OpenAI's own Chat Completions.
+    pub quirks: Quirks,
+}
+
+/// Deviations of a provider from OpenAI's own Chat Completions. They apply to requests that are translated; a request
+/// of Chat Completions passes as the client wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quirks {
+    /// Whether the limit of output tokens is called `max_completion_tokens`; otherwise `max_tokens`.
+    pub max_completion_tokens: bool,
+    /// The field of an assistant message in which the provider wants its reasoning back.
+    pub reasoning_field: Option<&'static str>,
+    /// Whether the role `developer` is known; otherwise `system` takes its place.
+    pub developer_role: bool,
+    /// Whether `top_k` is accepted.
+    pub top_k: bool,
+    /// Whether a tool call can be forced.
+    pub forced_tools: bool,
+    /// Whether `reasoning_effort` is accepted.
+    pub reasoning_effort: bool,
+    /// Whether tools with free-form input are known.
+    pub custom_tools: bool,
+    /// Maximum number of stop sequences.
+    pub max_stops: usize,
+    /// Whether `prompt_cache_breakpoint` is known.
+    pub cache_breakpoints: bool,
+    /// Beginnings of the names of models that call tools only through Responses.
+    pub responses_only: &'static [&'static str],
 }
 
 /// Whether a provider needs an API key.
@@ -67,6 +103,8 @@ pub const GENERIC: ProviderType = ProviderType {
     base_url: None,
     path_prefix: "",
     api_key: ApiKey::Optional,
+    apis: &[Api::Chat],
+    quirks: Quirks::COMPATIBLE,
 };
 
 /// The built-in provider that needs no configuration and no network.
@@ -76,78 +114,42 @@ pub const ECHO: &str = "echo";
 /// knows.
 pub const QWEN_PROXY: &str = "qwen-proxy";
 
-/// The table, in the order in which forms show it.
-pub const PROVIDER_TYPES: &[ProviderType] = &[
-    hosted("openai", "OpenAI", "https://api.openai.com/v1", "OpenAI's own API."),
-    hosted(
-        "anthropic",
-        "Anthropic",
-        "https://api.anthropic.com/v1",
-        "Claude models through Anthropic's OpenAI-compatible endpoint.",
-    ),
-    hosted(
-        "gemini",
-        "Google Gemini",
-        "https://generativelanguage.googleapis.com/v1beta/openai",
-        "Gemini models through Google's OpenAI-compatible endpoint.",
-    ),
-    hosted(
-        "dashscope",
-        "Alibaba DashScope",
-        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
-        "Qwen models through the official API with a key; `qwen-proxy` uses a login at chat.qwen.ai instead.",
-    ),
-    hosted("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DeepSeek's own API."),
-    hosted("groq", "Groq", "https://api.groq.com/openai/v1", "Open models on Groq's hardware."),
-    hosted("mistral", "Mistral", "https://api.mistral.ai/v1", "Mistral's own API."),
-    hosted("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "Models of many providers with one key."),
-    hosted("together", "Together AI", "https://api.together.xyz/v1", "Open models, hosted by Together AI."),
-    hosted("xai", "xAI", "https://api.x.ai/v1", "Grok models through xAI's own API."),
-    local("lm-studio", "LM Studio", "http://127.0.0.1:1234/v1", "Models on your own machine, served by LM Studio."),
-    local("ollama", "Ollama", "http://127.0.0.1:11434/v1", "Models on your own machine, served by Ollama."),
-    local("llama-cpp", "llama.cpp", "http://127.0.0.1:8080/v1", "Models on your own machine, served by llama-server."),
-    local("vllm", "vLLM", "http://127.0.0.1:8000/v1", "Models on your own hardware, served by vLLM."),
-    ProviderType {
-        value: QWEN_PROXY,
-        label: "Qwen Proxy",
-        description: "chat.qwen.ai with your own login, through the qwen-proxy service.",
-        base_url: None,
-        path_prefix: "/v1",
-        api_key: ApiKey::Optional,
-    },
-    GENERIC,
-    ProviderType {
-        value: ECHO,
-        label: "Echo",
-        description: "Built in: repeats the last user message, for tests without a key.",
-        base_url: None,
-        path_prefix: "",
-        api_key: ApiKey::None,
-    },
-];
-
 /// Returns the row of a type; [`GENERIC`] for a value that is not in the table.
 #[must_use]
 pub fn provider_type(value: &str) -> ProviderType {
     PROVIDER_TYPES.iter().find(|row| row.value == value).copied().unwrap_or(GENERIC)
 }
 
-const fn hosted(
-    value: &'static str,
-    label: &'static str,
-    base_url: &'static str,
-    description: &'static str,
-) -> ProviderType {
-    ProviderType { value, label, description, base_url: Some(base_url), path_prefix: "", api_key: ApiKey::Required }
-}
+// === impl Quirks ===
 
-const fn local(
-    value: &'static str,
-    label: &'static str,
-    base_url: &'static str,
-    description: &'static str,
-) -> ProviderType {
-    ProviderType { value, label, description, base_url: Some(base_url), path_prefix: "", api_key: ApiKey::Optional }
+impl Quirks {
+    /// OpenAI's own API.
+    pub const OPENAI: Self = Self {
+        max_completion_tokens: true,
+        reasoning_field: None,
+        developer_role: true,
+        top_k: false,
+        forced_tools: true,
+        reasoning_effort: true,
+        custom_tools: true,
+        max_stops: 4,
+        cache_breakpoints: true,
+        responses_only: &["gpt-6-astra", "gpt-6.1-sol"],
+    };
+
+    /// The common ground of other servers.
+    pub const COMPATIBLE: Self = Self {
+        max_completion_tokens: false,
+        reasoning_field: Some("reasoning_content"),
+        developer_role: false,
+        top_k: false,
+        forced_tools: true,
+        reasoning_effort: true,
+        custom_tools: false,
+        max_stops: 4,
+        cache_breakpoints: false,
+        responses_only: &[],
+    };
 }
 
 // === impl ProviderType ===
@@ -170,6 +172,13 @@ impl ProviderType {
             fields.insert(0, delay);
             return fields;
         }
+        fields.push(Field {
+            example: Some("responses, chat"),
+            ..Field::text(
+                "apis",
+                "The APIs that it speaks: chat, messages, responses; others are translated to the first.",
+            )
+        });
         fields.extend([
             Field {
                 kind: "number",
@@ -195,7 +204,7 @@ impl ProviderType {
             fields.push(Field {
                 sensitive: true,
                 required: self.api_key == ApiKey::Required,
-                ..Field::text("apiKey", "Sent as `Authorization: Bearer …`.")
+                ..Field::text("apiKey", "Sent as `Authorization: Bearer …`, and as `x-api-key` to the Messages API.")
             });
         }
         fields.push(match self.value {

@@ -1,8 +1,11 @@
 //! Errors in the form of each API.
 
+use signalbox_core::typed::Started;
+
 use crate::error::RequestError;
 use crate::hub::{ErrorClass, Failure};
 use crate::out::{self, Object};
+use crate::responses::write_failed_event;
 use crate::target::Api;
 
 /// Writes an error body for a client of `api`. Returns its HTTP status and the JSON.
@@ -30,6 +33,21 @@ pub fn write_request_error(api: Api, error: &RequestError, request_id: &str) -> 
         ..Failure::new(class, error.message.clone())
     };
     write_error(api, &failure, request_id)
+}
+
+/// Writes the event that ends a stream of `api` which was not translated and has broken off.
+///
+/// A client of Responses takes it for the end of the answer only if it names the same answer, so `started` has what the
+/// first event of the stream said.
+#[must_use]
+pub fn write_error_event(api: Api, failure: &Failure, started: &Started, request_id: &str) -> Vec<u8> {
+    let mut event = Vec::new();
+    match api {
+        Api::Chat => out::frame(&mut event, None, |out| write_openai(out, failure)),
+        Api::Messages => out::frame(&mut event, Some("error"), |out| write_messages(out, failure, Some(request_id))),
+        Api::Responses => write_failed_event(failure, started, request_id, &mut event),
+    }
+    event
 }
 
 /// Writes the members of an error of the OpenAI APIs.
@@ -132,5 +150,35 @@ fn messages_type(failure: &Failure) -> &'static str {
         Overloaded => "overloaded_error",
         Timeout => "timeout_error",
         Server | Incomplete | Foreign => "api_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_api_has_its_own_event_for_a_stream_that_broke_off() {
+        let started = Started { id: "resp_7".into(), model: "m".into(), created: 5, events: 3 };
+        let text = |api| {
+            let event = write_error_event(api, &Failure::incomplete(), &started, "r1");
+            String::from_utf8(event).unwrap()
+        };
+        let message = Failure::incomplete().message;
+        assert_eq!(
+            text(Api::Chat),
+            format!(
+                "data: {{\"error\":{{\"message\":\"{message}\",\"type\":\"server_error\",\"param\":null,\"code\":\"incomplete_answer\"}}}}\n\n"
+            )
+        );
+        assert_eq!(
+            text(Api::Messages),
+            format!(
+                "event: error\ndata: {{\"type\":\"error\",\"error\":{{\"type\":\"api_error\",\"message\":\"{message}\"}},\"request_id\":\"r1\"}}\n\n"
+            )
+        );
+        let failed = text(Api::Responses);
+        assert!(failed.starts_with("event: response.failed\ndata: {\"type\":\"response.failed\",\"sequence_number\":3,\"response\":{\"id\":\"resp_7\","), "{failed}");
+        assert!(failed.contains("\"status\":\"failed\",\"error\":{\"code\":\"server_error\","), "{failed}");
     }
 }

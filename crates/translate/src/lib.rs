@@ -37,7 +37,7 @@ mod write;
 pub use decoder::{Decoder, read_answer};
 pub use emitter::{EmitOptions, Emitter, write_answer};
 pub use error::{Problem, RequestError};
-pub use error_body::{write_error, write_request_error};
+pub use error_body::{write_error, write_error_event, write_request_error};
 pub use loss::{Action, Loss, Losses};
 pub use target::{Api, Target, ToolMap, Written};
 

@@ -14,5 +14,5 @@ mod write_item;
 pub(crate) use decode::Decoder;
 pub(crate) use emit::Emitter;
 pub(crate) use read::read_request;
-pub(crate) use whole::{read_answer, write_answer};
+pub(crate) use whole::{read_answer, write_answer, write_failed_event};
 pub(crate) use write::write_request;

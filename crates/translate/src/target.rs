@@ -2,19 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+pub use signalbox_core::Api;
+
 use crate::hub::CallKind;
 use crate::loss::Losses;
-
-/// An API, as a client or a provider speaks it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Api {
-    /// `POST /v1/chat/completions`.
-    Chat,
-    /// `POST /v1/messages`.
-    Messages,
-    /// `POST /v1/responses`.
-    Responses,
-}
 
 /// The capabilities of one model at one provider. [`Default`] is a current model of the API's own vendor.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -30,7 +30,7 @@ const DATA_FIELD: &[u8] = b"data:";
 const DONE_VALUE: &[u8] = b"[DONE]";
 
 /// Maximum bytes of an unfinished event that are buffered to be parsed as a whole.
-const MAX_BUFFERED_EVENT: usize = 64 << 10;
+const MAX_BUFFERED_EVENT: usize = 1 << 20;
 
 /// Maximum capacity in bytes of a buffer that is reused for the next event.
 const MAX_REUSED_CAPACITY: usize = 4 << 10;
@@ -61,9 +61,20 @@ pub struct EndScanner {
     shape: Shape,
     /// Findings in the buffered bytes of the unfinished event.
     findings: Findings,
-    /// See [`EndScanner::take_may_quote`].
-    may_quote: bool,
+    /// Whether the long event may quote a secret.
+    is_long_quoting: bool,
+    /// See [`EndScanner::take_quotations`].
+    quotations: Vec<Quotation>,
     ending: Ending,
+}
+
+/// An event that may quote a secret of the provider: it is no chunk, or reports an error in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quotation {
+    /// Offset of its end in the piece that was scanned.
+    pub end: usize,
+    /// Maximum length in bytes; it may have begun in an earlier piece.
+    pub len: usize,
 }
 
 // === impl EndScanner ===
@@ -77,6 +88,7 @@ impl EndScanner {
 
     /// Scans the next piece. After [`Scan::Hold`], the next piece must begin with the held bytes.
     pub fn scan(&mut self, piece: &[u8]) -> Scan {
+        self.quotations.clear();
         let mut pos = 0;
         while let Some(&byte) = piece.get(pos) {
             if !self.in_line {
@@ -88,11 +100,9 @@ impl EndScanner {
                     continue;
                 }
                 match is_done(&piece[pos..]) {
+                    Some(true) => return Scan::Done(pos),
+                    None => return Scan::Hold(pos),
                     Some(false) => {}
-                    is_done => {
-                        self.note_unfinished();
-                        return if is_done.is_some() { Scan::Done(pos) } else { Scan::Hold(pos) };
-                    }
                 }
                 if matches!(byte, b'\n' | b'\r') {
                     pos += 1;
@@ -111,8 +121,9 @@ impl EndScanner {
                 && let Some(data) = piece[pos..end].strip_prefix(DATA_FIELD)
             {
                 self.after_cr = false;
-                pos = end + 2;
-                if let Some(failed) = self.classify_data(data, pos) {
+                let event = Quotation { end: end + 2, len: end + 2 - pos };
+                pos = event.end;
+                if let Some(failed) = self.classify_data(data, event) {
                     return failed;
                 }
                 continue;
@@ -123,8 +134,13 @@ impl EndScanner {
             self.line_len = if self.in_line { self.line_len + next - pos } else { 0 };
             self.after_cr = next > 0 && piece[next - 1] == b'\r';
             pos = next;
+            // A comment before the fields of an event does not belong to it, and shows that the provider is alive.
+            if !self.in_line && self.long.is_none() && self.buffered.first() == Some(&b':') {
+                self.quotations.push(Quotation { end: pos, len: self.event_len });
+                self.buffered.clear();
+                self.event_len = 0;
+            }
         }
-        self.note_unfinished();
         Scan::Pass
     }
 
@@ -153,16 +169,22 @@ impl EndScanner {
         self.ending.finish_reason.is_some() && self.choices.iter().all(|(_, has_finished)| *has_finished)
     }
 
-    /// Returns the length of the unfinished line in bytes; 0 once the event is longer than 64 KiB.
+    /// Returns the length of the unfinished line in bytes; 0 once the event is longer than 1 MiB.
     #[must_use]
     pub const fn unfinished_line(&self) -> usize {
         if self.is_long() { 0 } else { self.line_len }
     }
 
-    /// Returns whether the unfinished event is longer than 64 KiB.
+    /// Returns whether the unfinished event is longer than 1 MiB.
     #[must_use]
     pub const fn is_long(&self) -> bool {
         self.long.is_some()
+    }
+
+    /// Returns whether it may quote a secret of the provider, as far as its first MiB shows.
+    #[must_use]
+    pub const fn is_long_quoting(&self) -> bool {
+        self.long.is_some() && self.is_long_quoting
     }
 
     /// Returns the length of the unfinished event in bytes, so that the caller can refuse an endless event.
@@ -171,22 +193,24 @@ impl EndScanner {
         self.event_len
     }
 
-    /// Returns whether the unfinished event may turn out to be an error event: it has data that do not look like a
-    /// chunk so far, or that name an error. Returns `false` once the event is longer than 64 KiB.
-    pub fn may_be_error(&mut self) -> bool {
-        if self.long.is_some() {
+    /// Returns whether the unfinished event may quote a secret of the provider: it has anything but data that look like
+    /// a chunk so far. Returns `false` once the event is longer than 1 MiB.
+    pub fn may_quote(&mut self) -> bool {
+        if self.long.is_some() || self.event_len == 0 {
             return false;
         }
         self.findings.may_be_error(&self.buffered)
+            || !self.buffered.starts_with(DATA_FIELD)
+            || has_other_lines(&self.buffered)
     }
 
-    /// Returns whether the bytes scanned since the last call have an event or a line that may quote a secret of the
-    /// provider: it is no chunk, or reports an error in it. Text of a model is no such quotation.
-    pub const fn take_may_quote(&mut self) -> bool {
-        std::mem::replace(&mut self.may_quote, false)
+    /// Returns the events that ended in the last piece and may quote a secret of the provider, in order. Text of a model
+    /// is no such quotation.
+    pub fn take_quotations(&mut self) -> Vec<Quotation> {
+        std::mem::take(&mut self.quotations)
     }
 
-    /// Returns the bytes of the unfinished event; empty once it is longer than 64 KiB.
+    /// Returns the bytes of the unfinished event; empty once it is longer than 1 MiB.
     #[must_use]
     pub fn unfinished_event(&self) -> &[u8] {
         &self.buffered
@@ -198,11 +222,6 @@ impl EndScanner {
         !self.in_line
     }
 
-    /// Takes into account that complete lines of an unfinished event are passed on before the event is known.
-    const fn note_unfinished(&mut self) {
-        self.may_quote |= self.event_len > self.line_len;
-    }
-
     fn buffer(&mut self, bytes: &[u8]) {
         self.event_len += bytes.len();
         if let Some(long) = &mut self.long {
@@ -210,6 +229,7 @@ impl EndScanner {
         } else if self.buffered.len() + bytes.len() <= MAX_BUFFERED_EVENT {
             self.buffered.extend_from_slice(bytes);
         } else {
+            self.is_long_quoting = self.findings.may_be_error(&self.buffered) || has_other_lines(&self.buffered);
             let mut long = Box::<LongEvent>::default();
             long.push(&self.buffered);
             long.push(bytes);
@@ -218,27 +238,34 @@ impl EndScanner {
         }
     }
 
-    /// Parses the completed event from the buffered bytes.
+    /// Parses the completed event from the buffered bytes. `end` is the offset of its end, after its blank line.
     fn event_ended(&mut self, end: usize) -> Option<Scan> {
         if self.event_len == 0 {
             return None;
         }
+        // With the blank line.
+        let place = Quotation { end, len: self.event_len + 2 };
         self.event_len = 0;
         self.findings = Findings::default();
         if let Some(long) = self.long.take() {
-            return self.long_ended(&long, end);
+            if self.is_long_quoting {
+                self.quotations.push(place);
+            }
+            return self.long_ended(&long, place);
         }
         let event = std::mem::take(&mut self.buffered);
         let is_error = sse::fields(&event).any(|(name, value)| name == b"event" && value == b"error");
         let failed = match sse::data(&event) {
-            Some(data) if is_error => self.failed(&data, end),
+            Some(data) if is_error => self.failed(&data, place),
             Some(data) => {
-                // Its other lines, such as comments, may say anything.
-                self.may_quote |= has_other_lines(&event);
-                self.classify_data(&data, end)
+                // Its other lines may say anything.
+                if has_other_lines(&event) {
+                    self.quotations.push(place);
+                }
+                self.classify_data(&data, place)
             }
             None => {
-                self.may_quote = true;
+                self.quotations.push(place);
                 None
             }
         };
@@ -251,7 +278,7 @@ impl EndScanner {
     }
 
     /// Parses the data of an event.
-    fn classify_data(&mut self, data: &[u8], end: usize) -> Option<Scan> {
+    fn classify_data(&mut self, data: &[u8], place: Quotation) -> Option<Scan> {
         // Only few events follow the finish reason, and one of them may carry the usage.
         if self.ending.finish_reason.is_none() && !self.is_thorough {
             if self.shape.fits(data) {
@@ -264,9 +291,11 @@ impl EndScanner {
         }
         match read_event(data) {
             StreamEvent::Unknown => {
-                self.may_quote = true;
-                let lines = joined_events(data)?;
-                lines.into_iter().find_map(|line| self.classify_data(line, end))
+                let Some(lines) = joined_events(data) else {
+                    self.quotations.push(place);
+                    return None;
+                };
+                lines.into_iter().find_map(|line| self.classify_data(line, place))
             }
             // A `[DONE]` in an unusual notation has been relayed already.
             StreamEvent::Done => {
@@ -275,7 +304,9 @@ impl EndScanner {
                 None
             }
             StreamEvent::Chunk(chunk) => {
-                self.may_quote |= names_error(data) || chunk.finish_reason().is_some_and(|reason| is_failure(&reason));
+                if names_error(data) || chunk.finish_reason().is_some_and(|reason| is_failure(&reason)) {
+                    self.quotations.push(place);
+                }
                 self.note(&chunk);
                 None
             }
@@ -285,17 +316,17 @@ impl EndScanner {
                     && chunk.error.and_then(of_field).is_none()
                 {
                     // Only one of the answers failed, and clients do not stop for that.
-                    self.may_quote = true;
+                    self.quotations.push(place);
                     self.note(&chunk);
                     return None;
                 }
-                Some(self.failed_with(error, has_error_field(data), end))
+                Some(self.failed_with(error, has_error_field(data), place))
             }
         }
     }
 
     /// Handles an event that is declared as an error.
-    fn failed(&mut self, data: &[u8], end: usize) -> Option<Scan> {
+    fn failed(&mut self, data: &[u8], place: Quotation) -> Option<Scan> {
         let error = match read_event(data) {
             StreamEvent::Error(error) => error,
             _ => ProviderError {
@@ -303,12 +334,13 @@ impl EndScanner {
                 ..ProviderError::default()
             },
         };
-        Some(self.failed_with(error, has_error_field(data), end))
+        Some(self.failed_with(error, has_error_field(data), place))
     }
 
-    fn failed_with(&mut self, error: ProviderError, is_plain: bool, end: usize) -> Scan {
+    fn failed_with(&mut self, error: ProviderError, is_plain: bool, place: Quotation) -> Scan {
         self.ending.failure = Some(error.message.clone());
-        Scan::Failed(Box::new(Failed { end, error, is_plain }))
+        self.quotations.push(place);
+        Scan::Failed(Box::new(Failed { end: place.end, error, is_plain }))
     }
 
     fn note(&mut self, chunk: &ChunkView<'_>) {
@@ -347,7 +379,7 @@ impl EndScanner {
         self.ending.finish_reason = Some(reason.to_owned());
     }
 
-    fn long_ended(&mut self, long: &LongEvent, end: usize) -> Option<Scan> {
+    fn long_ended(&mut self, long: &LongEvent, place: Quotation) -> Option<Scan> {
         self.ending.usage = long.usage().and_then(Usage::read).or(self.ending.usage);
         let has_ended = long.finish_reason().is_some_and(|reason| !is_failure(reason));
         if let Some(reason) = long.finish_reason() {
@@ -363,7 +395,7 @@ impl EndScanner {
             self.ending.failure = Some(error.message);
             return None;
         }
-        Some(self.failed_with(error, true, end))
+        Some(self.failed_with(error, true, place))
     }
 }
 

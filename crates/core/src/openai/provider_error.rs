@@ -11,7 +11,7 @@ use super::ErrorObject;
 use crate::json::Reader;
 
 /// Maximum length of a value in bytes; a longer one is quoted as text without being parsed.
-const MAX_PARSED_VALUE: usize = 64 << 10;
+const MAX_PARSED_VALUE: usize = 1 << 20;
 
 /// Fields that hold a message for the user, the most useful first.
 const MESSAGE_FIELDS: [&str; 9] =

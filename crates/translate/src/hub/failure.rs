@@ -75,6 +75,14 @@ impl Failure {
         Self::new(ErrorClass::Foreign, format!("The provider's answer is not of the expected API: {what}."))
     }
 
+    /// Creates a failure of the class that belongs to an HTTP status. `code` is the machine-readable reason.
+    #[must_use]
+    pub fn of_status(status: u16, code: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let class = class_of(Some(status), "", code, "");
+        Self { class, status: Some(status), message, kind: None, code: Some(code.to_owned()), param: None }
+    }
+
     /// Reads the error body of any provider. `status` is the HTTP status; `None` for an error within a stream. A body
     /// that is not understood is described by its status.
     #[must_use]

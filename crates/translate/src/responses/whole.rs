@@ -1,6 +1,7 @@
 //! Whole answers of Responses.
 
 use signalbox_core::json::repaired;
+use signalbox_core::typed::Started;
 
 use super::Decoder;
 use super::item::{id_prefix, write_item};
@@ -79,6 +80,26 @@ impl Response<'_> {
             None => out.null("usage"),
         }
     }
+}
+
+/// Writes the event that ends a stream which was not translated and has broken off.
+pub(crate) fn write_failed_event(failure: &Failure, started: &Started, request_id: &str, out: &mut Vec<u8>) {
+    let own = format!("resp_{request_id}");
+    let response = Response {
+        id: if started.id.is_empty() { &own } else { &started.id },
+        created: started.created,
+        model: &started.model,
+        status: "failed",
+        output: &[],
+        usage: None,
+        incomplete: None,
+        failure: Some(failure),
+    };
+    out::frame(out, Some("response.failed"), |event| {
+        event.str("type", "response.failed");
+        event.num("sequence_number", started.events);
+        event.object("response", |object| response.write(object));
+    });
 }
 
 /// Returns the reason of `incomplete_details`, and reports an end that Responses cannot tell exactly.

@@ -188,18 +188,63 @@ fn every_answer_that_begins_has_to_finish() {
 }
 
 #[test]
-fn an_unfinished_line_is_measured() {
+fn an_unfinished_event_is_measured() {
     let mut scanner = EndScanner::default();
-    for (piece, len) in
-        [("data: 1\n\ndata: 23", 8), ("45", 10), ("\n", 0), ("data: 6", 7), ("\r", 0), ("\nx", 1), ("\n\n", 0)]
-    {
+    for (piece, len) in [
+        ("data: 1\n\ndata: 23", 8),
+        ("45", 10),
+        ("\n", 11),
+        ("\n", 0),
+        ("data: 6", 7),
+        ("\r", 8),
+        ("\nx", 10),
+        ("\n\n", 0),
+        // A comment is no part of the event after it.
+        (": alive", 7),
+        ("\nx", 1),
+    ] {
         assert_eq!(scanner.scan(piece.as_bytes()), Scan::Pass);
-        assert_eq!(scanner.unfinished_line(), len, "{piece:?}");
+        assert_eq!(scanner.event_len(), len, "{piece:?}");
     }
-    scanner.scan(&[b'x'; MAX_BUFFERED_EVENT]);
-    assert_eq!((scanner.unfinished_line(), scanner.is_long()), (MAX_BUFFERED_EVENT, false));
+    scanner.scan(b"\n\ndata: 1\ndata: 23");
+    assert_eq!((scanner.event_len(), scanner.unfinished_line()), (16, 8));
+    scanner.scan(b"\n\n");
+    scanner.scan(&vec![b'x'; MAX_BUFFERED_EVENT]);
+    assert_eq!((scanner.event_len(), scanner.is_long()), (MAX_BUFFERED_EVENT, false));
     scanner.scan(b"x");
-    assert_eq!((scanner.unfinished_line(), scanner.is_long()), (0, true));
+    assert_eq!((scanner.event_len(), scanner.is_long()), (MAX_BUFFERED_EVENT + 1, true));
+}
+
+#[test]
+fn events_that_may_quote_a_secret_are_located() {
+    let text = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+    for (stream, quotations) in [
+        (text.to_owned(), vec![]),
+        (format!("{text}: alive\n\n{text}"), vec![": alive\n"]),
+        (format!("{text}oops\n\n{text}"), vec!["oops\n\n"]),
+        (format!("{text}event: x\nfoo: y\n\n{text}"), vec!["event: x\nfoo: y\n\n"]),
+        (format!("{text}data: oops\n\n{text}"), vec!["data: oops\n\n"]),
+    ] {
+        for cut in 0..stream.len() {
+            let (first, second) = stream.split_at(cut);
+            let mut scanner = EndScanner::default();
+            let (mut found, mut before) = (Vec::new(), 0);
+            for piece in [first, second] {
+                let piece =
+                    &stream[before..before.max(piece.as_ptr() as usize - stream.as_ptr() as usize) + piece.len()];
+                let scan = scanner.scan(piece.as_bytes());
+                for Quotation { end, len } in scanner.take_quotations() {
+                    found.push(stream[before + end - len..before + end].trim_start_matches('\n').to_owned());
+                }
+                before += match scan {
+                    // The rest begins the next piece.
+                    Scan::Hold(at) => at,
+                    _ => piece.len(),
+                };
+            }
+            assert_eq!(found, quotations, "{stream:?} {cut}");
+        }
+    }
 }
 
 #[test]
@@ -284,7 +329,7 @@ proptest! {
 }
 
 #[test]
-fn an_incomplete_event_may_be_an_error_until_it_proves_to_be_a_chunk() {
+fn an_incomplete_event_may_quote_a_secret_until_it_proves_to_be_a_chunk() {
     for (begun, may) in [
         ("data: {", true),
         ("data: {\"id\":\"c\",\"choices\":[{\"index\":0,", true),
@@ -292,20 +337,20 @@ fn an_incomplete_event_may_be_an_error_until_it_proves_to_be_a_chunk() {
         ("data: {\"choices\":[{\"delta\":{}}],\"error\":\"", true),
         ("data: {\"choices\":[{\"delta\":{\"content\":\"\\\"error\\\"", false),
         ("event: error\r\ndata: {\"mes", true),
-        ("event: error\n", false),
-        (": here", false),
+        ("event: error\n", true),
+        (": here", true),
         (": here\ndata: {\"error\"", true),
         ("data: {}\n\n", false),
     ] {
         let mut whole = EndScanner::default();
         whole.scan(begun.as_bytes());
-        assert_eq!(whole.may_be_error(), may, "{begun}");
+        assert_eq!(whole.may_quote(), may, "{begun}");
         for cut in (6..begun.len()).filter(|&cut| begun.is_char_boundary(cut)) {
             let mut apart = EndScanner::default();
             if apart.scan(&begun.as_bytes()[..cut]) == Scan::Pass {
-                apart.may_be_error();
+                apart.may_quote();
                 apart.scan(&begun.as_bytes()[cut..]);
-                assert_eq!(apart.may_be_error(), may, "{begun} {cut}");
+                assert_eq!(apart.may_quote(), may, "{begun} {cut}");
             }
         }
     }

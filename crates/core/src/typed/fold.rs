@@ -1,0 +1,369 @@
+//! Folds the bytes that a provider sent into one answer for the log.
+//!
+//! The fields of an answer that are not known here are kept as they are.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::reader::{finish_reason, merge, take, type_of, value};
+use super::{error_of, usage_of};
+use crate::Api;
+use crate::openai::{FoldedAnswer, provider_error};
+use crate::sse::Splitter;
+
+/// Folds the bytes of a stream of `api`, which may be cut off at any byte.
+#[must_use]
+pub fn fold_stream(api: Api, raw: &Bytes) -> FoldedAnswer {
+    let mut fold = StreamFold { api, ..StreamFold::default() };
+    let mut splitter = Splitter::new(usize::MAX);
+    splitter.push(raw.clone());
+    while let Some(frame) = splitter.finish() {
+        let Some(data) = frame.data() else { continue };
+        let named = || frame.event().and_then(|name| std::str::from_utf8(name).ok().map(str::to_owned));
+        let kind = type_of(&data).or_else(named).unwrap_or_default();
+        let known = value(&data).is_some_and(|event| match api {
+            Api::Messages => fold.add_message_event(&kind, event),
+            Api::Responses | Api::Chat => fold.add_response_event(&kind, event),
+        });
+        if !known {
+            fold.unread.push(String::from_utf8_lossy(&data).into_owned());
+        }
+    }
+    fold.finish()
+}
+
+/// Reads a whole answer of `api`, or an error; `None` if it is neither.
+#[must_use]
+pub fn fold_answer(api: Api, raw: &[u8]) -> Option<FoldedAnswer> {
+    let answer = value(raw)?;
+    let is_answer = match api {
+        Api::Messages => answer["type"] == "message",
+        Api::Responses | Api::Chat => answer["object"] == "response",
+    };
+    if !is_answer {
+        let error = provider_error(raw)?;
+        return Some(FoldedAnswer { error: Some(error), json: Some(answer.to_string()), ..FoldedAnswer::default() });
+    }
+    let mut folded = of_answer(api, &answer);
+    folded.json = crate::json::repaired(raw).map(std::borrow::Cow::into_owned);
+    Some(folded)
+}
+
+/// Returns the parts of an answer that the log stores.
+fn of_answer(api: Api, answer: &Value) -> FoldedAnswer {
+    let (finish_reason, text) = match api {
+        Api::Messages => (answer["stop_reason"].as_str().map(str::to_owned), message_text(&answer["content"])),
+        Api::Responses | Api::Chat => {
+            let is_ended = matches!(answer["status"].as_str(), Some("completed" | "incomplete"));
+            let is_complete = answer["status"] == "completed";
+            (is_ended.then(|| finish_reason(answer, is_complete)), response_text(&answer["output"]))
+        }
+    };
+    let is_failed = api != Api::Messages && answer["status"] == "failed";
+    FoldedAnswer {
+        id: answer["id"].as_str().unwrap_or_default().to_owned(),
+        text,
+        finished: finish_reason.is_some(),
+        done: finish_reason.is_some(),
+        finish_reason,
+        usage: usage_of(&answer["usage"]),
+        error: is_failed.then(|| error_of(&json!({ "error": answer["error"] }))),
+        json: Some(answer.to_string()),
+    }
+}
+
+/// Returns the texts of a message, joined.
+fn message_text(content: &Value) -> String {
+    let blocks = content.as_array().into_iter().flatten();
+    blocks.filter(|block| block["type"] == "text").filter_map(|block| block["text"].as_str()).collect()
+}
+
+/// Returns the texts of the messages of a response, joined.
+fn response_text(output: &Value) -> String {
+    let items = output.as_array().into_iter().flatten().filter(|item| item["type"] == "message");
+    let parts = items.filter_map(|item| item["content"].as_array()).flatten();
+    parts.filter_map(|part| part["text"].as_str()).collect()
+}
+
+/// The answer so far.
+#[derive(Debug)]
+struct StreamFold {
+    api: Api,
+    answer: Value,
+    /// Blocks of a message, or items of a response, by their index.
+    parts: BTreeMap<u64, Value>,
+    /// Input of tool calls of a message, which arrives as pieces of JSON.
+    inputs: BTreeMap<u64, String>,
+    error: Option<Value>,
+    is_done: bool,
+    unread: Vec<String>,
+}
+
+impl Default for StreamFold {
+    fn default() -> Self {
+        Self {
+            api: Api::Messages,
+            answer: Value::Object(Map::new()),
+            parts: BTreeMap::new(),
+            inputs: BTreeMap::new(),
+            error: None,
+            is_done: false,
+            unread: Vec::new(),
+        }
+    }
+}
+
+// === impl StreamFold ===
+
+impl StreamFold {
+    /// Adds an event of Messages. Returns whether it is known.
+    fn add_message_event(&mut self, kind: &str, mut event: Value) -> bool {
+        let index = event["index"].as_u64().unwrap_or_default();
+        match kind {
+            "ping" => {}
+            "message_start" => self.answer = object(take(&mut event, "message")),
+            "content_block_start" => drop(self.parts.insert(index, object(take(&mut event, "content_block")))),
+            "content_block_delta" => return self.add_delta(index, &event["delta"]),
+            "content_block_stop" => self.end_block(index),
+            "message_delta" => {
+                merge(&mut self.answer, &event["delta"]);
+                merge(&mut self.answer["usage"], &event["usage"]);
+            }
+            "message_stop" => self.is_done = true,
+            "error" => self.error = Some(event),
+            _ => return false,
+        }
+        true
+    }
+
+    fn add_delta(&mut self, index: u64, delta: &Value) -> bool {
+        let Some(block) = self.parts.get_mut(&index) else { return false };
+        let field = match delta["type"].as_str() {
+            Some("text_delta") => "text",
+            Some("thinking_delta") => "thinking",
+            Some("signature_delta") => "signature",
+            Some("input_json_delta") => {
+                let piece = delta["partial_json"].as_str().unwrap_or_default();
+                self.inputs.entry(index).or_default().push_str(piece);
+                return true;
+            }
+            Some("citations_delta") => {
+                match &mut block["citations"] {
+                    Value::Array(citations) => citations.push(delta["citation"].clone()),
+                    none => *none = json!([delta["citation"]]),
+                }
+                return true;
+            }
+            _ => return false,
+        };
+        append(&mut block[field], delta[field].as_str().unwrap_or_default());
+        true
+    }
+
+    /// Puts the input of a tool call in its place. Input that is not complete is kept as text.
+    fn end_block(&mut self, index: u64) {
+        if let (Some(block), Some(input)) = (self.parts.get_mut(&index), self.inputs.remove(&index))
+            && !input.is_empty()
+        {
+            block["input"] = serde_json::from_str(&input).unwrap_or(Value::String(input));
+        }
+    }
+
+    /// Adds an event of Responses. Returns whether it is known.
+    fn add_response_event(&mut self, kind: &str, mut event: Value) -> bool {
+        let index = event["output_index"].as_u64().unwrap_or_default();
+        match kind {
+            "response.created" | "response.queued" | "response.in_progress" => {
+                self.answer = object(take(&mut event, "response"));
+            }
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                self.answer = object(take(&mut event, "response"));
+                self.is_done = true;
+            }
+            "response.output_item.added" | "response.output_item.done" => {
+                self.parts.insert(index, object(take(&mut event, "item")));
+            }
+            "response.content_part.added" | "response.content_part.done" => {
+                let at = event["content_index"].as_u64().unwrap_or_default();
+                let part = object(take(&mut event, "part"));
+                self.change(index, "content", at, |element| *element = part);
+            }
+            "response.output_text.delta" | "response.refusal.delta" | "response.reasoning_text.delta" => {
+                let at = event["content_index"].as_u64().unwrap_or_default();
+                let field = if kind == "response.refusal.delta" { "refusal" } else { "text" };
+                self.change(index, "content", at, |element| append_to(element, field, &event));
+            }
+            "response.reasoning_summary_text.delta" => {
+                let at = event["summary_index"].as_u64().unwrap_or_default();
+                self.change(index, "summary", at, |element| append_to(element, "text", &event));
+            }
+            "response.function_call_arguments.delta" => self.append_to(index, "arguments", &event),
+            "response.custom_tool_call_input.delta" => self.append_to(index, "input", &event),
+            "error" => self.error = Some(event),
+            // The events that end a part repeat what is known; others, such as the progress of built-in tools, leave
+            // their result in the item.
+            kind => return kind.starts_with("response."),
+        }
+        true
+    }
+
+    fn append_to(&mut self, index: u64, field: &str, event: &Value) {
+        let item = self.parts.entry(index).or_insert_with(|| json!({}));
+        append(&mut item[field], event["delta"].as_str().unwrap_or_default());
+    }
+
+    /// Calls `change` with an element of a list of an item, an empty object if it is new. An index that leaves a gap
+    /// means the end.
+    fn change(&mut self, index: u64, list: &str, at: u64, change: impl FnOnce(&mut Value)) {
+        let item = self.parts.entry(index).or_insert_with(|| json!({}));
+        let list = &mut item[list];
+        if !list.is_array() {
+            *list = json!([]);
+        }
+        if let Value::Array(list) = list {
+            let at = usize::try_from(at).unwrap_or(usize::MAX).min(list.len());
+            if at == list.len() {
+                list.push(json!({}));
+            }
+            if let Some(element) = list.get_mut(at) {
+                change(element);
+            }
+        }
+    }
+
+    fn finish(mut self) -> FoldedAnswer {
+        let open: Vec<u64> = self.inputs.keys().copied().collect();
+        open.into_iter().for_each(|index| self.end_block(index));
+        let (list, is_empty) = match self.api {
+            Api::Messages => ("content", true),
+            Api::Responses | Api::Chat => ("output", self.answer["output"].as_array().is_none_or(Vec::is_empty)),
+        };
+        if is_empty && !self.parts.is_empty() {
+            self.answer[list] = Value::Array(self.parts.into_values().collect());
+        }
+        let has_content = self.answer.as_object().is_some_and(|answer| !answer.is_empty());
+        if let Some(error) = &self.error {
+            self.answer["error"] = error.get("error").unwrap_or(error).clone();
+        }
+        if !self.unread.is_empty() {
+            self.answer["unread_events"] = json!(self.unread);
+        }
+        let mut folded = of_answer(self.api, &self.answer);
+        folded.error = self.error.as_ref().map(error_of).or(folded.error);
+        folded.done = self.is_done;
+        if !has_content && folded.error.is_none() && self.unread.is_empty() {
+            folded.json = None;
+        }
+        folded
+    }
+}
+
+/// Returns a value that is an object; an empty one in place of any other.
+fn object(value: Value) -> Value {
+    if value.is_object() { value } else { json!({}) }
+}
+
+/// Appends the addition of an event to a text in an object.
+fn append_to(object: &mut Value, field: &str, event: &Value) {
+    if object.is_object() {
+        append(&mut object[field], event["delta"].as_str().unwrap_or_default());
+    }
+}
+
+/// Appends to a text; anything else is replaced.
+fn append(text: &mut Value, more: &str) {
+    match text {
+        Value::String(text) => text.push_str(more),
+        other => *other = Value::String(more.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fold(api: Api, events: &[&str]) -> FoldedAnswer {
+        let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        fold_stream(api, &stream.into())
+    }
+
+    const MESSAGE: [&str; 11] = [
+        r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"usage":{"input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":1}}}"#,
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"s"}}"#,
+        r#"{"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}}"#,
+        r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"hel"}}"#,
+        r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"lo"}}"#,
+        r#"{"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"t","name":"f","input":{}}}"#,
+        r#"{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\"a\":"}}"#,
+        r#"{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"1}"}}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":9}}"#,
+    ];
+
+    #[test]
+    fn a_message_is_put_together() {
+        let folded = fold(Api::Messages, &[&MESSAGE[..], &[r#"{"type":"message_stop"}"#]].concat());
+        assert_eq!((&*folded.id, &*folded.text, folded.finish_reason.as_deref()), ("msg_1", "hello", Some("tool_use")));
+        assert_eq!((folded.usage.unwrap().prompt_tokens, folded.usage.unwrap().completion_tokens), (5, 9));
+        assert!(folded.done && folded.finished && folded.error.is_none());
+        let json: Value = serde_json::from_str(&folded.json.unwrap()).unwrap();
+        assert_eq!(
+            json["content"],
+            json!([{"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"hello"},{"type":"tool_use","id":"t","name":"f","input":{"a":1}}])
+        );
+        let whole = fold_answer(Api::Messages, json.to_string().as_bytes()).unwrap();
+        assert_eq!((whole.text, whole.finish_reason, whole.usage), (folded.text, folded.finish_reason, folded.usage));
+    }
+
+    #[test]
+    fn a_message_that_breaks_off_keeps_what_came() {
+        for length in 0..MESSAGE.len() {
+            let folded = fold(Api::Messages, &MESSAGE[..length]);
+            assert!(!folded.done && folded.finish_reason.is_none(), "{length}");
+            assert_eq!(folded.json.is_some(), length > 0);
+        }
+        let folded = fold(Api::Messages, &MESSAGE[..9]);
+        let json: Value = serde_json::from_str(&folded.json.unwrap()).unwrap();
+        assert_eq!(json["content"][2]["input"], "{\"a\":");
+    }
+
+    #[test]
+    fn errors_and_unknown_events_are_kept() {
+        let error = r#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
+        let folded = fold(Api::Messages, &[MESSAGE[0], r#"{"type":"odd","x":1}"#, "text", error]);
+        assert_eq!(folded.error.unwrap().message, "busy");
+        let json: Value = serde_json::from_str(&folded.json.unwrap()).unwrap();
+        assert_eq!(json["unread_events"], json!([r#"{"type":"odd","x":1}"#, "text"]));
+        assert_eq!(json["error"]["message"], "busy");
+        let whole = fold_answer(Api::Responses, br#"{"error":{"message":"no"}}"#).unwrap();
+        assert_eq!(whole.error.unwrap().message, "no");
+        assert!(fold_answer(Api::Messages, b"<html>").is_none());
+    }
+
+    #[test]
+    fn a_response_is_taken_from_its_last_event_or_from_its_parts() {
+        let events = [
+            r#"{"type":"response.created","response":{"id":"resp_1","object":"response","status":"in_progress","output":[]}}"#,
+            r#"{"type":"response.output_item.added","output_index":0,"item":{"type":"message","id":"msg_1","content":[]}}"#,
+            r#"{"type":"response.content_part.added","output_index":0,"content_index":0,"part":{"type":"output_text","text":""}}"#,
+            r#"{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"hel"}"#,
+            r#"{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"lo"}"#,
+            r#"{"type":"response.output_item.added","output_index":1,"item":{"type":"function_call","call_id":"c","arguments":""}}"#,
+            r#"{"type":"response.function_call_arguments.delta","output_index":1,"delta":"{}"}"#,
+        ];
+        let partial = fold(Api::Responses, &events);
+        assert_eq!((&*partial.id, &*partial.text, partial.finish_reason.as_deref()), ("resp_1", "hello", None));
+        let json: Value = serde_json::from_str(&partial.json.unwrap()).unwrap();
+        assert_eq!(json["output"][1]["arguments"], "{}");
+        let last = r#"{"type":"response.completed","response":{"id":"resp_1","object":"response","status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"hello"}]}],"usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}}"#;
+        let whole = fold(Api::Responses, &[&events[..], &[last]].concat());
+        assert_eq!((&*whole.text, whole.finish_reason.as_deref(), whole.done), ("hello", Some("completed"), true));
+        assert_eq!(whole.usage.unwrap().total_tokens, 3);
+        let failed = r#"{"type":"response.failed","response":{"id":"r","object":"response","status":"failed","error":{"code":"c","message":"no"}}}"#;
+        let failed = fold(Api::Responses, &[failed]);
+        assert_eq!((failed.error.unwrap().message.as_str(), failed.finish_reason), ("no", None));
+    }
+}

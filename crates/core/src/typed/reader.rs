@@ -1,0 +1,305 @@
+//! Reads the events of a stream, and the kind of a whole answer.
+
+use serde_json::Value;
+
+use super::{error_of, usage_of};
+use crate::Api;
+use crate::json::Reader;
+use crate::openai::{Ending, ProviderError, provider_error};
+use crate::sse::Frame;
+
+/// Meaning of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TypedEvent {
+    /// The answer has begun, without any content so far; or the provider only shows that it is alive.
+    Preamble,
+    /// Content of the answer.
+    Content,
+    /// The answer is complete: nothing follows.
+    Done,
+    /// The provider reports an error: nothing follows.
+    Failed(Box<ProviderError>),
+    /// No event of the API.
+    Unknown,
+}
+
+/// The values of an answer that an event of the gateway's own repeats.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Started {
+    /// Id of the answer.
+    pub id: String,
+    /// Model that answers.
+    pub model: String,
+    /// Time of the answer, in Unix seconds.
+    pub created: u64,
+    /// Number of events so far.
+    pub events: u64,
+}
+
+/// Reads the events of a stream of Messages or Responses.
+#[derive(Debug)]
+pub struct TypedReader {
+    api: Api,
+    ending: Ending,
+    started: Started,
+    usage: Value,
+}
+
+// === impl TypedReader ===
+
+impl TypedReader {
+    /// Creates a reader of `api`, which is not [`Api::Chat`].
+    #[must_use]
+    pub fn new(api: Api) -> Self {
+        Self { api, ending: Ending::default(), started: Started::default(), usage: Value::Null }
+    }
+
+    /// Returns what has been read of the end so far.
+    #[must_use]
+    pub const fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    /// Returns what has been read of the beginning.
+    #[must_use]
+    pub const fn started(&self) -> &Started {
+        &self.started
+    }
+
+    /// Reads the next event. Its type is the field `type` of its data, or else its name.
+    pub fn read(&mut self, frame: &Frame) -> TypedEvent {
+        let Some(data) = frame.data() else { return TypedEvent::Unknown };
+        self.started.events += 1;
+        let named = || frame.event().and_then(|name| std::str::from_utf8(name).ok().map(str::to_owned));
+        let Some(kind) = type_of(&data).or_else(named) else {
+            // Some gateways report errors of their own in OpenAI's form.
+            return match provider_error(&data) {
+                Some(error) => self.failed(error),
+                None => TypedEvent::Unknown,
+            };
+        };
+        match self.api {
+            Api::Messages => self.read_messages(&kind, &data),
+            Api::Responses | Api::Chat => self.read_responses(&kind, &data),
+        }
+    }
+
+    fn read_messages(&mut self, kind: &str, data: &[u8]) -> TypedEvent {
+        match kind {
+            "content_block_start" | "content_block_delta" | "content_block_stop" => TypedEvent::Content,
+            "ping" => TypedEvent::Preamble,
+            "message_start" => {
+                let mut message = value(data).map(|mut event| take(&mut event, "message")).unwrap_or_default();
+                self.start(&message, "");
+                self.usage = take(&mut message, "usage");
+                TypedEvent::Preamble
+            }
+            "message_delta" => {
+                if let Some(event) = value(data) {
+                    merge(&mut self.usage, &event["usage"]);
+                    self.ending.usage = usage_of(&self.usage);
+                    if let Some(reason) = event["delta"]["stop_reason"].as_str() {
+                        self.ending.finish_reason = Some(reason.to_owned());
+                    }
+                }
+                TypedEvent::Content
+            }
+            "message_stop" => TypedEvent::Done,
+            "error" => self.failed(value(data).map(|event| error_of(&event)).unwrap_or_default()),
+            _ => TypedEvent::Unknown,
+        }
+    }
+
+    fn read_responses(&mut self, kind: &str, data: &[u8]) -> TypedEvent {
+        match kind {
+            "response.created" | "response.queued" | "response.in_progress" => {
+                if self.started.id.is_empty()
+                    && let Some(event) = value(data)
+                {
+                    self.start(&event["response"], "created_at");
+                }
+                TypedEvent::Preamble
+            }
+            "response.completed" | "response.incomplete" => {
+                let event = value(data).unwrap_or_default();
+                let response = &event["response"];
+                self.ending.usage = usage_of(&response["usage"]);
+                self.ending.finish_reason = Some(finish_reason(response, kind == "response.completed"));
+                TypedEvent::Done
+            }
+            "response.failed" => {
+                let mut event = value(data).unwrap_or_default();
+                let response = take(&mut event, "response");
+                self.ending.usage = usage_of(&response["usage"]);
+                let error = serde_json::json!({ "error": response["error"] });
+                self.failed(error_of(&error))
+            }
+            "error" => self.failed(value(data).map(|event| error_of(&event)).unwrap_or_default()),
+            kind if kind.starts_with("response.") => TypedEvent::Content,
+            _ => TypedEvent::Unknown,
+        }
+    }
+
+    fn start(&mut self, answer: &Value, created: &str) {
+        let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+        self.started.id = text("id");
+        self.started.model = text("model");
+        self.started.created = answer.get(created).and_then(Value::as_u64).unwrap_or_default();
+    }
+
+    fn failed(&mut self, error: ProviderError) -> TypedEvent {
+        self.ending.failure = Some(error.message.clone());
+        TypedEvent::Failed(Box::new(error))
+    }
+}
+
+/// Checks that a body is a whole answer of `api`, which is not [`Api::Chat`].
+///
+/// # Errors
+/// Returns the error that it reports, or else the reason why it is no answer.
+pub fn whole_answer(api: Api, body: &[u8]) -> Result<(), Result<ProviderError, &'static str>> {
+    let Some(answer) = value(body) else { return Err(Err("it is not JSON")) };
+    let is_answer = match api {
+        Api::Messages => answer["type"] == "message",
+        Api::Responses | Api::Chat => answer["object"] == "response",
+    };
+    if is_answer && (api == Api::Messages || answer["status"] != "failed") {
+        return Ok(());
+    }
+    if let Some(error) = provider_error(body) {
+        return Err(Ok(error));
+    }
+    Err(Err(match api {
+        Api::Messages => "it is not a message",
+        Api::Responses | Api::Chat => "it is not a response",
+    }))
+}
+
+/// Returns the word for the end of a response: the reason why it is incomplete, or its status.
+pub(super) fn finish_reason(response: &Value, is_complete: bool) -> String {
+    let reason = response["incomplete_details"]["reason"].as_str();
+    let word = reason.or_else(|| response["status"].as_str());
+    word.unwrap_or(if is_complete { "completed" } else { "incomplete" }).to_owned()
+}
+
+/// Adds the fields of a later object to an earlier one. Null keeps the earlier value.
+pub(super) fn merge(into: &mut Value, more: &Value) {
+    let Value::Object(more) = more else { return };
+    if !into.is_object() {
+        *into = Value::Object(serde_json::Map::new());
+    }
+    let Value::Object(into) = into else { return };
+    for (name, value) in more.iter().filter(|(_, value)| !value.is_null()) {
+        into.insert(name.clone(), value.clone());
+    }
+}
+
+/// Returns the field `type` of an object.
+pub(super) fn type_of(data: &[u8]) -> Option<String> {
+    let mut kind = None;
+    // `None` also means that the rest need not be read.
+    let _ = Reader::lenient(data).fields(|name, value| {
+        if name == "type" {
+            kind = value.string().map(std::borrow::Cow::into_owned);
+            return None;
+        }
+        value.skip()
+    });
+    kind
+}
+
+/// Reads an object of JSON, repaired if it has invalid characters.
+pub(super) fn value(data: &[u8]) -> Option<Value> {
+    Reader::lenient(data).value().filter(Value::is_object)
+}
+
+/// Takes a field out of an object; null if there is none.
+pub(super) fn take(object: &mut Value, name: &str) -> Value {
+    object.get_mut(name).map(Value::take).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::openai::Usage;
+    use crate::sse::Splitter;
+
+    fn read(api: Api, stream: &str) -> (Vec<TypedEvent>, TypedReader) {
+        let mut splitter = Splitter::new(usize::MAX);
+        splitter.push(Bytes::copy_from_slice(stream.as_bytes()));
+        let mut reader = TypedReader::new(api);
+        let mut events = Vec::new();
+        while let Some(frame) = splitter.finish() {
+            events.push(reader.read(&frame));
+        }
+        (events, reader)
+    }
+
+    use TypedEvent::{Content, Done, Preamble, Unknown};
+
+    #[test]
+    fn reads_a_message() {
+        let (events, reader) = read(
+            Api::Messages,
+            "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"m\",\"usage\":{\"input_tokens\":3,\"cache_read_input_tokens\":4,\"output_tokens\":1}}}\n\n\
+             event: ping\ndata: {\"type\": \"ping\"}\n\n\
+             event: content_block_start\ndata: {}\n\n\
+             data: {\"delta\":{},\"type\":\"content_block_delta\"}\n\n: alive\n\n\
+             data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":9}}\n\n\
+             data: {\"type\":\"message_stop\"}\n\n",
+        );
+        assert_eq!(events, [Preamble, Preamble, Content, Content, Unknown, Content, Done]);
+        assert_eq!(reader.ending().finish_reason.as_deref(), Some("end_turn"));
+        let usage = Usage { prompt_tokens: 7, completion_tokens: 9, total_tokens: 16 };
+        assert_eq!(reader.ending().usage, Some(usage));
+        assert_eq!((&*reader.started().id, &*reader.started().model), ("msg_1", "m"));
+    }
+
+    #[test]
+    fn reads_a_response() {
+        let (events, reader) = read(
+            Api::Responses,
+            "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"created_at\":5}}\n\n\
+             data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n\
+             data: {\"type\":\"response.incomplete\",\"response\":{\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"max_output_tokens\"},\"usage\":{\"input_tokens\":1,\"output_tokens\":2,\"total_tokens\":3}}}\n\n",
+        );
+        assert_eq!(events, [Preamble, Content, Done]);
+        assert_eq!(reader.ending().finish_reason.as_deref(), Some("max_output_tokens"));
+        assert_eq!(reader.ending().usage.unwrap().total_tokens, 3);
+        assert_eq!((&*reader.started().id, reader.started().created), ("resp_1", 5));
+    }
+
+    #[test]
+    fn errors_of_any_form_are_recognised() {
+        for (api, event, message) in [
+            (Api::Messages, r#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#, "busy"),
+            (Api::Messages, r#"{"error":{"message":"chat"}}"#, "chat"),
+            (Api::Responses, r#"{"type":"error","code":"server_error","message":"oops"}"#, "oops"),
+            (Api::Responses, r#"{"type":"response.failed","response":{"error":{"code":"c","message":"no"}}}"#, "no"),
+        ] {
+            let (events, reader) = read(api, &format!("data: {event}\n\n"));
+            assert!(
+                matches!(&events[..], [TypedEvent::Failed(error)] if error.message == message),
+                "{event}: {events:?}"
+            );
+            assert_eq!(reader.ending().failure.as_deref(), Some(message));
+        }
+        let (events, _) = read(Api::Messages, "data: {\"choices\":[]}\n\ndata: nothing\n\n");
+        assert_eq!(events, [Unknown, Unknown]);
+    }
+
+    #[test]
+    fn whole_answers_are_told_from_errors() {
+        let message = br#"{"type":"message","content":[]}"#;
+        let response = br#"{"object":"response","status":"in_progress"}"#;
+        assert_eq!(whole_answer(Api::Messages, message), Ok(()));
+        assert_eq!(whole_answer(Api::Responses, response), Ok(()));
+        assert_eq!(whole_answer(Api::Messages, response), Err(Err("it is not a message")));
+        assert_eq!(whole_answer(Api::Responses, message), Err(Err("it is not a response")));
+        assert_eq!(whole_answer(Api::Responses, b"<html>"), Err(Err("it is not JSON")));
+        let failed = br#"{"object":"response","status":"failed","error":{"code":"server_error","message":"no"}}"#;
+        assert!(matches!(whole_answer(Api::Responses, failed), Err(Ok(error)) if error.message == "no"));
+    }
+}
