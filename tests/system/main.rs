@@ -8,6 +8,7 @@
 mod abuse;
 mod access_log;
 mod adoption;
+mod apis;
 mod bad_input;
 mod canary;
 mod catalog;

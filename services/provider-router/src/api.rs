@@ -2,7 +2,9 @@
 //!
 //! | Route | Module |
 //! |---|---|
-//! | `POST /v1/chat/completions` | [`chat_completions`], called directly: the hot path bypasses axum's router |
+//! | `POST /v1/chat/completions`, `/v1/messages`, `/v1/responses` | [`inference`], called directly: the hot path bypasses axum's router |
+//! | `POST /v1/messages/count_tokens`, `/v1/responses/input_tokens` | [`count_tokens`] |
+//! | `GET`, `DELETE /v1/responses/{id}`, `…/input_items`, `…/cancel` | [`responses`] |
 //! | `GET /v1/models`, `GET /v1/models/{id}` | [`models`] |
 //! | `POST /v1/models/sync`, `POST /v1/models/sync/{provider}` | [`model_sync`] |
 //! | `GET /v1/providers`, `GET /v1/providers/{id}`, `POST /v1/providers/{id}/test` and `/reload` | [`providers`] |
@@ -12,14 +14,16 @@
 //! | `GET /` | [`root`] |
 
 mod admin;
-pub mod chat_completions;
+mod count_tokens;
 pub mod error;
 pub mod health;
+pub mod inference;
 mod metrics;
 mod model_sync;
 pub mod models;
 pub mod path;
 mod providers;
+mod responses;
 mod root;
 
 use std::sync::Arc;
@@ -31,10 +35,7 @@ use axum::{
 
 use crate::app::App;
 
-/// Path of chat completions, the hot path.
-pub const CHAT_COMPLETIONS: &str = "/v1/chat/completions";
-
-/// Builds the routes, except chat completions.
+/// Builds the routes, except those of [`inference`].
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(root::describe))
@@ -43,6 +44,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/v1/admin/shutdown", post(admin::shutdown))
+        .route("/v1/messages/count_tokens", post(count_tokens::of_messages))
+        .route("/v1/responses/input_tokens", post(count_tokens::of_responses))
+        .route("/v1/responses/{id}", get(responses::get).delete(responses::delete))
+        .route("/v1/responses/{id}/input_items", get(responses::input_items))
+        .route("/v1/responses/{id}/cancel", post(responses::cancel))
         .route("/v1/models", get(models::list))
         .route("/v1/models/sync", post(model_sync::all))
         .route("/v1/models/sync/{provider}", post(model_sync::one))

@@ -3,11 +3,17 @@
 //! Any number of providers may be tried *before* the first byte has been sent to the client, and none after it. A
 //! response is usable if its status is a success and its body begins without an error: a stream is read up to its first
 //! event, any other response to its end (bounded), before it is passed on.
+//!
+//! A provider that speaks the client's API gets the client's body, with only the model renamed. For any other provider
+//! the request is [translated](translation).
 
 mod attempt;
+mod classify;
 mod failure;
 mod framing;
 mod headers;
+mod preamble;
+mod translation;
 
 use bytes::Bytes;
 use failure::AttemptError;
@@ -37,6 +43,14 @@ pub struct Call {
     pub envelope: Envelope,
 }
 
+/// The request of a client, as an attempt needs it.
+#[derive(Clone, Copy)]
+struct ClientRequest<'a> {
+    headers: &'a HeaderMap,
+    body: &'a Bytes,
+    envelope: &'a Envelope,
+}
+
 /// A response that may be passed on to the client.
 enum AcceptedAnswer {
     /// A stream: its headers, the pieces already read, and the remaining source.
@@ -50,12 +64,13 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
     let Call { mut exchange, headers, body, envelope } = call;
     let mut failure = None;
     for candidate in candidates {
-        let span = exchange.attempt(&candidate, envelope.model.as_deref());
-        let attempt = attempt::attempt(app, &candidate, &exchange, &headers, &body, &envelope);
+        let span = exchange.attempt(&candidate, &envelope);
+        let request = ClientRequest { headers: &headers, body: &body, envelope: &envelope };
+        let attempt = attempt::attempt(app, &candidate, &exchange, request);
         match attempt.instrument(span).await {
             Ok(good) => {
                 candidate.provider.note(true);
-                return answer(app, good, exchange, envelope.choices).await;
+                return answer(app, good, exchange, &envelope).await;
             }
             Err(failed) => {
                 candidate.provider.note(!failed.is_provider_fault());
@@ -69,17 +84,21 @@ pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Resp
             }
         }
     }
-    failure.unwrap_or(AttemptError::NoCandidate).into_response(exchange).await
+    failure.unwrap_or(AttemptError::NoCandidate).into_response(exchange, envelope.api).await
 }
 
-async fn answer(app: &App, good: AcceptedAnswer, mut exchange: Exchange, choices: u32) -> Response<ResponseBody> {
+async fn answer(
+    app: &App,
+    good: AcceptedAnswer,
+    mut exchange: Exchange,
+    envelope: &Envelope,
+) -> Response<ResponseBody> {
     let (headers, body) = match good {
         AcceptedAnswer::Stream { headers, begun, rest } => {
             exchange.head(200, true);
-            (
-                headers,
-                ResponseBody::Relay(Box::new(Relay::new(begun, rest, exchange, choices, app.abort_streams.clone()))),
-            )
+            let abort = app.abort_streams.clone();
+            let relay = Relay::new((begun, rest), exchange, envelope.api, envelope.choices, abort);
+            (headers, ResponseBody::Relay(Box::new(relay)))
         }
         AcceptedAnswer::Whole { headers, body, failure } => {
             exchange.head(200, false);

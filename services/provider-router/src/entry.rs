@@ -3,7 +3,7 @@
 use http::{Response, request::Parts};
 use signalbox_daemon::{EntryPolicy, Refusal, admin::SHUTDOWN_PATH};
 
-use crate::{api::error::ApiError, body::ResponseBody};
+use crate::{api::error, body::ResponseBody};
 
 /// Open paths and refusals of this service.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ impl EntryPolicy for RouterPolicy {
         path.starts_with("/health") || path == SHUTDOWN_PATH
     }
 
-    fn refused(&self, refusal: Refusal, _: &Parts) -> Response<ResponseBody> {
-        ApiError::from(refusal).response()
+    fn refused(&self, refusal: Refusal, head: &Parts) -> Response<ResponseBody> {
+        error::respond(&refusal.into(), head.uri.path(), &head.extensions)
     }
 }

@@ -3,11 +3,20 @@
 use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
-use signalbox_core::json::{self, Reader};
+use signalbox_core::{
+    Api,
+    json::{self, Reader},
+};
 
-/// Fields of a chat request, and the position of its model name.
+/// Fields of a request for an answer, and the position of its model name.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Envelope {
+    /// API of the client.
+    pub api: Api,
+    /// Whether the body is one of Responses, sent to the path of Chat Completions: Cursor does this.
+    pub is_of_responses: bool,
+    /// `previous_response_id` of Responses.
+    pub previous: Option<String>,
     /// `model`, unescaped; `None` if it is absent, null or empty.
     pub model: Option<String>,
     /// `stream`; false if it is absent or null.
@@ -22,18 +31,35 @@ pub struct Envelope {
     insert_at: usize,
 }
 
-/// Reason why a body is not a chat request.
+/// Reason why a body is not a request of the API.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     /// The body is not a JSON object, or one of the fields is repeated or has the wrong type.
-    #[error("the request body is not valid JSON for a chat completion: {0}")]
-    Malformed(String),
+    #[error("the request body is not valid JSON for {}: {reason}", name(*.api))]
+    Malformed {
+        /// API of the client.
+        api: Api,
+        /// Message for the client.
+        reason: String,
+    },
     /// `messages` is absent or null.
     #[error("`messages` is missing: send an array with at least one message")]
     MissingMessages,
     /// `messages` is not an array, or is empty.
     #[error("`messages` must be an array with at least one message")]
     InvalidMessages,
+    /// A request of Responses has neither `input` nor anything that stands for it.
+    #[error("`input` is missing: send a text or an array of items")]
+    MissingInput,
+}
+
+/// Returns the words for a request in error messages.
+const fn name(api: Api) -> &'static str {
+    match api {
+        Api::Chat => "a chat completion",
+        Api::Messages => "a message",
+        Api::Responses => "a response",
+    }
 }
 
 /// Raw values of the fields, as written in the body, including `null`.
@@ -44,22 +70,33 @@ struct Fields<'a> {
     stream_options: Option<&'a [u8]>,
     messages: Option<&'a [u8]>,
     choices: Option<&'a [u8]>,
+    /// `input`, `prompt`, `previous_response_id` or `conversation` of Responses.
+    input: Option<&'a [u8]>,
+    previous: Option<&'a [u8]>,
 }
 
 const NULL: &[u8] = b"null";
 
 impl Envelope {
-    /// Reads the fields of a chat request.
+    /// Reads the fields of a request of `api`.
     ///
     /// # Errors
-    /// Returns an [`EnvelopeError`] if the body is not a chat request.
-    pub fn parse(body: &[u8]) -> Result<Self, EnvelopeError> {
-        let fields = Fields::find(body).map_err(EnvelopeError::Malformed)?;
-        let wrong = |what: &str| EnvelopeError::Malformed(what.into());
-        let messages = fields.messages.filter(|raw| *raw != NULL).ok_or(EnvelopeError::MissingMessages)?;
-        let inside = messages.strip_prefix(b"[").ok_or(EnvelopeError::InvalidMessages)?;
-        if inside.trim_ascii_start().starts_with(b"]") {
-            return Err(EnvelopeError::InvalidMessages);
+    /// Returns an [`EnvelopeError`] if the body is not a request of that API.
+    pub fn parse(api: Api, body: &[u8]) -> Result<Self, EnvelopeError> {
+        let wrong = |reason: &str| EnvelopeError::Malformed { api, reason: reason.into() };
+        let fields = Fields::find(body).map_err(|reason| EnvelopeError::Malformed { api, reason })?;
+        let has = |field: Option<&[u8]>| field.is_some_and(|raw| raw != NULL);
+        let is_of_responses = api == Api::Chat && !has(fields.messages) && has(fields.input);
+        if api == Api::Responses {
+            if !has(fields.input) {
+                return Err(EnvelopeError::MissingInput);
+            }
+        } else if !is_of_responses {
+            let messages = fields.messages.filter(|raw| *raw != NULL).ok_or(EnvelopeError::MissingMessages)?;
+            let inside = messages.strip_prefix(b"[").ok_or(EnvelopeError::InvalidMessages)?;
+            if inside.trim_ascii_start().starts_with(b"]") {
+                return Err(EnvelopeError::InvalidMessages);
+            }
         }
         let model = match fields.model {
             None | Some(NULL) => None,
@@ -79,7 +116,9 @@ impl Envelope {
         let model = model.filter(|name| !name.is_empty()).map(Cow::into_owned);
         // A value that is no number is left to the provider to refuse.
         let choices = fields.choices.and_then(|raw| std::str::from_utf8(raw).ok()?.parse().ok()).unwrap_or(1).max(1);
-        Ok(Self { model, stream, include_usage, choices, model_at, insert_at })
+        let previous = fields.previous.filter(|_| api == Api::Responses).and_then(|raw| Reader::new(raw).string());
+        let previous = previous.filter(|id| !id.is_empty()).map(Cow::into_owned);
+        Ok(Self { api, is_of_responses, previous, model, stream, include_usage, choices, model_at, insert_at })
     }
 
     /// Returns the body with `model` as its model name; all other bytes stay identical.
@@ -92,7 +131,7 @@ impl Envelope {
         let name = serde_json::to_string(model).unwrap_or_default();
         let (at, name) = match &self.model_at {
             Some(at) => (at.clone(), name),
-            // The object is not empty, because it has `messages`, so a comma may follow.
+            // The object is not empty, because it has messages or input, so a comma may follow.
             None => (self.insert_at..self.insert_at, format!("\"model\":{name},")),
         };
         [&body[..at.start], name.as_bytes(), &body[at.end..]].concat().into()
@@ -123,6 +162,16 @@ impl<'a> Fields<'a> {
                 "messages" => (&mut fields.messages, &mut seen[3]),
                 "n" => {
                     fields.choices = Some(value.raw()?);
+                    return Some(());
+                }
+                "input" | "prompt" | "previous_response_id" | "conversation" => {
+                    let raw = value.raw()?;
+                    if raw != NULL {
+                        fields.input = Some(raw);
+                    }
+                    if name == "previous_response_id" {
+                        fields.previous = Some(raw);
+                    }
                     return Some(());
                 }
                 _ => return value.skip(),
@@ -170,7 +219,7 @@ mod tests {
     use super::*;
 
     fn parse(body: &str) -> Result<Envelope, EnvelopeError> {
-        Envelope::parse(body.as_bytes())
+        Envelope::parse(Api::Chat, body.as_bytes())
     }
 
     #[test]
@@ -206,7 +255,7 @@ mod tests {
             r#"{"model":null,"model":"b","messages":[1]}"#,
             r#"{"model":"a","model":"b","messages":[1]}"#,
         ] {
-            assert!(matches!(parse(body), Err(EnvelopeError::Malformed(_))), "{body}");
+            assert!(matches!(parse(body), Err(EnvelopeError::Malformed { .. })), "{body}");
         }
         // Half a surrogate pair in a message is left to the provider to judge.
         for half in [r#"["\ud83d"]"#, r#"[{"role":"user","content":"a \ude00"}]"#, r#"[{"\ud83d":"\ud83d\ud83d"}]"#] {
@@ -214,7 +263,7 @@ mod tests {
         }
         assert_eq!(parse(r#"{"model":"a"}"#), Err(EnvelopeError::MissingMessages));
         assert_eq!(parse(r#"{"messages":null}"#), Err(EnvelopeError::MissingMessages));
-        let words = |body: &[u8]| Envelope::parse(body).unwrap_err().to_string();
+        let words = |body: &[u8]| Envelope::parse(Api::Chat, body).unwrap_err().to_string();
         assert!(words(br#"{"messages":[1],"model":"\ud83d"}"#).ends_with("`model` contains an unpaired surrogate"));
         assert!(words(br#"{"messages":[1],"stream":1}"#).ends_with("`stream` must be true or false"));
         assert!(words(b"{\"messages\":[1] \"a\":1}").contains("at line 1 column 17"));
@@ -228,9 +277,28 @@ mod tests {
     }
 
     #[test]
+    fn each_api_requires_its_own_content() {
+        let parse = |api, body: &str| Envelope::parse(api, body.as_bytes());
+        let messages = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+        assert_eq!(parse(Api::Messages, messages).unwrap().model.as_deref(), Some("m"));
+        assert_eq!(parse(Api::Messages, r#"{"input":"hi"}"#), Err(EnvelopeError::MissingMessages));
+        for content in [r#""input":"hi""#, r#""input":[]"#, r#""previous_response_id":"r""#, r#""prompt":{"id":"p"}"#] {
+            let envelope = parse(Api::Responses, &format!(r#"{{"stream":true,{content}}}"#)).unwrap();
+            assert!(envelope.stream && !envelope.is_of_responses, "{content}");
+        }
+        for content in ["{}", r#"{"input":null}"#, messages] {
+            assert_eq!(parse(Api::Responses, content), Err(EnvelopeError::MissingInput), "{content}");
+        }
+        assert!(parse(Api::Chat, r#"{"input":"hi"}"#).unwrap().is_of_responses);
+        assert!(!parse(Api::Chat, r#"{"input":"hi","messages":[1]}"#).unwrap().is_of_responses);
+        let malformed = parse(Api::Messages, "{").unwrap_err().to_string();
+        assert!(malformed.starts_with("the request body is not valid JSON for a message: "), "{malformed}");
+    }
+
+    #[test]
     fn only_the_model_changes() {
         let body = Bytes::from_static(br#" { "messages" : [1], "model" : "old", "x": 1e400 }"#);
-        let envelope = Envelope::parse(&body).unwrap();
+        let envelope = Envelope::parse(Api::Chat, &body).unwrap();
         assert_eq!(
             envelope.with_model(&body, "n\"ew"),
             br#" { "messages" : [1], "model" : "n\"ew", "x": 1e400 }"#.as_slice()
@@ -250,7 +318,7 @@ mod tests {
     #[test]
     fn a_missing_model_is_added() {
         let body = Bytes::from_static(br#"{"messages":[1]}"#);
-        let envelope = Envelope::parse(&body).unwrap();
+        let envelope = Envelope::parse(Api::Chat, &body).unwrap();
         assert_eq!(envelope.with_model(&body, "m"), br#"{"model":"m","messages":[1]}"#.as_slice());
     }
 
@@ -261,14 +329,14 @@ mod tests {
                 [("", ",\"messages\":[1]"), ("\"messages\":[1],", ""), (" \"n\" : 1 ,\"messages\":[1], ", " ")]
             {
                 let body = Bytes::from(format!("{{{before}\"model\":{empty}{after}}}"));
-                let envelope = Envelope::parse(&body).unwrap();
+                let envelope = Envelope::parse(Api::Chat, &body).unwrap();
                 assert_eq!(envelope.model, None);
                 assert_eq!(envelope.with_model(&body, "m"), format!("{{{before}\"model\":\"m\"{after}}}"));
             }
         }
         // The name of the field may be written with escapes.
         let body = Bytes::from_static(br#"{"mod\u0065l":null,"messages":[1]}"#);
-        let envelope = Envelope::parse(&body).unwrap();
+        let envelope = Envelope::parse(Api::Chat, &body).unwrap();
         assert_eq!(envelope.with_model(&body, "m"), br#"{"mod\u0065l":"m","messages":[1]}"#.as_slice());
     }
 
@@ -276,8 +344,8 @@ mod tests {
         #[test]
         fn any_model_name_can_replace_another(old in ".*", new in ".+") {
             let body = Bytes::from(format!(r#"{{"a":[{{"model":"inner"}}],"model":{},"messages":[{{}}]}}"#, serde_json::to_string(&old).unwrap()));
-            let renamed = Envelope::parse(&body).unwrap().with_model(&body, &new);
-            let envelope = Envelope::parse(&renamed).unwrap();
+            let renamed = Envelope::parse(Api::Chat, &body).unwrap().with_model(&body, &new);
+            let envelope = Envelope::parse(Api::Chat, &renamed).unwrap();
             prop_assert_eq!(envelope.model, Some(new));
             let start = br#"{"a":[{"model":"inner"}],"model":"#;
             prop_assert!(renamed.starts_with(start), "{:?}", renamed);

@@ -5,10 +5,12 @@ use std::{pin::Pin, sync::Arc, task::Context};
 use bytes::Bytes;
 use http::HeaderMap;
 use signalbox_core::{
+    Api,
     masking::{Masker, NO_SECRETS},
     openai::{ChunkView, Ending, Usage},
     schema::RequestStatus,
     sse::Splitter,
+    typed::{self, TypedReader},
 };
 use signalbox_daemon::{AttemptEnd, RequestContext};
 use tokio::{
@@ -20,7 +22,8 @@ use uuid::Uuid;
 
 use crate::{
     clock,
-    journal::{Bodies, BodyPolicy, End, Entry, Summary, Written},
+    envelope::Envelope,
+    journal::{Bodies, BodyPolicy, End, Entry, SentAs, Summary, Written},
     provider::Provider,
     route::Candidate,
 };
@@ -37,8 +40,11 @@ pub struct Exchange {
     /// Journal entry; `None` once the end is written.
     entry: Option<Entry>,
     context: RequestContext,
+    /// API of the client.
+    api: Api,
     provider: Option<Arc<Provider>>,
     upstream_model: Option<String>,
+    sent_as: Option<SentAs>,
     attempts: i64,
     /// Span of the last attempt, open until the response has been relayed.
     attempt: Span,
@@ -62,12 +68,13 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Creates the state of a request. At most `max_answer_len` bytes of the response are kept, in the detail given by
+    /// Creates the state of a request of `api`. At most `max_answer_len` bytes of the response are kept, in the detail given by
     /// `kept`.
     #[must_use]
     pub fn new(
         entry: Entry,
         context: RequestContext,
+        api: Api,
         max_answer_len: u64,
         kept: BodyPolicy,
         permit: OwnedSemaphorePermit,
@@ -75,8 +82,10 @@ impl Exchange {
         Self {
             entry: Some(entry),
             context,
+            api,
             provider: None,
             upstream_model: None,
+            sent_as: None,
             attempts: 0,
             attempt: Span::none(),
             response_model: None,
@@ -112,14 +121,18 @@ impl Exchange {
         self.context.arrived()
     }
 
-    /// Records an attempt with `candidate`, and returns its span. `asked_for` is the model that the client named.
+    /// Records an attempt with `candidate`, and returns its span.
     #[must_use]
-    pub fn attempt(&mut self, candidate: &Candidate, asked_for: Option<&str>) -> Span {
+    pub fn attempt(&mut self, candidate: &Candidate, envelope: &Envelope) -> Span {
         self.attempts += 1;
         self.provider = Some(Arc::clone(&candidate.provider));
-        self.upstream_model = candidate.model.as_ref().filter(|model| asked_for != Some(model)).cloned();
+        let model = candidate.model.as_deref();
+        self.upstream_model = model.filter(|model| envelope.model.as_deref() != Some(model)).map(str::to_owned);
+        let sent = candidate.provider.api_for(self.api, model);
+        self.sent_as = (sent != self.api || envelope.is_of_responses)
+            .then(|| SentAs { api: sent.as_str().to_owned(), kind: candidate.provider.row.kind.clone() });
         let n = u64::try_from(self.attempts).unwrap_or_default();
-        self.attempt = self.context.attempt_span(n, &candidate.provider.id, candidate.model.as_deref());
+        self.attempt = self.context.attempt_span(n, &candidate.provider.id, model);
         self.attempt.clone()
     }
 
@@ -154,7 +167,7 @@ impl Exchange {
         let room = self.max_answer_len.saturating_sub(self.answer_len);
         let kept = usize::try_from(room).map_or(bytes, |room| &bytes[..bytes.len().min(room)]);
         if self.answer_len == 0 && self.context.is_exported() && self.status_code == Some(200) {
-            self.response_model = model_of(bytes, self.streamed);
+            self.response_model = model_of(self.api, bytes, self.streamed);
         }
         if kept.len() < bytes.len() && self.answer_len == 0 && !self.streamed {
             // In a complete response, the usage may follow the text and so be beyond the part that is kept.
@@ -207,7 +220,11 @@ impl Exchange {
     }
 
     fn summarize(&mut self, whole: &[u8]) {
-        if let Some(answer) = ChunkView::read(whole) {
+        if self.api != Api::Chat {
+            let answer = typed::fold_answer(self.api, whole).unwrap_or_default();
+            self.ending.usage = answer.usage;
+            self.ending.finish_reason = answer.finish_reason;
+        } else if let Some(answer) = ChunkView::read(whole) {
             self.ending.usage = answer.usage();
             self.ending.finish_reason = answer.finish_reason().map(Into::into);
         }
@@ -268,6 +285,7 @@ impl Exchange {
             ended_at: clock::unix_ms(),
             provider_id: self.provider.as_ref().map(|provider| provider.id.clone()),
             upstream_model: self.upstream_model.take(),
+            sent_as: self.sent_as.take(),
             status_code: self.status_code,
             duration_ms: clock::millis(duration),
             first_byte_ms: self.first_byte.map(clock::millis),
@@ -279,20 +297,26 @@ impl Exchange {
         };
         match answer {
             Bodies::Full => entry.end(end, &self.answer),
-            bodies => entry.end(end, &bodies.of_answer(&self.answer, self.streamed)),
+            bodies => entry.end(end, &bodies.of_answer(self.api, &self.answer, self.streamed)),
         }
     }
 }
 
 /// Returns the model that a whole response, or the first event of a stream, names.
-fn model_of(begun: &[u8], streamed: bool) -> Option<String> {
+fn model_of(api: Api, begun: &[u8], streamed: bool) -> Option<String> {
     let model = |json: &[u8]| Some(ChunkView::read(json)?.model?.to_str().into_owned());
     if !streamed {
         return model(begun);
     }
     let mut splitter = Splitter::new(begun.len());
     splitter.push(Bytes::copy_from_slice(begun));
-    model(&splitter.next_frame().ok()??.data()?)
+    let frame = splitter.next_frame().ok()??;
+    if api == Api::Chat {
+        return model(&frame.data()?);
+    }
+    let mut reader = TypedReader::new(api);
+    reader.read(&frame);
+    Some(reader.started().model.clone()).filter(|model| !model.is_empty())
 }
 
 impl Drop for Exchange {

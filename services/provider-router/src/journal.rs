@@ -21,6 +21,7 @@
 //! - Loading is idempotent: rows are keyed by request id.
 //! - Requests that cannot be written are counted exactly in [`Journal::unlogged`].
 
+mod answer;
 mod assembler;
 mod bodies;
 mod dedup_cache;
@@ -52,7 +53,7 @@ pub use bodies::{Bodies, BodyPolicy};
 pub use loader::{Loader, LoaderStatus, Running};
 use pool::Pool;
 pub(crate) use record::MAX_BODY;
-pub use record::{Begin, End, Summary};
+pub use record::{Begin, End, SentAs, Summary};
 use record::{Kind, encode};
 pub use retention::RetentionConfig;
 use segment::Segment;

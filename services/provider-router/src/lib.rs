@@ -9,7 +9,7 @@
 //! [`cli`] contains the commands that configure providers and models, and that show the request log.
 //!
 //! # Invariants
-//! - No request waits for the database.
+//! - No request waits for the database, except one that names an earlier answer of Responses which the request log has.
 //! - Every request that reaches a provider has a begin record in the journal before, and gets exactly one end record,
 //!   before its last byte is released.
 //! - After the first byte has been sent to the client, no other provider is tried, and a stream that breaks off ends
@@ -38,6 +38,7 @@ pub mod relay;
 pub mod route;
 mod run;
 pub mod server;
+pub mod stored_responses;
 
 use signalbox_daemon::clock;
 

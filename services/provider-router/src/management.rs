@@ -253,7 +253,7 @@ impl Runtime for Loaded {
     fn statuses(&self) -> Pin<Box<dyn Future<Output = Statuses> + Send + '_>> {
         let status = |adapter: &Adapter| match adapter {
             Adapter::Misconfigured(_) => "error",
-            Adapter::OpenAi(_) | Adapter::Echo(_) => "loaded",
+            Adapter::Remote(_) | Adapter::Echo(_) => "loaded",
         };
         let snapshot = self.0.current();
         let statuses =

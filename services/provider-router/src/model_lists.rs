@@ -41,12 +41,12 @@ pub(crate) struct FetchedList {
 /// # Errors
 /// Returns the reason in words, without the provider's secrets.
 pub(crate) async fn fetch(app: &App, provider: &Provider) -> Result<Option<FetchedList>, String> {
-    let openai = match &provider.adapter {
+    let remote = match &provider.adapter {
         Adapter::Echo(_) => return Ok(None),
         Adapter::Misconfigured(reason) => return Err(reason.clone()),
-        Adapter::OpenAi(openai) => openai,
+        Adapter::Remote(remote) => remote,
     };
-    let asked = timeout(LIST_TIMEOUT, list_models(&app.client, &app.deadlines(), openai)).await;
+    let asked = timeout(LIST_TIMEOUT, list_models(&app.client, &app.deadlines(), remote)).await;
     let answer = match asked {
         Err(_elapsed) => Err(format!("it has not answered within {} s", LIST_TIMEOUT.as_secs())),
         Ok(Err(reason)) => Err(reason),
@@ -54,7 +54,7 @@ pub(crate) async fn fetch(app: &App, provider: &Provider) -> Result<Option<Fetch
             .map(|listed| Some(FetchedList { raw, listed }))
             .map_err(|error| error.to_string()),
     };
-    answer.map_err(|reason| openai.masker.mask_text(&reason).into_owned())
+    answer.map_err(|reason| remote.masker.mask_text(&reason).into_owned())
 }
 
 /// Keeps the lists up to date until the future is dropped.
@@ -63,7 +63,7 @@ pub(crate) async fn keep_updated(app: Arc<App>) {
     loop {
         let snapshot = Arc::clone(&app.catalog.current());
         let active = snapshot.active().map(|active| active.id.as_str());
-        let candidates = snapshot.providers().iter().filter(|provider| matches!(provider.adapter, Adapter::OpenAi(_)));
+        let candidates = snapshot.providers().iter().filter(|provider| matches!(provider.adapter, Adapter::Remote(_)));
         let candidates = candidates.map(|provider| Candidate {
             id: &provider.id,
             fingerprint: snapshot.fingerprint(provider).unwrap_or_default(),

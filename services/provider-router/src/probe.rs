@@ -12,7 +12,7 @@ use http::StatusCode;
 use signalbox_upstream::{Client, Deadlines};
 
 use self::words::{kind, words};
-use crate::{provider::OpenAi, relay::Source};
+use crate::{provider::Remote, relay::Source};
 
 /// Maximum bytes of a list of models.
 const MAX_LIST: usize = 8 << 20;
@@ -27,13 +27,13 @@ const MAX_ERROR: usize = 64 << 10;
 ///
 /// # Errors
 /// Returns the reason as text, with the provider's own message if there is one, and with its credentials masked.
-pub(crate) async fn list_models(client: &Client, deadlines: &Deadlines, openai: &OpenAi) -> Result<Bytes, String> {
-    let listed = ask(client, deadlines, openai).await;
-    listed.map_err(|reason| openai.masker.mask_text(&reason).into_owned())
+pub(crate) async fn list_models(client: &Client, deadlines: &Deadlines, remote: &Remote) -> Result<Bytes, String> {
+    let listed = ask(client, deadlines, remote).await;
+    listed.map_err(|reason| remote.masker.mask_text(&reason).into_owned())
 }
 
-async fn ask(client: &Client, deadlines: &Deadlines, openai: &OpenAi) -> Result<Bytes, String> {
-    let response = client.send(&openai.target, openai.models(), deadlines).await.map_err(|e| e.to_string())?;
+async fn ask(client: &Client, deadlines: &Deadlines, remote: &Remote) -> Result<Bytes, String> {
+    let response = client.send(&remote.target, remote.models(), deadlines).await.map_err(|e| e.to_string())?;
     let (head, body) = response.into_parts();
     let mut source = Source::Upstream(body);
     if !head.status.is_success() {

@@ -1,23 +1,25 @@
 //! Providers and their adapters.
 //!
-//! An adapter has no side effects: it builds requests, and interprets responses. Sending, retrying and logging belong
-//! to [`crate::dispatch`]. A provider with an OpenAI-compatible API needs only a row in
-//! [`signalbox_core::provider_type`], no file here.
+//! An adapter has no side effects: it builds requests. Sending, retrying and logging belong to [`crate::dispatch`]. A
+//! provider with one of the known APIs needs only a row in [`signalbox_core::provider_type`], no file here.
 
 mod echo;
-mod openai;
+mod remote;
+mod target;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use echo::{Echo, EchoBody};
-pub use openai::OpenAi;
+pub use remote::Remote;
 use serde_json::{Map, Value};
 use signalbox_core::{
+    Api,
     masking::{Masker, NO_SECRETS},
     provider_type::{ECHO, provider_type},
     schema,
 };
 use signalbox_upstream::AddressPolicy;
+pub use target::target;
 
 use crate::{
     journal::Bodies,
@@ -48,8 +50,8 @@ pub struct Provider {
 /// Protocol of a provider.
 #[derive(Debug)]
 pub enum Adapter {
-    /// OpenAI's API over HTTP.
-    OpenAi(Box<OpenAi>),
+    /// A server of one or more of the known APIs.
+    Remote(Box<Remote>),
     /// Built-in provider that repeats the last user message.
     Echo(Echo),
     /// The configuration is invalid, for the reason given, which is shown to the user.
@@ -75,7 +77,7 @@ impl Provider {
         };
         let adapter = match row.kind.as_str() {
             ECHO => Echo::new(config).map(Adapter::Echo),
-            kind => OpenAi::new(provider_type(kind), config, policy).map(|openai| Adapter::OpenAi(Box::new(openai))),
+            kind => Remote::new(provider_type(kind), config, policy).map(|remote| Adapter::Remote(Box::new(remote))),
         };
         Self {
             id: row.id.clone(),
@@ -98,11 +100,21 @@ impl Provider {
         self.healthy.load(Ordering::Relaxed) && !matches!(self.adapter, Adapter::Misconfigured(_))
     }
 
+    /// Returns the API in which a request of `client`'s API for `model` is sent to the provider.
+    #[must_use]
+    pub fn api_for(&self, client: Api, model: Option<&str>) -> Api {
+        match &self.adapter {
+            Adapter::Remote(remote) => remote.api_for(client, model),
+            Adapter::Echo(_) => Api::Chat,
+            Adapter::Misconfigured(_) => client,
+        }
+    }
+
     /// Returns the masker that removes the provider's credentials from its responses.
     #[must_use]
     pub fn masker(&self) -> &Masker {
         match &self.adapter {
-            Adapter::OpenAi(openai) => &openai.masker,
+            Adapter::Remote(remote) => &remote.masker,
             Adapter::Echo(_) | Adapter::Misconfigured(_) => &NO_SECRETS,
         }
     }

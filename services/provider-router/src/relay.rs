@@ -6,20 +6,25 @@
 //! provider itself reports an error, its error event is the last: nothing follows it, and the response ends normally,
 //! because clients that receive two errors, or see the connection break, discard the whole response as damaged.
 //!
-//! An unfinished line is withheld until it is complete, up to 64 KiB: if the stream breaks off within it, it is dropped,
+//! An unfinished line is withheld until it is complete, up to 1 MiB: if the stream breaks off within it, it is dropped,
 //! so that the next event that clients parse is the error and not the half of an event. Clients cannot use half a line
 //! earlier anyway, and providers nearly always send whole events, so usually nothing is withheld and nothing is copied.
-//! Of a line beyond 64 KiB, and of an event that breaks off between two of its lines, clients do see the half.
+//! Of a line beyond 1 MiB, and of an event that breaks off between two of its lines, clients do see the half.
 //!
-//! An unfinished event that may be an error is withheld as a whole, up to 64 KiB, because providers quote the key they
-//! refuse, and a key split across pieces would not be found.
+//! Providers quote the key they refuse, so the credentials of the provider are masked in events that are no chunks or
+//! report errors; such an event is withheld as a whole. Text of the model is never changed.
 //!
 //! A stream that breaks off after the finish reason of every answer is complete: it ends as if it had been closed there.
 //!
 //! The end is recognised in the relayed bytes ([`EndScanner`]), independently of what the log keeps of them.
+//!
+//! This is the way of Chat Completions. Streams of the other APIs are relayed by whole events ([`typed`]). Where the
+//! provider speaks another API than the client, the stream is translated first ([`translated`]).
 
 mod drain;
 mod line_end;
+mod translated;
+mod typed;
 mod unfinished;
 
 use std::{
@@ -31,11 +36,14 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use line_end::{end_event, is_blank_line};
 use signalbox_core::{
+    Api,
     openai::{EndScanner, ErrorBody, Failed, Scan},
     schema::RequestStatus,
 };
 use tokio::time::{Duration, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+pub use translated::TranslatedStream;
+use typed::TypedStream;
 
 use crate::{exchange::Exchange, journal::Written, provider::EchoBody};
 
@@ -56,6 +64,8 @@ pub enum Source {
     Upstream(signalbox_upstream::Body),
     /// The built-in echo provider.
     Echo(EchoBody),
+    /// A stream that is translated to the client's API.
+    Translated(Box<TranslatedStream>),
     /// Steps scripted by a test.
     #[cfg(test)]
     #[expect(private_interfaces, reason = "only the tests construct this variant")]
@@ -71,9 +81,11 @@ pub struct Relay {
     /// Pieces read before the decision to relay the stream.
     prefix: std::vec::IntoIter<Bytes>,
     scanner: EndScanner,
+    /// State of a stream of another API than Chat Completions.
+    typed: Option<Box<TypedStream>>,
     /// Possible beginning of the end event.
     held: Bytes,
-    /// An unfinished line, or an unfinished event that may be an error. It precedes the bytes in `held`.
+    /// An unfinished line, or an unfinished event that may quote a secret. It precedes the bytes in `held`.
     withheld: BytesMut,
     /// Bytes that follow those of the last frame and need no further processing.
     queued: Option<Bytes>,
@@ -124,6 +136,7 @@ impl Source {
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, signalbox_upstream::Error>>> {
         match self {
             Self::Echo(echo) => echo.poll_event(cx).map(|event| event.map(Ok)),
+            Self::Translated(translated) => translated.poll_data(cx),
             #[cfg(test)]
             Self::Scripted(script) => script.poll(),
             Self::Upstream(body) => loop {
@@ -154,10 +167,18 @@ impl std::fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// Relays `prefix` and then `source`, a stream with `choices` answers. Cancelling `abort` ends the stream early.
+    /// Relays `prefix` and then `source`, a stream of `api` with `choices` answers. Cancelling `abort` ends the stream
+    /// early.
     #[must_use]
-    pub fn new(prefix: Vec<Bytes>, source: Source, exchange: Exchange, choices: u32, abort: CancellationToken) -> Self {
+    pub fn new(
+        (prefix, source): (Vec<Bytes>, Source),
+        exchange: Exchange,
+        api: Api,
+        choices: u32,
+        abort: CancellationToken,
+    ) -> Self {
         Self {
+            typed: (api != Api::Chat).then(|| Box::new(TypedStream::new(api))),
             source,
             prefix: prefix.into_iter(),
             scanner: EndScanner::new(choices),
@@ -220,14 +241,20 @@ impl Relay {
                 },
             };
             let frame = match next {
+                Some(Ok(bytes)) if self.typed.is_some() => self.pass_events(bytes),
                 Some(Ok(bytes)) => self.pass(bytes),
-                Some(Err(why)) => self.ended(why),
-                None => self.ended(Broken::Unfinished),
+                Some(Err(why)) => self.ended_by(why),
+                None => self.ended_by(Broken::Unfinished),
             };
             if let Some(frame) = frame {
                 return Poll::Ready(Some(frame));
             }
         }
+    }
+
+    /// Handles the end of a stream without its terminal event.
+    fn ended_by(&mut self, why: Broken) -> Option<Result<Frame<Bytes>, BoxError>> {
+        if self.typed.is_some() { self.ended_events(why) } else { self.ended(why) }
     }
 
     /// Processes the next bytes, and returns those that may be passed on.
@@ -249,17 +276,14 @@ impl Relay {
             Scan::Done(at) => {
                 let (last, begun) = end_event(&bytes.split_off(at));
                 self.line_end = (!is_blank_line(begun)).then_some(begun);
-                bytes = self.released(bytes);
-                if self.scanner.take_may_quote() {
-                    bytes = self.masked(bytes);
-                }
+                bytes = self.released_masked(bytes);
                 self.exchange.answer(&bytes);
                 self.exchange.answer(&last);
                 self.complete(last);
             }
             Scan::Failed(failed) => {
                 bytes.truncate(failed.end);
-                let bytes = self.released(bytes);
+                let bytes = self.released_masked(bytes);
                 let blank_line = if bytes.ends_with(b"\r") { "\n" } else { "" };
                 return Some(self.failed(&bytes, blank_line, &failed));
             }
@@ -276,19 +300,18 @@ impl Relay {
         self.phase = Phase::Draining { left: MAX_DRAINED };
     }
 
-    /// Ends the request with the provider's own error event, the last one in `bytes`. An event in OpenAI's format
-    /// follows if clients would not recognise the provider's format.
+    /// Ends the request with the provider's own error event, the last one in `bytes`, where it is masked. An event in
+    /// OpenAI's format follows if clients would not recognise the provider's format.
     fn failed(&mut self, bytes: &[u8], blank_line: &str, failed: &Failed) -> Result<Frame<Bytes>, BoxError> {
-        let mut last = [bytes, blank_line.as_bytes()].concat();
-        if !failed.is_plain {
-            last.extend_from_slice(ErrorBody { error: failed.error.to_object() }.to_event().as_bytes());
-        }
         // Providers quote the key they refuse.
         let masker = self.exchange.masker();
         let message = masker.mask_text(&failed.error.message).into_owned();
-        let logged = masker.mask(bytes);
-        let last = masker.mask(&last).unwrap_or(last);
-        self.exchange.answer(logged.as_deref().unwrap_or(bytes));
+        let mut last = [bytes, blank_line.as_bytes()].concat();
+        if !failed.is_plain {
+            let event = ErrorBody { error: failed.error.to_object() }.to_event();
+            last.extend_from_slice(masker.mask_text(&event).as_bytes());
+        }
+        self.exchange.answer(bytes);
         // The response is incomplete anyway, so no last byte has to be held back.
         drop(self.exchange.finish(RequestStatus::Failed, Some(message)));
         self.phase = Phase::Draining { left: MAX_DRAINED };
@@ -297,9 +320,16 @@ impl Relay {
 
     /// Ends the request as broken off, and returns the error event for the client, after the bytes in `before`.
     fn broken(&mut self, why: &Broken, before: &[u8]) -> Result<Frame<Bytes>, BoxError> {
+        let typed = self.typed.as_ref().map(|stream| {
+            let id = self.exchange.id().simple().to_string();
+            self.error_event(stream, why, &id)
+        });
         // The response is incomplete anyway, so no last byte has to be held back.
         drop(self.exchange.finish(why.status(), Some(why.to_string())));
         self.phase = Phase::Broken;
+        if let Some(event) = typed {
+            return Ok(Frame::data(join(before, &event)));
+        }
         let body = ErrorBody::new("upstream_error", why.code(), why.to_string());
         // Start with a blank line, because the stream may have broken off in the middle of an event.
         Ok(Frame::data(join(before, format!("\n\n{}", body.to_event()).as_bytes())))

@@ -4,8 +4,8 @@
 //! connection, each request passes through:
 //!
 //! 1. **The entry** ([`signalbox_daemon::entry`]): host and origin, preflights, client key.
-//! 2. **Chat completions**, the hot route, matched by comparing two strings: it takes hyper's request as it is, without
-//!    extractors and without a boxed body.
+//! 2. **Requests for an answer**, the hot routes, matched by comparing strings: they take hyper's request as it is,
+//!    without extractors and without a boxed body.
 //! 3. **Management**, which has an entry of its own, with other origins and without client keys, and checks the control
 //!    token itself.
 //! 4. **All other routes**, by axum's router.
@@ -15,12 +15,13 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::Router;
-use http::{Method, Request, Response};
-use signalbox_daemon::RequestBody;
+use http::{Method, Request, Response, header};
+use signalbox_core::Api;
+use signalbox_daemon::{RequestBody, RequestContext};
 use tower::ServiceExt;
 
 use crate::{
-    api::{self, chat_completions, error::ApiError},
+    api::{self, error::ApiError, inference},
     app::App,
     body::ResponseBody,
     management::{self, Management},
@@ -48,7 +49,10 @@ impl Server {
         request: Request<RequestBody>,
     ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send + use<> {
         let path = request.uri().path();
-        let managed = if path == api::CHAT_COMPLETIONS { None } else { management::api_path(request.method(), path) };
+        // `GET /v1/responses` shows logged answers, unless it asks for a WebSocket.
+        let api = Api::of_path(path);
+        let is_of_api = request.method() == Method::POST || request.headers().contains_key(header::UPGRADE);
+        let managed = if api.is_some() && is_of_api { None } else { management::api_path(request.method(), path) };
         let entry = if managed.is_some() { self.management.entry() } else { &self.app.entry };
         entry.handle(request, |request| {
             let server = self.clone();
@@ -56,20 +60,25 @@ impl Server {
                 Ok(match managed {
                     // Boxed to keep the futures of all other requests small.
                     Some(path) => Box::pin(server.management.answer(request, &path)).await,
-                    None => server.admitted(request).await,
+                    None => server.admitted(api, request).await,
                 })
             }
         })
     }
 
     /// Handles a request that has passed the entry.
-    async fn admitted(self, request: Request<RequestBody>) -> Response<ResponseBody> {
-        let path = request.uri().path();
-        if path == api::CHAT_COMPLETIONS {
-            return if request.method() == Method::POST {
-                chat_completions::chat_completions(&self.app, request).await
-            } else {
-                ApiError::MethodNotAllowed(request.method().clone(), path.to_owned()).response()
+    async fn admitted(self, api: Option<Api>, request: Request<RequestBody>) -> Response<ResponseBody> {
+        if let Some(api) = api {
+            return match request.method() {
+                &Method::POST => inference::inference(&self.app, api, request).await,
+                method => {
+                    let error = match method {
+                        // Codex tries a WebSocket first, and falls back at once only after this status.
+                        &Method::GET if request.headers().contains_key(header::UPGRADE) => ApiError::NoUpgrade,
+                        method => ApiError::MethodNotAllowed(method.clone(), request.uri().path().to_owned()),
+                    };
+                    error.response_for(api, RequestContext::of(request.extensions()).id())
+                }
             };
         }
         let answered: Result<_, Infallible> = self.router.oneshot(request.map(axum::body::Body::new)).await;

@@ -26,6 +26,7 @@ pub use hyper::Method;
 pub struct Client {
     addr: SocketAddr,
     key: Option<&'static str>,
+    header: Option<(&'static str, &'static str)>,
 }
 
 /// An answer, read to its end.
@@ -47,13 +48,20 @@ impl Client {
     /// Creates a client of the service on this port of 127.0.0.1.
     #[must_use]
     pub fn new(port: u16) -> Self {
-        Self { addr: ([127, 0, 0, 1], port).into(), key: None }
+        Self { addr: ([127, 0, 0, 1], port).into(), key: None, header: None }
     }
 
     /// Returns the same client, which sends this client key with every request.
     #[must_use]
     pub const fn with_key(mut self, key: Option<&'static str>) -> Self {
         self.key = key;
+        self
+    }
+
+    /// Returns the same client, which sends this header with every request.
+    #[must_use]
+    pub const fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.header = Some((name, value));
         self
     }
 
@@ -163,6 +171,9 @@ impl Client {
         }
         if let Some(key) = self.key {
             request = request.header("authorization", format!("Bearer {key}"));
+        }
+        if let Some((name, value)) = self.header {
+            request = request.header(name, value);
         }
         let request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
         within("the head of an answer", sender.send_request(request)).await.map_err(|error| error.to_string())

@@ -15,6 +15,7 @@ use provider_router::{
     route,
 };
 use signalbox_core::{
+    Api,
     schema::{ConfigValue, NewProvider, RequestStatus},
     secret::Secret,
 };
@@ -90,7 +91,7 @@ fn body(kind: Kind) -> Bytes {
 
 fn read(body: &Bytes, times: u64) -> anyhow::Result<()> {
     for _ in 0..times {
-        black_box(Envelope::parse(black_box(body))?);
+        black_box(Envelope::parse(Api::Chat, black_box(body))?);
     }
     Ok(())
 }
@@ -157,7 +158,7 @@ impl Log {
         let context = RequestContext::new(AccessLog::Errors);
         let entry = self.journal.begin(context.id(), &begin, &kept.request.of_request(body))?;
         let permit = Arc::clone(&self.permits).try_acquire_owned()?;
-        Ok(Exchange::new(entry, context, self.journal.max_answer_bytes(), kept, permit))
+        Ok(Exchange::new(entry, context, Api::Chat, self.journal.max_answer_bytes(), kept, permit))
     }
 }
 

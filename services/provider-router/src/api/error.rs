@@ -1,13 +1,16 @@
-//! Errors that occur before a provider is called, in OpenAI's format. Only this module maps them to statuses and codes.
+//! Errors that occur before a provider is called, in the form of the client's API. Only this module maps them to statuses
+//! and codes.
 
 use axum::{extract::rejection::QueryRejection, response::IntoResponse};
-use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
-use signalbox_core::openai::ErrorBody;
-use signalbox_daemon::{BodyError, Denied, Refusal, admin, host_origin_guard};
+use http::{Extensions, HeaderValue, Method, Response, StatusCode, Uri, header};
+use signalbox_core::{Api, openai::ErrorBody};
+use signalbox_daemon::{BodyError, Denied, Refusal, RequestContext, admin, host_origin_guard};
+use signalbox_translate::{hub::Failure, write_error};
+use uuid::Uuid;
 
 use crate::{
     body::ResponseBody, catalog::CatalogUnavailable, envelope::EnvelopeError, journal::JournalUnavailable,
-    management::refused::ManagementError, route::RouteError,
+    management::refused::ManagementError, route::RouteError, stored_responses::StoredError,
 };
 
 /// Reason why a request is refused.
@@ -25,7 +28,7 @@ pub enum ApiError {
     /// The query is invalid.
     #[error("{0}")]
     Query(#[from] QueryRejection),
-    /// The body is not a valid chat request.
+    /// The body is not a valid request of the API.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
     /// No provider serves the model.
@@ -66,6 +69,15 @@ pub enum ApiError {
     /// A management request that is refused.
     #[error(transparent)]
     Management(#[from] ManagementError),
+    /// An earlier answer that the request names cannot be used.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    /// Only answers in the background can be cancelled.
+    #[error("this answer is not made in the background, so it cannot be cancelled; close the connection instead")]
+    NotInBackground,
+    /// The client asks for a WebSocket.
+    #[error("this route has no WebSocket; send a POST request")]
+    NoUpgrade,
     /// No route matches the path.
     #[error("no route for {0} {1}")]
     NotFound(Method, String),
@@ -101,6 +113,10 @@ impl ApiError {
             }
             Self::Body(error) => error.status(),
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Stored(StoredError::NotFound { .. }) => StatusCode::NOT_FOUND,
+            Self::Stored(StoredError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotInBackground => StatusCode::BAD_REQUEST,
+            Self::NoUpgrade => StatusCode::UPGRADE_REQUIRED,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Overloaded | Self::Unlogged(_) | Self::DatabaseUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Provider { .. } => StatusCode::BAD_GATEWAY,
@@ -118,8 +134,9 @@ impl ApiError {
             Self::NotLocal(refused) => ("permission_error", refused.code(), None),
             Self::Management(refused) => (refused.kind(), refused.code(), None),
             Self::Query(_) => (REQUEST, "invalid_query", None),
-            Self::Envelope(EnvelopeError::Malformed(_)) => (REQUEST, "invalid_json", None),
+            Self::Envelope(EnvelopeError::Malformed { .. }) => (REQUEST, "invalid_json", None),
             Self::Envelope(EnvelopeError::MissingMessages) => (REQUEST, "missing_required_parameter", Some("messages")),
+            Self::Envelope(EnvelopeError::MissingInput) => (REQUEST, "missing_required_parameter", Some("input")),
             Self::Envelope(EnvelopeError::InvalidMessages) => (REQUEST, "invalid_type", Some("messages")),
             Self::Route(RouteError::MissingModel(_)) => (REQUEST, "missing_required_parameter", Some("model")),
             Self::Route(RouteError::UnknownModel(_)) => (REQUEST, "model_not_found", Some("model")),
@@ -132,6 +149,10 @@ impl ApiError {
             Self::ProviderDisabled(_) => ("provider_disabled_error", "provider_disabled", Some("provider")),
             Self::DatabaseUnavailable(_) => ("server_error", "database_unavailable", None),
             Self::Provider { .. } => ("upstream_error", "upstream_unavailable", None),
+            Self::Stored(StoredError::NotFound { .. }) => (REQUEST, "response_not_found", None),
+            Self::Stored(StoredError::Unavailable(_)) => ("server_error", "database_unavailable", None),
+            Self::NotInBackground => (REQUEST, "not_in_background", None),
+            Self::NoUpgrade => (REQUEST, "upgrade_required", None),
             Self::NotFound(..) => (REQUEST, "not_found", None),
             Self::MethodNotAllowed(..) => (REQUEST, "method_not_allowed", None),
         };
@@ -142,7 +163,29 @@ impl ApiError {
         }
     }
 
-    /// Builds the complete response.
+    /// Returns the body of the response for a client of `api`; `id` is that of the request.
+    #[must_use]
+    pub fn body_for(&self, api: Api, id: Uuid) -> Vec<u8> {
+        let body = self.body();
+        if api != Api::Messages {
+            return body.to_json().into();
+        }
+        let code = body.error.code.clone().unwrap_or_default();
+        let failure = Failure::of_status(self.status().as_u16(), &code, body.error.message);
+        write_error(api, &failure, &id.simple().to_string()).1
+    }
+
+    /// Builds the complete response for a client of `api`; `id` is that of the request.
+    #[must_use]
+    pub fn response_for(&self, api: Api, id: Uuid) -> Response<ResponseBody> {
+        let mut response = self.response();
+        if api == Api::Messages {
+            *response.body_mut() = ResponseBody::whole(self.body_for(api, id));
+        }
+        response
+    }
+
+    /// Builds the complete response in OpenAI's form.
     #[must_use]
     pub fn response(&self) -> Response<ResponseBody> {
         let mut response = Response::new(ResponseBody::whole(self.body().to_json()));
@@ -176,12 +219,21 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// Builds the response to a request for `path`, in the form of the API that the path belongs to.
+pub fn respond(error: &ApiError, path: &str, extensions: &Extensions) -> Response<ResponseBody> {
+    let is_of_messages = path.strip_prefix("/v1/messages").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let api = if is_of_messages { Api::Messages } else { Api::Chat };
+    error.response_for(api, RequestContext::of(extensions).id())
+}
+
 /// Handles every path without a route.
-pub async fn not_found(method: Method, uri: Uri) -> ApiError {
-    ApiError::NotFound(method, uri.path().to_owned())
+pub async fn not_found(method: Method, uri: Uri, extensions: Extensions) -> axum::response::Response {
+    let error = ApiError::NotFound(method, uri.path().to_owned());
+    respond(&error, uri.path(), &extensions).map(axum::body::Body::new)
 }
 
 /// Handles methods that a route does not support.
-pub async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
-    ApiError::MethodNotAllowed(method, uri.path().to_owned())
+pub async fn method_not_allowed(method: Method, uri: Uri, extensions: Extensions) -> axum::response::Response {
+    let error = ApiError::MethodNotAllowed(method, uri.path().to_owned());
+    respond(&error, uri.path(), &extensions).map(axum::body::Body::new)
 }

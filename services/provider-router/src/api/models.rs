@@ -1,4 +1,6 @@
-//! `GET /v1/models`: the models that requests may name.
+//! `GET /v1/models`: the models that requests may name, in the form of OpenAI or, for its clients, of Anthropic.
+
+mod anthropic;
 
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
 use signalbox_core::openai::{Model, ModelList};
 
@@ -25,6 +27,9 @@ use crate::{
 pub struct Filter {
     /// Provider to ask now, instead of reading the catalogue.
     provider: Option<String>,
+    /// Part of the list, for Anthropic's clients.
+    #[serde(flatten)]
+    page: anthropic::Query,
 }
 
 /// `GET /v1/models`: lists the models of the active provider first, then all others of the catalogue. With `provider`,
@@ -33,12 +38,17 @@ pub struct Filter {
 /// Without `provider` the answer comes from memory, and the list of the active provider is refreshed in the background.
 pub async fn list(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(filter) = filter?;
     let Some(id) = filter.provider else {
         app.catalog.note_read();
-        return Ok(Json(app.catalog.current().models()).into_response());
+        let models = app.catalog.current().models();
+        if anthropic::is_asked(&headers) {
+            return Ok(Json(anthropic::Page::of(&models.data, &filter.page)).into_response());
+        }
+        return Ok(Json(models).into_response());
     };
     let provider = app.catalog.current().provider(&id).cloned().ok_or(ApiError::UnknownProvider(id))?;
     match model_lists::fetch(&app, &provider).await {
@@ -54,24 +64,32 @@ pub async fn list(
 }
 
 /// `GET /v1/models/{id}`: returns one model. Every name that requests may use is found, including `provider/model`.
-pub async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Model>, ApiError> {
+pub async fn one(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path) -> Result<Response, ApiError> {
+    let model = find(&app, id)?;
+    Ok(match anthropic::is_asked(&headers) {
+        true => Json(anthropic::Entry::of(&model)).into_response(),
+        false => Json(model).into_response(),
+    })
+}
+
+fn find(app: &App, id: String) -> Result<Model, ApiError> {
     let snapshot = app.catalog.current();
     let candidates = route::candidates(&snapshot, Some(&id))?;
     let known = |id: &str| candidates.iter().find_map(|candidate| snapshot.model(&candidate.provider, id));
     if let Some(model) = known(&id) {
-        return Ok(Json(model.clone()));
+        return Ok(model.clone());
     }
     // The id keeps the provider prefix of the request, because requests may use that name.
     let created = id.split_once('/').and_then(|(_, name)| known(name)).map_or(0, |model| model.created);
     let owner = candidates.first().map_or("", |candidate| &candidate.provider.id);
-    Ok(Json(Model::new(&id, created, owner)))
+    Ok(Model::new(&id, created, owner))
 }
 
 /// Returns the last valid list of a provider that does not answer.
 fn last_valid_list(app: &App, provider: &Provider, reason: String) -> Result<Json<ModelList>, ApiError> {
     let snapshot = app.catalog.current();
     match snapshot.own_list(provider) {
-        Some(list) if matches!(provider.adapter, Adapter::OpenAi(_)) => Ok(Json(ModelList::new(list.to_vec()))),
+        Some(list) if matches!(provider.adapter, Adapter::Remote(_)) => Ok(Json(ModelList::new(list.to_vec()))),
         _ => Err(ApiError::Provider { provider: provider.id.clone(), reason }),
     }
 }

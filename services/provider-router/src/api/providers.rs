@@ -163,7 +163,7 @@ impl LoadedProvider {
     fn of(snapshot: &Snapshot, provider: &Provider) -> Self {
         let error = match &provider.adapter {
             Adapter::Misconfigured(reason) => Some(reason.clone()),
-            Adapter::OpenAi(_) | Adapter::Echo(_) => None,
+            Adapter::Remote(_) | Adapter::Echo(_) => None,
         };
         Self {
             row: provider.row.clone(),

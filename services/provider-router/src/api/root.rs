@@ -13,9 +13,12 @@ pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<Value> {
     Json(json!({
         "name": "Signalbox provider-router",
         "version": env!("CARGO_PKG_VERSION"),
-        "description": "One OpenAI-compatible endpoint in front of many providers",
+        "description": "The Chat Completions, Messages and Responses APIs in front of many providers",
         "endpoints": {
-            "/v1/chat/completions": "POST: chat, streamed or not",
+            "/v1/chat/completions": "POST: OpenAI's Chat Completions, streamed or not",
+            "/v1/messages": "POST: Anthropic's Messages, streamed or not",
+            "/v1/messages/count_tokens": "POST: the number of tokens of a prompt",
+            "/v1/responses": "POST: OpenAI's Responses, streamed or not",
             "/v1/models": "GET: the available models",
             "/v1/providers": "GET: the loaded providers",
             "/health": "GET: the health of the router",

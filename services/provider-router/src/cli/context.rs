@@ -93,7 +93,7 @@ impl CliContext {
     pub(super) fn check_config(&self, row: &schema::Provider, config: &provider::Config) -> anyhow::Result<()> {
         match self.load(row, config).adapter {
             Adapter::Misconfigured(reason) => bail!("this configuration is not usable: {reason}; nothing was changed"),
-            Adapter::OpenAi(_) | Adapter::Echo(_) => Ok(()),
+            Adapter::Remote(_) | Adapter::Echo(_) => Ok(()),
         }
     }
 }

@@ -6,12 +6,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::ext::ReasonPhrase;
 use serde::{Deserialize, de::IgnoredAny};
 use signalbox_core::{
+    Api,
     masking::Masker,
     openai::{ErrorBody, ProviderError, StreamEvent, provider_error, read_event},
     schema::RequestStatus,
 };
+use signalbox_translate::{RequestError, hub, write_error, write_request_error};
 
-use crate::{body::ResponseBody, exchange::Exchange};
+use crate::{body::ResponseBody, exchange::Exchange, stored_responses::StoredError};
 
 /// Reason why an attempt failed.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +31,12 @@ pub(super) enum AttemptError {
     TooLarge { limit: usize },
     #[error("the provider {provider} is misconfigured: {reason}")]
     Misconfigured { provider: String, reason: String },
+    /// The request cannot be expressed in the API of the provider.
+    #[error("{0}")]
+    Untranslatable(#[from] RequestError),
+    /// The request continues an answer that cannot be read.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
     #[error("no provider is available")]
     NoCandidate,
 }
@@ -51,7 +59,12 @@ impl AttemptError {
                 mask(body, masker);
             }
             Self::Invalid { reason } => *reason = masker.mask_text(reason).into_owned(),
-            Self::Transport(_) | Self::TooLarge { .. } | Self::Misconfigured { .. } | Self::NoCandidate => {}
+            Self::Transport(_)
+            | Self::TooLarge { .. }
+            | Self::Misconfigured { .. }
+            | Self::Untranslatable(_)
+            | Self::Stored(_)
+            | Self::NoCandidate => {}
         }
         self
     }
@@ -95,35 +108,48 @@ impl AttemptError {
     pub(super) fn is_provider_fault(&self) -> bool {
         match self.status() {
             Some(status) => matches!(status.as_u16(), 401 | 403) || !status.is_client_error(),
-            None => !matches!(self, Self::NoCandidate),
+            None => !matches!(self, Self::NoCandidate | Self::Untranslatable(_) | Self::Stored(_)),
         }
     }
 
-    /// Builds the response for the client, after the end of the request has been written to the journal.
-    pub(super) async fn into_response(self, mut exchange: Exchange) -> Response<ResponseBody> {
-        let (status, headers, body, message) = self.client_message();
+    /// Builds the response for a client of `api`, after the end of the request has been written to the journal.
+    pub(super) async fn into_response(self, mut exchange: Exchange, api: Api) -> Response<ResponseBody> {
+        let id = exchange.id().simple().to_string();
+        let (status, headers, body, message) = self.client_message(api, &id);
         exchange.head(status.as_u16(), false);
         exchange.answer(&body);
         exchange.finish(RequestStatus::Failed, Some(message)).await;
         response_of(status, headers, body)
     }
 
-    /// Returns status, headers and body for the client, and the message for the log.
-    fn client_message(self) -> (StatusCode, HeaderMap, Bytes, String) {
+    /// Returns status, headers and body for a client of `api`, and the message for the log.
+    fn client_message(self, api: Api, id: &str) -> (StatusCode, HeaderMap, Bytes, String) {
         let message = self.to_string();
         let (status, mut headers, body, message) = match (self.status().filter(|status| may_pass(*status)), self) {
             (Some(status), Self::Status { headers, body, .. }) => {
                 let said = message_of(&body);
-                let body = error_body(status, body, said.as_ref());
+                let (status, body) = error_body(api, status, body, said.as_ref(), id);
                 (status, *headers, body, said.map_or(message, |error| error.message))
             }
             (Some(status), Self::Reported { error, body }) => {
-                let body = error_body(status, body, Some(&error));
+                let (status, body) = error_body(api, status, body, Some(&error), id);
                 (status, HeaderMap::new(), body, error.message)
+            }
+            (_, Self::Untranslatable(error)) => {
+                let (status, body) = write_request_error(api, &error, id);
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+                (status, HeaderMap::new(), body.into(), message)
             }
             (_, other) => {
                 let (status, code) = other.status_and_code();
-                let body = ErrorBody::new("upstream_error", code, message.clone()).to_json().into();
+                let body = match api {
+                    Api::Chat | Api::Responses => {
+                        ErrorBody::new("upstream_error", code, message.clone()).to_json().into()
+                    }
+                    Api::Messages => {
+                        write_error(api, &hub::Failure::of_status(status.as_u16(), code, message.clone()), id).1.into()
+                    }
+                };
                 (status, HeaderMap::new(), body, message)
             }
         };
@@ -140,6 +166,9 @@ impl AttemptError {
             Self::Invalid { .. } => (StatusCode::BAD_GATEWAY, "upstream_invalid_response"),
             Self::TooLarge { .. } => (StatusCode::BAD_GATEWAY, "upstream_too_large"),
             Self::Misconfigured { .. } => (StatusCode::BAD_GATEWAY, "provider_misconfigured"),
+            Self::Untranslatable(error) => (StatusCode::BAD_REQUEST, error.code()),
+            Self::Stored(StoredError::NotFound { .. }) => (StatusCode::NOT_FOUND, "previous_response_not_found"),
+            Self::Stored(StoredError::Unavailable(_)) => (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),
             Self::NoCandidate => (StatusCode::SERVICE_UNAVAILABLE, "no_provider"),
         }
     }
@@ -176,11 +205,19 @@ fn message_of(body: &[u8]) -> Option<ProviderError> {
     })
 }
 
-/// Returns the provider's own body if it has the shape of OpenAI's errors; otherwise its message in that shape, or an
+/// Returns the provider's own body if it has the form of the client's API; otherwise its message in that form, or an
 /// error that quotes the first 300 characters of the body.
-fn error_body(status: StatusCode, body: Bytes, said: Option<&ProviderError>) -> Bytes {
+fn error_body(
+    api: Api,
+    status: StatusCode,
+    body: Bytes,
+    said: Option<&ProviderError>,
+    id: &str,
+) -> (StatusCode, Bytes) {
     #[derive(Deserialize)]
-    struct OpenAiError {
+    struct ErrorShape {
+        #[serde(default, rename = "type")]
+        kind: Option<String>,
         error: Message,
     }
     #[derive(Deserialize)]
@@ -188,23 +225,39 @@ fn error_body(status: StatusCode, body: Bytes, said: Option<&ProviderError>) -> 
         #[expect(dead_code, reason = "only its presence is checked")]
         message: IgnoredAny,
     }
-    if serde_json::from_slice::<OpenAiError>(&body).is_ok_and(|shape| matches!(shape.error, Message { .. })) {
-        return body;
+    let shape = serde_json::from_slice(&body).ok();
+    let is_of_messages = shape.map(|ErrorShape { kind, error: Message { .. } }| kind.as_deref() == Some("error"));
+    if is_of_messages == Some(api == Api::Messages) {
+        return (status, body);
     }
-    if let Some(said) = said {
-        return ErrorBody { error: said.to_object() }.to_json().into();
+    if api == Api::Messages || is_of_messages == Some(true) {
+        let failure = hub::Failure::read(Some(status.as_u16()), &body);
+        let failure = match said {
+            Some(_) => failure,
+            None => hub::Failure { message: description(status, &body), ..failure },
+        };
+        let (status, body) = write_error(api, &failure, id);
+        return (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), body.into());
     }
-    let text = String::from_utf8_lossy(&body);
+    let body = match said {
+        Some(said) => ErrorBody { error: said.to_object() },
+        None => ErrorBody::new("upstream_error", "upstream_status", description(status, &body)),
+    };
+    (status, body.to_json().into())
+}
+
+/// Describes an error body without a message.
+fn description(status: StatusCode, body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
     let said: String = text.trim().chars().take(300).collect();
-    let message = if said.is_empty() {
+    if said.is_empty() {
         format!("the provider answered with status {status} and an empty body")
     } else if said.chars().any(|char| char.is_control() && !char.is_whitespace()) {
         // For example, a body in an unknown compression format.
         format!("the provider answered with status {status} and {} bytes of binary data", body.len())
     } else {
         format!("the provider answered with status {status}: {said}")
-    };
-    ErrorBody::new("upstream_error", "upstream_status", message).to_json().into()
+    }
 }
 
 #[cfg(test)]
@@ -272,7 +325,10 @@ mod tests {
     #[test]
     fn errors_of_any_shape_are_converted_to_the_openai_shape() {
         let own = Bytes::from_static(br#"{"error":{"message":"own","x":1}}"#);
-        assert_eq!(error_body(StatusCode::BAD_REQUEST, own.clone(), provider_error(&own).as_ref()), own);
+        assert_eq!(
+            error_body(Api::Chat, StatusCode::BAD_REQUEST, own.clone(), provider_error(&own).as_ref(), "1").1,
+            own
+        );
         for body in [
             r#"{"message":"words"}"#,
             r#"{"error":"words"}"#,
@@ -281,21 +337,51 @@ mod tests {
             r#"{"choices":[{"index":0,"finish_reason":"error","error":{"message":"words"}}]}"#,
         ] {
             let body = Bytes::from(body);
-            let shown = error_body(StatusCode::BAD_REQUEST, body.clone(), message_of(&body).as_ref());
+            let shown = error_body(Api::Chat, StatusCode::BAD_REQUEST, body.clone(), message_of(&body).as_ref(), "1").1;
             let shown: ErrorBody = serde_json::from_slice(&shown).unwrap();
             assert_eq!(shown.error.message, "words", "{body:?}");
         }
-        let shown = error_body(StatusCode::BAD_GATEWAY, Bytes::from_static(b"<html>busy"), None);
+        let shown = error_body(Api::Chat, StatusCode::BAD_GATEWAY, Bytes::from_static(b"<html>busy"), None, "1").1;
         assert!(String::from_utf8_lossy(&shown).contains("502 Bad Gateway: <html>busy"));
     }
 
     #[test]
+    fn errors_are_converted_between_the_apis() {
+        let of_messages = Bytes::from_static(
+            br#"{"type":"error","error":{"type":"overloaded_error","message":"busy"},"request_id":"req_1"}"#,
+        );
+        let of_chat =
+            Bytes::from_static(br#"{"error":{"message":"slow","type":"requests","code":"rate_limit_exceeded"}}"#);
+        let shown = |api, status: u16, body: &Bytes| {
+            let status = StatusCode::from_u16(status).unwrap();
+            let (status, shown) = error_body(api, status, body.clone(), message_of(body).as_ref(), "id");
+            (status.as_u16(), String::from_utf8(shown.to_vec()).unwrap())
+        };
+        // The client's own form passes unchanged.
+        assert_eq!(shown(Api::Messages, 529, &of_messages), (529, String::from_utf8_lossy(&of_messages).into_owned()));
+        assert_eq!(shown(Api::Responses, 429, &of_chat), (429, String::from_utf8_lossy(&of_chat).into_owned()));
+        let (status, body) = shown(Api::Chat, 529, &of_messages);
+        assert!(status == 503 && body.contains(r#""code":"overloaded""#) && body.contains("busy"), "{status} {body}");
+        let (status, body) = shown(Api::Messages, 429, &of_chat);
+        assert_eq!(
+            (status, body.as_str()),
+            (429, r#"{"type":"error","error":{"type":"rate_limit_error","message":"slow"},"request_id":"id"}"#)
+        );
+        let (status, body) = shown(Api::Messages, 502, &Bytes::from_static(b"<html>busy"));
+        assert!(status == 502 && body.contains("502 Bad Gateway: <html>busy") && body.contains("api_error"), "{body}");
+        let timeout = AttemptError::Misconfigured { provider: "p".into(), reason: "r".into() };
+        let (status, _, body, _) = timeout.client_message(Api::Messages, "id");
+        assert!(status == 502 && body.starts_with(br#"{"type":"error","error":{"type":"api_error""#), "{body:?}");
+    }
+
+    #[test]
     fn binary_errors_are_described_by_their_size() {
-        let shown = error_body(StatusCode::BAD_GATEWAY, Bytes::from_static(b"\x1f\x9d\x90\x00 noise"), None);
+        let shown =
+            error_body(Api::Chat, StatusCode::BAD_GATEWAY, Bytes::from_static(b"\x1f\x9d\x90\x00 noise"), None, "1").1;
         let shown = String::from_utf8_lossy(&shown);
         assert!(shown.contains("10 bytes of binary data") && !shown.contains("noise"), "{shown}");
         // Latin-1 counts as text.
-        let shown = error_body(StatusCode::BAD_GATEWAY, Bytes::from_static(b"gest\xf6rt"), None);
+        let shown = error_body(Api::Chat, StatusCode::BAD_GATEWAY, Bytes::from_static(b"gest\xf6rt"), None, "1").1;
         assert!(String::from_utf8_lossy(&shown).contains("gest\u{fffd}rt"));
     }
 
@@ -317,7 +403,7 @@ mod tests {
         ] {
             let status = StatusCode::from_u16(from).unwrap();
             let failure = AttemptError::Status { status, headers: Box::default(), body: Bytes::new() };
-            assert_eq!(failure.client_message().0, to, "{from}");
+            assert_eq!(failure.client_message(Api::Chat, "1").0, to, "{from}");
         }
     }
 

@@ -5,10 +5,9 @@
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use signalbox_core::{
-    json::Reader,
-    openai::{FoldedAnswer, fold_completion, fold_stream},
-};
+use signalbox_core::{Api, json::Reader, openai::FoldedAnswer};
+
+use super::answer::fold;
 
 /// Detail in which the log keeps bodies. The stricter of two values is the greater one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -33,7 +32,7 @@ pub struct BodyPolicy {
 }
 
 /// String fields without user content, which [`Bodies::Redact`] keeps as they are.
-const PLAIN: [&str; 5] = ["role", "type", "model", "finish_reason", "object"];
+const PLAIN: [&str; 7] = ["role", "type", "model", "finish_reason", "stop_reason", "status", "object"];
 
 impl Bodies {
     /// Parses a value of a provider's configuration.
@@ -57,28 +56,50 @@ impl Bodies {
         }
     }
 
-    /// Returns the part of a response that is kept, as one JSON document.
+    /// Returns the part of a response of `api` that is kept, as one JSON document.
     #[must_use]
-    pub fn of_answer(self, raw: &[u8], streamed: bool) -> Vec<u8> {
+    pub fn of_answer(self, api: Api, raw: &[u8], streamed: bool) -> Vec<u8> {
         let raw = Bytes::copy_from_slice(raw);
-        let answer = if streamed { fold_stream(&raw) } else { fold_completion(&raw).unwrap_or_default() };
+        let answer = fold(api, &raw, streamed).unwrap_or_default();
         let whole = answer.json.as_deref().and_then(|json| Reader::new(json.as_bytes()).value());
         match (self, whole) {
             (Self::Redact, Some(whole)) => redact(whole),
-            _ => outline(&answer),
+            _ => outline(api, &answer),
         }
         .to_string()
         .into_bytes()
     }
 }
 
-/// Returns the metadata of a response without its content.
-fn outline(answer: &FoldedAnswer) -> Value {
-    let choice =
-        json!({"index": 0, "message": {"role": "assistant", "content": null}, "finish_reason": answer.finish_reason});
+/// Returns the metadata of a response without its content, in the form of its API.
+fn outline(api: Api, answer: &FoldedAnswer) -> Value {
     let error =
         answer.error.as_ref().map(|error| json!({"message": "[redacted]", "type": error.kind, "code": error.code}));
-    json!({"id": answer.id, "object": "chat.completion", "choices": [choice], "usage": answer.usage, "error": error})
+    let usage = answer.usage.map(|usage| {
+        json!({"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens, "total_tokens": usage.total_tokens})
+    });
+    let reason = answer.finish_reason.as_deref();
+    match api {
+        Api::Chat => {
+            let choice =
+                json!({"index": 0, "message": {"role": "assistant", "content": null}, "finish_reason": reason});
+            json!({"id": answer.id, "object": "chat.completion", "choices": [choice], "usage": answer.usage, "error": error})
+        }
+        Api::Messages if error.is_some() => json!({"type": "error", "error": error}),
+        Api::Messages => {
+            json!({"id": answer.id, "type": "message", "content": [], "stop_reason": reason, "usage": usage})
+        }
+        Api::Responses => {
+            let status = match reason {
+                _ if error.is_some() => "failed",
+                Some("completed") => "completed",
+                Some(_) => "incomplete",
+                None => "in_progress",
+            };
+            let details = (status == "incomplete").then(|| json!({"reason": reason}));
+            json!({"id": answer.id, "object": "response", "status": status, "output": [], "usage": usage, "error": error, "incomplete_details": details})
+        }
+    }
 }
 
 /// Replaces every string, except those in [`PLAIN`] fields, by its length.
@@ -122,15 +143,31 @@ mod tests {
     fn redaction_removes_all_text_and_keeps_figures() {
         for bodies in [Bodies::Redact, Bodies::Off] {
             for (raw, streamed) in [(STREAM, true), (br#"{"id":"i","choices":[{"index":0,"message":{"role":"assistant","content":"canary"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#.as_slice(), false), (br#"{"error":{"message":"canary","code":"c"}}"#, false), (b"canary", false)] {
-                let kept = bodies.of_answer(raw, streamed);
+                let kept = bodies.of_answer(Api::Chat, raw, streamed);
                 assert!(!String::from_utf8_lossy(&kept).contains("canary"), "{bodies:?} {}", String::from_utf8_lossy(&kept));
                 if raw.len() > 60 {
-                    let answer = fold_completion(&kept).unwrap();
+                    let answer = signalbox_core::openai::fold_completion(&kept).unwrap();
                     assert_eq!((answer.finish_reason.as_deref(), answer.usage.unwrap().total_tokens), (Some("stop"), 3));
                 }
             }
             let request = bodies.of_request(&Bytes::from_static(REQUEST));
             assert!(!String::from_utf8_lossy(&request).contains("canary"));
+        }
+    }
+
+    #[test]
+    fn the_metadata_of_each_api_is_read_back() {
+        let message = br#"{"id":"i","type":"message","content":[{"type":"text","text":"canary"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":2}}"#;
+        let response = br#"{"id":"i","object":"response","status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"canary"}]}],"usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}"#;
+        for (api, raw, reason) in
+            [(Api::Messages, message.as_slice(), "end_turn"), (Api::Responses, response.as_slice(), "completed")]
+        {
+            for bodies in [Bodies::Redact, Bodies::Off] {
+                let kept = bodies.of_answer(api, raw, false);
+                assert!(!String::from_utf8_lossy(&kept).contains("canary"));
+                let answer = fold(api, &kept.into(), false).unwrap();
+                assert_eq!((answer.finish_reason.as_deref(), answer.usage.unwrap().total_tokens), (Some(reason), 3));
+            }
         }
     }
 

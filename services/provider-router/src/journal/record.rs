@@ -56,6 +56,9 @@ pub struct End {
     /// Model name sent to the provider, if it differs from the requested one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_model: Option<String>,
+    /// API in which the request was sent to the provider, if it differs from the client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_as: Option<SentAs>,
     /// HTTP status sent to the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,
@@ -77,6 +80,15 @@ pub struct End {
     /// Metadata of a truncated response, read while it was relayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
+}
+
+/// The form in which a translated request was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentAs {
+    /// Name of the provider's API.
+    pub api: String,
+    /// Type of the provider, on which the form depends.
+    pub kind: String,
 }
 
 /// Metadata from the end of a response.

@@ -80,6 +80,7 @@ fn end(status: RequestStatus) -> End {
         ended_at: 1500,
         provider_id: Some("echo".into()),
         upstream_model: None,
+        sent_as: None,
         status_code: Some(200),
         duration_ms: 500,
         first_byte_ms: Some(10),

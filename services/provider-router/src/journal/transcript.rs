@@ -4,15 +4,22 @@ use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use signalbox_core::{
+    Api,
     conversation::{self, Opening},
-    openai::{FoldedAnswer, fold_completion, fold_stream, is_failure},
+    openai::{FoldedAnswer, is_failure},
+    provider_type::provider_type,
     schema::RequestStatus,
 };
 use signalbox_store::exchanges::{Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source};
 use uuid::Uuid;
 
-use super::record::{Begin, End};
-use crate::envelope;
+use signalbox_translate::{read_request, write_request};
+
+use super::{
+    answer::fold,
+    record::{Begin, End, SentAs},
+};
+use crate::{envelope, provider::target};
 
 /// Maximum length of a session's first message, in characters.
 const MAX_PREVIEW_CHARS: usize = 4096;
@@ -40,14 +47,11 @@ impl Transcript {
     /// Returns the rows of an ended request; `answer` has all bytes of the response that were kept.
     pub(crate) fn ended(self, end: End, answer: Vec<u8>) -> Exchange {
         let opening = Opening::of(self.request.as_bytes());
-        let upstream_request = end.upstream_model.and_then(|model| {
-            let envelope = envelope::Envelope::parse(self.request.as_bytes()).ok()?;
-            Some(text(&envelope.with_model(&Bytes::copy_from_slice(self.request.as_bytes()), &model)).into_owned())
-        });
+        let api = self.api();
+        let upstream_request = self.upstream_request(api, end.upstream_model.as_deref(), end.sent_as.as_ref());
         let begun = self.begun_row(&opening);
         let raw = Bytes::from(answer);
-        let folded = if end.streamed { Some(fold_stream(&raw)) } else { fold_completion(&raw) };
-        let mut answer = folded.unwrap_or_default();
+        let mut answer = fold(api, &raw, end.streamed).unwrap_or_default();
         if let Some(summary) = end.summary {
             // The journal has only the beginning of the response.
             answer.usage = summary.usage.or(answer.usage);
@@ -76,6 +80,26 @@ impl Transcript {
         Exchange { begun, ended: Some(ended) }
     }
 
+    /// Returns the API of the client.
+    fn api(&self) -> Api {
+        Api::of_path(&self.begin.path).unwrap_or(Api::Chat)
+    }
+
+    /// Returns the request as the provider received it; `None` if that is the client's. It is made again, because it
+    /// follows from the client's, and the journal need not have it twice.
+    fn upstream_request(&self, api: Api, model: Option<&str>, sent_as: Option<&SentAs>) -> Option<String> {
+        let body = self.request.as_bytes();
+        if let Some(SentAs { api: sent, kind }) = sent_as {
+            let request = read_request(api, body).ok()?;
+            let model = model.or(Some(self.begin.model.as_str())).filter(|model| !model.is_empty());
+            let sent = Api::parse(sent)?;
+            let written = write_request(sent, &request, &target(&provider_type(kind), sent, model)).ok()?;
+            return Some(text(&written.body).into_owned());
+        }
+        let envelope = envelope::Envelope::parse(api, body).ok()?;
+        Some(text(&envelope.with_model(&Bytes::copy_from_slice(body), model?)).into_owned())
+    }
+
     /// Returns the end of a request whose process died.
     pub(crate) fn interrupted(&self) -> End {
         End {
@@ -83,6 +107,7 @@ impl Transcript {
             ended_at: self.begin.received_at,
             provider_id: None,
             upstream_model: None,
+            sent_as: None,
             status_code: None,
             duration_ms: 0,
             first_byte_ms: None,

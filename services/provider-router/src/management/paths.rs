@@ -16,6 +16,9 @@ pub fn api_path(method: &Method, path: &str) -> Option<String> {
         return Some(format!("/api/activity/{rest}"));
     }
     let path = path.strip_prefix("/v1/")?;
+    if path.strip_prefix("responses/").is_some_and(is_of_openai) {
+        return None;
+    }
     if SUBTREES.iter().any(|tree| is_below(path, tree)) {
         return Some(format!("/api/{path}"));
     }
@@ -33,6 +36,12 @@ pub fn api_path(method: &Method, path: &str) -> Option<String> {
         }
     };
     claimed.then(|| format!("/api/{path}"))
+}
+
+/// Returns whether a path below `/v1/responses` is one of OpenAI's: it names an answer as its clients do, or has a name of
+/// its own. Management names answers by number or UUID.
+fn is_of_openai(path: &str) -> bool {
+    path.starts_with("resp_") || path == "input_tokens"
 }
 
 /// Model ids may contain slashes, which are escaped: below `/api` an id is a single segment.
@@ -97,6 +106,10 @@ mod tests {
             ("POST", "/v1/providers/p/test"),
             ("POST", "/v1/providers/p/reload"),
             ("GET", "/v1/providers/p/configs"),
+            ("GET", "/v1/responses/resp_01"),
+            ("DELETE", "/v1/responses/resp_01"),
+            ("POST", "/v1/responses/resp_01/cancel"),
+            ("POST", "/v1/responses/input_tokens"),
             ("GET", "/v1/settingsx"),
             ("GET", "/v1/qwen"),
             ("GET", "/api/settings"),

@@ -13,7 +13,6 @@ use signalbox_core::openai::{
 use tokio::time::{Duration, Instant, Sleep};
 
 use super::{Config, millis};
-use crate::envelope::Envelope;
 
 /// Default delay between two words: slow enough to see the streaming, and fast enough not to be a nuisance.
 const DEFAULT_DELAY: Duration = Duration::from_millis(30);
@@ -62,7 +61,7 @@ impl Echo {
 
     /// Returns the same response as a stream, word by word.
     #[must_use]
-    pub fn stream(&self, id: &str, model: &str, created: i64, body: &[u8], envelope: &Envelope) -> EchoBody {
+    pub fn stream(&self, id: &str, model: &str, created: i64, body: &[u8], include_usage: bool) -> EchoBody {
         let (text, usage) = answer(body);
         let chunk = |choices, usage| Chunk {
             id: format!("chatcmpl-{id}"),
@@ -82,7 +81,7 @@ impl Echo {
         let mut chunks = vec![chunk(piece(role, None), None)];
         chunks.extend(words.map(|choices| chunk(choices, None)));
         chunks.push(chunk(piece(Delta::default(), Some("stop")), None));
-        if envelope.include_usage {
+        if include_usage {
             chunks.push(chunk(Vec::new(), Some(usage)));
         }
         let event = |chunk: &Chunk| format!("data: {}\n\n", serde_json::to_string(chunk).unwrap_or_default()).into();
@@ -128,7 +127,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn streams_the_exact_message_word_by_word() {
         let echo = Echo::new(&Config::new()).unwrap();
-        let mut body = echo.stream("1", "echo", 5, BODY, &Envelope::parse(BODY).unwrap());
+        let mut body = echo.stream("1", "echo", 5, BODY, true);
         let (mut raw, mut events, started) = (Vec::new(), 0, Instant::now());
         while let Some(event) = poll_fn(|cx| body.poll_event(cx)).await {
             raw.extend_from_slice(&event);

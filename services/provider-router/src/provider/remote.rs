@@ -1,4 +1,4 @@
-//! Providers with OpenAI's API over HTTP.
+//! Providers over HTTP: their address, credentials and paths, and the requests to them.
 
 use std::path::PathBuf;
 
@@ -10,6 +10,7 @@ use http::{
 };
 use serde_json::Value;
 use signalbox_core::{
+    Api,
     masking::Masker,
     provider_type::{ProviderType, QWEN_PROXY},
     secret::is_sensitive_key,
@@ -38,21 +39,40 @@ const FORWARDED: [&str; 11] = [
 /// Prefixes of further header names that are forwarded, unless the name looks like that of a credential.
 const FORWARDED_PREFIXES: [&str; 4] = ["anthropic-", "x-claude-code-", "x-openrouter-", "x-stainless-"];
 
+/// Prefixes of header names that mean something only in the client's own API.
+const OF_ONE_API: [&str; 2] = ["anthropic-", "openai-"];
+
 /// Maximum number of headers added to the provider's own and the client's.
-const MAX_ADDED_HEADERS: usize = 9;
+const MAX_ADDED_HEADERS: usize = 11;
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// Version of Messages in requests that are translated, and in those whose client names none.
+const DEFAULT_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+/// Type of provider that takes a Bearer token for a login, and keys only in `x-api-key`.
+const ANTHROPIC: &str = "anthropic";
 
 /// `User-Agent` for requests whose client sends none.
 const DEFAULT_USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("signalbox/", env!("CARGO_PKG_VERSION")));
 
 /// Address, credentials and paths of a provider.
 #[derive(Debug)]
-pub struct OpenAi {
+pub struct Remote {
     /// Address of the provider.
     pub target: Target,
     /// Maximum silence of the provider, before its response and within it; `None` applies the router's own setting.
     pub timeout: Option<Duration>,
-    chat: PathAndQuery,
+    /// The provider's type.
+    pub kind: ProviderType,
+    /// The APIs that it speaks; not empty. Requests of any other API are translated to the first.
+    pub apis: Vec<Api>,
+    /// Paths of [`Api::ALL`].
+    paths: [PathAndQuery; 3],
     models: PathAndQuery,
+    count_tokens: PathAndQuery,
+    input_tokens: PathAndQuery,
+    /// Value of `x-api-key` in requests of Messages.
+    key: Option<HeaderValue>,
     /// Whether the provider is a qwen-proxy. The router tells it that the request is already in the log, so that it is
     /// not logged twice.
     pub is_qwen_proxy: bool,
@@ -62,8 +82,8 @@ pub struct OpenAi {
     headers: HeaderMap,
 }
 
-impl OpenAi {
-    /// Reads `baseURL`, `proxy`, `caFile`, `clientCert`, `clientKey`, `apiKey`, `headers` and `timeout` (milliseconds).
+impl Remote {
+    /// Reads `apis`, `baseURL`, `proxy`, `caFile`, `clientCert`, `clientKey`, `apiKey`, `headers` and `timeout` (milliseconds).
     /// The files are read when a connection is opened.
     ///
     /// # Errors
@@ -79,12 +99,16 @@ impl OpenAi {
             .map_err(|error| format!("`proxy` cannot be used: {error}"))?;
         let target = target.with_proxy(proxy).with_tls_files(tls_files(config, &target)?);
         let mut headers = custom_headers(config)?;
+        let mut bare = None;
         if let Some(key) = text(config, "apiKey")?.map(bare_key).filter(|key| !key.is_empty()) {
-            let value = HeaderValue::try_from(format!("Bearer {key}"))
-                .map_err(|_| "`apiKey` has characters that are not allowed in a header")?;
-            headers.insert(AUTHORIZATION, value);
+            let value = |value: &str| {
+                let value = HeaderValue::try_from(value);
+                value.map_err(|_| "`apiKey` has characters that are not allowed in a header")
+            };
+            headers.insert(AUTHORIZATION, value(&format!("Bearer {key}"))?);
+            bare = Some(value(key)?);
         }
-        for value in headers.values_mut() {
+        for value in headers.values_mut().chain(&mut bare) {
             value.set_sensitive(true);
         }
         let path = |path: &str| {
@@ -92,17 +116,75 @@ impl OpenAi {
                 .path(&format!("{}{path}", kind.path_prefix))
                 .map_err(|error| format!("`baseURL` cannot be used: {error}"))
         };
-        let (chat, models) = (path("/chat/completions")?, path("/models")?);
-        let is_qwen_proxy = kind.value == QWEN_PROXY;
-        let masker = Masker::new(secrets(&headers));
-        Ok(Self { target, timeout: millis(config, "timeout")?, masker, chat, models, is_qwen_proxy, headers })
+        let [chat, messages, responses] = Api::ALL.map(Api::path);
+        Ok(Self {
+            timeout: millis(config, "timeout")?,
+            masker: Masker::new(secrets(&headers)),
+            apis: apis(config, kind)?,
+            paths: [path(chat)?, path(messages)?, path(responses)?],
+            models: path("/models")?,
+            count_tokens: path("/messages/count_tokens")?,
+            input_tokens: path("/responses/input_tokens")?,
+            is_qwen_proxy: kind.value == QWEN_PROXY,
+            key: bare,
+            kind,
+            target,
+            headers,
+        })
     }
 
-    /// Builds the request for a chat completion. `caller` has the headers sent by the client.
+    /// Returns the API in which a request of `client`'s API for `model` is sent: the same if the provider speaks it and
+    /// the model has all of its capabilities there.
     #[must_use]
-    pub fn chat(&self, body: Bytes, stream: bool, caller: &HeaderMap, id: &str) -> Request<Bytes> {
-        let mut request = self.request(Method::POST, &self.chat, body, caller.len());
+    pub fn api_for(&self, client: Api, model: Option<&str>) -> Api {
+        let is_limited = |model: &str| self.kind.quirks.responses_only.iter().any(|name| model.starts_with(name));
+        if client == Api::Chat && self.apis.contains(&Api::Responses) && model.is_some_and(is_limited) {
+            return Api::Responses;
+        }
+        if self.apis.contains(&client) { client } else { self.apis.first().copied().unwrap_or(Api::Chat) }
+    }
+
+    /// Builds the request for an answer. `caller` has the headers sent by the client, whose API is `client`.
+    #[must_use]
+    pub fn inference(
+        &self,
+        api: Api,
+        client: Api,
+        body: Bytes,
+        stream: bool,
+        caller: &HeaderMap,
+        id: &str,
+    ) -> Request<Bytes> {
+        let [chat, messages, responses] = &self.paths;
+        let path = match api {
+            Api::Chat => chat,
+            Api::Messages => messages,
+            Api::Responses => responses,
+        };
+        self.forwarded((path, api), client, body, stream, caller, id)
+    }
+
+    /// Builds the request of Messages or Responses that counts the tokens of a prompt.
+    #[must_use]
+    pub fn count_tokens(&self, api: Api, body: Bytes, caller: &HeaderMap, id: &str) -> Request<Bytes> {
+        let path = if api == Api::Messages { &self.count_tokens } else { &self.input_tokens };
+        self.forwarded((path, api), api, body, false, caller, id)
+    }
+
+    fn forwarded(
+        &self,
+        (path, api): (&PathAndQuery, Api),
+        client: Api,
+        body: Bytes,
+        stream: bool,
+        caller: &HeaderMap,
+        id: &str,
+    ) -> Request<Bytes> {
+        let mut request = self.request(Method::POST, path, body, caller.len());
         let headers = request.headers_mut();
+        if api == Api::Messages {
+            self.sign_messages(headers);
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accept = if stream { "text/event-stream" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
@@ -116,19 +198,38 @@ impl OpenAi {
         for (name, value) in caller {
             // The configured headers take precedence over the client's, and the first value of a repeated header over
             // the others.
-            if is_forwarded(name.as_str()) && !headers.contains_key(name) && !is_nominated(caller, name) {
+            let is_known = api == client || !OF_ONE_API.iter().any(|prefix| name.as_str().starts_with(prefix));
+            if is_known && is_forwarded(name.as_str()) && !headers.contains_key(name) && !is_nominated(caller, name) {
                 headers.insert(name, value.clone());
             }
         }
+        if api == Api::Messages {
+            headers.entry(ANTHROPIC_VERSION).or_insert(DEFAULT_VERSION);
+        }
         headers.entry(USER_AGENT).or_insert(DEFAULT_USER_AGENT);
         request
+    }
+
+    /// Adds the key in the form of Messages.
+    fn sign_messages(&self, headers: &mut HeaderMap) {
+        if let Some(key) = &self.key {
+            headers.entry(API_KEY).or_insert(key.clone());
+            if self.kind.value == ANTHROPIC {
+                headers.remove(AUTHORIZATION);
+            }
+        }
     }
 
     /// Builds the request for the list of models.
     #[must_use]
     pub fn models(&self) -> Request<Bytes> {
         let mut request = self.request(Method::GET, &self.models, Bytes::new(), 0);
-        request.headers_mut().entry(USER_AGENT).or_insert(DEFAULT_USER_AGENT);
+        let headers = request.headers_mut();
+        if self.kind.value == ANTHROPIC {
+            self.sign_messages(headers);
+            headers.entry(ANTHROPIC_VERSION).or_insert(DEFAULT_VERSION);
+        }
+        headers.entry(USER_AGENT).or_insert(DEFAULT_USER_AGENT);
         request
     }
 
@@ -141,6 +242,24 @@ impl OpenAi {
         headers.reserve(self.headers.len() + MAX_ADDED_HEADERS + caller_headers);
         headers.extend(self.headers.clone());
         request
+    }
+}
+
+/// Reads `apis`, or returns those of the type.
+fn apis(config: &Config, kind: ProviderType) -> Result<Vec<Api>, String> {
+    let Some(listed) = text(config, "apis")? else { return Ok(kind.apis.to_vec()) };
+    let mut apis = Vec::new();
+    for name in listed.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let api = Api::parse(name)
+            .ok_or_else(|| format!("`apis` names `{name}`: list chat, messages and responses, separated by commas"))?;
+        if !apis.contains(&api) {
+            apis.push(api);
+        }
+    }
+    if apis.is_empty() {
+        Err("`apis` names no API: list chat, messages, responses or several".to_owned())
+    } else {
+        Ok(apis)
     }
 }
 
@@ -227,14 +346,14 @@ mod tests {
 
     use super::*;
 
-    fn openai(kind: &str, config: Value) -> Result<OpenAi, String> {
+    fn remote(kind: &str, config: Value) -> Result<Remote, String> {
         let Value::Object(config) = config else { panic!("an object") };
-        OpenAi::new(provider_type(kind), &config, &AddressPolicy::default())
+        Remote::new(provider_type(kind), &config, &AddressPolicy::default())
     }
 
     #[test]
     fn builds_the_provider_request() {
-        let provider = openai(
+        let provider = remote(
             "openai",
             json!({"baseURL": "http://127.0.0.1:9/v1/", "apiKey": "sk-1", "headers": {"X-Team": "a"}}),
         )
@@ -243,7 +362,7 @@ mod tests {
         caller.insert("openai-beta", HeaderValue::from_static("x=1"));
         caller.insert(AUTHORIZATION, HeaderValue::from_static("Bearer of-the-client"));
         caller.insert("cookie", HeaderValue::from_static("c=1"));
-        let request = provider.chat(Bytes::from_static(b"{}"), true, &caller, "id-1");
+        let request = provider.inference(Api::Chat, Api::Chat, Bytes::from_static(b"{}"), true, &caller, "id-1");
         assert_eq!(request.uri(), "/v1/chat/completions");
         let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap());
         assert_eq!(header("authorization"), Some("Bearer sk-1"));
@@ -255,7 +374,7 @@ mod tests {
     #[test]
     fn client_identity_headers_are_forwarded_and_credentials_are_not() {
         let provider =
-            openai("openai", json!({"baseURL": "http://127.0.0.1:9", "headers": {"X-Title": "own"}})).unwrap();
+            remote("openai", json!({"baseURL": "http://127.0.0.1:9", "headers": {"X-Title": "own"}})).unwrap();
         let forwarded = [
             "user-agent",
             "http-referer",
@@ -285,7 +404,7 @@ mod tests {
         }
         caller.insert("x-title", HeaderValue::from_static("theirs"));
         caller.insert(CONNECTION, HeaderValue::from_static("keep-alive, X-App"));
-        let request = provider.chat(Bytes::new(), false, &caller, "id-1");
+        let request = provider.inference(Api::Chat, Api::Chat, Bytes::new(), false, &caller, "id-1");
         for name in forwarded {
             assert_eq!(request.headers()[name], "theirs", "{name}");
         }
@@ -293,7 +412,7 @@ mod tests {
             assert!(!request.headers().contains_key(name), "{name}");
         }
         assert_eq!(request.headers()["x-title"], "own");
-        let silent = provider.chat(Bytes::new(), false, &HeaderMap::new(), "id-1");
+        let silent = provider.inference(Api::Chat, Api::Chat, Bytes::new(), false, &HeaderMap::new(), "id-1");
         assert_eq!(silent.headers()[USER_AGENT], DEFAULT_USER_AGENT);
         assert_eq!(provider.models().headers()[USER_AGENT], DEFAULT_USER_AGENT);
     }
@@ -301,7 +420,7 @@ mod tests {
     #[test]
     fn keys_are_secret_and_flags_are_not() {
         let config = json!({"apiKey": "sk-123456789", "headers": {"X-Team": "a", "X-Key": "long enough", "X-Old": "Basic dXNlcjpwYXNz"}});
-        let masker = openai("openai", config).unwrap().masker;
+        let masker = remote("openai", config).unwrap().masker;
         for secret in ["sk-123456789", "long enough", "dXNlcjpwYXNz"] {
             assert!(masker.contains_secret(secret.as_bytes()), "{secret}");
         }
@@ -322,26 +441,76 @@ mod tests {
             (" ", None),
             ("", None),
         ] {
-            let provider = openai("openai", json!({"apiKey": stored})).unwrap();
-            for request in [provider.models(), provider.chat(Bytes::new(), false, &HeaderMap::new(), "id-1")] {
+            let provider = remote("openai", json!({"apiKey": stored})).unwrap();
+            for request in [
+                provider.models(),
+                provider.inference(Api::Chat, Api::Chat, Bytes::new(), false, &HeaderMap::new(), "id-1"),
+            ] {
                 let value = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap());
                 assert_eq!(value, sent, "{stored:?}");
             }
         }
-        let masker = openai("openai", json!({"apiKey": " Bearer sk-123456789 "})).unwrap().masker;
+        let masker = remote("openai", json!({"apiKey": " Bearer sk-123456789 "})).unwrap().masker;
         assert!(masker.contains_secret(b"wrong key: sk-123456789"));
     }
 
     #[test]
+    fn messages_have_the_key_and_the_version_of_their_api() {
+        let config = json!({"apiKey": "sk-1", "baseURL": "http://127.0.0.1:9/v1"});
+        let mut caller = HeaderMap::new();
+        caller.insert("anthropic-beta", HeaderValue::from_static("b"));
+        caller.insert("openai-beta", HeaderValue::from_static("o"));
+        for (kind, bearer) in [("anthropic", None), ("openrouter", Some("Bearer sk-1"))] {
+            let provider = remote(kind, config.clone()).unwrap();
+            for (client, beta) in [(Api::Messages, Some("b")), (Api::Chat, None)] {
+                let request = provider.inference(Api::Messages, client, Bytes::new(), true, &caller, "id-1");
+                let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap());
+                assert_eq!(request.uri(), "/v1/messages");
+                assert_eq!((header("x-api-key"), header("authorization")), (Some("sk-1"), bearer), "{kind}");
+                assert_eq!((header("anthropic-version"), header("anthropic-beta")), (Some("2023-06-01"), beta));
+            }
+        }
+        let provider = remote("anthropic", config).unwrap();
+        caller.insert("anthropic-version", HeaderValue::from_static("2026-10-21"));
+        let request = provider.inference(Api::Messages, Api::Messages, Bytes::new(), true, &caller, "id-1");
+        assert_eq!(request.headers()["anthropic-version"], "2026-10-21");
+        assert_eq!(
+            provider.count_tokens(Api::Messages, Bytes::new(), &caller, "id-1").uri(),
+            "/v1/messages/count_tokens"
+        );
+        assert_eq!(provider.models().headers()["x-api-key"], "sk-1");
+        let request = provider.inference(Api::Chat, Api::Chat, Bytes::new(), true, &caller, "id-1");
+        assert_eq!(
+            (request.uri().path(), &request.headers()["authorization"]),
+            ("/v1/chat/completions", &HeaderValue::from_static("Bearer sk-1"))
+        );
+    }
+
+    #[test]
+    fn a_request_is_sent_in_its_own_api_if_the_provider_speaks_it() {
+        let apis = |kind: &str, listed: Value| remote(kind, json!({"baseURL": "http://127.0.0.1:9", "apis": listed}));
+        let anthropic = apis("anthropic", Value::Null).unwrap();
+        assert_eq!(Api::ALL.map(|api| anthropic.api_for(api, None)), [Api::Messages; 3]);
+        let listed = apis("my-own", json!(" responses,chat , chat")).unwrap();
+        assert_eq!(Api::ALL.map(|api| listed.api_for(api, None)), [Api::Chat, Api::Responses, Api::Responses]);
+        let openai = remote("openai", json!({"apiKey": "k"})).unwrap();
+        assert_eq!(openai.api_for(Api::Chat, Some("gpt-6-astra-2026")), Api::Responses);
+        assert_eq!(openai.api_for(Api::Chat, Some("gpt-5")), Api::Chat);
+        for wrong in [json!("chat, mesages"), json!(","), json!(["chat"])] {
+            assert!(apis("my-own", wrong.clone()).unwrap_err().contains("`apis`"), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_qwen_proxy_base_url_has_no_version() {
-        let provider = openai("qwen-proxy", json!({"baseURL": "http://127.0.0.1:3000"})).unwrap();
+        let provider = remote("qwen-proxy", json!({"baseURL": "http://127.0.0.1:3000"})).unwrap();
         assert_eq!(provider.models().uri(), "/v1/models");
     }
 
     #[test]
     fn the_logged_header_is_sent_to_qwen_proxy_only() {
         for (kind, told) in [("qwen-proxy", true), ("openai", false)] {
-            let provider = openai(kind, json!({"baseURL": "http://127.0.0.1:9", "apiKey": "k"})).unwrap();
+            let provider = remote(kind, json!({"baseURL": "http://127.0.0.1:9", "apiKey": "k"})).unwrap();
             assert_eq!(provider.is_qwen_proxy, told, "{kind}");
         }
     }
@@ -361,9 +530,9 @@ mod tests {
             (json!({"timeout": "soon"}), "timeout"),
             (json!({"timeout": 0}), "timeout"),
         ] {
-            let error = openai("openai", config.clone()).unwrap_err();
+            let error = remote("openai", config.clone()).unwrap_err();
             assert!(error.contains(word), "{config}: {error}");
         }
-        assert!(openai("my-own", json!({})).unwrap_err().contains("baseURL"));
+        assert!(remote("my-own", json!({})).unwrap_err().contains("baseURL"));
     }
 }

@@ -1,6 +1,8 @@
 //! Tests of a relay between a scripted provider and a client that is polled by hand.
 
 mod broken;
+mod translated;
+mod typed;
 mod withheld;
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
@@ -71,6 +73,12 @@ impl Client {
     }
 
     fn with(steps: impl IntoIterator<Item = Step>, max_answer: &str, bodies: Bodies, choices: u32) -> Self {
+        let script = Source::Scripted(Script(steps.into_iter().collect()));
+        Self::of(script, Api::Chat, max_answer, bodies, choices)
+    }
+
+    /// Creates a client of `api` whose stream comes from `source`.
+    fn of(source: Source, api: Api, max_answer: &str, bodies: Bodies, choices: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let size = signalbox_daemon::config::Size::from_mib;
         let config = JournalConfig {
@@ -87,12 +95,17 @@ impl Client {
         let entry = journal.begin(Uuid::now_v7(), &begin, b"{}").unwrap();
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let kept = BodyPolicy { request: Bodies::Full, answer: bodies };
-        let mut exchange =
-            Exchange::new(entry, RequestContext::new(AccessLog::Off), journal.max_answer_bytes(), kept, permit);
+        let mut exchange = Exchange::new(
+            entry,
+            RequestContext::new(AccessLog::Off),
+            Api::Chat,
+            journal.max_answer_bytes(),
+            kept,
+            permit,
+        );
         exchange.head(200, true);
         let abort = CancellationToken::new();
-        let script = Source::Scripted(Script(steps.into_iter().collect()));
-        Self { relay: Relay::new(Vec::new(), script, exchange, choices, abort.clone()), journal: dir, abort }
+        Self { relay: Relay::new((Vec::new(), source), exchange, api, choices, abort.clone()), journal: dir, abort }
     }
 
     fn poll(&mut self) -> Seen {
@@ -137,7 +150,8 @@ impl Client {
     /// Returns the statuses in the journal.
     fn statuses(&self) -> Vec<String> {
         let text = self.written();
-        text.split(r#""status":""#).skip(1).map(|rest| rest[..rest.find('"').unwrap()].to_owned()).collect()
+        let heads = text.split(r#"{"status":""#).skip(1).filter_map(|rest| rest.split_once(r#"","ended_at":"#));
+        heads.filter(|(status, _)| !status.contains('"')).map(|(status, _)| status.to_owned()).collect()
     }
 }
 

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use hyper::{Method, Request, Uri};
 use provider_router::relay::{Relay, Source};
+use signalbox_core::Api;
 use signalbox_upstream::{AddressPolicy, Client, ClientConfig, Deadlines, Target};
 use tokio::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,7 @@ pub(super) async fn relay(log: &Log, body: &Bytes, times: u64) -> anyhow::Result
         let response = client.send(&target, request, &deadlines).await?;
         exchange.head(200, true);
         let source = Source::Upstream(response.into_body());
-        let mut relay = Relay::new(Vec::new(), source, exchange, 1, CancellationToken::new());
+        let mut relay = Relay::new((Vec::new(), source), exchange, Api::Chat, 1, CancellationToken::new());
         let mut frames = 0;
         while let Some(frame) = poll_fn(|cx| relay.poll_frame(cx)).await {
             frame.map_err(|error| anyhow::anyhow!("the relay failed: {error}"))?;

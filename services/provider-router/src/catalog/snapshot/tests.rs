@@ -175,7 +175,7 @@ fn a_qwen_proxy_without_an_address_is_the_one_beside_the_router() {
     let (one, other) = (at(Some("http://127.0.0.1:20000")), at(Some("http://[::1]:20001")));
     for (snapshot, authority) in [(&one, "127.0.0.1:20000"), (&other, "[::1]:20001")] {
         match &snapshot.providers()[0].adapter {
-            Adapter::OpenAi(openai) => assert_eq!(openai.target.authority(), authority),
+            Adapter::Remote(remote) => assert_eq!(remote.target.authority(), authority),
             adapter => panic!("{adapter:?}"),
         }
     }

@@ -32,9 +32,9 @@ pub(in crate::cli) async fn probe(
     let asked = match &provider.adapter {
         Adapter::Echo(_) => Ok(vec![row.id.clone()]),
         Adapter::Misconfigured(reason) => Err(reason.clone()),
-        Adapter::OpenAi(openai) => {
+        Adapter::Remote(remote) => {
             let deadlines = context.config.upstream.deadlines();
-            match timeout(TEST_TIMEOUT, list_models(&client, &deadlines, openai)).await {
+            match timeout(TEST_TIMEOUT, list_models(&client, &deadlines, remote)).await {
                 Ok(list) => list.and_then(|list| ids(&list, &row.id)),
                 Err(_) => Err(format!("it has not answered within {} s", TEST_TIMEOUT.as_secs())),
             }

@@ -2,7 +2,7 @@
 
 use http::Request;
 use http_body_util::BodyExt;
-use signalbox_upstream::{AddressPolicy, Client, ClientConfig, Target};
+use signalbox_upstream::{AddressPolicy, Client, ClientConfig, Deadlines, Target};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -14,6 +14,9 @@ use super::*;
 const CHUNK: &str = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
 const FINISH: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 const WHOLE: &str = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
+
+/// A piece that closes the connection.
+const BREAK: &str = "\0";
 
 /// Headers and all bytes of a response that may be passed on to the client.
 type Passed = (HeaderMap, Vec<u8>);
@@ -55,6 +58,9 @@ async fn begun(
         peer.set_nodelay(true).unwrap();
         peer.write_all(head.as_bytes()).await.unwrap();
         for piece in pieces {
+            if piece.contains(BREAK) {
+                return;
+            }
             peer.write_all(piece.as_bytes()).await.unwrap();
             tokio::task::yield_now().await;
         }
@@ -68,13 +74,39 @@ async fn begun(
     let client = Client::new(&ClientConfig::default()).unwrap();
     let request = Request::get("/").body(Bytes::new()).unwrap();
     let response = client.send(&target, request, &Deadlines::default()).await.unwrap();
-    (classify_response(response, stream, max_preamble).await, serving)
+    (classify_response(response, (Api::Chat, stream), max_preamble, "1").await, serving)
 }
 
 fn message(failure: &AttemptError) -> String {
     match failure {
         AttemptError::Reported { error, .. } => error.message.clone(),
         other => other.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn nothing_counts_after_the_last_event_of_a_stream_that_is_read_as_a_whole() {
+    const DONE: &str = "data: [DONE]\n\n";
+    let events = "content-type: text/event-stream\r\n";
+    for pieces in
+        [&[CHUNK, FINISH, DONE, BREAK][..], &[CHUNK, FINISH, "data: [DO", "NE]\n\n", BREAK], &[CHUNK, FINISH, BREAK]]
+    {
+        let (_, body) = judged(false, events, pieces).await.unwrap();
+        assert!(String::from_utf8(body).unwrap().contains(r#""content":"hi""#), "{pieces:?}");
+    }
+    assert!(judged(false, events, &[CHUNK, BREAK]).await.is_err());
+    // Nor does it matter that the provider does not end it.
+    let (_release, released) = oneshot::channel();
+    let (good, _) = begun(false, events, &[CHUNK, FINISH, DONE], released, Duration::from_millis(500)).await;
+    assert!(matches!(good, Ok(AcceptedAnswer::Whole { .. })));
+}
+
+#[tokio::test]
+async fn an_error_that_breaks_off_keeps_its_words() {
+    let words = r#"{"error":{"message":"boom words"}}"#;
+    for pieces in [&[words, BREAK][..], &[&words[..9], &words[9..], BREAK]] {
+        let failure = judged(false, "x-status: 429\r\n", pieces).await.unwrap_err();
+        assert!(matches!(&failure, AttemptError::Status { body, .. } if body == words), "{failure:?}");
     }
 }
 

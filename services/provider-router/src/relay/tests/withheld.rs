@@ -23,7 +23,8 @@ fn keyed(pieces: impl IntoIterator<Item = String>) -> Client {
         updated_at: 0,
     };
     let provider = provider::Provider::new(&row, &config, None, &AddressPolicy::default(), &Metrics::default());
-    let _span = client.relay.exchange.attempt(&Candidate { provider: Arc::new(provider), model: None }, None);
+    let envelope = crate::envelope::Envelope::parse(Api::Chat, br#"{"messages":[1]}"#).unwrap();
+    let _span = client.relay.exchange.attempt(&Candidate { provider: Arc::new(provider), model: None }, &envelope);
     client
 }
 
@@ -98,8 +99,47 @@ async fn a_key_in_an_unusual_event_or_line_is_masked_at_any_chunk_boundaries() {
 #[tokio::test]
 async fn text_of_the_model_is_never_masked() {
     let chunk = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{KEY}\"}}}}]}}\n\n");
-    let stream = format!("{chunk}{chunk}{FINISH}data: [DONE]\n\n");
-    assert_eq!(keyed([stream.clone()]).text().0, stream);
+    for other in ["", ": alive\n\n", "retry: 5\n\n", "event: ping\ndata: {}\n\n", "foo: x\n\n", "data: odd\n\n"] {
+        let stream = format!("{chunk}{other}{chunk}{other}{FINISH}data: [DONE]\n\n");
+        for cut in (0..stream.len()).step_by(7) {
+            let pieces = [stream[..cut].to_owned(), stream[cut..].to_owned()];
+            assert_eq!(keyed(pieces).text().0, stream, "{cut}");
+        }
+    }
+    // Nor beside an error.
+    for error in [
+        format!("data: {{\"error\":{{\"message\":\"{KEY}\"}}}}\n\n"),
+        format!("data: {{\"error\":{{\"message\":\"{KEY}\"}}}}"),
+    ] {
+        let (text, _) = keyed([format!("{chunk}{error}")]).text();
+        let rest = text.strip_prefix(&chunk).unwrap();
+        assert!(rest.contains(MASK) && !rest.contains("canary"), "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_an_error_of_any_length_is_masked() {
+    let chunk = "data: {\"id\":\"c\",\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+    for before in [10, 70_000, 700_000, 1_500_000] {
+        for after in [10, 70_000, 1_500_000] {
+            let (before, after) = ("x".repeat(before), "y".repeat(after));
+            let event = format!("data: {{\"error\":{{\"message\":\"{before} {KEY} {after}\"}}}}\n\n");
+            let whole = format!("{chunk}{event}");
+            for size in [1 << 20, 65_537, 16_384] {
+                let pieces = whole.as_bytes().chunks(size).map(|piece| String::from_utf8(piece.to_vec()).unwrap());
+                let mut client = keyed(pieces);
+                let (text, _) = client.text();
+                let place = (before.len(), after.len(), size);
+                assert!(text.starts_with(chunk) && text.contains(MASK), "{place:?}");
+                for seen in [text, client.written()] {
+                    assert!(!seen.contains("canary") && !seen.contains("0123456789"), "{place:?}");
+                }
+                if whole.len() < 1 << 20 {
+                    assert_eq!(client.statuses(), ["failed"], "{place:?}");
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -115,8 +155,8 @@ async fn only_possible_errors_are_withheld_within_a_limit() {
     assert_eq!(client.poll(), bytes(": still here\n"));
 
     // Unrecognised events arrive complete and in order.
-    let long = format!("data: {{\"x\":\"{}\"}}\n\n{FINISH}", "y".repeat(100_000));
-    for size in [1000, 60_000, 70_000] {
+    let long = format!("data: {{\"x\":\"{}\"}}\n\n{FINISH}", "y".repeat(3_000_000));
+    for size in [10_000, 600_000, 1_100_000] {
         let pieces = long.as_bytes().chunks(size).map(|piece| String::from_utf8(piece.to_vec()).unwrap());
         let mut client = keyed(pieces);
         let (mut text, mut most) = (String::new(), 0);
@@ -128,7 +168,7 @@ async fn only_possible_errors_are_withheld_within_a_limit() {
             }
         }
         assert_eq!(text, long, "{size}");
-        assert!(most <= 64 << 10, "{size}: {most}");
+        assert!(most <= 1 << 20, "{size}: {most}");
     }
 
     // A key in an event that became too long to be withheld is masked as well.

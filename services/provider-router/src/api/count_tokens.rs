@@ -1,0 +1,118 @@
+//! `POST /v1/messages/count_tokens` and `/v1/responses/input_tokens`: the number of tokens of a prompt.
+//!
+//! A provider that speaks the API counts them. For any other, the number is estimated from the length of the texts, and
+//! the response says so in `x-signalbox-estimate`. Claude Code asks for the size of its context here; without the route it
+//! sends whole prompts to find out. These requests are not logged: they have no answer of a model.
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State, response::Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use signalbox_core::{Api, json::Reader};
+use signalbox_daemon::{BodyError, RequestContext};
+use signalbox_upstream::Deadlines;
+
+use super::error::ApiError;
+use crate::{app::App, envelope::Envelope, provider::Adapter, route};
+
+const ESTIMATE: HeaderName = HeaderName::from_static("x-signalbox-estimate");
+/// Maximum bytes of a provider's response.
+const MAX_RESPONSE: usize = 1 << 20;
+/// Average number of bytes of a token in English text and code.
+const BYTES_PER_TOKEN: usize = 4;
+
+/// Answers a request of Messages.
+pub(super) async fn of_messages(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    count(&app, Api::Messages, request).await
+}
+
+/// Answers a request of Responses.
+pub(super) async fn of_responses(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    count(&app, Api::Responses, request).await
+}
+
+async fn count(app: &App, api: Api, request: Request<Body>) -> Response {
+    let context = RequestContext::of(request.extensions());
+    let (head, body) = request.into_parts();
+    let answered = match axum::body::to_bytes(body, app.max_body).await {
+        Ok(body) => answer(app, api, &head.headers, body, &context).await,
+        Err(_) => Err(BodyError::TooLarge { limit: app.max_body }.into()),
+    };
+    answered.unwrap_or_else(|error| error.response_for(api, context.id()).map(Body::new))
+}
+
+async fn answer(
+    app: &App,
+    api: Api,
+    headers: &HeaderMap,
+    body: Bytes,
+    context: &RequestContext,
+) -> Result<Response, ApiError> {
+    let envelope = Envelope::parse(api, &body)?;
+    let candidates = route::candidates(&app.catalog.current(), envelope.model.as_deref())?;
+    let counting = candidates.iter().find_map(|candidate| match &candidate.provider.adapter {
+        Adapter::Remote(remote) if remote.apis.contains(&api) => Some((remote, candidate)),
+        _ => None,
+    });
+    if let Some((remote, candidate)) = counting {
+        let renamed =
+            candidate.model.as_deref().map_or_else(|| body.clone(), |model| envelope.with_model(&body, model));
+        let request = remote.count_tokens(api, renamed, headers, &context.id().to_string());
+        let deadlines = Deadlines { total: app.deadlines().headers, ..app.deadlines() };
+        // A server that speaks the API need not have this route: the number is estimated then.
+        if let Ok(response) = app.client.send(&remote.target, request, &deadlines).await
+            && response.status().is_success()
+            && let Ok(counted) = axum::body::to_bytes(Body::new(response.into_body()), MAX_RESPONSE).await
+            && Reader::new(&counted).value().is_some_and(|counted| counted["input_tokens"].is_u64())
+        {
+            return Ok(json(counted));
+        }
+    }
+    let estimate = text_bytes(&body).div_ceil(BYTES_PER_TOKEN).max(1);
+    let object = if api == Api::Responses { "\"object\":\"response.input_tokens\"," } else { "" };
+    let mut response = json(format!("{{{object}\"input_tokens\":{estimate}}}").into());
+    response.headers_mut().insert(ESTIMATE, HeaderValue::from_static("true"));
+    Ok(response)
+}
+
+fn json(body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Returns the number of bytes of all names and texts of a request, without images and other data in base64.
+fn text_bytes(body: &[u8]) -> usize {
+    fn add(value: &mut Reader<'_>, sum: &mut usize) -> Option<()> {
+        match value.peek()? {
+            b'"' => *sum += value.raw()?.len() - 2,
+            b'{' => value.fields(|name, value| {
+                if name == "data" {
+                    return value.skip();
+                }
+                *sum += name.len();
+                add(value, sum)
+            })?,
+            b'[' => value.array(|value| add(value, sum))?,
+            _ => *sum += value.raw()?.len(),
+        }
+        Some(())
+    }
+    let mut sum = 0;
+    // The body has been read as JSON before.
+    let _ = add(&mut Reader::lenient(body), &mut sum);
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_measured_and_images_are_not() {
+        assert_eq!(text_bytes(br#"{"a":["bcd",{"e":1}]}"#), 6);
+        assert_eq!(text_bytes(br#"{"source":{"data":"aaaaaaaaaaaaaaaa"}}"#), 6);
+        assert_eq!(text_bytes(b""), 0);
+    }
+}

@@ -1,0 +1,95 @@
+//! `POST /v1/chat/completions`, `/v1/messages` and `/v1/responses`: admission, logging and routing of a request for an
+//! answer.
+
+use http::{HeaderMap, Request, Response, header};
+use signalbox_core::{Api, id};
+use signalbox_daemon::{RequestBody, RequestContext, collect};
+
+use super::error::ApiError;
+use crate::{
+    app::App,
+    body::ResponseBody,
+    clock,
+    dispatch::{Call, dispatch},
+    envelope::{Envelope, without_bom},
+    exchange::Exchange,
+    hops,
+    journal::{Begin, Bodies},
+    route,
+};
+use signalbox_core::schema::RequestStatus;
+
+/// Headers with which clients name the conversation: any client, Claude Code, Codex. Without them, the conversation is
+/// recognised by its opening messages.
+const SESSION_HEADERS: [&str; 3] = ["x-session-id", "x-claude-code-session-id", "session-id"];
+
+/// Answers a request of `api`. Errors become responses, too.
+pub async fn inference(app: &App, api: Api, request: Request<RequestBody>) -> Response<ResponseBody> {
+    let context = RequestContext::of(request.extensions());
+    let id = context.id();
+    answer(app, api, request, context).await.unwrap_or_else(|error| error.response_for(api, id))
+}
+
+async fn answer(
+    app: &App,
+    api: Api,
+    request: Request<RequestBody>,
+    context: RequestContext,
+) -> Result<Response<ResponseBody>, ApiError> {
+    let received_at = clock::unix_ms();
+    let overloaded = || {
+        app.metrics.refused();
+        ApiError::Overloaded
+    };
+    // Refuses early at the limit, before the client has to send the body.
+    if app.in_flight.available_permits() == 0 {
+        return Err(overloaded());
+    }
+    let (head, body) = request.into_parts();
+    if hops::next(&head.headers).is_none() {
+        return Err(ApiError::Loop);
+    }
+    if let Some(coding) = head.headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+        return Err(ApiError::Encoded(String::from_utf8_lossy(coding.as_bytes()).into_owned()));
+    }
+    let body = without_bom(collect(&head.headers, body, app.max_body).await?);
+    // Acquired after the body has been read, so that slow uploads hold no permits.
+    let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
+    let envelope = Envelope::parse(api, &body)?;
+    context.record_inference(api.as_str(), envelope.model.as_deref().unwrap_or_default(), envelope.stream);
+    let (candidates, settings) = {
+        let catalog = app.catalog.current();
+        (route::candidates(&catalog, envelope.model.as_deref()), catalog.settings())
+    };
+
+    // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
+    let begin = Begin {
+        received_at,
+        path: format!("/v1{}", api.path()),
+        model: envelope.model.clone().unwrap_or_default(),
+        stream: envelope.stream,
+        session: session(&head.headers),
+    };
+    let asked = candidates.iter().flatten().map(|candidate| candidate.provider.log_bodies);
+    let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(app.private_keys.bodies(&head.headers));
+    let body_policy = settings.body_policy(bodies);
+    let entry = app.journal.begin(context.id(), &begin, &body_policy.request.of_request(&body))?;
+    let context_id = context.id();
+    let mut exchange = Exchange::new(entry, context, api, app.journal.max_answer_bytes(), body_policy, permit);
+    match candidates {
+        Ok(candidates) => Ok(dispatch(app, Call { exchange, headers: head.headers, body, envelope }, candidates).await),
+        Err(error) => {
+            let error = ApiError::from(error);
+            exchange.head(error.status().as_u16(), false);
+            exchange.answer(&error.body_for(api, context_id));
+            exchange.finish(RequestStatus::Failed, Some(error.to_string())).await;
+            Err(error)
+        }
+    }
+}
+
+/// Returns the session id that the client supplied, if it is a valid id.
+fn session(headers: &HeaderMap) -> Option<String> {
+    let mut names = SESSION_HEADERS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
+    names.find(|name| id::is_resource_id(name)).map(str::to_owned)
+}

@@ -1,0 +1,153 @@
+//! Reads the beginning of a stream, up to the first event with content.
+
+use std::future::poll_fn;
+
+use bytes::Bytes;
+use signalbox_core::{
+    Api,
+    openai::{ErrorBody, ProviderError, StreamEvent, joined_events, read_event},
+    sse::{Frame, Splitter},
+    typed::{TypedEvent, TypedReader},
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::{failure::AttemptError, framing};
+use crate::relay::Source;
+
+/// Maximum bytes of an error body; the rest is cut off.
+pub(super) const MAX_ERROR: usize = 1 << 20;
+/// Maximum bytes of a stream held back before its first chunk.
+const MAX_PREAMBLE: usize = 64 << 10;
+/// Maximum bytes of a single event that are held back to find out whether it is an error, the same as of an error body.
+const MAX_FIRST_EVENT: usize = MAX_ERROR;
+/// Maximum number of events without a chunk that are held back. Past either limit the stream is passed on as it is.
+const MAX_PREAMBLE_EVENTS: usize = 16;
+
+/// Reads a stream up to its first chunk. A stream that fails before it, or ends without one, is a failure.
+///
+/// The events before the first chunk are held back, because another provider may still be tried; but once any bytes
+/// have arrived, not beyond `held_until`, because a client that receives nothing takes the connection for dead.
+pub(super) async fn first_event(
+    api: Api,
+    begun: Bytes,
+    source: &mut Source,
+    held_until: Instant,
+) -> Result<Vec<Bytes>, AttemptError> {
+    let mut preamble = Preamble { api, splitter: Splitter::new(MAX_FIRST_EVENT), len: 0, events: 0 };
+    let mut pieces = Vec::new();
+    let mut next = Some(begun);
+    while let Some(bytes) = next {
+        pieces.push(bytes.clone());
+        if preamble.passes(bytes)? {
+            return Ok(pieces);
+        }
+        next = match timeout_at(held_until, poll_fn(|cx| source.poll_data(cx))).await {
+            Ok(next) => next.transpose()?,
+            Err(_) => return Ok(pieces),
+        };
+    }
+    let is_joined = preamble.ended()?;
+    // Clients cannot read events that are not separated. This stream is complete, so its events can be.
+    Ok(if is_joined { vec![framing::separated(&pieces.concat())] } else { pieces })
+}
+
+/// Checks a complete event stream for error events. Returns the stream up to its end event: nothing counts after it.
+pub(super) fn check_events(api: Api, stream: &Bytes) -> Result<Bytes, AttemptError> {
+    let mut splitter = Splitter::new(usize::MAX);
+    splitter.push(stream.clone());
+    let mut end = 0;
+    while let Some(frame) = splitter.finish() {
+        classify_event(api, &frame)?;
+        end += frame.raw().len();
+        if frame.is_done() {
+            break;
+        }
+    }
+    Ok(stream.slice(..end))
+}
+
+/// State of a stream before its first chunk.
+struct Preamble {
+    api: Api,
+    splitter: Splitter,
+    len: usize,
+    events: usize,
+}
+
+impl Preamble {
+    /// Takes the next bytes, and returns whether the stream may be passed on now.
+    fn passes(&mut self, bytes: Bytes) -> Result<bool, AttemptError> {
+        self.splitter.push(bytes);
+        loop {
+            match self.splitter.next_frame() {
+                Ok(None) => return Ok(false),
+                // An event beyond the limit is too large for an error event.
+                Err(_) => return Ok(true),
+                Ok(Some(frame)) if classify_event(self.api, &frame)? => return Ok(true),
+                Ok(Some(frame)) => {
+                    self.len += frame.raw().len();
+                    self.events += usize::from(frame.data().is_some());
+                    if self.len > MAX_PREAMBLE || self.events > MAX_PREAMBLE_EVENTS {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Handles the end of the stream: fails unless the remaining bytes contain a chunk. Returns whether the events in
+    /// these bytes are not separated by blank lines.
+    fn ended(mut self) -> Result<bool, AttemptError> {
+        while let Some(frame) = self.splitter.finish() {
+            if classify_event(self.api, &frame)? {
+                return Ok(frame.data().is_some_and(|data| joined_events(&data).is_some()));
+            }
+        }
+        Err(AttemptError::Invalid { reason: "the stream ended before its first chunk".into() })
+    }
+}
+
+/// Returns whether an event has content of the answer; fails if it reports an error.
+fn classify_event(api: Api, frame: &Frame) -> Result<bool, AttemptError> {
+    if api == Api::Chat { classify_chunk(frame) } else { classify_typed(api, frame) }
+}
+
+fn classify_typed(api: Api, frame: &Frame) -> Result<bool, AttemptError> {
+    match TypedReader::new(api).read(frame) {
+        TypedEvent::Content | TypedEvent::Done => Ok(true),
+        TypedEvent::Preamble | TypedEvent::Unknown => Ok(false),
+        TypedEvent::Failed(error) => {
+            let body = frame.data().map(|data| Bytes::copy_from_slice(&data)).unwrap_or_default();
+            Err(AttemptError::Reported { error, body })
+        }
+    }
+}
+
+/// Returns whether an event is a chunk with choices; fails if it reports an error.
+fn classify_chunk(frame: &Frame) -> Result<bool, AttemptError> {
+    let Some(data) = frame.data() else { return Ok(false) };
+    let mut is_chunk = false;
+    for data in joined_events(&data).unwrap_or_else(|| vec![&*data]) {
+        match read_event(data) {
+            StreamEvent::Done => break,
+            StreamEvent::Chunk(chunk) => is_chunk |= !chunk.choices.is_empty(),
+            StreamEvent::Error(error) => {
+                return Err(AttemptError::Reported { error: Box::new(error), body: Bytes::copy_from_slice(data) });
+            }
+            StreamEvent::Unknown if is_error_event(frame) => {
+                let message = String::from_utf8_lossy(data.trim_ascii()).into_owned();
+                let body = ErrorBody::new("upstream_error", "upstream_status", &*message).to_json().into();
+                let error = Box::new(ProviderError { message, ..ProviderError::default() });
+                return Err(AttemptError::Reported { error, body });
+            }
+            StreamEvent::Unknown => {}
+        }
+    }
+    Ok(is_chunk)
+}
+
+/// Returns whether the event's name is `error`.
+fn is_error_event(frame: &Frame) -> bool {
+    let mut lines = frame.raw().split(|&byte| byte == b'\n' || byte == b'\r');
+    lines.any(|line| line.strip_prefix(b"event:").is_some_and(|name| name.trim_ascii() == b"error"))
+}

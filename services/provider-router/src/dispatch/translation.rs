@@ -1,0 +1,116 @@
+//! Translates a request to the API of a provider, and its answer back to the API of the client.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use signalbox_core::{
+    Api,
+    openai::{ErrorBody, ProviderError},
+    provider_type::ProviderType,
+};
+use signalbox_translate::{
+    Decoder, EmitOptions, Emitter, Losses, RequestError, hub, read_answer, read_continued_request, read_request,
+    write_answer, write_request,
+};
+
+use super::{AcceptedAnswer, ClientRequest, failure::AttemptError, framing::Framing};
+use crate::{
+    clock,
+    provider::target,
+    relay::{Source, TranslatedStream},
+};
+
+/// Lists the fields that were not sent as the client wrote them.
+const TRANSLATION: HeaderName = HeaderName::from_static("x-signalbox-translation");
+/// A client that sends `true` has its request refused instead of losing a field.
+const STRICT: HeaderName = HeaderName::from_static("x-signalbox-strict");
+
+/// A request in the API of a provider, and what the way back needs.
+#[derive(Debug)]
+pub(super) struct Translation {
+    client: Api,
+    provider: Api,
+    pub(super) body: Bytes,
+    losses: Losses,
+    options: EmitOptions,
+}
+
+impl Translation {
+    /// Translates a request, which continues the `stored` items. `model` is the name of the model at the provider, `id`
+    /// the id of the exchange.
+    ///
+    /// # Errors
+    /// Fails if the request cannot be read or translated, or if a field is lost and the client does not allow it.
+    pub(super) fn new(
+        ClientRequest { headers, body, envelope }: ClientRequest<'_>,
+        stored: Option<Vec<hub::Json>>,
+        (kind, provider): (&ProviderType, Api),
+        model: Option<&str>,
+        id: &str,
+    ) -> Result<Self, RequestError> {
+        let request = match stored {
+            Some(stored) => read_continued_request(body, &stored)?,
+            None => read_request(envelope.api, body)?,
+        };
+        let written = write_request(provider, &request, &target(kind, provider, model))?;
+        let is_strict = headers.get(STRICT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
+        if let Some(error) = written.losses.to_error().filter(|_| is_strict) {
+            return Err(error);
+        }
+        let options = EmitOptions {
+            id: id.to_owned(),
+            created: u64::try_from(clock::unix_ms() / 1000).unwrap_or_default(),
+            model: String::new(),
+            include_usage: envelope.include_usage,
+            summaries: true,
+            tools: written.tools,
+            stops: written.stops,
+        };
+        Ok(Self { client: envelope.api, provider, body: written.body.into(), losses: written.losses, options })
+    }
+
+    /// Translates an answer of the provider.
+    pub(super) fn answer(self, answer: AcceptedAnswer) -> Result<AcceptedAnswer, AttemptError> {
+        match answer {
+            AcceptedAnswer::Stream { mut headers, begun, rest } => {
+                self.report(&self.losses, &mut headers);
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Events.content_type()));
+                let decoder = Decoder::new(self.provider, &self.options.id);
+                let emitter = Emitter::new(self.client, self.options);
+                let stream = TranslatedStream::new(begun, rest, decoder, emitter);
+                Ok(AcceptedAnswer::Stream { headers, begun: Vec::new(), rest: Source::Translated(Box::new(stream)) })
+            }
+            AcceptedAnswer::Whole { mut headers, body, .. } => {
+                let answer = read_answer(self.provider, &body).map_err(|failure| reported(failure, &body))?;
+                let (body, lost) = write_answer(self.client, answer, self.options.clone())
+                    .map_err(|failure| reported(failure, &body))?;
+                let mut losses = self.losses.clone();
+                losses.append(lost);
+                self.report(&losses, &mut headers);
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Json.content_type()));
+                Ok(AcceptedAnswer::Whole { headers, body: body.into(), failure: None })
+            }
+        }
+    }
+
+    /// Adds the header that tells which APIs were translated and what was lost.
+    fn report(&self, losses: &Losses, headers: &mut HeaderMap) {
+        let lost = losses.to_header();
+        let mut text = format!("{}-{}", self.client, self.provider);
+        if !lost.is_empty() {
+            text.push_str("; ");
+            text.push_str(&lost);
+        }
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(TRANSLATION, value);
+        }
+    }
+}
+
+/// Converts a failure that an answer reports.
+pub(super) fn reported(failure: hub::Failure, body: &Bytes) -> AttemptError {
+    let hub::Failure { status, message, kind, code, param, .. } = failure;
+    let error = ProviderError { message, status, code, kind, param };
+    let body =
+        if body.starts_with(b"{") { body.clone() } else { ErrorBody { error: error.to_object() }.to_json().into() };
+    AttemptError::Reported { error: Box::new(error), body }
+}

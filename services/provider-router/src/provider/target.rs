@@ -1,0 +1,133 @@
+//! The capabilities of a model at a provider, for requests that are translated.
+
+use signalbox_core::{Api, provider_type::ProviderType};
+use signalbox_translate::Target;
+
+/// Types of provider that are the API's own vendor.
+const OPENAI: &str = "openai";
+const ANTHROPIC: &str = "anthropic";
+
+/// Returns what `model` accepts at a provider of this type that speaks `api`. An unknown model counts as a current one
+/// of its vendor, and any other server as one with the common ground only.
+#[must_use]
+pub fn target(kind: &ProviderType, api: Api, model: Option<&str>) -> Target {
+    let quirks = kind.quirks;
+    let name = model.map(|model| model.rsplit('/').next().unwrap_or(model)).unwrap_or_default();
+    let target = Target { model: model.map(str::to_owned), forced_tools: quirks.forced_tools, ..Target::default() };
+    match api {
+        Api::Chat => Target {
+            top_k: quirks.top_k,
+            developer_role: quirks.developer_role,
+            max_completion_tokens: quirks.max_completion_tokens,
+            max_stops: quirks.max_stops,
+            custom_tools: quirks.custom_tools,
+            reasoning_field: quirks.reasoning_field,
+            cache_breakpoints: quirks.cache_breakpoints && has_breakpoints(name),
+            reasoning_effort: quirks.reasoning_effort,
+            sampling: kind.value != OPENAI || !is_reasoning(name),
+            ..target
+        },
+        Api::Responses => Target {
+            sampling: kind.value != OPENAI || !is_reasoning(name),
+            custom_tools: kind.value == OPENAI,
+            cache_breakpoints: kind.value == OPENAI && has_breakpoints(name),
+            web_search: kind.value == OPENAI,
+            ..target
+        },
+        Api::Messages => {
+            let version = claude_version(name).unwrap_or(if kind.value == ANTHROPIC { (u32::MAX, 0) } else { (0, 0) });
+            let is_bound = version >= (5, 1) && version < (u32::MAX, 0);
+            Target {
+                top_k: true,
+                sampling: version < (4, 7),
+                mid_conversation_system: version >= (4, 8),
+                prefill: version < (4, 6),
+                adaptive_thinking: version >= (4, 6),
+                forced_tools: target.forced_tools && !is_bound,
+                disable_thinking: !is_bound,
+                web_search: kind.value == ANTHROPIC,
+                ..target
+            }
+        }
+    }
+}
+
+/// Returns whether an OpenAI model reasons, so that it refuses sampling parameters.
+fn is_reasoning(model: &str) -> bool {
+    let number = model.strip_prefix("gpt-").and_then(leading_number);
+    number.is_some_and(|version| version >= 5) || ["o1", "o3", "o4"].iter().any(|name| model.starts_with(name))
+}
+
+/// Returns whether an OpenAI model knows explicit cache breakpoints: GPT-5.6 and later.
+fn has_breakpoints(model: &str) -> bool {
+    let Some(rest) = model.strip_prefix("gpt-") else { return false };
+    match leading_number(rest) {
+        Some(5) => rest.strip_prefix("5.").and_then(leading_number).is_some_and(|minor| minor >= 6),
+        Some(major) => major >= 6,
+        None => false,
+    }
+}
+
+/// Returns the version in the name of a Claude model, such as `claude-opus-4-8` or `claude-3-5-sonnet-20241022`.
+fn claude_version(model: &str) -> Option<(u32, u32)> {
+    let parts = model.strip_prefix("claude-")?.split(['-', '.']);
+    let mut numbers = parts.skip_while(|part| part.parse::<u32>().is_err());
+    let major = numbers.next()?.parse().ok()?;
+    // A date may follow instead.
+    let minor = numbers.next().filter(|part| part.len() <= 2).and_then(|part| part.parse().ok()).unwrap_or_default();
+    Some((major, minor))
+}
+
+fn leading_number(text: &str) -> Option<u32> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text[..end].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use signalbox_core::provider_type::provider_type;
+
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_names() {
+        for (name, version) in [
+            ("claude-opus-4-8", Some((4, 8))),
+            ("claude-opus-5-5-20261001", Some((5, 5))),
+            ("claude-sonnet-4-20250514", Some((4, 0))),
+            ("claude-3-5-sonnet-20241022", Some((3, 5))),
+            ("claude-haiku-4.5", Some((4, 5))),
+            ("claude-next", None),
+            ("gpt-6", None),
+        ] {
+            assert_eq!(claude_version(name), version, "{name}");
+        }
+        for (name, reasons, breakpoints) in [
+            ("gpt-6-sol", true, true),
+            ("gpt-6.1-sol", true, true),
+            ("gpt-5.6", true, true),
+            ("gpt-5.5", true, false),
+            ("gpt-5", true, false),
+            ("gpt-4o", false, false),
+            ("o3-mini", true, false),
+            ("omni", false, false),
+        ] {
+            assert_eq!((is_reasoning(name), has_breakpoints(name)), (reasons, breakpoints), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_model_gets_only_what_it_accepts() {
+        let of = |kind: &str, api, model: &str| target(&provider_type(kind), api, Some(model));
+        let bound = of("anthropic", Api::Messages, "claude-opus-5-5");
+        assert!(!bound.forced_tools && !bound.disable_thinking && !bound.sampling && bound.adaptive_thinking);
+        let old = of("anthropic", Api::Messages, "claude-sonnet-4-5");
+        assert!(old.forced_tools && old.sampling && old.prefill && !old.adaptive_thinking && old.disable_thinking);
+        assert!(of("anthropic", Api::Messages, "claude-next").adaptive_thinking);
+        assert!(!of("vllm", Api::Messages, "qwen3").adaptive_thinking);
+        assert!(!of("openai", Api::Chat, "gpt-6-sol").sampling && of("openai", Api::Chat, "gpt-4o").sampling);
+        let chat = of("deepseek", Api::Chat, "deepseek-chat");
+        assert!(!chat.developer_role && !chat.max_completion_tokens && chat.sampling);
+        assert_eq!(chat.reasoning_field, Some("reasoning_content"));
+    }
+}

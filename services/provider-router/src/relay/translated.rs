@@ -1,0 +1,116 @@
+//! A provider's stream, translated to the API of the client.
+
+use std::{
+    task::{Context, Poll, ready},
+    vec::IntoIter,
+};
+
+use bytes::Bytes;
+use signalbox_core::sse::{Frame, Splitter};
+use signalbox_translate::{
+    Decoder, Emitter,
+    hub::{ErrorClass, Event, Failure},
+};
+
+use super::{MAX_EVENT, Source};
+
+/// A stream that is translated event by event.
+///
+/// A stream that breaks off ends without its terminal event, as it came: the relay tells the client.
+#[derive(Debug)]
+pub struct TranslatedStream {
+    /// Pieces read before the decision to relay the stream.
+    prefix: IntoIter<Bytes>,
+    source: Source,
+    splitter: Splitter,
+    decoder: Decoder,
+    emitter: Emitter,
+    events: Vec<Event>,
+    out: Vec<u8>,
+    has_ended: bool,
+}
+
+// === impl TranslatedStream ===
+
+impl TranslatedStream {
+    /// Translates `prefix` and then `source`.
+    #[must_use]
+    pub fn new(prefix: Vec<Bytes>, source: Source, decoder: Decoder, emitter: Emitter) -> Self {
+        Self {
+            prefix: prefix.into_iter(),
+            source,
+            splitter: Splitter::new(MAX_EVENT),
+            decoder,
+            emitter,
+            events: Vec::new(),
+            out: Vec::new(),
+            has_ended: false,
+        }
+    }
+
+    /// Polls for the next events of the client's API; `None` at the end.
+    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, signalbox_upstream::Error>>> {
+        loop {
+            if !self.out.is_empty() {
+                return Poll::Ready(Some(Ok(std::mem::take(&mut self.out).into())));
+            }
+            if self.has_ended {
+                return Poll::Ready(None);
+            }
+            let next = match self.prefix.next() {
+                Some(bytes) => Some(Ok(bytes)),
+                None => ready!(self.source.poll_data(cx)),
+            };
+            match next {
+                Some(Ok(bytes)) => {
+                    self.splitter.push(bytes);
+                    loop {
+                        match self.splitter.next_frame() {
+                            Ok(Some(frame)) => self.translate(&frame),
+                            Ok(None) => break,
+                            Err(too_long) => {
+                                let message =
+                                    format!("The provider sent an event of more than {} bytes.", too_long.limit);
+                                self.events.push(Event::Failed(Failure::new(ErrorClass::Foreign, message)));
+                                self.emit();
+                                break;
+                            }
+                        }
+                    }
+                    self.has_ended |= self.emitter.has_ended();
+                }
+                Some(Err(error)) => {
+                    self.has_ended = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => {
+                    while let Some(frame) = self.splitter.finish() {
+                        self.translate(&frame);
+                    }
+                    self.decoder.finish(&mut self.events);
+                    self.events
+                        .retain(|event| !matches!(event, Event::Failed(Failure { class: ErrorClass::Incomplete, .. })));
+                    self.emit();
+                    self.has_ended = true;
+                }
+            }
+        }
+    }
+
+    fn translate(&mut self, frame: &Frame) {
+        if let Some(data) = frame.data() {
+            let name = frame.event().and_then(|name| std::str::from_utf8(name).ok());
+            self.decoder.push(name, &data, &mut self.events);
+            self.emit();
+        } else {
+            // A comment shows that the provider is alive.
+            self.emitter.push(Event::Ping, &mut self.out);
+        }
+    }
+
+    fn emit(&mut self) {
+        for event in self.events.drain(..) {
+            self.emitter.push(event, &mut self.out);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Earlier answers of Responses, from the request log.
+//!
+//! A provider that speaks Responses keeps the answers that later requests continue. In front of any other provider the
+//! log does: the ids of an answer and of its items contain the id of their request. Only requests that name such an id
+//! read the database.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use signalbox_core::{Api, json::Reader};
+use signalbox_store::{
+    Error, Store,
+    requests::{self, RequestKey},
+};
+use signalbox_translate::hub::Json;
+use tokio::time::{Duration, Instant, sleep};
+use uuid::Uuid;
+
+/// Maximum number of answers that one request continues.
+const MAX_TURNS: usize = 1000;
+/// Maximum bytes of their bodies.
+const MAX_BYTES: usize = 64 << 20;
+/// Time for an answer that has just ended to reach the database, and the pause between two looks.
+const WAIT: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Reason why an earlier answer cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoredError {
+    /// The log has no such answer, or not its text.
+    #[error("the answer `{id}` is not stored: {why}")]
+    NotFound {
+        /// Id of the answer, as the client wrote it.
+        id: String,
+        /// Reason, with advice.
+        why: &'static str,
+    },
+    /// The database is away.
+    #[error("the request log, which has the earlier answers, is unavailable: {0}")]
+    Unavailable(Error),
+}
+
+/// An earlier request and its answer.
+#[derive(Debug)]
+pub struct Stored {
+    /// The body of the request.
+    pub request: Value,
+    /// The answer.
+    pub response: Value,
+}
+
+/// Returns the id of the request in the id of an answer or of one of its items, such as `resp_ID` or `msg_ID_0`.
+/// Providers' own ids are longer.
+#[must_use]
+pub fn request_of(id: &str) -> Option<Uuid> {
+    let part = id.split('_').nth(1)?;
+    (part.len() == 32).then(|| Uuid::try_parse(part).ok()).flatten()
+}
+
+/// Returns the items that a request of Responses continues or refers to, oldest first; `None` if it does neither.
+///
+/// # Errors
+/// See [`StoredError`].
+pub async fn items_before(store: &Store, body: &Bytes) -> Result<Option<Vec<Json>>, StoredError> {
+    let (previous, referred) = names(body);
+    if previous.is_none() && referred.is_empty() {
+        return Ok(None);
+    }
+    let mut turns = Vec::new();
+    let (mut next, mut bytes) = (previous, 0);
+    while let Some(id) = next {
+        let stored = load(store, &id).await?;
+        bytes += stored.len();
+        if turns.len() == MAX_TURNS || bytes > MAX_BYTES {
+            return Err(StoredError::NotFound { id, why: "the conversation is too long; send it in `input`" });
+        }
+        next = stored.request["previous_response_id"].as_str().map(str::to_owned);
+        turns.push(stored);
+    }
+    let mut items: Vec<Json> = Vec::new();
+    for stored in turns.iter().rev() {
+        items.extend(stored.input_items().iter().chain(list(&stored.response["output"])).filter_map(to_json));
+    }
+    for id in referred {
+        // An item that is not found is named in the error of the translation.
+        let Some(request) = request_of(&id) else { continue };
+        let stored = load(store, &format!("resp_{}", request.simple())).await?;
+        items.extend(
+            list(&stored.response["output"]).iter().filter(|item| item["id"] == id.as_str()).filter_map(to_json),
+        );
+    }
+    Ok(Some(items))
+}
+
+/// Returns an answer of Responses, and its request.
+///
+/// # Errors
+/// See [`StoredError`].
+pub async fn load(store: &Store, id: &str) -> Result<Stored, StoredError> {
+    let not_found = |why| StoredError::NotFound { id: id.to_owned(), why };
+    let request = request_of(id).ok_or_else(|| not_found("this gateway did not make the id"))?;
+    let key = RequestKey::Uuid(request.to_string());
+    let until = Instant::now() + WAIT;
+    loop {
+        // The log is written after the answer has been sent.
+        let is_late = Instant::now() >= until;
+        match requests::get(store, &key).await {
+            Ok((row, Some(response))) => {
+                if Api::of_path(&row.path) != Some(Api::Responses) {
+                    return Err(not_found("it is no answer of this API"));
+                }
+                let read = |body: &str| Reader::new(body.as_bytes()).value().filter(Value::is_object);
+                let (request, response) = (read(&row.request_body), response.response_body.as_deref().and_then(read));
+                let (Some(request), Some(response)) = (request, response) else {
+                    return Err(not_found("the log does not keep its text"));
+                };
+                if request["store"] == false {
+                    return Err(not_found("its request had `store: false`"));
+                }
+                return Ok(Stored { request, response });
+            }
+            Ok((_, None)) if is_late => return Err(not_found("it is not complete")),
+            Err(Error::NotFound { .. }) if is_late => return Err(not_found("it may have been deleted")),
+            Ok((_, None)) | Err(Error::NotFound { .. }) => sleep(PAUSE).await,
+            Err(error) => return Err(StoredError::Unavailable(error)),
+        }
+    }
+}
+
+// === impl Stored ===
+
+impl Stored {
+    /// Returns the items of `input`; a text counts as a message of the user.
+    #[must_use]
+    pub fn input_items(&self) -> Vec<Value> {
+        match &self.request["input"] {
+            Value::String(text) => {
+                vec![json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]})]
+            }
+            input => list(input).to_vec(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.request.to_string().len() + self.response.to_string().len()
+    }
+}
+
+/// Returns `previous_response_id` of a request, and the ids in its `item_reference`s.
+fn names(body: &[u8]) -> (Option<String>, Vec<String>) {
+    let (mut previous, mut referred) = (None, Vec::new());
+    // The body has been read as JSON before.
+    let _ = Reader::new(body).fields(|name, value| match &*name {
+        "previous_response_id" if value.peek()? == b'"' => {
+            previous = value.string().map(std::borrow::Cow::into_owned);
+            Some(())
+        }
+        "input" if value.peek()? == b'[' => value.array(|item| {
+            if item.peek()? != b'{' {
+                return item.skip();
+            }
+            let (mut kind, mut id) = (None, None);
+            item.fields(|name, value| {
+                let raw = value.raw()?;
+                match &*name {
+                    "type" => kind = Some(raw),
+                    "id" => id = Reader::new(raw).string(),
+                    _ => {}
+                }
+                Some(())
+            })?;
+            if kind == Some(b"\"item_reference\"") {
+                referred.extend(id.map(std::borrow::Cow::into_owned));
+            }
+            Some(())
+        }),
+        _ => value.skip(),
+    });
+    (previous.filter(|id| !id.is_empty()), referred)
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn to_json(item: &Value) -> Option<Json> {
+    Json::parse(&item.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_this_gateway_are_recognised() {
+        let id = Uuid::from_u128(7);
+        for (name, known) in [
+            (format!("resp_{}", id.simple()), true),
+            (format!("msg_{}_0", id.simple()), true),
+            (format!("fc_{}_12", id.simple()), true),
+            (format!("resp_{}", id.hyphenated()), false),
+            ("resp_68a1b2c3d4e5f60718293a4b5c6d7e8f9012345678901234".to_owned(), false),
+            (id.simple().to_string(), false),
+            ("resp_".to_owned(), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(request_of(&name), known.then_some(id), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_references_and_the_previous_answer_are_named() {
+        let named = |body: &str| names(body.as_bytes());
+        assert_eq!(named(r#"{"input":"hi","previous_response_id":null}"#), (None, vec![]));
+        assert_eq!(
+            named(
+                r#"{"input":[{"type":"item_reference","id":"msg_1"},{"type":"message","id":"msg_2"},7,{"id":"msg_3","type":"item_reference"}],"previous_response_id":"resp_1"}"#
+            ),
+            (Some("resp_1".into()), vec!["msg_1".into(), "msg_3".into()])
+        );
+    }
+
+    #[test]
+    fn a_text_is_a_message_of_the_user() {
+        let stored = Stored { request: json!({"input": "hi"}), response: json!({}) };
+        assert_eq!(stored.input_items()[0]["content"][0]["text"], "hi");
+    }
+}
