@@ -93,6 +93,7 @@ pub use self::adopt::AdoptedChild;
 pub use self::exit::{Cause, Exit, Fault};
 pub use self::port::BindError;
 pub use self::resources::Resources;
+pub(crate) use self::resources::resident;
 pub use self::shared_listener::SharedListener;
 pub use self::spec::{Limits, Listen, Spec, inherited_env};
 
