@@ -1,6 +1,7 @@
 //! Traces: the client's trace is continued, and the spans reach a collector, without any text of the conversation.
 
 mod collector;
+mod lifecycle;
 
 use std::time::Duration;
 

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use http::Extensions;
+use tracing::Instrument as _;
 
 use self::command::{RestartCommand, Start, StartCommand};
 use super::error_schemas::{Failure, LifecycleFailure, PortInUse, PortOwner, Refusal};
@@ -47,23 +49,26 @@ pub(super) async fn status(State(app): State<App>) -> Json<StatusObject> {
 )]
 pub(super) async fn start(
     State(app): State<App>,
+    extensions: Extensions,
     Body(command, form): Body<StartCommand>,
 ) -> Result<Json<StatusObject>, Error> {
     let Start { auto_port, expect_pid } = command.check(form)?;
+    let fleet = app.fleet.of_request(&extensions);
     if app.fleet.now().summary() == Summary::Running {
         return Ok(Json(StatusObject::of(&app).await.success("Proxy servers are already running")));
     }
     let mut overrides = overrides::of(&app).await;
     overrides.auto_port = auto_port;
-    let mut outcome = app.fleet.start(overrides.clone()).await;
+    let mut outcome = fleet.start(overrides.clone()).await;
     let mut begun = outcome.begun().await;
     if let Some(pid) = expect_pid
         && let Some(addr) = begun.as_ref().and_then(|outcome| taken_by(outcome.as_ref().err()?, pid))
     {
         kill_port_owner(pid, addr)
+            .instrument(fleet.span("evict", Which::Both))
             .await
             .map_err(|refusal| Error::Conflict { code: "not_evicted", message: refusal.to_string() })?;
-        outcome = app.fleet.start(overrides).await;
+        outcome = fleet.start(overrides).await;
         begun = outcome.begun().await;
     }
     match begun {
@@ -89,11 +94,12 @@ pub(super) async fn start(
 )]
 pub(super) async fn restart(
     State(app): State<App>,
+    extensions: Extensions,
     Body(command, form): Body<RestartCommand>,
 ) -> Result<Json<StatusObject>, Error> {
     let which = command.check(form)?;
     let overrides = overrides::of(&app).await;
-    let outcome = app.fleet.restart(overrides, which).await;
+    let outcome = app.fleet.of_request(&extensions).restart(overrides, which).await;
     let restarted = match which {
         Which::Both => "Proxy servers",
         Which::Router => "provider-router",
@@ -111,11 +117,11 @@ pub(super) async fn restart(
     (status = 500, description = "It failed", body = LifecycleFailure),
     ),
 )]
-pub(super) async fn stop(State(app): State<App>) -> Result<Json<StatusObject>, Error> {
+pub(super) async fn stop(State(app): State<App>, extensions: Extensions) -> Result<Json<StatusObject>, Error> {
     if app.fleet.now().is_stopped() {
         return Ok(Json(StatusObject::of(&app).await.success("Proxy servers are not running")));
     }
-    let outcome = app.fleet.stop().await;
+    let outcome = app.fleet.of_request(&extensions).stop().await;
     finished(&app, outcome, "Proxy servers stopped successfully", "Proxy servers are still stopping").await
 }
 
