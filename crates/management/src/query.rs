@@ -221,6 +221,7 @@ pub(super) fn next_offset_cursor(shown: usize, total: i64, page: Page) -> Option
 
 #[cfg(test)]
 mod tests {
+    use super::super::filters::RequestFilter;
     use super::*;
 
     fn query(parameters: &[(&str, &str)]) -> Query {
@@ -255,7 +256,8 @@ mod tests {
     fn filters_are_typed() {
         let mut query = query(&[("stream", "true"), ("start_date", "17"), ("model", ""), ("has_error", "maybe")]);
         assert_eq!(query.boolean("stream"), Some(true));
-        assert_eq!(query.time("start_date"), Some(17));
+        let RequestFilter { start_date, .. } = query.read();
+        assert_eq!(query.time("start_date", start_date), Some(17));
         assert_eq!(query.text("model"), None);
         assert_eq!(query.boolean("has_error"), None);
         assert!(query.finish().is_err());
