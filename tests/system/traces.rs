@@ -1,6 +1,7 @@
 //! Traces: the client's trace is continued, and the spans reach a collector, without any text of the conversation.
 
 mod collector;
+mod lifecycle;
 
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use crate::{
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// Less than the 10 s that a batch may take, so that waiting for one is noticed.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(9);
+/// Part of the warning about a collector whose certificate is not trusted.
+const WHY_UNTRUSTED: &str = "SSL_CERT_FILE";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -227,6 +230,41 @@ async fn a_collector_that_is_down_or_hangs_delays_no_answer() {
         assert!(exit.await.expect("the shutdown does not wait for the collector").success());
         assert!(router.process.stderr().matches("cannot export traces").count() <= 1, "{}", router.process.stderr());
     }
+}
+
+#[tokio::test]
+async fn a_collector_with_https_is_trusted_as_the_operating_system_says() {
+    let identity = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let collector = Collector::start_tls(&identity).await;
+    let dir = tempfile::tempdir().unwrap();
+    let authorities = dir.path().join("ca.pem");
+    std::fs::write(&authorities, identity.cert.pem()).unwrap();
+    let trusting = Launch::default().env("SSL_CERT_FILE", authorities.to_str().unwrap());
+    let mut router = Router::start(trusting.env(ENDPOINT, collector.url())).await;
+    router.client.post(CHAT, &chat("nowhere/m", false)).await;
+    eventually("the span", async || {
+        let spans = collector.spans();
+        spans.iter().any(|span| span.attribute("gen_ai.request.model") == "nowhere/m").then_some(())
+    })
+    .await;
+    router.process.signal(Signal::SIGTERM);
+    assert!(router.process.wait_exit().await.success());
+    assert!(!router.process.stderr().contains("cannot export traces"), "{}", router.process.stderr());
+
+    // A certificate that is not trusted: nothing is sent, and one warning says so.
+    let sent = collector.requests().len();
+    let mut router = Router::start(Launch::default().env(ENDPOINT, collector.url())).await;
+    for _ in 0..3 {
+        router.client.post(CHAT, &chat("nowhere/m", false)).await;
+        // Longer than spans wait for others.
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+    }
+    router.process.signal(Signal::SIGTERM);
+    assert!(router.process.wait_exit().await.success());
+    let said = router.process.stderr();
+    assert_eq!(said.matches("cannot export traces").count(), 1, "{said}");
+    assert!(said.contains(WHY_UNTRUSTED), "{said}");
+    assert_eq!(collector.requests().len(), sent);
 }
 
 #[tokio::test]

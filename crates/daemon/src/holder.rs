@@ -1,8 +1,9 @@
 //! Lookup of the process that holds an address, if the operating system reports it.
 
 use std::fmt;
-use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
+#[cfg(any(target_os = "linux", test))]
+use std::net::{IpAddr, Ipv6Addr};
 
 /// A process that listens on a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,22 +25,28 @@ pub(crate) fn name(holder: Option<&Holder>) -> String {
 /// on the unspecified address with that port, or, if `addr` is unspecified, on any address with that port.
 ///
 /// Returns `None` on systems other than Linux, and for processes of other users, whose descriptors are not visible.
+#[cfg(target_os = "linux")]
 #[must_use]
 pub fn holder_of(addr: SocketAddr) -> Option<Holder> {
+    use procfs::process::{FDTarget, all_processes};
+
     let conflicts = listening().into_iter().filter_map(|(at, inode)| Some((closeness(at, addr)?, at, inode)));
     let (_, addr, inode) = conflicts.min()?;
-    let socket = format!("socket:[{inode}]");
-    fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
-        let pid: u32 = process.file_name().to_str()?.parse().ok()?;
-        let mut descriptors = fs::read_dir(process.path().join("fd")).ok()?.flatten();
-        descriptors.find(|fd| fs::read_link(fd.path()).is_ok_and(|target| target.as_os_str() == socket.as_str()))?;
-        let name = fs::read_to_string(process.path().join("comm")).ok()?;
-        Some(Holder { pid, addr, name: name.trim_end().to_owned() })
+    all_processes().ok()?.flatten().find_map(|process| {
+        process.fd().ok()?.flatten().find(|fd| matches!(fd.target, FDTarget::Socket(of) if of == inode))?;
+        Some(Holder { pid: u32::try_from(process.pid()).ok()?, addr, name: process.stat().ok()?.comm })
     })
+}
+
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub const fn holder_of(_: SocketAddr) -> Option<Holder> {
+    None
 }
 
 /// Ranks how likely the socket listening `at` prevents `wanted` from being bound, 0 being certain; `None` if it does
 /// not.
+#[cfg(any(target_os = "linux", test))]
 fn closeness(at: SocketAddr, wanted: SocketAddr) -> Option<u8> {
     let (at_ip, wanted_ip) = (at.ip().to_canonical(), wanted.ip().to_canonical());
     let same_family = at_ip.is_ipv4() == wanted_ip.is_ipv4();
@@ -60,36 +67,14 @@ fn closeness(at: SocketAddr, wanted: SocketAddr) -> Option<u8> {
 }
 
 /// Returns the address and inode of every listening TCP socket of the machine.
-fn listening() -> Vec<(SocketAddr, String)> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
-    tables.iter().flat_map(|table| table.lines()).filter_map(listening_socket).collect()
-}
+#[cfg(target_os = "linux")]
+fn listening() -> Vec<(SocketAddr, u64)> {
+    use procfs::net::{TcpState, tcp, tcp6};
 
-/// Parses one line of the kernel's TCP socket table into address and inode; `None` if the socket is not listening.
-fn listening_socket(line: &str) -> Option<(SocketAddr, String)> {
-    const LISTEN: &str = "0A";
-    let mut fields = line.split_ascii_whitespace();
-    let local = fields.nth(1)?;
-    let state = fields.nth(1)?;
-    let inode = fields.nth(5)?;
-    let (address, port) = local.rsplit_once(':')?;
-    let addr = SocketAddr::new(address_of(address)?, u16::from_str_radix(port, 16).ok()?);
-    (state == LISTEN).then(|| (addr, inode.to_owned()))
-}
-
-/// Parses an address in the kernel's format: 32-bit words, each in native byte order.
-fn address_of(hex: &str) -> Option<IpAddr> {
-    let word = |at: usize| Some(u32::from_str_radix(hex.get(at * 8..at * 8 + 8)?, 16).ok()?.to_ne_bytes());
-    match hex.len() {
-        8 => Some(Ipv4Addr::from(word(0)?).into()),
-        32 => {
-            let words = [word(0)?, word(1)?, word(2)?, word(3)?];
-            let mut bytes = [0; 16];
-            bytes.iter_mut().zip(words.as_flattened()).for_each(|(byte, from)| *byte = *from);
-            Some(Ipv6Addr::from(bytes).into())
-        }
-        _ => None,
-    }
+    // Without IPv6 there is no second table.
+    let sockets = [tcp(), tcp6()].into_iter().flat_map(Result::unwrap_or_default);
+    let listening = sockets.filter(|socket| socket.state == TcpState::Listen);
+    listening.map(|socket| (socket.local_address, socket.inode)).collect()
 }
 
 // === impl Holder ===
@@ -102,35 +87,10 @@ impl fmt::Display for Holder {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_os = "linux")]
+    use std::net::Ipv4Addr;
+
     use super::*;
-
-    const TABLE: &str = "\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:0BB9 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000 100 0 0 10 0
-   1: 0100007F:0BBA 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0000000000000000 20 4 30 10 -1";
-
-    #[test]
-    fn only_listening_sockets_count() {
-        let found: Vec<_> = TABLE.lines().filter_map(listening_socket).collect();
-        assert_eq!(found, [("127.0.0.1:3001".parse().unwrap(), "4711".to_owned())], "the other one is a connection");
-    }
-
-    #[test]
-    fn addresses_are_parsed_in_kernel_notation() {
-        let native = |words: &[u32]| -> String {
-            words.iter().map(|word| format!("{:08X}", u32::from_ne_bytes(word.to_be_bytes()))).collect()
-        };
-        for (words, address) in [
-            (&[0x7f00_0002_u32][..], "127.0.0.2"),
-            (&[0], "0.0.0.0"),
-            (&[0, 0, 0, 1], "::1"),
-            (&[0, 0, 0, 0], "::"),
-            (&[0x2001_0db8, 0, 0, 7], "2001:db8::7"),
-        ] {
-            assert_eq!(address_of(&native(words)), Some(address.parse().unwrap()));
-        }
-        assert_eq!((address_of(""), address_of("7F"), address_of("XXXXXXXX")), (None, None, None));
-    }
 
     #[test]
     fn address_and_port_are_both_compared() {
@@ -161,5 +121,9 @@ mod tests {
         assert_eq!(holder_of(addr).unwrap().pid, std::process::id());
         assert_eq!(holder_of((Ipv4Addr::new(127, 0, 0, 2), addr.port()).into()), None, "another address");
         assert_eq!(holder_of((Ipv4Addr::UNSPECIFIED, addr.port()).into()).unwrap().pid, std::process::id());
+        let Ok(listener) = std::net::TcpListener::bind("[::1]:0") else { return };
+        let addr = listener.local_addr().unwrap();
+        let holder = holder_of(addr).unwrap();
+        assert_eq!((holder.pid, holder.addr), (std::process::id(), addr));
     }
 }

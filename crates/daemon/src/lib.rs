@@ -105,7 +105,7 @@ pub use host_origin_guard::HostOriginGuard;
 pub use internal_request::{INTERNAL_REQUEST, RequestSigner, trusted_request};
 pub use listener::Listener;
 pub use peer::PeerAddr;
-pub use request::{ACCESS_TARGET, AttemptEnd, Details, REQUEST_ID, RequestContext};
+pub use request::{ACCESS_TARGET, AttemptEnd, Details, REQUEST_ID, RequestContext, fail_lifecycle, lifecycle_span};
 pub use run::{run, run_command};
 pub use sealing_key::{SEALING_KEY_FILE, sealing_key};
 pub use serve::{CLIENTS_WAITING, RequestBody, serve};

@@ -8,10 +8,13 @@
 //! - `attempt` span, child of `request`: `n`, `provider`, `upstream_model`.
 //!   Both spans are exported with the attributes of OpenTelemetry's conventions for HTTP and generative AI: see
 //!   `request/export.rs`.
+//! - `lifecycle` span: `command`, `service`, and `id` of the request that gave the command, if there is one, whose span
+//!   then is its parent. Ends when the command has been fulfilled or has failed. Exported with the same attributes.
 //! - access line, target [`ACCESS_TARGET`]: one per request, written when the last byte of the response was handed to
 //!   the connection or the client has disconnected.
 
 mod export;
+mod lifecycle;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,6 +30,7 @@ use crate::trace_parent::{Incoming, TRACEPARENT};
 use crate::traces::{self, EXPORTED_SPANS};
 
 pub use export::AttemptEnd;
+pub use lifecycle::{fail_lifecycle, lifecycle_span};
 
 /// Header of every response with the id of its request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use anstream::{AutoStream, ColorChoice};
 use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -58,7 +59,7 @@ pub(crate) fn install(config: &LogConfig, traces: &Traces) -> LogHandle {
     // panics.
     let lines = tracing_subscriber::fmt::layer().with_writer(LogWriter::of_process()).log_internal_errors(false);
     let lines = match config.format {
-        LogFormat::Human => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Human => lines.with_ansi(has_colours()).boxed(),
         LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
     };
     let logged = tracing_subscriber::registry().with(filter).with(lines);
@@ -72,6 +73,13 @@ pub(crate) fn install(config: &LogConfig, traces: &Traces) -> LogHandle {
     }
     std::panic::set_hook(Box::new(log_panic));
     LogHandle { filter: Some(handle) }
+}
+
+/// Returns whether log lines have colours: on a terminal only, and not with `NO_COLOR`. `CLICOLOR_FORCE` must not put
+/// escape sequences into a log file.
+fn has_colours() -> bool {
+    let stderr = std::io::stderr();
+    stderr.is_terminal() && AutoStream::choice(&stderr) != ColorChoice::Never
 }
 
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {

@@ -1,9 +1,9 @@
-//! Export of the spans of requests to an OpenTelemetry collector, with OTLP over HTTP.
+//! Export of the spans of requests and of lifecycle commands to an OpenTelemetry collector, with OTLP over HTTP.
 //!
 //! # Theory
 //! A layer of the `tracing` subscriber turns the spans of the target [`EXPORTED_SPANS`] into OpenTelemetry's. Only
-//! requests that are to be exported have such spans: without an endpoint there is no layer, no id is generated, and
-//! nothing is measured. Log lines are never exported, because they may quote what providers say.
+//! requests that are to be exported, and lifecycle commands, have such spans: without an endpoint there is no layer, no
+//! id is generated, and nothing is measured. Log lines are never exported, because they may quote what providers say.
 //!
 //! Ended spans wait in a bounded queue; those that do not fit are dropped. A thread takes them out and sends them to the
 //! collector in batches, so neither a slow collector nor a missing one delays a request.
@@ -34,6 +34,9 @@ pub(crate) const EXPORTED_SPANS: &str = "signalbox_trace";
 
 /// Name of the span of a request.
 pub(crate) const REQUEST: &str = "request";
+
+/// Name of the span of a lifecycle command.
+pub(crate) const LIFECYCLE: &str = "lifecycle";
 
 /// Maximum number of spans that wait for the collector.
 const MAX_WAITING: usize = 4096;
@@ -118,8 +121,11 @@ impl Tracer for Kinds {
     type Span = opentelemetry_sdk::trace::Span;
 
     fn build_with_context(&self, mut builder: SpanBuilder, parent: &Context) -> Self::Span {
-        let kind = if builder.name == REQUEST { SpanKind::Server } else { SpanKind::Client };
-        builder.span_kind = Some(kind);
+        builder.span_kind = Some(match &*builder.name {
+            REQUEST => SpanKind::Server,
+            LIFECYCLE => SpanKind::Internal,
+            _ => SpanKind::Client,
+        });
         self.0.build_with_context(builder, parent)
     }
 }

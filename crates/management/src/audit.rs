@@ -32,19 +32,20 @@ pub(super) struct Audit {
     responses((status = 200, description = "One page of the list", body = Audit)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Audit>, Error> {
-    let outcome = query.text("outcome");
+    let given: AuditFilter = query.read();
+    let outcome = given.outcome.text();
     if outcome.as_deref().is_some_and(|outcome| !matches!(outcome, "done" | "refused" | "failed")) {
         query.mistake("outcome must be done, refused or failed");
     }
     let filter = Filter {
-        actor: query.text("actor"),
-        action: query.text("action"),
-        resource: query.text("resource"),
-        resource_id: query.text("resource_id"),
+        actor: given.actor.text(),
+        action: given.action.text(),
+        resource: given.resource.text(),
+        resource_id: given.resource_id.text(),
         outcome,
-        request_id: query.text("request_id"),
-        since: query.time("start_date"),
-        until: query.time("end_date"),
+        request_id: given.request_id.text(),
+        since: query.time("start_date", given.start_date),
+        until: query.time("end_date", given.end_date),
         after: None,
     };
     let (page, after) = query.cursor_page(cursor::AUDIT, 50);

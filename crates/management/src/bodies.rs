@@ -1,150 +1,168 @@
-//! Types of request bodies, for the OpenAPI document. `filters` has the query parameters of lists, `refusals` the error
-//! responses.
+//! Request bodies. Each type is read from requests and described in the OpenAPI document; see [`form`](super::form).
 //!
-//! Forms and queries are read field by field, so that every mistake is reported at once; no value of these types is
-//! ever constructed. System tests check that they match the forms, with requests generated from the document.
-#![expect(dead_code, reason = "only used for the OpenAPI document")]
-
-use std::collections::BTreeMap;
+//! The descriptions are as strict as the checks in the handlers. System tests check that with requests generated from
+//! the document.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use utoipa::ToSchema;
+
+use super::form::Field;
 
 pub(super) mod schemas;
 
 /// A provider to create.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProviderToMake {
-    #[schema(pattern = "^[a-z0-9-]+$", min_length = 1, max_length = 128)]
-    id: String,
+    #[schema(value_type = String, pattern = "^[a-z0-9-]+$", min_length = 1, max_length = 128)]
+    pub(super) id: Field<String>,
     /// The name shown to users; unique.
     #[schema(schema_with = schemas::name)]
-    name: String,
+    pub(super) name: Field<String>,
     /// A type listed by `GET /api/providers/types`; any other value means an OpenAI-compatible API.
-    #[schema(pattern = "^[A-Za-z0-9_.-]+$", min_length = 1, max_length = 64)]
-    r#type: String,
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_.-]+$", min_length = 1, max_length = 64)]
+    pub(super) r#type: Field<String>,
     /// `true` by default.
-    #[schema(nullable = false)]
-    enabled: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = bool)]
+    pub(super) enabled: Field<bool>,
     /// Providers with a higher priority are tried first; 0 by default.
-    #[schema(nullable = false)]
-    priority: Option<i64>,
+    #[serde(default)]
+    #[schema(value_type = i64)]
+    pub(super) priority: Field<Number>,
+    #[serde(default)]
     #[schema(schema_with = schemas::optional_prose)]
-    description: Option<String>,
+    pub(super) description: Field<Option<String>>,
     /// The configuration, by the keys of the type. No value may be null.
+    #[serde(default)]
     #[schema(schema_with = schemas::config)]
-    config: Option<BTreeMap<String, Value>>,
+    pub(super) config: Field<Map<String, Value>>,
 }
 
 /// The fields of a provider to change.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 pub(super) struct ProviderChanges {
+    #[serde(default)]
     #[schema(schema_with = schemas::name)]
-    name: Option<String>,
-    #[schema(pattern = "^[A-Za-z0-9_.-]+$", min_length = 1, max_length = 64, nullable = false)]
-    r#type: Option<String>,
-    #[schema(nullable = false)]
-    enabled: Option<bool>,
-    #[schema(nullable = false)]
-    priority: Option<i64>,
+    pub(super) name: Field<String>,
+    #[serde(default)]
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_.-]+$", min_length = 1, max_length = 64)]
+    pub(super) r#type: Field<String>,
+    #[serde(default)]
+    #[schema(value_type = bool)]
+    pub(super) enabled: Field<bool>,
+    #[serde(default)]
+    #[schema(value_type = i64)]
+    pub(super) priority: Field<Number>,
+    #[serde(default)]
     #[schema(schema_with = schemas::optional_prose)]
-    description: Option<String>,
+    pub(super) description: Field<Option<String>>,
 }
 
 /// Configuration keys and values.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigToMerge {
     /// No value may be null: delete the key instead.
     #[schema(schema_with = schemas::config)]
-    config: BTreeMap<String, Value>,
+    pub(super) config: Field<Map<String, Value>>,
 }
 
 /// A configuration value.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigToSet {
     #[schema(schema_with = schemas::sendable)]
-    value: Value,
+    pub(super) value: Field<Value>,
     /// Whether the value is masked wherever it is shown; the default depends on the key.
-    #[schema(nullable = false)]
-    is_sensitive: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = bool)]
+    pub(super) is_sensitive: Field<bool>,
 }
 
 /// A model to link.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LinkToMake {
     #[schema(schema_with = schemas::name)]
-    model_id: String,
+    pub(super) model_id: Field<String>,
     /// `false` by default.
-    #[schema(nullable = false)]
-    is_default: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = bool)]
+    pub(super) is_default: Field<bool>,
+    #[serde(default)]
     #[schema(schema_with = schemas::link_config)]
-    config: Option<Map<String, Value>>,
+    pub(super) config: Field<Option<Map<String, Value>>>,
 }
 
 /// A model to create.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ModelToMake {
     /// Must not contain `..`.
-    #[schema(pattern = r"^([A-Za-z0-9_:/-]|\.(?!\.))+$", min_length = 1, max_length = 128)]
-    id: String,
+    #[schema(value_type = String, pattern = r"^([A-Za-z0-9_:/-]|\.(?!\.))+$", min_length = 1, max_length = 128)]
+    pub(super) id: Field<String>,
     #[schema(schema_with = schemas::name)]
-    name: String,
+    pub(super) name: Field<String>,
+    #[serde(default)]
     #[schema(schema_with = schemas::optional_prose)]
-    description: Option<String>,
+    pub(super) description: Field<Option<String>>,
+    #[serde(default)]
     #[schema(schema_with = schemas::lines)]
-    capabilities: Option<Vec<String>>,
+    pub(super) capabilities: Field<Value>,
 }
 
 /// The fields of a model to change.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 pub(super) struct ModelChanges {
+    #[serde(default)]
     #[schema(schema_with = schemas::name)]
-    name: Option<String>,
+    pub(super) name: Field<String>,
+    #[serde(default)]
     #[schema(schema_with = schemas::optional_prose)]
-    description: Option<String>,
+    pub(super) description: Field<Option<String>>,
+    #[serde(default)]
     #[schema(schema_with = schemas::lines)]
-    capabilities: Option<Vec<String>>,
+    pub(super) capabilities: Field<Value>,
 }
 
 /// The value of a setting.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SettingToPut {
     /// Any value but null; the allowed values depend on the key.
     #[schema(schema_with = schemas::not_null)]
-    value: Value,
+    pub(super) value: Field<Value>,
 }
 
 /// Setting keys and values.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SettingsToPut {
-    settings: BTreeMap<String, Value>,
+    #[schema(value_type = BTreeMap<String, Value>)]
+    pub(super) settings: Field<Map<String, Value>>,
 }
 
 /// A login at chat.qwen.ai.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CredentialsToPut {
-    #[schema(pattern = "^[ -~]*[!-~][ -~]*$", write_only)]
-    token: String,
+    #[schema(value_type = String, pattern = "^[ -~]*[!-~][ -~]*$", write_only)]
+    pub(super) token: Field<String>,
     /// The cookies in the format of a `Cookie` header.
-    #[schema(pattern = "^[ -~]*[!-~][ -~]*$", write_only)]
-    cookies: String,
+    #[schema(value_type = String, pattern = "^[ -~]*[!-~][ -~]*$", write_only)]
+    pub(super) cookies: Field<String>,
     /// Unix time in seconds.
-    #[schema(minimum = 1, maximum = 253_402_300_799_i64)]
-    expires_at: Option<i64>,
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 253_402_300_799_i64)]
+    pub(super) expires_at: Field<Value>,
     /// `default` by default.
+    #[serde(default)]
     #[schema(schema_with = schemas::name)]
-    label: Option<String>,
+    pub(super) label: Field<String>,
 }

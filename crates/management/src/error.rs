@@ -8,9 +8,10 @@ use std::borrow::Cow;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, header};
-use serde_json::{Value, json};
 use signalbox_daemon::{BodyError, Denied, admin, host_origin_guard};
 use signalbox_store as store;
+
+use super::error_schemas::{Failure, FailureDetail, InvalidSetting, LifecycleFailure, MissingSetting, PortInUse};
 
 /// The reason why a request was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -67,27 +68,11 @@ pub enum Error {
     #[error("provider-router does not answer ({0}); saved changes take effect when it runs again")]
     RouterAway(String),
     /// A lifecycle command failed; in the format that the Node.js version has for this case.
-    #[error("{error}")]
-    Lifecycle {
-        /// The reason.
-        error: String,
-        /// `crashed`, `startup_timeout`, …
-        code: Option<&'static str>,
-        /// `{"providerRouter": {...}, "qwenProxy": {...}}`.
-        children: Value,
-    },
+    #[error("{}", .0.reason())]
+    Lifecycle(Box<LifecycleFailure>),
     /// A port that a service needs is in use by another process; in the same format.
-    #[error("{error}")]
-    PortInUse {
-        /// The complete error message.
-        error: String,
-        /// The port.
-        port: u16,
-        /// `{"pid", "name"}`, if the operating system reports them.
-        owner: Option<Value>,
-        /// `{"providerRouter": {...}, "qwenProxy": {...}}`.
-        children: Value,
-    },
+    #[error("{}", .0.reason())]
+    PortInUse(Box<PortInUse>),
     /// The route does not exist.
     #[error("Cannot {0} {1}")]
     NoRoute(Method, String),
@@ -186,9 +171,9 @@ impl Error {
             Self::NotLocal(refused) => refused.status(),
             Self::Missing { .. } | Self::MissingSetting(_) | Self::NoRoute(..) => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict { .. } | Self::PortInUse { .. } => StatusCode::CONFLICT,
+            Self::Conflict { .. } | Self::PortInUse(_) => StatusCode::CONFLICT,
             Self::Body(error) => error.status(),
-            Self::Lifecycle { .. } | Self::Unreadable(_) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Lifecycle(_) | Self::Unreadable(_) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Store(error) | Self::Attempt { error, .. } => match error {
                 store::Error::NotFound { .. } => StatusCode::NOT_FOUND,
                 store::Error::Conflict { .. } => StatusCode::CONFLICT,
@@ -259,46 +244,26 @@ impl Error {
         }
     }
 
-    fn body(&self) -> Value {
+    /// Converts the error to the body of its response.
+    fn into_response_body(self) -> Response {
         match self {
-            Self::InvalidSetting(message) => json!({ "error": "Validation failed", "message": message }),
-            Self::MissingSetting(key) => json!({ "error": "Setting not found", "key": key }),
-            Self::Lifecycle { error, code, children } => {
-                let mut body = lifecycle(error, children);
-                if let Some(code) = code {
-                    body["code"] = (*code).into();
-                }
-                body
+            Self::InvalidSetting(message) => {
+                Json(InvalidSetting { error: "Validation failed", message }).into_response()
             }
-            Self::PortInUse { error, port, owner, children } => {
-                let mut body = lifecycle(error, children);
-                body["code"] = "PORT_IN_USE".into();
-                body["port"] = (*port).into();
-                body["owner"] = owner.clone().into();
-                body
-            }
-            _ => {
-                let mut error = json!({ "message": self.message(), "type": self.kind() });
-                if let Some(code) = self.code() {
-                    error["code"] = code.into();
-                }
-                if let Self::Validation(mistakes) = self {
-                    error["errors"] = mistakes.clone().into();
-                }
-                json!({ "error": error })
-            }
+            Self::MissingSetting(key) => Json(MissingSetting { error: "Setting not found", key }).into_response(),
+            Self::Lifecycle(failure) => Json(failure).into_response(),
+            Self::PortInUse(failure) => Json(failure).into_response(),
+            error => Json(Failure::of(error)).into_response(),
         }
     }
 }
 
-/// Builds the body that the Node.js version sends when a lifecycle command failed.
-fn lifecycle(error: &str, children: &Value) -> Value {
-    let mut body = children.clone();
-    body["success"] = false.into();
-    body["status"] = "error".into();
-    body["error"] = error.into();
-    body["message"] = error.into();
-    body
+impl Failure {
+    fn of(error: Error) -> Self {
+        let (message, r#type, code) = (error.message(), error.kind(), error.code());
+        let errors = if let Error::Validation(mistakes) = error { Some(mistakes) } else { None };
+        Self { error: FailureDetail { message, r#type, code, errors } }
+    }
 }
 
 impl From<Denied> for Error {
@@ -316,11 +281,12 @@ impl IntoResponse for Error {
         if status.is_server_error() {
             tracing::warn!(error = %self, status = status.as_u16(), "request failed");
         }
-        let mut response = (status, Json(self.body())).into_response();
-        let retry_after = match self {
+        let retry_after = match &self {
             Self::WrongKeys(denied) => denied.retry_after(),
             _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         };
+        let mut response = self.into_response_body();
+        *response.status_mut() = status;
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }

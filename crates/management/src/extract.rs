@@ -7,7 +7,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::form::Form;
+use super::form::{Form, read};
 use super::once::DuplicateNames;
 use super::{App, Error};
 
@@ -15,9 +15,10 @@ use super::{App, Error};
 #[derive(Debug)]
 pub struct Path<T>(pub T);
 
-/// A body that is a JSON object. A missing body counts as an empty object.
+/// A body that is a JSON object, read into a struct of [`Field`](super::form::Field)s, and the form to check it with. A
+/// missing body counts as an empty object.
 #[derive(Debug)]
-pub struct Body(pub Map<String, Value>);
+pub struct Body<T>(pub T, pub Form);
 
 /// Reads the body as bytes, without a byte order mark.
 ///
@@ -88,15 +89,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
 // === impl Body ===
 
-impl Body {
-    /// Returns the fields as a [`Form`].
-    pub fn form(self) -> Form {
-        Form::new(self.0)
-    }
-}
-
-impl<S> FromRequest<S> for Body
+impl<T, S> FromRequest<S> for Body<T>
 where
+    T: DeserializeOwned,
     S: Send + Sync,
     App: FromRef<S>,
 {
@@ -107,7 +102,8 @@ where
             request.headers().get(CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned());
         let bytes = bytes_of(request, state).await?;
         if bytes.is_empty() {
-            return Ok(Self(Map::new()));
+            let (body, form) = read(Map::new())?;
+            return Ok(Self(body, form));
         }
         if let Some(kind) = kind
             && !is_json(&kind, &bytes)
@@ -115,7 +111,10 @@ where
             return Err(Error::NotJson(kind.chars().take(MAX_QUOTED_CHARS).collect()));
         }
         match parse(&bytes)? {
-            Value::Object(fields) => Ok(Self(fields)),
+            Value::Object(fields) => {
+                let (body, form) = read(fields)?;
+                Ok(Self(body, form))
+            }
             _ => Err(Error::invalid("body must be a JSON object")),
         }
     }

@@ -1,110 +1,142 @@
-//! Query parameters of lists, for the OpenAPI document. See `bodies` for the reason why no value of these types is
-//! constructed.
-#![expect(dead_code, reason = "only used for the OpenAPI document")]
+//! Query parameters of lists. Each type is read from requests and described in the OpenAPI document; see
+//! [`query`](super::query).
 
+use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::query::Parameter;
+
 /// The page of a list.
-#[derive(IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Pages {
     /// Maximum number of entries.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<i64>,
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
+    pub(super) limit: Parameter<i64>,
     /// Number of entries to skip.
-    #[param(minimum = 0)]
-    offset: Option<i64>,
+    #[param(value_type = Option<i64>, minimum = 0)]
+    pub(super) offset: Parameter<i64>,
 }
 
 /// Selects requests; filters combine.
-#[derive(IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RequestFilter {
     /// Requests of this session.
-    session_id: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) session_id: Parameter<String>,
     /// Requests for this model.
-    model: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) model: Parameter<String>,
     /// Requests for a stream, or not for a stream.
-    stream: Option<bool>,
+    #[param(value_type = Option<bool>)]
+    pub(super) stream: Parameter<bool>,
     /// Requests with this status.
-    #[param(pattern = "^(pending|completed|failed|truncated|cancelled|client_disconnected|interrupted)?$")]
-    status: Option<String>,
+    #[param(value_type = Option<String>, pattern = "^(pending|completed|failed|truncated|cancelled|client_disconnected|interrupted)?$")]
+    pub(super) status: Parameter<String>,
     /// Requests answered or last tried by this provider.
-    provider_id: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) provider_id: Parameter<String>,
     /// Requests that arrived at this time or later, in milliseconds since 1970.
-    start_date: Option<i64>,
+    #[param(value_type = Option<i64>)]
+    pub(super) start_date: Parameter<i64>,
     /// Requests that arrived at this time or earlier, in milliseconds since 1970.
-    end_date: Option<i64>,
+    #[param(value_type = Option<i64>)]
+    pub(super) end_date: Parameter<i64>,
 }
 
 /// Selects responses; filters combine.
-#[derive(IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ResponseFilter {
     /// Responses of this session.
-    session_id: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) session_id: Parameter<String>,
     /// Responses to the request with this UUID.
-    request_id: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) request_id: Parameter<String>,
     /// Responses with this finish reason.
-    finish_reason: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) finish_reason: Parameter<String>,
     /// Responses with an error, or without.
-    has_error: Option<bool>,
+    #[param(value_type = Option<bool>)]
+    pub(super) has_error: Parameter<bool>,
     /// Responses that ended at this time or later, in milliseconds since 1970.
-    start_date: Option<i64>,
+    #[param(value_type = Option<i64>)]
+    pub(super) start_date: Parameter<i64>,
     /// Responses that ended at this time or earlier, in milliseconds since 1970.
-    end_date: Option<i64>,
+    #[param(value_type = Option<i64>)]
+    pub(super) end_date: Parameter<i64>,
 }
 
 /// The sort order of sessions, the newest first.
-#[derive(IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SessionOrder {
     /// Sorts by the beginning of the session, or by its newest request.
-    #[param(pattern = "^(created_at|last_accessed)?$")]
-    sort: Option<String>,
+    #[param(value_type = Option<String>, pattern = "^(created_at|last_accessed)?$")]
+    pub(super) sort: Parameter<String>,
 }
 
 /// Selects models.
-#[derive(IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ModelFilter {
     /// Models with this capability.
-    capability: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) capability: Parameter<String>,
     /// Models served by this provider.
-    provider: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) provider: Parameter<String>,
 }
 
 /// Selects providers.
-#[derive(IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ProviderFilter {
     /// Providers of this type.
-    r#type: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) r#type: Parameter<String>,
     /// `true` selects enabled providers; any other value selects disabled ones.
-    enabled: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) enabled: Parameter<String>,
 }
 
 /// Selects changes; filters combine.
-#[derive(IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditFilter {
     /// The actor: `api:<address>`, `cli:<user>`, …
-    actor: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) actor: Parameter<String>,
     /// `created`, `updated`, `deleted`, or the method of a request.
-    action: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) action: Parameter<String>,
     /// The kind of resource: `provider`, `model`, `setting`, …
-    resource: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) resource: Parameter<String>,
     /// The id of the resource.
-    resource_id: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) resource_id: Parameter<String>,
     /// The outcome of the change.
-    #[param(pattern = "^(done|refused|failed)?$")]
-    outcome: Option<String>,
+    #[param(value_type = Option<String>, pattern = "^(done|refused|failed)?$")]
+    pub(super) outcome: Parameter<String>,
     /// The `X-Request-ID` of the response.
-    request_id: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) request_id: Parameter<String>,
     /// Changes at this time or later, in milliseconds since 1970.
-    start_date: Option<i64>,
+    #[param(value_type = Option<i64>)]
+    pub(super) start_date: Parameter<i64>,
     /// Changes before this time, in milliseconds since 1970.
-    end_date: Option<i64>,
+    #[param(value_type = Option<i64>)]
+    pub(super) end_date: Parameter<i64>,
 }
 
 #[cfg(test)]

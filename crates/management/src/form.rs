@@ -1,27 +1,162 @@
-//! Reads a JSON body field by field and collects every mistake, so that the user can correct all of them at once.
+//! Reads a JSON body into a type whose fields keep their mistakes, so that the user can correct all of them at once.
+//!
+//! A request body is a struct of [`Field`]s that derives [`Deserialize`] and `ToSchema`: the same fields are read and
+//! described. [`read`] fills it, and the [`Form`] checks the values and collects the mistakes.
 
-use serde_json::{Map, Value};
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, Error as _, IntoDeserializer, Visitor};
+use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
+use serde_json::{Map, Number, Value};
 use signalbox_core::provider_config::Mistake;
 use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_blank, is_line, is_prose};
 
 use super::Error;
 
-/// The fields that have not been taken yet, and the mistakes found so far.
-#[derive(Debug)]
+/// A field of a request body. Deserialising it never fails; a struct of fields therefore reads every body.
+///
+/// A nullable field is a `Field<Option<T>>`. An optional field has `#[serde(default)]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Field<T> {
+    /// The body lacks the field.
+    #[default]
+    Absent,
+    /// The field has a value of the right type.
+    Valid(T),
+    /// The field has a value of another type.
+    Invalid,
+}
+
+/// The mistakes found so far, and the fields of the body that the type does not have.
+#[derive(Debug, Default)]
 pub struct Form {
-    fields: Map<String, Value>,
     mistakes: Vec<String>,
+    unknown: Vec<String>,
+}
+
+/// Reads fields into a struct of [`Field`]s.
+///
+/// # Errors
+/// [`Error::Validation`] if a field of `T` is not a [`Field`] and its value is invalid.
+pub fn read<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<(T, Form), Error> {
+    let mut form = Form::default();
+    let fields = Fields { fields, unknown: &mut form.unknown };
+    let body = T::deserialize(fields).map_err(|error| Error::invalid(error.to_string()))?;
+    Ok((body, form))
+}
+
+/// Deserialises a struct from those fields that it has.
+struct Fields<'a> {
+    fields: Map<String, Value>,
+    unknown: &'a mut Vec<String>,
+}
+
+/// Deserialises a value, of which `null` is one: `serde_json` treats null as an absent option.
+struct Present(Value);
+
+struct FieldVisitor<T>(PhantomData<T>);
+
+// === impl Field ===
+
+impl<T> Field<T> {
+    /// Returns the valid value, if any. Every value of a `Field<Value>` is valid.
+    #[must_use]
+    pub fn valid(self) -> Option<T> {
+        match self {
+            Self::Valid(value) => Some(value),
+            Self::Absent | Self::Invalid => None,
+        }
+    }
+
+    /// Treats an absent field as invalid.
+    #[must_use]
+    pub fn or_invalid(self) -> Self {
+        if matches!(self, Self::Absent) { Self::Invalid } else { self }
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_option(FieldVisitor(PhantomData))
+    }
+}
+
+impl<'de, T: DeserializeOwned> Visitor<'de> for FieldVisitor<T> {
+    type Value = Field<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_none<E>(self) -> Result<Field<T>, E> {
+        Ok(Field::Absent)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field<T>, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Ok(T::deserialize(value).map_or(Field::Invalid, Field::Valid))
+    }
+}
+
+// === impl Fields ===
+
+impl<'de> Deserializer<'de> for Fields<'_> {
+    type Error = serde_json::Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        let is_known = |(field, _): &(String, Value)| known.contains(&&**field);
+        let (known, unknown): (Vec<_>, Vec<_>) = self.fields.into_iter().partition(is_known);
+        self.unknown.extend(unknown.into_iter().map(|(field, _)| field));
+        visitor.visit_map(MapDeserializer::new(known.into_iter().map(|(field, value)| (field, Present(value)))))
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Self::Error> {
+        Err(Self::Error::custom("only a struct can be read from the fields of a body"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+// === impl Present ===
+
+impl<'de> Deserializer<'de> for Present {
+    type Error = serde_json::Error;
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_some(self.0)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        self.0.deserialize_any(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl IntoDeserializer<'_, serde_json::Error> for Present {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
 }
 
 // === impl Form ===
 
 impl Form {
-    /// Creates a form of the given fields.
-    #[must_use]
-    pub fn new(fields: Map<String, Value>) -> Self {
-        Self { fields, mistakes: Vec::new() }
-    }
-
     /// Adds a mistake.
     pub fn mistake(&mut self, text: impl Into<String>) {
         self.mistakes.push(text.into());
@@ -37,121 +172,97 @@ impl Form {
         self.mistakes(checked.err().as_slice());
     }
 
-    /// Takes a field of any type.
-    pub fn take(&mut self, field: &str) -> Option<Value> {
-        self.fields.remove(field)
-    }
-
-    /// Discards fields that some clients send although they are not used.
+    /// Ignores fields that some clients send although they are not used.
     pub fn ignore(&mut self, fields: &[&str]) {
-        for field in fields {
-            self.fields.remove(*field);
-        }
+        self.unknown.retain(|field| !fields.contains(&&**field));
     }
 
-    /// Takes a text that must not be blank; `None` if the field is absent.
-    pub fn text(&mut self, field: &str, mistake: &str) -> Option<String> {
-        match self.take(field)? {
-            Value::String(text) if !is_blank(&text) => Some(text),
-            _ => {
+    /// Returns a text that must not be blank; `None` if the field is absent.
+    pub fn text(&mut self, field: Field<String>, mistake: &str) -> Option<String> {
+        self.valid(field, mistake).filter(|text| self.is_visible(text, mistake))
+    }
+
+    /// Returns a required text that must not be blank. Returns an empty text after a mistake, which [`Self::finish`]
+    /// reports.
+    pub fn required_text(&mut self, field: Field<String>, mistake: &str) -> String {
+        self.text(field.or_invalid(), mistake).unwrap_or_default()
+    }
+
+    /// Returns a name: a text that must not be blank and must be a single line; `None` if the field is absent.
+    pub(super) fn line(&mut self, name: &str, field: Field<String>, mistake: &str) -> Option<String> {
+        let text = self.text(field, mistake)?;
+        if !is_line(&text) {
+            self.mistake(format!("{name} {NOT_A_LINE}"));
+        }
+        Some(text)
+    }
+
+    /// Returns a required name. Returns an empty text after a mistake, which [`Self::finish`] reports.
+    pub(super) fn required_line(&mut self, name: &str, field: Field<String>, mistake: &str) -> String {
+        self.line(name, field.or_invalid(), mistake).unwrap_or_default()
+    }
+
+    /// Returns a description or `null`.
+    pub(super) fn prose_or_null(&mut self, name: &str, field: Field<Option<String>>) -> Option<Option<String>> {
+        let given = self.valid(field, &format!("{name} must be a string or null"))?;
+        if given.as_deref().is_some_and(|text| !is_prose(text)) {
+            self.mistake(format!("{name} {NOT_PROSE}"));
+        }
+        Some(given)
+    }
+
+    /// Returns a boolean.
+    pub fn boolean(&mut self, name: &str, field: Field<bool>) -> Option<bool> {
+        self.valid(field, &format!("{name} must be a boolean"))
+    }
+
+    /// Returns an integer, which may be written as `5.0`.
+    pub fn integer(&mut self, name: &str, field: Field<Number>) -> Option<i64> {
+        let mistake = format!("{name} must be an integer");
+        let number = self.valid(field, &mistake)?;
+        let value = integer_of(&Value::Number(number));
+        if value.is_none() {
+            self.mistake(mistake);
+        }
+        value
+    }
+
+    /// Returns an object.
+    pub fn object(&mut self, name: &str, field: Field<Map<String, Value>>) -> Option<Map<String, Value>> {
+        self.valid(field, &format!("{name} must be an object"))
+    }
+
+    /// Returns a required object. Returns an empty object after a mistake, which [`Self::finish`] reports.
+    pub fn required_object(&mut self, name: &str, field: Field<Map<String, Value>>) -> Map<String, Value> {
+        self.object(name, field.or_invalid()).unwrap_or_default()
+    }
+
+    /// Returns a valid value; adds the mistake for an invalid one.
+    pub fn valid<T>(&mut self, field: Field<T>, mistake: &str) -> Option<T> {
+        match field {
+            Field::Absent => None,
+            Field::Valid(value) => Some(value),
+            Field::Invalid => {
                 self.mistake(mistake);
                 None
             }
         }
     }
 
-    /// Takes a required text that must not be blank. Returns an empty text after a mistake, which [`Self::finish`]
-    /// reports.
-    pub fn required_text(&mut self, field: &str, mistake: &str) -> String {
-        if !self.fields.contains_key(field) {
+    fn is_visible(&mut self, text: &str, mistake: &str) -> bool {
+        let is_visible = !is_blank(text);
+        if !is_visible {
             self.mistake(mistake);
         }
-        self.text(field, mistake).unwrap_or_default()
+        is_visible
     }
 
-    /// Takes a name: a text that must not be blank and must be a single line; `None` if the field is absent.
-    pub(super) fn line(&mut self, field: &str, mistake: &str) -> Option<String> {
-        let text = self.text(field, mistake)?;
-        if !is_line(&text) {
-            self.mistake(format!("{field} {NOT_A_LINE}"));
-        }
-        Some(text)
-    }
-
-    /// Takes a required name. Returns an empty text after a mistake, which [`Self::finish`] reports.
-    pub(super) fn required_line(&mut self, field: &str, mistake: &str) -> String {
-        if !self.fields.contains_key(field) {
-            self.mistake(mistake);
-        }
-        self.line(field, mistake).unwrap_or_default()
-    }
-
-    /// Takes a description or `null`.
-    pub(super) fn prose_or_null(&mut self, field: &str) -> Option<Option<String>> {
-        let given = self.text_or_null(field)?;
-        if given.as_deref().is_some_and(|text| !is_prose(text)) {
-            self.mistake(format!("{field} {NOT_PROSE}"));
-        }
-        Some(given)
-    }
-
-    /// Takes a text or `null`.
-    pub fn text_or_null(&mut self, field: &str) -> Option<Option<String>> {
-        match self.take(field)? {
-            Value::String(text) => Some(Some(text)),
-            Value::Null => Some(None),
-            _ => {
-                self.mistake(format!("{field} must be a string or null"));
-                None
-            }
-        }
-    }
-
-    /// Takes a boolean.
-    pub fn boolean(&mut self, field: &str) -> Option<bool> {
-        match self.take(field)? {
-            Value::Bool(value) => Some(value),
-            _ => {
-                self.mistake(format!("{field} must be a boolean"));
-                None
-            }
-        }
-    }
-
-    /// Takes an integer, which may be written as `5.0`.
-    pub fn integer(&mut self, field: &str) -> Option<i64> {
-        let value = integer_of(&self.take(field)?);
-        if value.is_none() {
-            self.mistake(format!("{field} must be an integer"));
-        }
-        value
-    }
-
-    /// Takes an object.
-    pub fn object(&mut self, field: &str) -> Option<Map<String, Value>> {
-        match self.take(field)? {
-            Value::Object(object) => Some(object),
-            _ => {
-                self.mistake(format!("{field} must be an object"));
-                None
-            }
-        }
-    }
-
-    /// Takes a required object. Returns an empty object after a mistake, which [`Self::finish`] reports.
-    pub fn required_object(&mut self, field: &str) -> Map<String, Value> {
-        if !self.fields.contains_key(field) {
-            self.mistake(format!("{field} must be an object"));
-        }
-        self.object(field).unwrap_or_default()
-    }
-
-    /// Reports all mistakes. A field that has not been taken is a mistake too, because it would be ignored silently.
+    /// Reports all mistakes. An unknown field is a mistake too, because it would be ignored silently.
     ///
     /// # Errors
     /// [`Error::Validation`] with every mistake.
     pub fn finish(mut self) -> Result<(), Error> {
-        self.mistakes.extend(self.fields.keys().map(|field| format!("unknown field: {field}")));
+        self.mistakes.extend(self.unknown.iter().map(|field| format!("unknown field: {field}")));
         if self.mistakes.is_empty() { Ok(()) } else { Err(Error::Validation(self.mistakes)) }
     }
 }
@@ -175,21 +286,42 @@ mod tests {
 
     use super::*;
 
-    fn form(body: Value) -> Form {
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Example {
+        id: Field<String>,
+        #[serde(default)]
+        display_name: Field<String>,
+        #[serde(default)]
+        enabled: Field<bool>,
+        #[serde(default)]
+        priority: Field<Number>,
+        #[serde(default)]
+        description: Field<Option<String>>,
+        #[serde(default)]
+        config: Field<Map<String, Value>>,
+    }
+
+    fn example(body: Value) -> (Example, Form) {
         match body {
-            Value::Object(fields) => Form::new(fields),
+            Value::Object(fields) => read(fields).unwrap(),
             other => panic!("{other}"),
         }
     }
 
     #[test]
     fn all_mistakes_are_reported_at_once() {
-        let mut form = form(json!({"name": " \u{200b}\u{feff}", "enabled": "yes", "priority": 1.5, "extra": 1}));
-        form.required_text("id", "id is required");
-        form.text("name", "name is blank");
-        form.boolean("enabled");
-        form.integer("priority");
-        form.text_or_null("description");
+        let body = json!({
+            "displayName": " \u{200b}\u{feff}", "enabled": "yes", "priority": 1.5, "description": 1, "config": [],
+            "extra": 1, "display_name": "snake",
+        });
+        let (example, mut form) = example(body);
+        form.required_text(example.id, "id is required");
+        form.text(example.display_name, "name is blank");
+        form.boolean("enabled", example.enabled);
+        form.integer("priority", example.priority);
+        form.prose_or_null("description", example.description);
+        form.object("config", example.config);
         let Err(Error::Validation(mistakes)) = form.finish() else { panic!("no mistake was found") };
         assert_eq!(
             mistakes,
@@ -198,19 +330,40 @@ mod tests {
                 "name is blank",
                 "enabled must be a boolean",
                 "priority must be an integer",
-                "unknown field: extra"
+                "description must be a string or null",
+                "config must be an object",
+                "unknown field: display_name",
+                "unknown field: extra",
             ]
         );
     }
 
     #[test]
     fn valid_fields_are_accepted() {
-        let mut form = form(json!({"name": "n", "priority": 5.0, "description": null, "config": {"a": 1}}));
-        assert_eq!(form.required_text("name", ""), "n");
-        assert_eq!(form.integer("priority"), Some(5));
-        assert_eq!(form.text_or_null("description"), Some(None));
-        assert_eq!(form.text_or_null("absent"), None);
-        assert_eq!(form.required_object("config").len(), 1);
+        let (example, mut form) = example(json!({"id": "n", "priority": 5.0, "description": null, "config": {"a": 1}}));
+        assert_eq!(form.required_text(example.id, ""), "n");
+        assert_eq!(form.text(example.display_name, ""), None);
+        assert_eq!(form.integer("priority", example.priority), Some(5));
+        assert_eq!(form.prose_or_null("description", example.description), Some(None));
+        assert_eq!(form.required_object("config", example.config).len(), 1);
+        assert!(form.finish().is_ok());
+    }
+
+    #[test]
+    fn null_is_not_absent() {
+        let (example, mut form) = example(json!({"id": null, "enabled": null}));
+        assert_eq!(example.id, Field::Invalid);
+        assert_eq!(example.display_name, Field::Absent);
+        assert_eq!(example.description, Field::Absent);
+        assert_eq!(form.boolean("enabled", example.enabled), None);
+        let Err(Error::Validation(mistakes)) = form.finish() else { panic!("null was accepted") };
+        assert_eq!(mistakes, ["enabled must be a boolean"]);
+    }
+
+    #[test]
+    fn ignored_fields_are_no_mistakes() {
+        let (_, mut form) = example(json!({"created_at": 1, "updated_at": 2}));
+        form.ignore(&["created_at", "updated_at"]);
         assert!(form.finish().is_ok());
     }
 }

@@ -9,7 +9,8 @@
 //!   `config_values`: values of a provider's configuration, from and to JSON.
 //! - [`error`]: status codes and error formats. [`form`], [`query`]: bodies and queries, with every mistake reported
 //!   at once. [`extract`]: extractors for them. [`once`]: rejects duplicate names. `cursor`: the position in a paged list.
-//! - `bodies`, `filters`, [`error_schemas`]: types for the OpenAPI document that no code constructs.
+//! - `bodies`, `filters`, [`error_schemas`]: request bodies, parameters of lists and error responses; the OpenAPI
+//!   document describes the same types.
 //!
 //! # Invariants
 //! - Times are Unix milliseconds, except those of logins at chat.qwen.ai, which are seconds.

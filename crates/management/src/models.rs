@@ -19,7 +19,7 @@ use super::error::{ResourceKind, StoreErrorExt as _};
 use super::error_schemas::Failure;
 use super::extract::{Body, Path};
 use super::filters::{ModelFilter, Pages};
-use super::form::Form;
+use super::form::{Field, Form};
 use super::query::{Query, next_offset_cursor};
 use super::views::{LinkedModelView, ModelView, as_json};
 use super::{App, Error};
@@ -82,8 +82,8 @@ pub(super) struct OneWholeModel {
     responses((status = 200, description = "One page of the list", body = ModelList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ModelList>, Error> {
-    let capability = query.text("capability");
-    let provider = query.text("provider");
+    let filter: ModelFilter = query.read();
+    let (capability, provider) = (filter.capability.text(), filter.provider.text());
     let page = query.offset_page();
     query.finish()?;
     let Some(provider) = provider else {
@@ -123,18 +123,20 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     (status = 409, description = "`model_exists`", body = Failure),
     ),
 )]
-pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(StatusCode, Json<OneModel>), Error> {
-    let mut form = body.form();
-    let id = form.required_text("id", "id is required and must be a non-empty string");
+pub(super) async fn create(
+    State(app): State<App>,
+    Body(new, mut form): Body<ModelToMake>,
+) -> Result<(StatusCode, Json<OneModel>), Error> {
+    let id = form.required_text(new.id, "id is required and must be a non-empty string");
     if !id.is_empty() && !is_resource_id(&id) {
         // More permissive than the Node.js version: model names contain dots, slashes and colons.
         form.mistake("id must contain only letters, numbers, and the characters - . _ : / @ +, at most 128 of them");
     }
     let model = NewModel {
         id,
-        name: form.required_line("name", NAME),
-        description: form.prose_or_null("description").flatten(),
-        capabilities: capabilities(&mut form).unwrap_or_default(),
+        name: form.required_line("name", new.name, NAME),
+        description: form.prose_or_null("description", new.description).flatten(),
+        capabilities: capabilities(&mut form, new.capabilities).unwrap_or_default(),
     };
     form.finish()?;
     let model = models::insert(&app.store, &model, unix_ms())
@@ -152,14 +154,13 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
 pub(super) async fn update(
     State(app): State<App>,
     Path(id): Path<String>,
-    body: Body,
+    Body(changes, mut form): Body<ModelChanges>,
 ) -> Result<Json<OneModel>, Error> {
-    let mut form = body.form();
     form.ignore(&READ_ONLY);
     let update = ModelUpdate {
-        name: form.line("name", NAME),
-        description: form.prose_or_null("description"),
-        capabilities: capabilities(&mut form),
+        name: form.line("name", changes.name, NAME),
+        description: form.prose_or_null("description", changes.description),
+        capabilities: capabilities(&mut form, changes.capabilities),
     };
     form.finish()?;
     if update == ModelUpdate::default() {
@@ -200,9 +201,9 @@ async fn served_by(
     Ok(ListPage { items, total })
 }
 
-/// Takes a list of texts, which may also be given as a JSON array in a string, as responses have it.
-fn capabilities(form: &mut Form) -> Option<Vec<String>> {
-    let given = match form.take("capabilities")? {
+/// Returns a list of texts, which may also be given as a JSON array in a string, as responses have it.
+fn capabilities(form: &mut Form, field: Field<Value>) -> Option<Vec<String>> {
+    let given = match field.valid()? {
         Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
         other => other,
     };

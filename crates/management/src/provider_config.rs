@@ -77,9 +77,12 @@ pub(super) async fn get(
     put, path = "/api/providers/{id}/config", tag = "provider-config", request_body = ConfigToMerge, params(("id" = String, Path)),
     responses((status = 200, description = "All keys", body = Merged)),
 )]
-pub(super) async fn put(State(app): State<App>, Path(id): Path<String>, body: Body) -> Result<Json<Merged>, Error> {
-    let mut form = body.form();
-    let config = form.required_object("config");
+pub(super) async fn put(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(new, mut form): Body<ConfigToMerge>,
+) -> Result<Json<Merged>, Error> {
+    let config = form.required_object("config", new.config);
     let existing = provider_configs::list(&app.store, &id).await?;
     let values = values(&config, &existing, &mut form);
     form.finish()?;
@@ -102,14 +105,13 @@ pub(super) async fn put(State(app): State<App>, Path(id): Path<String>, body: Bo
 pub(super) async fn patch(
     State(app): State<App>,
     Path((id, key)): Path<(String, String)>,
-    body: Body,
+    Body(new, mut form): Body<ConfigToSet>,
 ) -> Result<Json<WrittenKey>, Error> {
-    let mut form = body.form();
-    let given = form.take("value").filter(|value| !value.is_null());
+    let given = new.value.valid().filter(|value| !value.is_null());
     if given.is_none() {
         form.mistake("value is required");
     }
-    let sensitive = form.boolean("is_sensitive");
+    let sensitive = form.boolean("is_sensitive", new.is_sensitive);
     let checked = given.map(|given| if given == MASK { Ok(given) } else { checked(&key, given) }).transpose();
     let given = checked.unwrap_or_else(|mistakes| {
         form.mistakes(&mistakes);

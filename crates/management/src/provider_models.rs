@@ -73,22 +73,14 @@ pub(super) async fn list(State(app): State<App>, Path(id): Path<String>) -> Resu
 pub(super) async fn link(
     State(app): State<App>,
     Path(id): Path<String>,
-    body: Body,
+    Body(new, mut form): Body<LinkToMake>,
 ) -> Result<(StatusCode, Json<LinkView>), Error> {
-    let mut form = body.form();
-    let model_id = form.required_text("model_id", "model_id is required and must be a non-empty string");
-    let is_default = form.boolean("is_default").unwrap_or(false);
-    let config = match form.take("config") {
-        None | Some(Value::Null) => None,
-        Some(Value::Object(config)) => {
-            form.check(check_link(&config));
-            Some(Value::Object(config).to_string())
-        }
-        Some(_) => {
-            form.mistake("config must be an object or null");
-            None
-        }
-    };
+    let model_id = form.required_text(new.model_id, "model_id is required and must be a non-empty string");
+    let is_default = form.boolean("is_default", new.is_default).unwrap_or(false);
+    let config = form.valid(new.config, "config must be an object or null").flatten().map(|config| {
+        form.check(check_link(&config));
+        Value::Object(config).to_string()
+    });
     form.finish()?;
     find(&app, &id).await?;
     models::get(&app.store, &model_id).await.or_missing(ResourceKind::Model, &model_id)?;

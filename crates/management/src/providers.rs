@@ -93,10 +93,11 @@ pub(super) struct ProviderList {
     responses((status = 200, description = "One page of the list", body = ProviderList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ProviderList>, Error> {
+    let filter: ProviderFilter = query.read();
     let filter = providers::Filter {
-        kind: query.text("type"),
+        kind: filter.r#type.text(),
         // Every value but `true` means disabled; clients of the Node.js version rely on this.
-        enabled: query.text("enabled").map(|text| text == "true"),
+        enabled: filter.enabled.text().map(|text| text == "true"),
     };
     let page = query.offset_page();
     query.finish()?;
@@ -142,21 +143,23 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     (status = 409, description = "`provider_exists`: its id or its name is taken", body = Failure),
     ),
 )]
-pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(StatusCode, Json<NewlyMade>), Error> {
-    let mut form = body.form();
-    let id = form.required_text("id", "id is required and must be a non-empty string");
+pub(super) async fn create(
+    State(app): State<App>,
+    Body(new, mut form): Body<ProviderToMake>,
+) -> Result<(StatusCode, Json<NewlyMade>), Error> {
+    let id = form.required_text(new.id, "id is required and must be a non-empty string");
     if let (false, Err(mistake)) = (id.is_empty(), check_provider_id(&id)) {
         form.mistake(format!("id {mistake}"));
     }
     let provider = NewProvider {
         id,
-        name: form.required_line("name", NAME),
-        kind: kind(form.required_text("type", KIND), &mut form),
-        enabled: form.boolean("enabled").unwrap_or(true),
-        priority: form.integer("priority").unwrap_or(0),
-        description: form.prose_or_null("description").flatten(),
+        name: form.required_line("name", new.name, NAME),
+        kind: kind(form.required_text(new.r#type, KIND), &mut form),
+        enabled: form.boolean("enabled", new.enabled).unwrap_or(true),
+        priority: form.integer("priority", new.priority).unwrap_or(0),
+        description: form.prose_or_null("description", new.description).flatten(),
     };
-    let config = form.object("config").unwrap_or_default();
+    let config = form.object("config", new.config).unwrap_or_default();
     let configs = values(&config, &[], &mut form);
     form.finish()?;
     check_files(&app, &[], &configs, true).await?;
@@ -179,11 +182,10 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Result<(Status
 pub(super) async fn update(
     State(app): State<App>,
     Path(id): Path<String>,
-    body: Body,
+    Body(changes, mut form): Body<ProviderChanges>,
 ) -> Result<Json<Provider>, Error> {
-    let mut form = body.form();
     form.ignore(&READ_ONLY);
-    let update = updated(&mut form);
+    let update = updated(changes, &mut form);
     form.finish()?;
     if update == ProviderUpdate::default() {
         return Err(Error::invalid("No valid fields to update"));
@@ -250,13 +252,13 @@ fn kind(kind: String, form: &mut Form) -> String {
     kind
 }
 
-fn updated(form: &mut Form) -> ProviderUpdate {
+fn updated(changes: ProviderChanges, form: &mut Form) -> ProviderUpdate {
     ProviderUpdate {
-        name: form.line("name", NAME),
-        kind: form.text("type", KIND).map(|text| kind(text, form)),
-        enabled: form.boolean("enabled"),
-        priority: form.integer("priority"),
-        description: form.prose_or_null("description"),
+        name: form.line("name", changes.name, NAME),
+        kind: form.text(changes.r#type, KIND).map(|text| kind(text, form)),
+        enabled: form.boolean("enabled", changes.enabled),
+        priority: form.integer("priority", changes.priority),
+        description: form.prose_or_null("description", changes.description),
     }
 }
 

@@ -1,16 +1,23 @@
 //! Parses the query string of a list: filters and the requested page.
+//!
+//! The parameters of a list are a struct of [`Parameter`]s that derives [`Deserialize`] and `IntoParams`: the same
+//! parameters are read and described.
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::de::value::{Error as ReadError, MapDeserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use signalbox_store::{ListPage, Page, RowPosition};
 use utoipa::ToSchema;
 
 use super::Error;
 use super::cursor::{self, Id, List};
+use super::filters::Pages;
 
 /// Maximum number of rows in a page.
 const MAX_LIMIT: i64 = 1000;
@@ -23,6 +30,10 @@ pub struct Query {
     parameters: HashMap<String, String>,
     mistakes: Vec<String>,
 }
+
+/// The text of a parameter whose values have this type. It is parsed by the [`Query`], which collects the mistakes.
+#[derive(Clone, Debug)]
+pub struct Parameter<T>(Option<String>, PhantomData<T>);
 
 /// The position of a page in its list, included in the response.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,6 +50,15 @@ pub(super) struct Position {
 // === impl Query ===
 
 impl Query {
+    /// Reads parameters into a struct of [`Parameter`]s. Those that it does not have are ignored.
+    pub fn read<T: Default + DeserializeOwned>(&mut self) -> T {
+        let pairs = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        T::deserialize(MapDeserializer::new(pairs)).unwrap_or_else(|error: ReadError| {
+            self.mistakes.push(error.to_string());
+            T::default()
+        })
+    }
+
     /// Takes a text; an empty one counts as absent.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.parameters.remove(name).filter(|text| !text.is_empty())
@@ -46,14 +66,19 @@ impl Query {
 
     /// Takes `true` or `false`; an empty text counts as absent.
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
-        let text = self.text(name)?;
+        let parameter = Parameter(self.parameters.remove(name), PhantomData);
+        self.switch(name, parameter)
+    }
+
+    /// Returns `true` or `false`; an empty text counts as absent.
+    pub(super) fn switch(&mut self, name: &str, parameter: Parameter<bool>) -> Option<bool> {
+        let text = parameter.0.filter(|text| !text.is_empty())?;
         self.parsed(&text, format!("{name} must be true or false"))
     }
 
-    /// Takes a time in milliseconds since 1970.
-    pub fn time(&mut self, name: &str) -> Option<i64> {
-        let text = self.parameters.remove(name)?;
-        self.parsed(&text, format!("{name} must be a time in milliseconds"))
+    /// Returns a time in milliseconds since 1970.
+    pub(super) fn time(&mut self, name: &str, parameter: Parameter<i64>) -> Option<i64> {
+        self.parsed(&parameter.0?, format!("{name} must be a time in milliseconds"))
     }
 
     /// Takes a number from 1 to `most`.
@@ -68,7 +93,7 @@ impl Query {
 
     /// Takes `limit` (1 to 1000 if given) and `offset`.
     pub(super) fn page(&mut self, default_limit: i64) -> Page {
-        let (limit, offset) = (self.parameters.remove("limit"), self.parameters.remove("offset"));
+        let Pages { limit: Parameter(limit, _), offset: Parameter(offset, _) } = self.read();
         let limit =
             limit.map_or(Some(default_limit), |text| text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)));
         let offset = offset.map_or(Some(0), |text| text.parse().ok().filter(|offset| *offset >= 0));
@@ -137,6 +162,27 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     }
 }
 
+// === impl Parameter ===
+
+impl Parameter<String> {
+    /// Returns the text; an empty one counts as absent.
+    pub(super) fn text(self) -> Option<String> {
+        self.0.filter(|text| !text.is_empty())
+    }
+}
+
+impl<T> Default for Parameter<T> {
+    fn default() -> Self {
+        Self(None, PhantomData)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Parameter<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Some(text), PhantomData))
+    }
+}
+
 // === impl Position ===
 
 impl Position {
@@ -175,6 +221,7 @@ pub(super) fn next_offset_cursor(shown: usize, total: i64, page: Page) -> Option
 
 #[cfg(test)]
 mod tests {
+    use super::super::filters::RequestFilter;
     use super::*;
 
     fn query(parameters: &[(&str, &str)]) -> Query {
@@ -209,7 +256,8 @@ mod tests {
     fn filters_are_typed() {
         let mut query = query(&[("stream", "true"), ("start_date", "17"), ("model", ""), ("has_error", "maybe")]);
         assert_eq!(query.boolean("stream"), Some(true));
-        assert_eq!(query.time("start_date"), Some(17));
+        let RequestFilter { start_date, .. } = query.read();
+        assert_eq!(query.time("start_date", start_date), Some(17));
         assert_eq!(query.text("model"), None);
         assert_eq!(query.boolean("has_error"), None);
         assert!(query.finish().is_err());

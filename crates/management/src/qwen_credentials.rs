@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::Value;
 use signalbox_core::secret::Secret;
 use signalbox_core::text::is_printable_ascii;
 use signalbox_daemon::clock::unix_s;
@@ -13,7 +14,7 @@ use super::CREDENTIALS;
 use super::bodies::CredentialsToPut;
 use super::error::{ResourceKind, StoreErrorExt as _};
 use super::extract::{Body, Path};
-use super::form::{Form, integer_of};
+use super::form::{Field, Form, integer_of};
 use super::{App, Error};
 
 /// A login in a list. Times are in seconds, except `cooldown_until`, which is in milliseconds.
@@ -100,13 +101,17 @@ pub(super) async fn get(State(app): State<App>) -> Result<Json<StoredCredentials
     post, path = CREDENTIALS, tag = "qwen-credentials", request_body = CredentialsToPut,
     responses((status = 200, description = "The login is stored, encrypted", body = CredentialsPut)),
 )]
-pub(super) async fn put(State(app): State<App>, body: Body) -> Result<Json<CredentialsPut>, Error> {
-    let mut form = body.form();
+pub(super) async fn put(
+    State(app): State<App>,
+    Body(given, mut form): Body<CredentialsToPut>,
+) -> Result<Json<CredentialsPut>, Error> {
     let new = NewCredential {
-        token: header(&mut form, "token"),
-        cookies: header(&mut form, "cookies"),
-        expires_at: expiry(&mut form),
-        label: form.line("label", "label must be a non-empty string").unwrap_or_else(|| DEFAULT_LABEL.to_owned()),
+        token: header(&mut form, "token", given.token),
+        cookies: header(&mut form, "cookies", given.cookies),
+        expires_at: expiry(&mut form, given.expires_at),
+        label: form
+            .line("label", given.label, "label must be a non-empty string")
+            .unwrap_or_else(|| DEFAULT_LABEL.to_owned()),
     };
     form.finish()?;
     let id = credentials::put(&app.store, &app.sealer, &new, unix_s()).await.or_code("credentials_set_failed")?;
@@ -149,21 +154,21 @@ pub(super) async fn activate(State(app): State<App>, Path(id): Path<i64>) -> Res
     Ok(Json(CredentialsActivated { success: true, message: "Qwen credentials activated", id }))
 }
 
-/// Takes the value of a header. A value that is not allowed in headers would make every request fail.
-fn header(form: &mut Form, field: &str) -> Secret<String> {
-    let text = form.required_text(field, &format!("{field} is required and must be a non-empty string"));
+/// Returns the value of a header. A value that is not allowed in headers would make every request fail.
+fn header(form: &mut Form, name: &str, field: Field<String>) -> Secret<String> {
+    let text = form.required_text(field, &format!("{name} is required and must be a non-empty string"));
     if !is_printable_ascii(&text) {
-        form.mistake(format!("{field} must be printable ASCII on one line"));
+        form.mistake(format!("{name} must be printable ASCII on one line"));
     }
     Secret::new(text)
 }
 
-/// Takes an expiry in Unix seconds. Milliseconds, a common mistake, are refused because such a login would never
+/// Returns an expiry in Unix seconds. Milliseconds, a common mistake, are refused because such a login would never
 /// expire.
-fn expiry(form: &mut Form) -> Option<i64> {
+fn expiry(form: &mut Form, field: Field<Value>) -> Option<i64> {
     /// The end of the year 9999.
     const LATEST: i64 = 253_402_300_799;
-    let value = form.take("expiresAt").filter(|value| !value.is_null())?;
+    let value = field.valid().filter(|value| !value.is_null())?;
     let mistake = match integer_of(&value) {
         None => "expiresAt must be an integer (Unix timestamp)",
         Some(seconds) if seconds <= 0 => "expiresAt must be a positive number",

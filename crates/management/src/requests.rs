@@ -14,7 +14,7 @@ use super::done::Done;
 use super::error::{ResourceKind, StoreErrorExt as _};
 use super::extract::Path;
 use super::filters::{Pages, RequestFilter};
-use super::query::{Position, Query, one_more};
+use super::query::{Parameter, Position, Query, one_more};
 use super::views::{LoggedRequest, LoggedResponse};
 use super::{App, Error};
 
@@ -85,14 +85,15 @@ const MAX_SEARCH_CHARS: usize = 500;
     responses((status = 200, description = "One page of the log", body = RequestList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<RequestList>, Error> {
+    let given: RequestFilter = query.read();
     let filter = Filter {
-        session_id: query.text("session_id"),
-        model: query.text("model"),
-        stream: query.boolean("stream"),
-        start: query.time("start_date"),
-        end: query.time("end_date"),
-        status: status(&mut query),
-        provider_id: query.text("provider_id"),
+        session_id: given.session_id.text(),
+        model: given.model.text(),
+        stream: query.switch("stream", given.stream),
+        start: query.time("start_date", given.start_date),
+        end: query.time("end_date", given.end_date),
+        status: status(&mut query, given.status),
+        provider_id: given.provider_id.text(),
         after: None,
     };
     let search_text = query.text("q");
@@ -155,8 +156,8 @@ pub(super) fn key(id: &str) -> RequestKey {
     id.parse().map_or_else(|_| RequestKey::Uuid(id.to_owned()), RequestKey::Id)
 }
 
-fn status(query: &mut Query) -> Option<RequestStatus> {
-    let status = query.text("status")?;
+fn status(query: &mut Query, parameter: Parameter<String>) -> Option<RequestStatus> {
+    let status = parameter.text()?;
     let parsed = RequestStatus::parse(&status);
     if parsed.is_none() {
         let words: Vec<&str> = RequestStatus::ALL.iter().map(|(_, word)| *word).collect();

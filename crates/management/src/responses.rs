@@ -70,13 +70,14 @@ struct ShortRequest {
     responses((status = 200, description = "One page of the list", body = ResponseList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<ResponseList>, Error> {
+    let given: ResponseFilter = query.read();
     let filter = Filter {
-        session_id: query.text("session_id"),
-        request_id: query.text("request_id"),
-        finish_reason: query.text("finish_reason"),
-        has_error: query.boolean("has_error"),
-        start: query.time("start_date"),
-        end: query.time("end_date"),
+        session_id: given.session_id.text(),
+        request_id: given.request_id.text(),
+        finish_reason: given.finish_reason.text(),
+        has_error: query.switch("has_error", given.has_error),
+        start: query.time("start_date", given.start_date),
+        end: query.time("end_date", given.end_date),
         after: None,
     };
     listed(&app, filter, query, 50, None).await

@@ -80,7 +80,7 @@ pub(super) struct CleanedUp {
     responses((status = 200, description = "One page of the list", body = SessionList)),
 )]
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<SessionList>, Error> {
-    let sort = match query.text("sort").as_deref() {
+    let sort = match query.read::<SessionOrder>().sort.text().as_deref() {
         None | Some("created_at") => sessions::Sort::CreatedAt,
         Some("last_accessed") => sessions::Sort::LastAccessed,
         Some(_) => {

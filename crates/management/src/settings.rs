@@ -24,6 +24,7 @@ pub use self::known::{requires_restart, text_of, typed};
 use super::bodies::{SettingToPut, SettingsToPut};
 use super::error_schemas::{MissingSetting, SettingRefusal};
 use super::extract::{Body, Path};
+use super::form::Form;
 use super::query::Query;
 use super::{App, Error};
 
@@ -159,19 +160,17 @@ pub(super) async fn get(State(app): State<App>, Path(key): Path<String>) -> Resu
     put, path = "/api/settings/{key}", tag = "settings", request_body = SettingToPut, params(("key" = inline(crate::bodies::schemas::Key), Path)),
     responses(
     (status = 200, description = "The setting", body = WrittenSetting),
-    (status = 400, description = "The value is invalid", body = SettingRefusal),
+    (status = 400, description = "The value is invalid", body = inline(SettingRefusal)),
     ),
 )]
 pub(super) async fn put(
     State(app): State<App>,
     Path(key): Path<String>,
-    body: Body,
+    Body(given, mut form): Body<SettingToPut>,
 ) -> Result<Json<WrittenSetting>, Error> {
-    let mut fields = body.0;
-    let value = fields.remove("value").unwrap_or_default();
-    let text = known::text_of(&key, &value);
-    let text = text.and_then(|text| if fields.is_empty() { Ok(text) } else { Err(String::new()) });
-    let text = text.map_err(|mistake| mistakes(mistake, &fields))?;
+    let text = known::text_of(&key, &given.value.valid().unwrap_or_default());
+    let text = text.map_err(|mistake| form.mistake(mistake)).unwrap_or_default();
+    finish(form)?;
     if let Some(mistake) = usable(&app, &key, &text).await? {
         return Err(Error::InvalidSetting(mistake));
     }
@@ -195,16 +194,15 @@ pub(super) async fn put(
     post, path = "/api/settings/bulk", tag = "settings", request_body = SettingsToPut,
     responses(
     (status = 200, description = "The settings that were written, and those that were refused", body = WrittenSettings),
-    (status = 400, description = "The body contains no settings", body = SettingRefusal),
+    (status = 400, description = "The body contains no settings", body = inline(SettingRefusal)),
     ),
 )]
-pub(super) async fn put_many(State(app): State<App>, body: Body) -> Result<Json<WrittenSettings>, Error> {
-    let mut fields = body.0;
-    let given = match fields.remove("settings") {
-        Some(Value::Object(given)) if fields.is_empty() => given,
-        Some(Value::Object(_)) => return Err(mistakes(String::new(), &fields)),
-        _ => return Err(mistakes("settings must be an object".to_owned(), &fields)),
-    };
+pub(super) async fn put_many(
+    State(app): State<App>,
+    Body(given, mut form): Body<SettingsToPut>,
+) -> Result<Json<WrittenSettings>, Error> {
+    let given = form.required_object("settings", given.settings);
+    finish(form)?;
     let (mut valid, mut errors) = judged(&given);
     for checked in [HOST, ACTIVE_PROVIDER] {
         if let Some(at) = valid.iter().position(|(key, _)| key == checked)
@@ -261,10 +259,11 @@ pub fn no_such_provider(id: &str) -> String {
 }
 
 /// Joins all mistakes into one sentence, because the error format of the settings has no list.
-fn mistakes(mistake: String, unknown: &Map<String, Value>) -> Error {
-    let unknown = unknown.keys().map(|field| format!("unknown field: {field}"));
-    let all: Vec<String> = Some(mistake).filter(|mistake| !mistake.is_empty()).into_iter().chain(unknown).collect();
-    Error::InvalidSetting(all.join("; "))
+fn finish(form: Form) -> Result<(), Error> {
+    form.finish().map_err(|error| match error {
+        Error::Validation(mistakes) => Error::InvalidSetting(mistakes.join("; ")),
+        other => other,
+    })
 }
 
 fn judged(given: &Map<String, Value>) -> (Vec<(String, String)>, Vec<Unwritten>) {

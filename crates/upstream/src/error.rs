@@ -10,6 +10,7 @@ use http::StatusCode;
 
 use crate::policy::RefusedAddress;
 use crate::proxy::ProxyUrlError;
+use crate::tls::advice;
 
 /// The reason why an exchange failed. Its [`code`](Self::code) is stable, for clients and logs.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +54,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The TLS handshake failed: an untrusted certificate, a certificate for another name, or a server without TLS.
-    #[error("no secure connection to {host}: {source}")]
+    #[error("no secure connection to {host}: {source}{}", advice(source))]
     Tls {
         /// The expected name.
         host: String,
@@ -166,6 +167,9 @@ pub enum ProxyError {
     /// The proxy refuses to connect to the target, or cannot.
     #[error("refused to connect to the provider: status {0}")]
     Refused(StatusCode),
+    /// Informational responses (1xx) keep arriving, but no answer to `CONNECT`.
+    #[error("sent too many provisional responses and no final one; check its port")]
+    NoFinalResponse,
     /// The response to `CONNECT` is not valid.
     #[error("did not answer like an HTTP proxy; check its port")]
     NotHttp,
@@ -219,6 +223,13 @@ pub enum ConfigError {
         /// The error.
         source: rustls::Error,
     },
+    /// The certificate of the client is older than TLS allows.
+    #[error(
+        "the client certificate in {} has X.509 version 1; version 3 is needed. Issue it again with an extension, such as \
+        `extendedKeyUsage = clientAuth`",
+        .0.display()
+    )]
+    ClientCertVersion(PathBuf),
     /// Only one of certificate and key is given.
     #[error("clientCert and clientKey belong together; give both or none")]
     ClientPair,
@@ -322,7 +333,7 @@ impl ProxyError {
             Self::Timeout(_) => "proxy_timeout",
             Self::Credentials => "proxy_auth",
             Self::Refused(_) => "proxy_refused",
-            Self::NotHttp => "proxy_protocol",
+            Self::NotHttp | Self::NoFinalResponse => "proxy_protocol",
         }
     }
 }

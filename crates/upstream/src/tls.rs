@@ -1,6 +1,7 @@
 //! TLS to providers: trusted certificates, and the certificates that clients show.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -98,7 +99,10 @@ impl TlsFiles {
         let provider = rustls::crypto::ring::default_provider();
         let signer = CertifiedKey::from_der(chain, key, &provider).map_err(|source| {
             let [cert, key] = [&self.client_cert, &self.client_key].map(|path| path.clone().unwrap_or_default());
-            ConfigError::ClientIdentity { cert, key, source }
+            match webpki_error(&source) {
+                Some(webpki::Error::UnsupportedCertVersion) => ConfigError::ClientCertVersion(cert),
+                _ => ConfigError::ClientIdentity { cert, key, source },
+            }
         })?;
         Ok(Arc::new(signer))
     }
@@ -215,8 +219,24 @@ fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
 /// Returns whether the only problem of a server's certificate is that it is marked as an authority. webpki checks the
 /// validity period first, so the certificate is within it.
 fn is_authority_only(error: &rustls::Error) -> bool {
-    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
-    matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+    matches!(webpki_error(error), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
+/// Returns the error of webpki for which rustls has no variant of its own.
+fn webpki_error(error: &rustls::Error) -> Option<&webpki::Error> {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else { return None };
+    other.0.downcast_ref()
+}
+
+/// Returns what to do about a failed handshake, as the end of an error message; empty if that is not known.
+pub(crate) fn advice(error: &io::Error) -> &'static str {
+    let Some(error) = error.get_ref().and_then(|error| error.downcast_ref()) else { return "" };
+    match (error, webpki_error(error)) {
+        (rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer), _)
+        | (_, Some(webpki::Error::CaUsedAsEndEntity)) => "; set `caFile` to the PEM file of its authority",
+        (_, Some(webpki::Error::UnsupportedCertVersion)) => "; its certificate must have X.509 version 3",
+        _ => "",
+    }
 }
 
 // === impl Verifier ===
@@ -276,6 +296,39 @@ mod tests {
         assert!(matches!(Connectors::new(Some(&path)).map(drop), Err(ConfigError::CaFileEmpty(_))));
         std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
         assert!(matches!(Connectors::new(Some(&path)).map(drop), Err(ConfigError::Tls(_))));
+    }
+
+    /// Turns a certificate into one of X.509 version 1, whose DER lacks the field for the version.
+    fn of_version_1(der: &[u8]) -> Vec<u8> {
+        const VERSION_3: [u8; 5] = [0xa0, 3, 2, 1, 2];
+        // The certificate and its first part are sequences with two bytes for the length.
+        assert_eq!((&der[..2], &der[4..6], &der[8..13]), (&[0x30, 0x82][..], &[0x30, 0x82][..], &VERSION_3[..]));
+        let shorter = |length: &[u8]| (u16::from_be_bytes([length[0], length[1]]) - 5).to_be_bytes();
+        [&der[..2], &shorter(&der[2..4]), &der[4..6], &shorter(&der[6..8]), &der[13..]].concat()
+    }
+
+    #[test]
+    fn a_client_certificate_of_version_1_is_refused_with_its_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        // Long enough for two bytes of length.
+        let names = ["a".repeat(60), "b".repeat(60), "c".repeat(60)];
+        let identity = rcgen::generate_simple_self_signed(names).unwrap();
+        let [cert, key] = ["cert.pem", "key.pem"].map(|name| dir.path().join(name));
+        let old = of_version_1(identity.cert.der());
+        std::fs::write(&cert, pem_of(&old)).unwrap();
+        std::fs::write(&key, identity.signing_key.serialize_pem()).unwrap();
+        let files = TlsFiles { ca: None, client_cert: Some(cert), client_key: Some(key) };
+        let error = files.check().unwrap_err();
+        assert!(matches!(error, ConfigError::ClientCertVersion(_)), "{error:?}");
+        let said = error.to_string();
+        assert!(said.contains("cert.pem has X.509 version 1; version 3 is needed"), "{said}");
+    }
+
+    fn pem_of(der: &[u8]) -> String {
+        use base64::Engine as _;
+
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! # Layout
 //! - Resources that only need the tables are in `signalbox-management`, which also has the error shapes and extractors.
 //!   This module has those that need the children, the router or the files of this process.
-//! - `openapi`: the OpenAPI document, generated from the handlers and their types; `bodies`, `refusals`: shapes for it.
+//! - `openapi`: the OpenAPI document, generated from the handlers and their types; `bodies`: responses of the router.
 //!
 //! # Invariants
 //! - Times are Unix milliseconds, except those of logins at chat.qwen.ai, which are seconds. Configuration is written
@@ -21,12 +21,11 @@ mod model_sync;
 mod openapi;
 mod provider_runtime;
 pub(crate) mod proxy;
-mod refusals;
 
 use axum::Router;
 use axum::routing::post;
 pub use signalbox_management::Error;
-use signalbox_management::{error, extract, query};
+use signalbox_management::{error, error_schemas, extract, query};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

@@ -10,6 +10,7 @@
 #[cfg(unix)]
 mod adoption;
 mod beside;
+mod command;
 mod controller;
 mod kill_port_owner;
 mod programs;
@@ -22,17 +23,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Extensions;
 use signalbox_core::secret::Secret;
 use signalbox_daemon::adoption::Key;
+use signalbox_daemon::{RequestContext, lifecycle_span};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 
+use self::command::{Command, Want};
 use self::controller::Controller;
 use self::worker_group::{Watchers, WorkerGroup};
 use crate::supervisor::{Limits, Phase, Resources, Snapshot, Unmet};
 
+pub use self::command::Which;
 pub use self::kill_port_owner::{KillError, kill_port_owner};
 pub use self::programs::{ProgramLocation, Programs};
 pub use self::reload::Rebuilds;
@@ -101,6 +107,8 @@ pub struct Fleet {
     programs: Programs,
     router_port: u16,
     qwen_port: u16,
+    /// Request that the commands of this handle belong to.
+    request: Option<RequestContext>,
 }
 
 /// Progress of a command. Dropping it cancels nothing.
@@ -196,34 +204,6 @@ pub enum Failure {
     Closed,
 }
 
-#[derive(Debug)]
-struct Command {
-    want: Want,
-    /// Dropped once the effect of the command is visible in the state.
-    taken: oneshot::Sender<()>,
-    progress: watch::Sender<Progress>,
-}
-
-#[derive(Debug)]
-enum Want {
-    Start(Overrides),
-    Stop,
-    Restart(Overrides, Which),
-    Adopt(Overrides),
-}
-
-/// Services that a command applies to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Which {
-    /// Both.
-    #[default]
-    Both,
-    /// provider-router.
-    Router,
-    /// qwen-proxy.
-    Qwen,
-}
-
 /// Spawns the task. No child is spawned before the first command.
 #[must_use]
 pub fn launch(config: Config) -> (Fleet, Closer) {
@@ -240,6 +220,7 @@ pub fn launch(config: Config) -> (Fleet, Closer) {
         programs: config.programs.clone(),
         router_port: config.router_port,
         qwen_port: config.qwen_port,
+        request: None,
     };
     let closing = CancellationToken::new();
     let controller = Controller {
@@ -258,6 +239,18 @@ pub fn launch(config: Config) -> (Fleet, Closer) {
 // === impl Fleet ===
 
 impl Fleet {
+    /// Returns a handle for the commands of a request with these extensions.
+    #[must_use]
+    pub fn of_request(&self, extensions: &Extensions) -> Self {
+        Self { request: extensions.get().cloned(), ..self.clone() }
+    }
+
+    /// Returns the span of a command on these services.
+    #[must_use]
+    pub fn span(&self, command: &'static str, which: Which) -> Span {
+        lifecycle_span(command, which.as_str(), self.request.as_ref())
+    }
+
     /// Requests that both services run. When this returns, [`Self::now`] already shows the command.
     pub async fn start(&self, overrides: Overrides) -> Outcome {
         self.send(Want::Start(overrides)).await
@@ -322,8 +315,9 @@ impl Fleet {
     async fn send(&self, want: Want) -> Outcome {
         let (progress, shown) = watch::channel(Progress::Accepted);
         let (taken, effect) = oneshot::channel();
+        let span = self.span(want.name(), want.which());
         // A closed queue drops both senders, which is reported as `Closed`.
-        self.commands.send(Command { want, taken, progress }).await.ok();
+        self.commands.send(Command { want, span, taken, progress }).await.ok();
         effect.await.ok();
         Outcome(shown)
     }

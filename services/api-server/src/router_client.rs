@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use http::header::AUTHORIZATION;
 use http::{Method, Request, StatusCode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use signalbox_core::secret::Secret;
 use signalbox_daemon::RequestContext;
@@ -176,6 +177,14 @@ impl Runtime for RouterClient {
 // === impl RouterResponse ===
 
 impl RouterResponse {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// A sentence if it has another format.
+    pub fn read<T: DeserializeOwned>(self) -> Result<T, String> {
+        serde_json::from_value(self.body).map_err(|error| format!("its answer has an unknown format: {error}"))
+    }
+
     /// Returns the code of an error; empty if it has none.
     #[must_use]
     pub fn code(&self) -> &str {

@@ -88,11 +88,13 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tracing::Span;
 
 pub use self::adopt::AdoptedChild;
 pub use self::exit::{Cause, Exit, Fault};
 pub use self::port::BindError;
 pub use self::resources::Resources;
+pub(crate) use self::resources::resident;
 pub use self::shared_listener::SharedListener;
 pub use self::spec::{Limits, Listen, Spec, inherited_env};
 
@@ -183,6 +185,8 @@ struct Command {
     /// Dropped once the snapshot shows the effect of the command.
     taken: oneshot::Sender<()>,
     ticket: oneshot::Sender<Result<(), Unmet>>,
+    /// The span in which the command was given; log calls about it are made inside.
+    span: Span,
 }
 
 #[derive(Debug)]
@@ -255,7 +259,7 @@ impl Child {
         let (ticket, answer) = oneshot::channel();
         let (taken, effect) = oneshot::channel();
         // A closed queue drops both senders, which the ticket reports as `Closed`.
-        self.commands.send(Command { want, taken, ticket }).await.ok();
+        self.commands.send(Command { want, taken, ticket, span: Span::current() }).await.ok();
         effect.await.ok();
         Ticket(answer)
     }

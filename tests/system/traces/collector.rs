@@ -9,15 +9,20 @@ use opentelemetry_proto::tonic::{
     trace::v1::Span,
 };
 use prost::Message as _;
+use rcgen::{CertifiedKey, KeyPair};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpListener,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
 };
 
 /// A collector on a free port.
 pub(super) struct Collector {
-    port: u16,
+    url: String,
     received: Arc<Mutex<Vec<Received>>>,
 }
 
@@ -37,20 +42,48 @@ pub(super) struct Exported {
 
 impl Collector {
     pub(super) async fn start() -> Self {
+        Self::listen(None).await
+    }
+
+    /// Starts a collector that speaks TLS and has this certificate for `localhost`.
+    pub(super) async fn start_tls(identity: &CertifiedKey<KeyPair>) -> Self {
+        let key = PrivateKeyDer::try_from(identity.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![identity.cert.der().clone()], key)
+            .unwrap();
+        Self::listen(Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
+        let url = if tls.is_some() { format!("https://localhost:{port}") } else { format!("http://127.0.0.1:{port}/") };
         let received = Arc::default();
         let kept = Arc::clone(&received);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&kept)));
+                let (tls, kept) = (tls.clone(), Arc::clone(&kept));
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, kept).await,
+                        // A client that does not trust the certificate ends the handshake.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, kept).await;
+                            }
+                        }
+                    }
+                });
             }
         });
-        Self { port, received }
+        Self { url, received }
     }
 
-    pub(super) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/", self.port)
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Returns the heads of all requests.
@@ -79,7 +112,7 @@ impl Collector {
     }
 }
 
-async fn serve(mut stream: TcpStream, received: Arc<Mutex<Vec<Received>>>) {
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, received: Arc<Mutex<Vec<Received>>>) {
     let mut bytes = Vec::new();
     loop {
         let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|end| end + 4);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,7 +42,11 @@ struct Connection {
     client: Client,
     target: Target,
     runtime: Runtime,
+    last_error: LastError,
 }
+
+/// The reason why the last batch was not sent; the exporter replaces it by a general sentence.
+type LastError = Arc<Mutex<Option<String>>>;
 
 /// Exporter that logs a failure, and the end of it.
 #[derive(Debug)]
@@ -50,6 +54,7 @@ pub(super) struct Collector {
     exporter: opentelemetry_otlp::SpanExporter,
     /// The address, for the log.
     authority: String,
+    last_error: LastError,
     state: Mutex<State>,
 }
 
@@ -83,6 +88,7 @@ impl Collector {
             .map_err(|error| failed(&error))?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
         let authority = target.authority().to_owned();
+        let last_error = LastError::default();
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
@@ -91,13 +97,14 @@ impl Collector {
             .with_timeout(TIMEOUT)
             .with_headers(headers()?)
             .with_retry_policy(RetryPolicy::disabled())
-            .with_http_client(Connection { client, target, runtime })
+            .with_http_client(Connection { client, target, runtime, last_error: Arc::clone(&last_error) })
             .build()
             .map_err(|error| failed(&error))?;
-        Ok(Self { exporter, authority, state: Mutex::default() })
+        Ok(Self { exporter, authority, last_error, state: Mutex::default() })
     }
 
     fn report(&self, spans: usize, result: &OTelSdkResult) {
+        let cause = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let collector = &self.authority;
         match result {
@@ -115,6 +122,7 @@ impl Collector {
                     tracing::warn!(
                         %collector,
                         %error,
+                        cause,
                         dropped,
                         "cannot export traces; requests go on without. Check log.otlp_endpoint and the collector"
                     );
@@ -165,11 +173,20 @@ impl HttpClient for Connection {
         // The exporting thread has nothing else to do.
         Box::pin(async move {
             self.runtime.block_on(self.send(request)).inspect_err(|error| {
-                // The exporter replaces it by a general sentence.
-                let cause = error.source().map(ToString::to_string);
-                tracing::debug!(%error, cause, "cannot reach the collector of traces");
+                *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason(error));
             })
         })
+    }
+}
+
+/// Returns why a batch was not sent. Of a handshake that failed, the advice for providers does not apply.
+fn reason(error: &HttpError) -> String {
+    match error.downcast_ref() {
+        Some(signalbox_upstream::Error::Tls { host, source }) => format!(
+            "no secure connection to {host}: {source}. If its authority is not trusted, set SSL_CERT_FILE to a PEM file \
+            that has it"
+        ),
+        _ => error.to_string(),
     }
 }
 

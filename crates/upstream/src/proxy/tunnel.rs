@@ -13,6 +13,9 @@ use crate::target::Origin;
 /// Maximum bytes of the head of the proxy's response.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
+/// Maximum number of informational responses (1xx) before the answer; regular proxies send none or one.
+const MAX_INFORMATIONAL: usize = 8;
+
 /// Maximum number of headers of the proxy's response.
 const MAX_HEADERS: usize = 64;
 
@@ -31,23 +34,41 @@ where
     stream.flush().await.map_err(ProxyError::Lost)?;
 
     let mut head = Vec::with_capacity(512);
+    let mut informational = 0;
     loop {
-        if stream.read_buf(&mut head).await.map_err(ProxyError::Lost)? == 0 {
-            return Err(ProxyError::Lost(io::ErrorKind::UnexpectedEof.into()));
-        }
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut response = httparse::Response::new(&mut headers);
-        let parsed = response.parse(&head).map_err(|_| ProxyError::NotHttp)?;
-        let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
-        match (parsed, status) {
-            (httparse::Status::Complete(end), Some(status)) => match judge(status) {
+        match parse(&head)? {
+            // These precede the answer. 101 would be an answer, to an upgrade that was not requested.
+            Some((status, end)) if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {
+                informational += 1;
+                if informational > MAX_INFORMATIONAL {
+                    return Err(ProxyError::NoFinalResponse);
+                }
+                head.drain(..end);
+            }
+            Some((status, end)) => {
+                judge(status)?;
                 // The target speaks only after the client, so further bytes do not come from it.
-                Ok(()) if end != head.len() => return Err(ProxyError::NotHttp),
-                judged => return judged,
-            },
-            (httparse::Status::Complete(_), None) => return Err(ProxyError::NotHttp),
-            (httparse::Status::Partial, _) if head.len() > MAX_HEAD_BYTES => return Err(ProxyError::NotHttp),
-            (httparse::Status::Partial, _) => {}
+                return if end == head.len() { Ok(()) } else { Err(ProxyError::NotHttp) };
+            }
+            None if head.len() > MAX_HEAD_BYTES => return Err(ProxyError::NotHttp),
+            None => {
+                if stream.read_buf(&mut head).await.map_err(ProxyError::Lost)? == 0 {
+                    return Err(ProxyError::Lost(io::ErrorKind::UnexpectedEof.into()));
+                }
+            }
+        }
+    }
+}
+
+/// Parses the head of a response into its status and its length; `None` if it is not complete.
+fn parse(head: &[u8]) -> Result<Option<(StatusCode, usize)>, ProxyError> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    match response.parse(head).map_err(|_| ProxyError::NotHttp)? {
+        httparse::Status::Partial => Ok(None),
+        httparse::Status::Complete(end) => {
+            let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
+            Ok(Some((status.ok_or(ProxyError::NotHttp)?, end)))
         }
     }
 }

@@ -39,10 +39,10 @@ async fn an_https_target_is_reached_through_a_tunnel_which_is_used_again() {
             "CONNECT provider.test:8443 HTTP/1.1\r\nhost: provider.test:8443\r\n\
              proxy-authorization: Basic dXNAZXI6cHc=\r\n\r\n"
         );
-        // In two parts, as a slow proxy sends it.
-        peer.write(b"HTTP/1.1 200 Connection est").await;
+        // Informational responses precede the answer, which comes in two parts, as a slow proxy sends it.
+        peer.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 Conn").await;
         tokio::time::sleep(Duration::from_millis(20)).await;
-        peer.write(b"ablished\r\nvia: x\r\n\r\n").await;
+        peer.write(b"ection established\r\nvia: x\r\n\r\n").await;
         join(peer, server.port()).await;
     };
     let serve = async {
@@ -127,6 +127,9 @@ async fn a_proxy_that_refuses_is_named_without_its_credentials() {
         (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "proxy_refused"),
         (b"HTTP/1.1 302 Found\r\nlocation: /\r\n\r\n", "proxy_refused"),
         (b"HTTP/1.1 200 OK\r\n\r\nearly", "proxy_protocol"),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "proxy_refused"),
+        (b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 403 Forbidden\r\n\r\n", "proxy_refused"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "proxy_connect"),
         (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "proxy_protocol"),
         (b"HTTP/1.1 200", "proxy_connect"),
         (b"", "proxy_connect"),
@@ -192,6 +195,20 @@ async fn a_proxy_that_leads_back_here_is_refused() {
     let target = through(&proxy, "", "http://provider.test");
     let error = client.send(&target, get(&target, "/"), &NEVER).await.unwrap_err();
     assert!(matches!(error, Error::OwnAddress { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_flood_of_informational_responses_from_a_proxy_ends() {
+    let (proxy, client) = (Server::bind().await, client());
+    let target = through(&proxy, "", "https://provider.test");
+    let (outcome, ()) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), async {
+        let mut peer = proxy.accept().await;
+        peer.request().await;
+        while peer.0.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_ok() {}
+    });
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, Error::Proxy { source: ProxyError::NoFinalResponse, .. }), "{error:?}");
+    assert_eq!(error.code(), "proxy_protocol");
 }
 
 #[tokio::test]

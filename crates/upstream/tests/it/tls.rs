@@ -14,6 +14,9 @@ use tokio_rustls::TlsAcceptor;
 use crate::server::{Peer, Server};
 use crate::{NEVER, OK, client, get, post, read, read_all};
 
+/// End of the error for a certificate that is not trusted.
+const CA_FILE_ADVICE: &str = "; set `caFile` to the PEM file of its authority";
+
 /// Returns the time `days` from now.
 fn from_now(days: i64) -> SystemTime {
     let span = Duration::from_secs(days.unsigned_abs() * 24 * 60 * 60);
@@ -103,6 +106,7 @@ async fn a_self_signed_authority_must_be_configured_valid_and_match_its_name() {
     ] {
         let error = attempt(identity, &client, "https://localhost").await.unwrap_err();
         assert!(matches!(error, Error::Tls { .. }), "{why}: {error:?}");
+        assert!(error.to_string().ends_with(CA_FILE_ADVICE), "{why}: {error}");
     }
     for (name, days, why) in [
         ("localhost", -2..-1, "it has expired"),
@@ -117,14 +121,18 @@ async fn a_self_signed_authority_must_be_configured_valid_and_match_its_name() {
 
 #[tokio::test]
 async fn untrusted_and_mismatched_certificates_are_refused() {
+    const OTHER_HOST: &str = "it is for another host";
     let (localhost, other) = (Identity::for_name("localhost"), Identity::for_name("other.test"));
     for (identity, client, why) in [
         (&localhost, client(), "it is not configured as trusted"),
         (&localhost, other.trusting_client(), "another certificate is trusted"),
-        (&other, other.trusting_client(), "it is for another host"),
+        (&other, other.trusting_client(), OTHER_HOST),
     ] {
         let error = attempt(identity, &client, "https://localhost").await.unwrap_err();
         assert!(matches!(error, Error::Tls { .. }), "{why}: {error:?}");
+        // A file of authorities does not help against a wrong name.
+        let is_untrusted = why != OTHER_HOST;
+        assert_eq!(error.to_string().ends_with(CA_FILE_ADVICE), is_untrusted, "{why}: {error}");
         assert_eq!((error.code(), error.may_retry()), ("upstream_tls", true));
         assert_eq!(client.open_connections(), 0);
     }

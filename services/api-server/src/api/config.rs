@@ -9,9 +9,9 @@ use signalbox_daemon::clock::unix_ms;
 use signalbox_store::catalog;
 use utoipa::ToSchema;
 
+use super::error_schemas::Failure;
 use super::extract::bytes_of;
 use super::query::Query;
-use super::refusals::Failure;
 use super::{App, Error};
 use crate::declared::{self, Apply, Format, References, read::read, write::comments};
 

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use signalbox_management::find;
 
 use super::bodies::{Synced, SyncedOne};
+use super::error_schemas::Failure;
 use super::extract::Path;
-use super::refusals::Failure;
 use super::{App, Error};
 
 /// Fetches the model lists of all providers, and adds new models.
@@ -22,7 +22,7 @@ use super::{App, Error};
      description = "`router_unavailable`: the router, which requests the lists, is not running", body = Failure),
     ),
 )]
-pub(super) async fn all(State(app): State<App>) -> Result<(StatusCode, Json<Value>), Error> {
+pub(super) async fn all(State(app): State<App>) -> Result<Json<Synced>, Error> {
     passed_on(&app, None).await
 }
 
@@ -37,17 +37,17 @@ pub(super) async fn all(State(app): State<App>) -> Result<(StatusCode, Json<Valu
      description = "`router_unavailable`: the router, which requests the lists, is not running", body = Failure),
     ),
 )]
-pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<(StatusCode, Json<Value>), Error> {
+pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<SyncedOne>, Error> {
     if !find(&app.management, &id).await?.enabled {
         return Err(Error::Disabled(id));
     }
     passed_on(&app, Some(&id)).await
 }
 
-async fn passed_on(app: &App, provider: Option<&str>) -> Result<(StatusCode, Json<Value>), Error> {
+async fn passed_on<T: DeserializeOwned>(app: &App, provider: Option<&str>) -> Result<Json<T>, Error> {
     let answer = app.router.sync_models(provider).await.map_err(|error| Error::RouterAway(error.to_string()))?;
     match answer.status {
-        StatusCode::OK => Ok((answer.status, Json(answer.body))),
+        StatusCode::OK => answer.read().map(Json).map_err(Error::RouterAway),
         _ => Err(Error::RouterAway(answer.message())),
     }
 }

@@ -3,13 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use serde_json::{Value, json};
 use signalbox_daemon::clock::unix_ms;
 use signalbox_management::find;
 
 use super::bodies::{Reloaded, Tested};
+use super::error_schemas::Failure;
 use super::extract::Path;
-use super::refusals::Failure;
 use super::{App, Error};
 
 /// Tests a provider by requesting its models.
@@ -23,16 +22,14 @@ use super::{App, Error};
      description = "`provider_not_loaded`: the router is not running, or has not loaded the provider", body = Failure),
     ),
 )]
-pub(super) async fn test(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+pub(super) async fn test(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Tested>, Error> {
     find(&app.management, &id).await?;
     let not_loaded = |reason: String| Error::NotLoaded { id: id.clone(), reason };
     let answer = app.router.test(&id).await.map_err(|error| not_loaded(format!("provider-router: {error}")))?;
     match (answer.status, answer.code()) {
-        (StatusCode::OK, _) => Ok(Json(answer.body)),
+        (StatusCode::OK, _) => answer.read().map(Json).map_err(Error::RouterAway),
         (StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, _) => Err(not_loaded(answer.message())),
-        _ => {
-            Ok(Json(json!({ "provider_id": id, "healthy": false, "error": answer.message(), "timestamp": unix_ms() })))
-        }
+        _ => Ok(Json(Tested::failed(id, answer.message(), unix_ms()))),
     }
 }
 
@@ -46,7 +43,7 @@ pub(super) async fn test(State(app): State<App>, Path(id): Path<String>) -> Resu
      description = "`router_unavailable`: saved changes take effect once the router is running", body = Failure),
     ),
 )]
-pub(super) async fn reload(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Error> {
+pub(super) async fn reload(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Reloaded>, Error> {
     if !find(&app.management, &id).await?.enabled {
         return Err(Error::Disabled(id));
     }
@@ -56,7 +53,7 @@ pub(super) async fn reload(State(app): State<App>, Path(id): Path<String>) -> Re
         StatusCode::OK => {
             // There may be no listeners.
             app.reloads.send(id).ok();
-            Ok(Json(answer.body))
+            answer.read().map(Json).map_err(away)
         }
         _ => Err(away(answer.message())),
     }

@@ -13,14 +13,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::json;
+use http::Extensions;
+use tracing::Instrument as _;
 
-use self::command::{RestartBody, StartBody};
-use super::bodies::{RestartCommand, StartCommand};
+use self::command::{RestartCommand, Start, StartCommand};
+use super::error_schemas::{Failure, LifecycleFailure, PortInUse, PortOwner, Refusal};
 use super::extract::Body;
-use super::refusals::{self, LifecycleFailure, Refusal};
 use super::{App, Error};
-use crate::fleet::{Failure, Outcome, Summary, Which, kill_port_owner};
+use crate::fleet::{self, Outcome, Summary, Which, kill_port_owner};
 use crate::status::{ChildStatus, RouterStatus, StatusObject};
 use crate::supervisor::{Fault, Unmet};
 
@@ -43,26 +43,32 @@ pub(super) async fn status(State(app): State<App>) -> Json<StatusObject> {
     post, path = "/api/proxy/start", tag = "proxy", request_body = StartCommand,
     responses(
     (status = 200, description = "The status", body = StatusObject),
-    (status = 409, description = "`PORT_IN_USE`, `superseded` or `not_evicted`", body = Refusal),
+    (status = 409, description = "`PORT_IN_USE`, `superseded` or `not_evicted`", body = inline(Refusal)),
     (status = 500, description = "It failed", body = LifecycleFailure),
     ),
 )]
-pub(super) async fn start(State(app): State<App>, body: Body) -> Result<Json<StatusObject>, Error> {
-    let body = StartBody::read(body)?;
+pub(super) async fn start(
+    State(app): State<App>,
+    extensions: Extensions,
+    Body(command, form): Body<StartCommand>,
+) -> Result<Json<StatusObject>, Error> {
+    let Start { auto_port, expect_pid } = command.check(form)?;
+    let fleet = app.fleet.of_request(&extensions);
     if app.fleet.now().summary() == Summary::Running {
         return Ok(Json(StatusObject::of(&app).await.success("Proxy servers are already running")));
     }
     let mut overrides = overrides::of(&app).await;
-    overrides.auto_port = body.auto_port;
-    let mut outcome = app.fleet.start(overrides.clone()).await;
+    overrides.auto_port = auto_port;
+    let mut outcome = fleet.start(overrides.clone()).await;
     let mut begun = outcome.begun().await;
-    if let Some(pid) = body.expect_pid
+    if let Some(pid) = expect_pid
         && let Some(addr) = begun.as_ref().and_then(|outcome| taken_by(outcome.as_ref().err()?, pid))
     {
         kill_port_owner(pid, addr)
+            .instrument(fleet.span("evict", Which::Both))
             .await
             .map_err(|refusal| Error::Conflict { code: "not_evicted", message: refusal.to_string() })?;
-        outcome = app.fleet.start(overrides).await;
+        outcome = fleet.start(overrides).await;
         begun = outcome.begun().await;
     }
     match begun {
@@ -82,15 +88,19 @@ pub(super) async fn start(State(app): State<App>, body: Body) -> Result<Json<Sta
     post, path = "/api/proxy/restart", tag = "proxy", request_body = RestartCommand,
     responses(
     (status = 200, description = "The status", body = StatusObject),
-    (status = 409, description = "`PORT_IN_USE` or `superseded`", body = Refusal),
+    (status = 409, description = "`PORT_IN_USE` or `superseded`", body = inline(Refusal)),
     (status = 500, description = "It failed", body = LifecycleFailure),
     ),
 )]
-pub(super) async fn restart(State(app): State<App>, body: Body) -> Result<Json<StatusObject>, Error> {
-    let body = RestartBody::read(body)?;
+pub(super) async fn restart(
+    State(app): State<App>,
+    extensions: Extensions,
+    Body(command, form): Body<RestartCommand>,
+) -> Result<Json<StatusObject>, Error> {
+    let which = command.check(form)?;
     let overrides = overrides::of(&app).await;
-    let outcome = app.fleet.restart(overrides, body.which).await;
-    let restarted = match body.which {
+    let outcome = app.fleet.of_request(&extensions).restart(overrides, which).await;
+    let restarted = match which {
         Which::Both => "Proxy servers",
         Which::Router => "provider-router",
         Which::Qwen => "qwen-proxy",
@@ -103,15 +113,15 @@ pub(super) async fn restart(State(app): State<App>, body: Body) -> Result<Json<S
     post, path = "/api/proxy/stop", tag = "proxy",
     responses(
     (status = 200, description = "The status", body = StatusObject),
-    (status = 409, description = "`superseded`", body = refusals::Failure),
+    (status = 409, description = "`superseded`", body = Failure),
     (status = 500, description = "It failed", body = LifecycleFailure),
     ),
 )]
-pub(super) async fn stop(State(app): State<App>) -> Result<Json<StatusObject>, Error> {
+pub(super) async fn stop(State(app): State<App>, extensions: Extensions) -> Result<Json<StatusObject>, Error> {
     if app.fleet.now().is_stopped() {
         return Ok(Json(StatusObject::of(&app).await.success("Proxy servers are not running")));
     }
-    let outcome = app.fleet.stop().await;
+    let outcome = app.fleet.of_request(&extensions).stop().await;
     finished(&app, outcome, "Proxy servers stopped successfully", "Proxy servers are still stopping").await
 }
 
@@ -152,9 +162,9 @@ async fn finished(app: &App, outcome: Outcome, done: &str, not_yet: &str) -> Res
 }
 
 /// Returns the address that could not be bound because this process holds it.
-fn taken_by(failure: &Failure, pid: u32) -> Option<SocketAddr> {
+fn taken_by(failure: &fleet::Failure, pid: u32) -> Option<SocketAddr> {
     match failure {
-        Failure::Child(Unmet::Failed(cause)) => match &cause.fault {
+        fleet::Failure::Child(Unmet::Failed(cause)) => match &cause.fault {
             Fault::PortInUse { holder: Some(holder), .. } if holder.pid == pid => Some(holder.addr),
             _ => None,
         },
@@ -162,24 +172,26 @@ fn taken_by(failure: &Failure, pid: u32) -> Option<SocketAddr> {
     }
 }
 
-fn refusal(app: &App, failure: &Failure) -> Error {
+fn refusal(app: &App, failure: &fleet::Failure) -> Error {
     let now = app.fleet.now();
-    let children = json!({
-        "providerRouter": RouterStatus::new(&now),
-        "qwenProxy": ChildStatus::new(&now.qwen, now.qwen_port),
-    });
     let error = failure.to_string();
+    let failed = |error, code| {
+        // Serialisation can fail only for a map with non-string keys.
+        let router = serde_json::to_value(RouterStatus::new(&now)).unwrap_or_default();
+        let qwen = serde_json::to_value(ChildStatus::new(&now.qwen, now.qwen_port)).unwrap_or_default();
+        LifecycleFailure::new(error, code, router, qwen)
+    };
     match failure {
-        Failure::Superseded | Failure::Child(Unmet::Superseded) => {
+        fleet::Failure::Superseded | fleet::Failure::Child(Unmet::Superseded) => {
             Error::Conflict { code: "superseded", message: error }
         }
-        Failure::Child(Unmet::Failed(cause)) => match &cause.fault {
+        fleet::Failure::Child(Unmet::Failed(cause)) => match &cause.fault {
             Fault::PortInUse { port, holder } => {
-                let owner = holder.as_ref().map(|holder| json!({ "pid": holder.pid, "name": holder.name }));
-                Error::PortInUse { error, port: *port, owner, children }
+                let owner = holder.as_ref().map(|holder| PortOwner { pid: holder.pid, name: holder.name.clone() });
+                Error::PortInUse(Box::new(PortInUse::new(failed(error, Some(cause.fault.code())), *port, owner)))
             }
-            fault => Error::Lifecycle { error, code: Some(fault.code()), children },
+            fault => Error::Lifecycle(Box::new(failed(error, Some(fault.code())))),
         },
-        _ => Error::Lifecycle { error, code: None, children },
+        _ => Error::Lifecycle(Box::new(failed(error, None))),
     }
 }

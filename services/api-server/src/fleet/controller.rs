@@ -5,14 +5,18 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
+use signalbox_daemon::fail_lifecycle;
 use signalbox_daemon::listener::check_host;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+use tracing::instrument::Instrumented;
 
 use super::beside::Beside;
+use super::command::{Command, Want, Which};
 use super::worker_group::{Rest, Watchers, WorkerGroup};
-use super::{Command, Config, Failure, Overrides, Preparation, Progress, Want, Which, service};
+use super::{Config, Failure, Overrides, Preparation, Progress, service};
 use crate::supervisor::{Spec, Unmet};
 
 /// The steps of a command.
@@ -20,7 +24,7 @@ type Sequence<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a
 
 /// The command in progress.
 struct CommandInProgress<'a> {
-    sequence: Sequence<'a>,
+    sequence: Instrumented<Sequence<'a>>,
     progress: watch::Sender<Progress>,
 }
 
@@ -61,17 +65,17 @@ impl Controller {
                 command = inbox.recv() => {
                     let Some(command) = command else { break };
                     if let Some(abandoned) = under_way.take() {
-                        drop(abandoned.sequence);
-                        abandoned.progress.send_replace(Progress::Done(Err(Failure::Superseded)));
+                        abandoned.end(Err(Failure::Superseded));
                     }
-                    let sequence = self.sequence(command.want, command.progress.clone());
+                    let sequence = command.span.in_scope(|| self.sequence(command.want, command.progress.clone()));
+                    let sequence = sequence.instrument(command.span);
                     under_way = Some(CommandInProgress { sequence, progress: command.progress });
                     drop(command.taken);
                 }
                 () = beside.follow() => {}
                 outcome = end(&mut under_way) => {
                     if let Some(done) = under_way.take() {
-                        done.progress.send_replace(Progress::Done(outcome));
+                        done.end(outcome);
                     }
                 }
             }
@@ -186,8 +190,27 @@ async fn begin(
 /// Returns the outcome of the command in progress; pending for ever if there is none.
 async fn end(under_way: &mut Option<CommandInProgress<'_>>) -> Result<(), Failure> {
     match under_way {
-        Some(command) => command.sequence.as_mut().await,
+        Some(command) => (&mut command.sequence).await,
         None => std::future::pending().await,
+    }
+}
+
+// === impl CommandInProgress ===
+
+impl CommandInProgress<'_> {
+    /// Ends the command, after its steps or in the middle of them.
+    fn end(self, outcome: Result<(), Failure>) {
+        let span = self.sequence.span().clone();
+        drop(self.sequence);
+        match outcome.as_ref().map_err(Failure::code) {
+            Ok(()) => tracing::info!(parent: &span, "the lifecycle command is done"),
+            Err(code) => {
+                // The cause, with the last lines of the service's log, has been logged by its supervisor.
+                tracing::warn!(parent: &span, code, "the lifecycle command was not fulfilled");
+                fail_lifecycle(&span, code);
+            }
+        }
+        self.progress.send_replace(Progress::Done(outcome));
     }
 }
 

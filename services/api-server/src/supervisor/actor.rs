@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument as _;
 
 use self::tickets::{Goal, Tickets};
 use super::port::Port;
@@ -105,7 +106,8 @@ impl Actor {
     /// Runs until the handle has been dropped and the child is gone.
     pub(super) async fn run(mut self) {
         while let Some(event) = self.next().await {
-            self.apply(event).await;
+            let span = self.tickets.span();
+            self.apply(event).instrument(span).await;
             self.taken = None;
             // A group that outlives SIGKILL is not waited for.
             if self.closed && matches!(self.machine.state(), State::Stuck { .. }) {
@@ -185,7 +187,7 @@ impl Actor {
         {
             self.spec = Some(Arc::new(*spec));
         }
-        self.tickets.add(goal, command.ticket);
+        self.tickets.add(goal, command.ticket, command.span);
         self.taken = Some(command.taken);
         event
     }

@@ -5,6 +5,8 @@
 //! the leader has been reaped.
 
 use nix::unistd::Pid;
+#[cfg(target_os = "linux")]
+use procfs::{FromRead as _, process::Stat};
 
 /// Returns whether the group has no living process left; zombies do not count.
 #[cfg(target_os = "linux")]
@@ -32,8 +34,7 @@ pub(super) fn members(group: Pid) -> Vec<Pid> {
 /// Returns whether `pid` is a living member of the group.
 #[cfg(target_os = "linux")]
 pub(super) fn is_member(pid: Pid, group: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    lives_in(&stat) == Some(group.as_raw())
+    stat(pid.as_raw()).is_some_and(|stat| is_alive(&stat) && stat.pgrp == group.as_raw())
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -44,8 +45,7 @@ pub(super) fn is_member(pid: Pid, group: Pid) -> bool {
 /// Returns whether a process with this number exists and is not a zombie.
 #[cfg(target_os = "linux")]
 pub(super) fn lives(pid: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    lives_in(&stat).is_some()
+    stat(pid.as_raw()).is_some_and(|stat| is_alive(&stat))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -86,32 +86,40 @@ pub(super) fn processes() -> impl Iterator<Item = i32> {
     std::fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
-/// Returns the group of a process unless it is a zombie or dead.
+/// Reads `/proc/<pid>/stat`. One file is read; `procfs::process::Process` would open the directory first.
 #[cfg(target_os = "linux")]
-fn lives_in(stat: &str) -> Option<i32> {
-    let (state, _, group) = parse(stat)?;
-    (!matches!(state, 'Z' | 'X')).then_some(group)
+pub(super) fn stat(pid: i32) -> Option<Stat> {
+    Stat::from_file(format!("/proc/{pid}/stat")).ok()
 }
 
-/// Parses state, parent and group from the text of `/proc/<pid>/stat`: `pid (name) state ppid pgrp …`, where the name
-/// may contain any characters, including parentheses and spaces.
+/// Returns whether a process is neither a zombie nor dead.
 #[cfg(target_os = "linux")]
-pub(super) fn parse(stat: &str) -> Option<(char, i32, i32)> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    Some((state, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+fn is_alive(stat: &Stat) -> bool {
+    !matches!(stat.state, 'Z' | 'X')
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_process_group_is_parsed_after_any_process_name() {
-        assert_eq!(lives_in("42 (a) S 1 7) (x) S 1 99 42 0"), Some(99));
-        assert_eq!(lives_in("42 (sh) Z 1 99 42 0"), None);
-        assert_eq!(lives_in(""), None);
+    #[tokio::test]
+    async fn processes_are_found_whatever_their_name_is() {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        for name in [&b"a) S 1 7 (b"[..], b"\xff\xfe"] {
+            let program = dir.path().join(std::ffi::OsStr::from_bytes(name));
+            std::fs::copy("/bin/sleep", &program).unwrap();
+            let mut child = tokio::process::Command::new(&program).arg("60").process_group(0).spawn().unwrap();
+            let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap());
+            assert!(lives(pid) && is_member(pid, pid) && members(pid) == [pid], "{}", name.escape_ascii());
+            child.start_kill().unwrap();
+            while lives(pid) {
+                tokio::task::yield_now().await;
+            }
+            assert!(is_empty(pid), "a zombie does not count");
+            child.wait().await.unwrap();
+        }
     }
 
     #[test]

@@ -47,13 +47,12 @@ pub(super) fn living() -> Vec<Pid> {
     let (us, our_group) = (nix::unistd::getpid().as_raw(), nix::unistd::getpgrp().as_raw());
     let mut living = Vec::new();
     for pid in super::group::processes() {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let Some((state, parent, group)) = super::group::parse(&stat) else { continue };
+        let Some(stat) = super::group::stat(pid) else { continue };
         // Processes started by other parts of api-server stay in our own group.
-        if parent != us || group == our_group || leaders.0.contains(&pid) {
+        if stat.ppid != us || stat.pgrp == our_group || leaders.0.contains(&pid) {
             continue;
         }
-        if state == 'Z' {
+        if stat.state == 'Z' {
             waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)).ok();
         } else {
             living.push(Pid::from_raw(pid));

@@ -60,14 +60,15 @@ fn limit_open_files(_: rustix::process::Pid, _: u64) -> io::Result<()> {
 
 /// Returns the resident memory of a process in bytes; `None` where the operating system does not tell.
 #[cfg(target_os = "linux")]
-fn resident(pid: u32) -> Option<u64> {
-    let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let pages: u64 = pages.split_ascii_whitespace().nth(1)?.parse().ok()?;
+pub(crate) fn resident(pid: u32) -> Option<u64> {
+    use procfs::{FromRead as _, process::StatM};
+
+    let pages = StatM::from_file(format!("/proc/{pid}/statm")).ok()?.resident;
     Some(pages * rustix::param::page_size() as u64)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn resident(_: u32) -> Option<u64> {
+pub(crate) fn resident(_: u32) -> Option<u64> {
     None
 }
 

@@ -1,10 +1,9 @@
 //! Output of commands: lines of text while they run, or one JSON object at the end.
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    process::ExitCode,
-};
+use std::{io::Write as _, process::ExitCode};
 
+use anstream::{AutoStream, ColorChoice};
+pub(super) use anstyle::AnsiColor as Colour;
 use serde_json::{Value, json};
 use signalbox_daemon::Stdout;
 
@@ -26,20 +25,12 @@ pub(super) struct CommandResult {
     data: Value,
 }
 
-/// Terminal colour.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Colour {
-    Green,
-    Red,
-    Yellow,
-}
-
 // === impl Output ===
 
 impl Output {
     pub(super) fn new(json: bool) -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { json, colours: wanted && std::io::stdout().is_terminal(), stdout: Stdout::default() }
+        let colours = AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
+        Self { json, colours, stdout: Stdout::default() }
     }
 
     /// Prints a line of text, unless the output is JSON.
@@ -49,14 +40,10 @@ impl Output {
         }
     }
 
-    /// Prints a line in a colour if the terminal supports it.
+    /// Prints a line in a colour if stdout is a terminal that supports it and the environment does not forbid it.
     pub(super) fn coloured(&mut self, colour: Colour, line: &str) {
-        let number = match colour {
-            Colour::Green => 32,
-            Colour::Red => 31,
-            Colour::Yellow => 33,
-        };
-        if self.colours { self.line(format!("\x1b[{number}m{line}\x1b[0m")) } else { self.line(line) }
+        let style = colour.on_default();
+        if self.colours { self.line(format!("{style}{line}{style:#}")) } else { self.line(line) }
     }
 
     /// Prints the outcome and returns the exit code. Output that could not be written counts as a failure, whatever the

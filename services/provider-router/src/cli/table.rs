@@ -2,30 +2,26 @@
 
 use std::borrow::Cow;
 
+use comfy_table::{ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
+
 /// Maximum width of a cell in characters; longer texts are cut.
 const MAX_CELL: usize = 50;
 
-/// Renders rows below a header row.
+/// A frame, a line below the header row, and none between the other rows.
+const STYLE: TableStyle = TableStyle::new()
+    .top_border(LineStyle::new('┌', '─', '┬', '┐'))
+    .header_lines(ContentLineStyle::new('│', '│', '│'))
+    .header_separator(LineStyle::new('├', '─', '┼', '┤'))
+    .content_lines(ContentLineStyle::new('│', '│', '│'))
+    .bottom_border(LineStyle::new('└', '─', '┴', '┘'));
+
+/// Renders rows below a header row. Columns are as wide as their widest cell, whatever the width of the terminal is, so
+/// that scripts see the same lines.
 pub(super) fn table<const WIDTH: usize>(heads: [&str; WIDTH], rows: &[[String; WIDTH]]) -> String {
-    let rows: Vec<[String; WIDTH]> = std::iter::once(heads.map(str::to_owned))
-        .chain(rows.iter().map(|row| row.each_ref().map(|text| cell(text))))
-        .collect();
-    let widths: [usize; WIDTH] = std::array::from_fn(|column| {
-        rows.iter().map(|row| row.get(column).map_or(0, |text| text.chars().count())).max().unwrap_or_default()
-    });
-    let border = |left: &str, middle: &str, right: &str| {
-        format!("{left}{}{right}", widths.map(|width| "─".repeat(width + 2)).join(middle))
-    };
-    let mut lines = vec![border("┌", "┬", "┐")];
-    for (at, row) in rows.iter().enumerate() {
-        if at == 1 {
-            lines.push(border("├", "┼", "┤"));
-        }
-        let cells: Vec<String> = row.iter().zip(widths).map(|(text, width)| format!(" {text:width$} ")).collect();
-        lines.push(format!("│{}│", cells.join("│")));
-    }
-    lines.push(border("└", "┴", "┘"));
-    lines.join("\n")
+    let mut table = Table::new();
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled).set_header(heads);
+    table.add_rows(rows.iter().map(|row| row.each_ref().map(|text| cell(text))));
+    table.to_string()
 }
 
 /// Renders a title in a box.
@@ -65,6 +61,15 @@ mod tests {
         assert!(lines.len() == 6 && lines.iter().all(|line| line.chars().count() == 63), "{drawn}");
         assert_eq!(lines[3], format!("│ a      │ {cut} │"));
         assert_eq!(lines[4], format!("│ \u{fffd}[31mé │ {:50} │", ""));
+    }
+
+    #[test]
+    fn wide_characters_count_as_two_columns() {
+        let rows = [["通义千问".to_owned()], ["é".to_owned()]];
+        assert_eq!(
+            table(["Name"], &rows),
+            "┌──────────┐\n│ Name     │\n├──────────┤\n│ 通义千问 │\n│ é        │\n└──────────┘"
+        );
     }
 
     #[test]

@@ -1,32 +1,57 @@
 //! Request bodies of the lifecycle commands.
 
-use super::super::extract::Body;
+use serde::Deserialize;
+use serde_json::Number;
+use signalbox_management::form::{Field, Form};
+use utoipa::ToSchema;
+
 use crate::api::Error;
 use crate::fleet::Which;
 
-/// Body of a start.
+/// Options of a start.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::api) struct StartCommand {
+    /// Whether the next free port is taken when one is in use.
+    #[serde(default)]
+    #[schema(value_type = bool)]
+    auto_port: Field<bool>,
+    /// Whether to end the process that holds a port; requires `expectPid`.
+    #[serde(default)]
+    #[schema(value_type = bool)]
+    force: Field<bool>,
+    /// `owner.pid` of the refusal `PORT_IN_USE`.
+    #[serde(default)]
+    #[schema(value_type = i64, minimum = 1, maximum = 4_294_967_295_i64)]
+    expect_pid: Field<Number>,
+}
+
+/// Options of a restart.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct RestartCommand {
+    /// `provider-router` or `qwen-proxy`; both if absent.
+    #[serde(default)]
+    #[schema(value_type = String, pattern = "^(provider-router|qwen-proxy|providerRouter|qwenProxy)$")]
+    service: Field<String>,
+}
+
+/// A valid start command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StartBody {
+pub(super) struct Start {
     /// Whether the next free port is taken when one is in use; `None`: as configured.
     pub(super) auto_port: Option<bool>,
     /// Process to end if it holds a required port.
     pub(super) expect_pid: Option<u32>,
 }
 
-/// Body of a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RestartBody {
-    pub(super) which: Which,
-}
+// === impl StartCommand ===
 
-// === impl StartBody ===
-
-impl StartBody {
-    pub(super) fn read(body: Body) -> Result<Self, Error> {
-        let mut form = body.form();
-        let auto_port = form.boolean("autoPort");
-        let force = form.boolean("force").unwrap_or_default();
-        let pid = form.integer("expectPid");
+impl StartCommand {
+    pub(super) fn check(self, mut form: Form) -> Result<Start, Error> {
+        let auto_port = form.boolean("autoPort", self.auto_port);
+        let force = form.boolean("force", self.force).unwrap_or_default();
+        let pid = form.integer("expectPid", self.expect_pid);
         let expect_pid = pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
         if pid.is_some() && expect_pid.is_none() {
             form.mistake("expectPid must be a process id");
@@ -38,17 +63,17 @@ impl StartBody {
             );
         }
         form.finish()?;
-        Ok(Self { auto_port, expect_pid })
+        Ok(Start { auto_port, expect_pid })
     }
 }
 
-// === impl RestartBody ===
+// === impl RestartCommand ===
 
-impl RestartBody {
-    pub(super) fn read(body: Body) -> Result<Self, Error> {
+impl RestartCommand {
+    /// Returns the services to restart.
+    pub(super) fn check(self, mut form: Form) -> Result<Which, Error> {
         const MISTAKE: &str = "service must be one of: provider-router, qwen-proxy";
-        let mut form = body.form();
-        let which = match form.text("service", MISTAKE).as_deref() {
+        let which = match form.text(self.service, MISTAKE).as_deref() {
             None => Which::Both,
             Some("provider-router" | "providerRouter") => Which::Router,
             Some("qwen-proxy" | "qwenProxy") => Which::Qwen,
@@ -58,42 +83,49 @@ impl RestartBody {
             }
         };
         form.finish()?;
-        Ok(Self { which })
+        Ok(which)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use signalbox_management::form::read;
 
     use super::*;
 
-    fn body(value: &Value) -> Body {
-        Body(value.as_object().cloned().unwrap_or_default())
+    fn start(value: &Value) -> Result<Start, Error> {
+        let (command, form) = read::<StartCommand>(value.as_object().cloned().unwrap_or_default())?;
+        command.check(form)
+    }
+
+    fn restart(value: &Value) -> Result<Which, Error> {
+        let (command, form) = read::<RestartCommand>(value.as_object().cloned().unwrap_or_default())?;
+        command.check(form)
     }
 
     #[test]
     fn an_empty_body_is_a_command_without_options() {
-        assert_eq!(StartBody::read(body(&json!({}))).unwrap(), StartBody { auto_port: None, expect_pid: None });
-        assert_eq!(RestartBody::read(body(&json!({}))).unwrap().which, Which::Both);
+        assert_eq!(start(&json!({})).unwrap(), Start { auto_port: None, expect_pid: None });
+        assert_eq!(restart(&json!({})).unwrap(), Which::Both);
     }
 
     #[test]
     fn force_requires_expect_pid() {
-        let forced = StartBody::read(body(&json!({"force": true, "expectPid": 7}))).unwrap();
+        let forced = start(&json!({"force": true, "expectPid": 7})).unwrap();
         assert_eq!(forced.expect_pid, Some(7));
         for bad in [json!({"force": true}), json!({"expectPid": 7}), json!({"force": true, "expectPid": -1})] {
-            StartBody::read(body(&bad)).unwrap_err();
+            start(&bad).unwrap_err();
         }
     }
 
     #[test]
     fn a_service_is_named_by_program_or_status_key() {
         for (name, which) in [("qwen-proxy", Which::Qwen), ("providerRouter", Which::Router)] {
-            assert_eq!(RestartBody::read(body(&json!({ "service": name }))).unwrap().which, which);
+            assert_eq!(restart(&json!({ "service": name })).unwrap(), which);
         }
         for bad in [json!({"service": "nginx"}), json!({"service": 1}), json!({"svc": "qwen-proxy"})] {
-            RestartBody::read(body(&bad)).unwrap_err();
+            restart(&bad).unwrap_err();
         }
     }
 }
