@@ -340,3 +340,6 @@ impl FromRow for Answer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
