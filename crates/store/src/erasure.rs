@@ -57,10 +57,7 @@ pub(crate) enum Selection<'a> {
     /// A session and its requests.
     Session(&'a str),
     /// Sessions that expired before a time in Unix milliseconds, and their requests: the oldest ones.
-    Expired {
-        before: i64,
-        limit: i64,
-    },
+    Expired { before: i64, limit: i64 },
 }
 
 /// A request that is about to be deleted.
@@ -101,20 +98,17 @@ macro_rules! select {
 const BY_ID: &str = select!("requests.id = $1");
 const BY_UUID: &str = select!("requests.request_id = $1");
 pub(crate) const OF_SESSION: &str = select!("requests.session_id = $1");
-pub(crate) const OF_EXPIRED: &str = select!(
-    "requests.session_id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)"
-);
+pub(crate) const OF_EXPIRED: &str =
+    select!("requests.session_id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)");
 
 /// Does not delete a session that has got a request in the meantime.
 const SESSION: &str = "DELETE FROM sessions WHERE id = $1
      AND NOT EXISTS (SELECT 1 FROM requests WHERE requests.session_id = sessions.id)";
 
-pub(crate) const EXPIRED: &str = "DELETE FROM sessions WHERE id IN
-         (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
-     AND NOT EXISTS (SELECT 1 FROM requests WHERE requests.session_id = sessions.id)";
+pub(crate) const EXPIRED: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1
+         AND NOT EXISTS (SELECT 1 FROM requests WHERE requests.session_id = sessions.id) ORDER BY expires_at LIMIT $2)";
 
-const SESSION_REPORTS: &str =
-    "UPDATE errors SET request_payload = NULL, response_payload = NULL WHERE session_id = $1";
+const SESSION_REPORTS: &str = "UPDATE errors SET request_payload = NULL, response_payload = NULL WHERE session_id = $1";
 
 pub(crate) const EXPIRED_REPORTS: &str = "UPDATE errors SET request_payload = NULL, response_payload = NULL
      WHERE session_id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
@@ -131,11 +125,8 @@ const ANSWER_BY_UUID: &str = "SELECT responses.id, requests.session_id, response
 
 /// Deletes the bodies in the error reports of a request, which imported reports name. Reports of this program have no
 /// reference to it: those of the time of the request, and of five seconds afterwards, are taken.
-pub(crate) const REPORTS: (&str, usize, &str) = (
-    "UPDATE errors SET request_payload = NULL, response_payload = NULL WHERE request_id IN (VALUES ",
-    1,
-    ")",
-);
+pub(crate) const REPORTS: (&str, usize, &str) =
+    ("UPDATE errors SET request_payload = NULL, response_payload = NULL WHERE request_id IN (VALUES ", 1, ")");
 pub(crate) const REPORTS_OF_TIME: (&str, usize, &str) = (
     "UPDATE errors SET request_payload = NULL, response_payload = NULL WHERE id IN
          (SELECT errors.id FROM requests LEFT JOIN responses ON responses.id = requests.id

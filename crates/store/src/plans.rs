@@ -7,8 +7,8 @@ use crate::statement::{Statement, Value};
 use crate::tables::usage_hours;
 use crate::transaction::Transaction;
 use crate::{
-    Error, Page, RowPosition, Store, activity, audit, bodies, catalog, erasure, exchanges, qwen_turns, requests, responses,
-    retention, sessions,
+    Error, Page, RowPosition, Store, activity, audit, bodies, catalog, erasure, exchanges, qwen_turns, requests,
+    responses, retention, sessions,
 };
 
 struct Step(String);

@@ -87,7 +87,8 @@ mod tests {
     fn all_chunks_are_found_once() {
         let key = |day, request_id| Key { day, request_id, part: Part::Request };
         let text = Piece::Text("[9,9,9,9]\"é\n".to_owned());
-        let list = [Piece::Chunk(7, 2, 0, 9), text, Piece::Own(3, 4), Piece::Chunk(8, 1, 5, 6), Piece::Chunk(7, 2, 20, 1)];
+        let list =
+            [Piece::Chunk(7, 2, 0, 9), text, Piece::Own(3, 4), Piece::Chunk(8, 1, 5, 6), Piece::Chunk(7, 2, 20, 1)];
         assert_eq!(references_of(&pieces::to_json(&list)), BTreeSet::from([key(7, 2), key(8, 1)]));
         for unreadable in ["", "[0]", "[[1,2,3", "{}", "[[1,\"a\",3,4]]"] {
             assert_eq!(references_of(unreadable), BTreeSet::new(), "{unreadable}");

@@ -15,14 +15,10 @@ struct Size {
     bytes: i64,
 }
 
-pub(crate) const SIZES: (&str, usize, &str) = (
-    "SELECT day, CAST(LENGTH(bytes) AS BIGINT) AS size FROM bodies WHERE (day, request_id, part) IN (VALUES ",
-    3,
-    ")",
-);
+pub(crate) const SIZES: (&str, usize, &str) =
+    ("SELECT day, CAST(LENGTH(bytes) AS BIGINT) AS size FROM bodies WHERE (day, request_id, part) IN (VALUES ", 3, ")");
 
-pub(crate) const DELETE: (&str, usize, &str) =
-    ("DELETE FROM bodies WHERE (day, request_id, part) IN (VALUES ", 3, ")");
+pub(crate) const DELETE: (&str, usize, &str) = ("DELETE FROM bodies WHERE (day, request_id, part) IN (VALUES ", 3, ")");
 
 /// Leaves `removed_to` unchanged: it says that all chunks up to a request have been deleted.
 const SUBTRACT: &str = "UPDATE body_days SET bytes = CASE WHEN bytes > $2 THEN bytes - $2 ELSE 0 END WHERE day = $1";

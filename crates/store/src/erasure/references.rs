@@ -171,8 +171,7 @@ fn is_full(rows: &[Row]) -> bool {
 /// Returns the ranges of time of the requests that may refer to chunks of these days: those of the same and of the next
 /// day, and of the day before, because earlier versions referred to chunks of a later day if the clock had gone back.
 fn ranges(days: impl Iterator<Item = i64>) -> Vec<((i64, i64), i64)> {
-    let days: BTreeSet<i64> =
-        days.flat_map(|day| [day.saturating_sub(1), day, day.saturating_add(1)]).collect();
+    let days: BTreeSet<i64> = days.flat_map(|day| [day.saturating_sub(1), day, day.saturating_add(1)]).collect();
     let mut ranges: Vec<((i64, i64), i64)> = Vec::new();
     for day in days {
         let (start, end) = (day.saturating_mul(DAY_MS), day.saturating_add(1).saturating_mul(DAY_MS));
