@@ -7,13 +7,16 @@
 //! chunks of earlier requests, and its own chunk holds only the new parts. Answers do not repeat each other, so the
 //! chunk of an answer holds the whole answer.
 //!
-//! Chunks are deleted by day, the oldest first (see [`crate::retention`]), and not with their requests, because other
-//! requests may refer to them.
+//! Chunks are deleted in two ways. Retention deletes them by day, the oldest first (see [`crate::retention`]). If a user
+//! deletes a request, a response or a session, its chunks are deleted with it unless another request refers to them (see
+//! [`crate::erasure`]). A chunk that another request refers to is kept, because its text is part of the body of that
+//! request too; it is deleted with the last request that refers to it.
 //!
 //! # Invariants
 //! - A chunk is written in the same transaction as the row it belongs to, and never changes.
 //! - A request refers to no chunk older than the previous day, so that its body is kept at most one day less than the
-//!   policy says; and only to chunks that still exist, which `body_days.removed_to` tells.
+//!   policy says, and to none of a later day; and only to chunks that still exist. `body_days.removed_to` tells which
+//!   ones retention has deleted; a user's deletion keeps all chunks of the remaining requests.
 //! - A body whose chunk has been deleted or is damaged is `null`. This is not an error, because the rest of the row
 //!   is still valid.
 
@@ -21,13 +24,16 @@ pub(crate) mod base;
 mod chunk;
 pub(crate) mod pieces;
 mod reader;
+mod references;
+pub(crate) mod removal;
 mod writer;
 
-pub(crate) use chunk::Key;
+pub(crate) use chunk::{Key, Part};
 pub(crate) use pieces::{day, length_of};
 #[cfg(test)]
 pub(crate) use reader::FETCH;
-pub(crate) use reader::{BodyStart, Reader};
+pub(crate) use reader::{BodyStart, Reader, answer};
+pub(crate) use references::references_of;
 pub(crate) use writer::{Body, Writer};
 
 /// Minimum bytes of a body that is stored apart from its row. Most bodies of small applications are shorter, and a
@@ -38,7 +44,8 @@ const MIN_STORED_APART: usize = 4096;
 /// allocate.
 const MAX_BODY: usize = 64 << 20;
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Milliseconds of a day.
+pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The value shown for a body that has been deleted.
 pub(crate) const DELETED_BODY: &str = "null";

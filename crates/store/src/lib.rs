@@ -6,7 +6,8 @@
 //! - One module per table, with the same functions in the same order: list, get, insert, update, delete. The writes
 //!   of one user action are one transaction.
 //! - [`catalog`]: the configuration tables as one consistent snapshot with a version number.
-//! - [`exchanges`]: the request log, written in batches; [`retention`]: deletes old entries in small steps.
+//! - [`exchanges`]: the request log, written in batches; [`retention`]: deletes old entries in small steps. `erasure`
+//!   deletes entries on behalf of a user, with their long bodies.
 //! - [`audit`]: the log of changes, written by triggers.
 //! - [`Sealer`]: encrypts secrets at rest.
 //! - Internal: `tables`, the rows and what the modules above share about them. `bodies` stores long requests and answers, compressed and without duplicates. `statement` (a text and
@@ -35,6 +36,7 @@ pub mod audit;
 mod bodies;
 pub mod catalog;
 pub mod credentials;
+mod erasure;
 mod error;
 pub mod errors;
 pub mod exchanges;

@@ -7,8 +7,8 @@ use crate::statement::{Statement, Value};
 use crate::tables::usage_hours;
 use crate::transaction::Transaction;
 use crate::{
-    Error, Page, RowPosition, Store, activity, audit, bodies, catalog, exchanges, qwen_turns, requests, responses,
-    retention, sessions,
+    Error, Page, RowPosition, Store, activity, audit, bodies, catalog, erasure, exchanges, qwen_turns, requests,
+    responses, retention, sessions,
 };
 
 struct Step(String);
@@ -18,13 +18,28 @@ fn statements() -> Vec<Statement<'static>> {
         let row = [Value::from("x"), Value::from("y"), Value::from("z"), Value::from("u"), Value::from("v")];
         Statement::of_rows(head, width, tail, [&row[..width], &row[..width]].concat())
     };
+    let of_numbers =
+        |(head, width, tail): (_, usize, _)| Statement::of_rows(head, width, tail, vec![Value::from(1); 2 * width]);
     let end = [Value::from(1), "x".into(), "y".into(), "z".into(), "u".into()];
     let (head, width, tail) = exchanges::batch::END;
     let (fetch, key, rest) = bodies::FETCH;
     vec![
         Statement::new(catalog::VERSION),
         Statement::new(audit::DELETE).bind(1).bind(1),
-        Statement::new(sessions::DELETE_EXPIRED).bind(1).bind(1),
+        Statement::new(erasure::OF_SESSION).bind("x"),
+        Statement::new(erasure::OF_EXPIRED).bind(1).bind(1),
+        Statement::new(erasure::EXPIRED).bind(1).bind(1),
+        Statement::new(erasure::EXPIRED_REPORTS).bind(1).bind(1),
+        Statement::new(erasure::CLEAR_PREVIEW).bind("x").bind(1),
+        Statement::new(erasure::OF_DAYS).bind(1).bind(1).bind(1).bind(1),
+        Statement::new(erasure::NEWER).bind(1).bind(1),
+        of_numbers(erasure::EXISTING),
+        of_numbers(erasure::ANSWERS),
+        of_numbers(erasure::REPORTS),
+        of_numbers(erasure::REPORTS_OF_TIME),
+        of_numbers(erasure::DELETE),
+        of_numbers(bodies::removal::SIZES),
+        of_numbers(bodies::removal::DELETE),
         Statement::new(qwen_turns::FIND).bind("x").bind(1).bind(1),
         Statement::new(retention::OLDEST).bind(1).bind(1),
         Statement::new(retention::DELETE_BODIES).bind(1).bind(1).bind(1),

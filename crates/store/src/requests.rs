@@ -6,6 +6,7 @@ mod search;
 use signalbox_core::schema::{Request, RequestStatus, Response};
 
 use crate::bodies::{BodyStart, DELETED_BODY, Reader};
+use crate::erasure::{self, Selection};
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
 use crate::tables::responses::{self, BY_ID, StoredResponse};
@@ -116,16 +117,15 @@ pub async fn get(store: &Store, key: &RequestKey) -> Result<(Request, Option<Res
     Ok((request, response))
 }
 
-/// Deletes a request with its response.
+/// Deletes a request with its response, and every text of them that no other row contains: see [`crate::erasure`].
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn delete(store: &Store, key: &RequestKey) -> Result<(), Error> {
-    let by = match key {
-        RequestKey::Id(id) => Statement::new("DELETE FROM requests WHERE id = $1").bind(*id),
-        RequestKey::Uuid(uuid) => Statement::new("DELETE FROM requests WHERE request_id = $1").bind(uuid),
-    };
-    store.change(by, ENTITY).await
+    match erasure::requests(store, Selection::Request(key)).await? {
+        0 => Err(Error::NotFound { entity: ENTITY }),
+        _ => Ok(()),
+    }
 }
 
 /// Fills in the beginnings of the bodies, in groups of rows to limit the memory in use.

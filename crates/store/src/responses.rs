@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use signalbox_core::schema::Response;
 
 use crate::bodies::{BodyStart, Reader};
+use crate::erasure;
 use crate::requests::RequestKey;
 use crate::row::{Columns, FromRow};
 use crate::rows::Rows;
@@ -151,19 +152,12 @@ pub async fn stats(store: &Store, session_id: Option<&str>) -> Result<Stats, Err
     store.one(filtered.all(select), ENTITY).await
 }
 
-/// Deletes a response; its request is kept.
+/// Deletes a response with its texts; its request is kept.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn delete(store: &Store, key: &ResponseKey) -> Result<(), Error> {
-    let by = match key {
-        ResponseKey::Id(id) => Statement::new("DELETE FROM responses WHERE id = $1").bind(*id),
-        ResponseKey::Uuid(uuid) => {
-            let delete = "DELETE FROM responses WHERE id = (SELECT id FROM requests WHERE request_id = $1)";
-            Statement::new(delete).bind(uuid)
-        }
-    };
-    store.change(by, ENTITY).await
+    erasure::response(store, key, ENTITY).await
 }
 
 /// Fills in the beginnings of the bodies, in groups of rows to limit the memory in use.

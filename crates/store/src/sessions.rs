@@ -2,15 +2,13 @@
 
 use signalbox_core::schema::Session;
 
+use crate::erasure::{self, Selection};
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
 use crate::{Error, ListPage, Page, RowPosition, Store};
 
 /// The name of a row of this table in errors.
 const ENTITY: &str = "session";
-
-pub(crate) const DELETE_EXPIRED: &str =
-    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
 
 /// Counts all sessions, from the hourly sums.
 pub(crate) const TOTAL: &str = "SELECT CAST(COALESCE(SUM(sessions), 0) AS BIGINT) AS total FROM session_hours";
@@ -80,24 +78,23 @@ pub async fn of_chat(store: &Store, chat_id: &str, limit: i64) -> Result<Vec<Ses
     store.all(Statement::new(select).bind(chat_id).bind(limit)).await
 }
 
-/// Deletes a session with its requests and responses.
+/// Deletes a session with its requests and responses, and every text of them that no other row contains: see
+/// [`crate::erasure`]. If this fails, some of the requests may have been deleted, and a repetition deletes the others.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn delete(store: &Store, id: &str) -> Result<(), Error> {
-    store.change(Statement::new("DELETE FROM sessions WHERE id = $1").bind(id), ENTITY).await
+    get(store, id).await?;
+    erasure::sessions(store, Selection::Session(id)).await.map(drop)
 }
 
-/// Deletes up to `limit` sessions that expired before `now_ms`, with their requests and responses; returns their
-/// number. To delete many, call this repeatedly, so that other writers can run in between.
+/// Like [`delete`], deletes up to `limit` sessions that expired before `now_ms`, with their requests and responses;
+/// returns their number. To delete many, call this repeatedly.
 ///
 /// # Errors
 /// See [`Error`].
 pub async fn delete_expired(store: &Store, now_ms: i64, limit: i64) -> Result<u64, Error> {
-    let mut tx = store.write().await?;
-    let deleted = tx.execute(Statement::new(DELETE_EXPIRED).bind(now_ms).bind(limit)).await?;
-    tx.commit().await?;
-    Ok(deleted)
+    erasure::sessions(store, Selection::Expired { before: now_ms, limit }).await
 }
 
 // === impl FromRow ===

@@ -155,6 +155,17 @@ impl Store {
         Ok(tx)
     }
 
+    /// Begins a durable transaction that deletes entries of the request log on behalf of a user. Like
+    /// [`Self::write_log`] it is serialised with all writers of the log. SQLite overwrites the deleted texts with zeros.
+    pub(crate) async fn write_erasure(&self) -> Result<Transaction, Error> {
+        let mut tx = match &self.pool {
+            Pool::Sqlite(database) => database.for_writing().await?.begin_write().await?,
+            Pool::Postgres(pool) => postgres::begin_log(pool).await?,
+        };
+        tx.sign().await?;
+        Ok(tx)
+    }
+
     /// Begins a transaction that writes the request log.
     pub(crate) async fn write_log(&self) -> Result<Transaction, Error> {
         match &self.pool {

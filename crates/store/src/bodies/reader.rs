@@ -210,7 +210,8 @@ fn part(bytes: &[u8], from: usize, length: usize) -> Option<&[u8]> {
     bytes.get(from..from.checked_add(length)?)
 }
 
-const fn answer(request_id: i64, ended_at: i64) -> Key {
+/// Returns the key of the answer that ended at `ended_at`.
+pub(crate) const fn answer(request_id: i64, ended_at: i64) -> Key {
     Key { day: day(ended_at), request_id, part: Part::Answer }
 }
 

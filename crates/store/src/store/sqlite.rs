@@ -130,7 +130,7 @@ async fn open_file(
         options.page_size(PAGE_SIZE).journal_mode(SqliteJournalMode::Wal).pragma("journal_size_limit", "67108864");
     // On macOS only `fullfsync` reaches the disk; elsewhere it does nothing.
     let durable = options.clone().synchronous(SqliteSynchronous::Full).pragma("fullfsync", "ON");
-    // Old values of secrets are overwritten when they are sealed or deleted.
+    // Old values of secrets are overwritten when they are sealed or deleted, and so are the texts that a user deletes.
     let write = file_pool(1, &linked, None).connect_with(durable.pragma("secure_delete", "ON")).await?;
     migrate(&write, original.as_ref()).await?;
     drop(lock);
@@ -138,6 +138,9 @@ async fn open_file(
     // 16 MiB of log, with a cache of 8 MiB for the pages of a batch.
     let log = options.clone().synchronous(SqliteSynchronous::Normal);
     let log = log.pragma("wal_autocheckpoint", "2048").pragma("cache_size", "-8192");
+    // Rows that are moved within a page leave no copy behind, which a later deletion would not overwrite. FAST does not
+    // write the pages that retention frees.
+    let log = log.pragma("secure_delete", "FAST");
     let log = file_pool(1, &linked, Some(yielder)).connect_with(log).await?;
     let read = options.synchronous(SqliteSynchronous::Normal).read_only(true);
     let read = file_pool(READ_CONNECTIONS, &linked, None).connect_with(read).await?;

@@ -77,7 +77,7 @@ pub(crate) async fn chunks(database: &Database) -> i64 {
 }
 
 /// Checks that the totals match the stored bodies.
-async fn check_totals(database: &Database) {
+pub(crate) async fn check_totals(database: &Database) {
     let stored = database.number("SELECT CAST(COALESCE(SUM(LENGTH(bytes)), 0) AS BIGINT) FROM bodies").await;
     let counted = database.number("SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM body_days").await;
     assert_eq!(stored, counted);
@@ -234,6 +234,7 @@ async fn a_deleted_request_leaves_its_body_to_those_who_share_it(database: &Data
     record(&database.store, &[repeating("third", 1, &prose(10_000, 1), &first)]).await.unwrap();
     assert_eq!(body(database, "third").await, prose(10_000, 1));
     assert_eq!(chunks(database).await, 3);
+    check_totals(database).await;
 }
 
 async fn what_is_gone_or_damaged_is_null(database: &Database) {
@@ -330,6 +331,7 @@ async fn any_history_is_read_as_it_was_written(database: &Database) {
             drop(requests::delete(&database.store, &RequestKey::Uuid(id.to_string())).await);
         }
         check_totals(database).await;
+        assert_eq!(chunks(database).await, 0);
     }
 }
 

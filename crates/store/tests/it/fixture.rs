@@ -85,6 +85,17 @@ impl Database {
         }
     }
 
+    /// Returns the bytes that a statement selects, from SQLite.
+    pub(crate) async fn bytes(&self, text: &str) -> Vec<u8> {
+        let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+        sqlx::query_scalar(AssertSqlSafe(text)).fetch_one(&mut connection).await.unwrap()
+    }
+
+    /// Returns the path of the SQLite file.
+    pub(crate) fn path(&self) -> &str {
+        self.url.trim_start_matches("sqlite://")
+    }
+
     /// Removes the seeded rows.
     pub(crate) async fn clear(&self) {
         self.execute("DELETE FROM providers").await;

@@ -6,6 +6,7 @@ mod bodies;
 mod catalog;
 mod changes;
 mod credentials;
+mod erasure;
 mod errors;
 mod exchanges;
 mod fixture;
