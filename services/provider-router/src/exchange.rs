@@ -44,7 +44,7 @@ pub struct Exchange {
     api: Api,
     provider: Option<Arc<Provider>>,
     upstream_model: Option<String>,
-    sent_as: Option<SentAs>,
+    sent_as: Option<Box<SentAs>>,
     attempts: i64,
     /// Span of the last attempt, open until the response has been relayed.
     attempt: Span,
@@ -130,7 +130,7 @@ impl Exchange {
         self.upstream_model = model.filter(|model| envelope.model.as_deref() != Some(model)).map(str::to_owned);
         let sent = candidate.provider.api_for(self.api, model);
         self.sent_as = (sent != self.api || envelope.is_of_responses)
-            .then(|| SentAs { api: sent.as_str().to_owned(), kind: candidate.provider.row.kind.clone() });
+            .then(|| Box::new(SentAs { api: sent.as_str().to_owned(), kind: candidate.provider.row.kind.clone() }));
         let n = u64::try_from(self.attempts).unwrap_or_default();
         self.attempt = self.context.attempt_span(n, &candidate.provider.id, model);
         self.attempt.clone()

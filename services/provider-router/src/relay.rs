@@ -254,7 +254,7 @@ impl Relay {
 
     /// Handles the end of a stream without its terminal event.
     fn ended_by(&mut self, why: Broken) -> Option<Result<Frame<Bytes>, BoxError>> {
-        if self.typed.is_some() { self.ended_events(why) } else { self.ended(why) }
+        if self.typed.is_some() { self.ended_events(&why) } else { self.ended(why) }
     }
 
     /// Processes the next bytes, and returns those that may be passed on.

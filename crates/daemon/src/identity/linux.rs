@@ -18,7 +18,7 @@ pub(super) fn identity(pid: u32) -> Option<Identity> {
     let stat = Stat::from_file(format!("/proc/{pid}/stat")).ok()?;
     let is_alive = !matches!(stat.state, 'Z' | 'X');
     let boot_id = procfs::sys::kernel::random::boot_id().ok();
-    is_alive.then(|| Identity { pid, start_ticks: Some(stat.starttime), boot_id })
+    is_alive.then_some(Identity { pid, start_ticks: Some(stat.starttime), boot_id })
 }
 
 pub(super) fn open(pid: u32) -> io::Result<Option<ProcessHandle>> {

@@ -65,24 +65,24 @@ pub async fn list(
 
 /// `GET /v1/models/{id}`: returns one model. Every name that requests may use is found, including `provider/model`.
 pub async fn one(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path) -> Result<Response, ApiError> {
-    let model = find(&app, id)?;
+    let model = find(&app, &id)?;
     Ok(match anthropic::is_asked(&headers) {
         true => Json(anthropic::Entry::of(&model)).into_response(),
         false => Json(model).into_response(),
     })
 }
 
-fn find(app: &App, id: String) -> Result<Model, ApiError> {
+fn find(app: &App, id: &str) -> Result<Model, ApiError> {
     let snapshot = app.catalog.current();
-    let candidates = route::candidates(&snapshot, Some(&id))?;
+    let candidates = route::candidates(&snapshot, Some(id))?;
     let known = |id: &str| candidates.iter().find_map(|candidate| snapshot.model(&candidate.provider, id));
-    if let Some(model) = known(&id) {
+    if let Some(model) = known(id) {
         return Ok(model.clone());
     }
     // The id keeps the provider prefix of the request, because requests may use that name.
     let created = id.split_once('/').and_then(|(_, name)| known(name)).map_or(0, |model| model.created);
     let owner = candidates.first().map_or("", |candidate| &candidate.provider.id);
-    Ok(Model::new(&id, created, owner))
+    Ok(Model::new(id, created, owner))
 }
 
 /// Returns the last valid list of a provider that does not answer.

@@ -58,7 +58,7 @@ pub struct End {
     pub upstream_model: Option<String>,
     /// API in which the request was sent to the provider, if it differs from the client's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sent_as: Option<SentAs>,
+    pub sent_as: Option<Box<SentAs>>,
     /// HTTP status sent to the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,

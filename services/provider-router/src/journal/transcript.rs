@@ -48,7 +48,7 @@ impl Transcript {
     pub(crate) fn ended(self, end: End, answer: Vec<u8>) -> Exchange {
         let opening = Opening::of(self.request.as_bytes());
         let api = self.api();
-        let upstream_request = self.upstream_request(api, end.upstream_model.as_deref(), end.sent_as.as_ref());
+        let upstream_request = self.upstream_request(api, end.upstream_model.as_deref(), end.sent_as.as_deref());
         let begun = self.begun_row(&opening);
         let raw = Bytes::from(answer);
         let mut answer = fold(api, &raw, end.streamed).unwrap_or_default();

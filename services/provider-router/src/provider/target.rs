@@ -36,7 +36,7 @@ pub fn target(kind: &ProviderType, api: Api, model: Option<&str>) -> Target {
         },
         Api::Messages => {
             let version = claude_version(name).unwrap_or(if kind.value == ANTHROPIC { (u32::MAX, 0) } else { (0, 0) });
-            let is_bound = version >= (5, 1) && version < (u32::MAX, 0);
+            let is_bound = ((5, 1)..(u32::MAX, 0)).contains(&version);
             Target {
                 top_k: true,
                 sampling: version < (4, 7),

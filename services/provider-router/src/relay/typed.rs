@@ -97,18 +97,18 @@ impl Passed {
     fn add(&mut self, frame: &sse::Frame, reader: &mut TypedReader, mask: impl Fn(Bytes) -> Bytes) -> Option<Taken> {
         let raw = frame.raw().clone();
         match reader.read(frame) {
-            TypedEvent::Preamble | TypedEvent::Content => self.push(raw),
-            TypedEvent::Unknown => self.push(mask(raw)),
+            TypedEvent::Preamble | TypedEvent::Content => self.push(&raw),
+            TypedEvent::Unknown => self.push(&mask(raw)),
             TypedEvent::Done => return Some(Taken::Done { before: self.take(), last: raw }),
             TypedEvent::Failed(error) => {
-                self.push(mask(raw));
+                self.push(&mask(raw));
                 return Some(Taken::Failed { all: self.take(), error });
             }
         }
         None
     }
 
-    fn push(&mut self, event: Bytes) {
+    fn push(&mut self, event: &Bytes) {
         let at = self.len;
         self.len += event.len();
         let is_next =
@@ -119,7 +119,7 @@ impl Passed {
         if let Some(whole) = self.begin.take() {
             self.joined.extend_from_slice(&whole[..at]);
         }
-        self.joined.extend_from_slice(&event);
+        self.joined.extend_from_slice(event);
     }
 
     fn take(&mut self) -> Bytes {
@@ -157,7 +157,7 @@ impl Relay {
     }
 
     /// Handles the end of a stream of events that has no terminal event.
-    pub(super) fn ended_events(&mut self, why: Broken) -> Option<Result<Frame<Bytes>, BoxError>> {
+    pub(super) fn ended_events(&mut self, why: &Broken) -> Option<Result<Frame<Bytes>, BoxError>> {
         if matches!(why, Broken::Unfinished)
             && let Some(stream) = &mut self.typed
         {
@@ -175,7 +175,7 @@ impl Relay {
                 Taken::Pass(_) | Taken::Endless(_) => {}
             }
         }
-        Some(self.broken(&why, &[]))
+        Some(self.broken(why, &[]))
     }
 
     fn passed_events(&mut self, taken: Taken) -> Option<Result<Frame<Bytes>, BoxError>> {
