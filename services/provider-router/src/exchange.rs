@@ -61,6 +61,8 @@ pub struct Exchange {
     answer_len: u64,
     /// Usage, finish reason and failure, as far as the relay has read them.
     ending: Ending,
+    /// Token counts that are not part of the response to the client.
+    hidden_usage: Option<Usage>,
     max_answer_len: u64,
     kept: BodyPolicy,
     /// Permit of the limit on requests in flight.
@@ -97,6 +99,7 @@ impl Exchange {
             is_part_due_set: false,
             answer_len: 0,
             ending: Ending::default(),
+            hidden_usage: None,
             max_answer_len,
             kept,
             _permit: permit,
@@ -208,6 +211,11 @@ impl Exchange {
         }
     }
 
+    /// Records token counts that are not part of the response to the client.
+    pub fn note_usage(&mut self, usage: Option<Usage>) {
+        self.hidden_usage = usage;
+    }
+
     /// Appends the buffered bytes to the journal. A response that is to be redacted or dropped stays in memory until
     /// its end, because it has to be parsed as a whole.
     fn part(&mut self) {
@@ -269,6 +277,8 @@ impl Exchange {
     pub fn finish(&mut self, status: RequestStatus, error: Option<String>) -> Written {
         let Some(entry) = self.entry.take() else { return Written::default() };
         let duration = self.context.arrived().elapsed();
+        let is_hidden = self.ending.usage.is_none() && self.hidden_usage.is_some();
+        self.ending.usage = self.ending.usage.or(self.hidden_usage);
         if let Some(provider) = &self.provider {
             provider.metrics.ended(status, duration, self.first_byte);
         }
@@ -293,7 +303,7 @@ impl Exchange {
             error,
             streamed,
             truncated,
-            summary: truncated.then_some(Summary { usage, finish_reason }),
+            summary: (truncated || is_hidden).then_some(Summary { usage, finish_reason }),
         };
         match answer {
             Bodies::Full => entry.end(end, &self.answer),

@@ -291,11 +291,19 @@ impl Relay {
         (!bytes.is_empty()).then(|| Ok(Frame::data(bytes)))
     }
 
+    /// Takes over the token counts that a translation has not shown to the client.
+    fn note_usage(&mut self) {
+        if let Source::Translated(translated) = &self.source {
+            self.exchange.note_usage(translated.usage());
+        }
+    }
+
     /// Writes the end of a complete response; `last` is released once it is written.
     fn complete(&mut self, last: Bytes) {
         let failure = self.scanner.ending().failure.as_deref();
         let failure = failure.map(|failure| self.exchange.masker().mask_text(failure).into_owned());
         let status = if failure.is_some() { RequestStatus::Failed } else { RequestStatus::Completed };
+        self.note_usage();
         self.last = Some((self.exchange.finish(status, failure), last));
         self.phase = Phase::Draining { left: MAX_DRAINED };
     }

@@ -1,12 +1,21 @@
-//! `/v1/responses/…`: earlier answers of Responses, from the request log, and the number of tokens of a prompt.
+//! `/v1/responses/{id}…`: earlier answers of Responses.
 //!
-//! Only answers whose ids this gateway made are found here: those of providers with another API. A provider that speaks
-//! Responses keeps its own.
+//! Answers of providers with another API are in the request log, and have ids of this gateway. An answer with any other
+//! id is kept by a provider that speaks Responses; these are asked one after the other.
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use serde_json::{Value, json};
+use signalbox_core::Api;
+use signalbox_daemon::RequestContext;
 use signalbox_store::{
     audit::{Actor, with_actor},
     responses::{self, ResponseKey},
@@ -15,41 +24,113 @@ use signalbox_store::{
 use super::{error::ApiError, path::Path};
 use crate::{
     app::App,
+    provider::{Adapter, Provider},
     stored_responses::{StoredError, load, request_of},
 };
 
+/// Maximum bytes of a provider's response.
+const MAX_RESPONSE: usize = 64 << 20;
+
 /// `GET /v1/responses/{id}`: returns an answer as its client received it.
-pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
-    Ok(Json(load(&app.store, &id).await?.response))
+pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path, request: Parts) -> Result<Response, ApiError> {
+    if let Some(kept) = of_provider(&app, &id, &request).await {
+        return Ok(kept);
+    }
+    Ok(Json(load(&app.store, &id).await?.response).into_response())
 }
 
 /// `GET /v1/responses/{id}/input_items`: lists the items of its request, newest first as OpenAI does.
-pub(super) async fn input_items(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
+pub(super) async fn input_items(
+    State(app): State<Arc<App>>,
+    Path(id): Path,
+    request: Parts,
+) -> Result<Response, ApiError> {
+    if let Some(kept) = of_provider(&app, &id, &request).await {
+        return Ok(kept);
+    }
     let mut items = load(&app.store, &id).await?.input_items();
     for (index, item) in items.iter_mut().enumerate() {
         if let Value::Object(item) = item {
             // Clients page by the ids, so every item needs one.
-            let own = request_of(&id).map_or_else(|| id.clone(), |request| request.simple().to_string());
+            let own = request_of(&id).unwrap_or_default().simple().to_string();
             item.entry("id").or_insert_with(|| format!("msg_{own}_in{index}").into());
         }
     }
     items.reverse();
     let ends = |item: Option<&Value>| item.map(|item| item["id"].clone());
     let (first, last) = (ends(items.first()), ends(items.last()));
-    Ok(Json(json!({"object": "list", "data": items, "first_id": first, "last_id": last, "has_more": false})))
+    let list = json!({"object": "list", "data": items, "first_id": first, "last_id": last, "has_more": false});
+    Ok(Json(list).into_response())
 }
 
 /// `DELETE /v1/responses/{id}`: deletes an answer. Its request stays in the log.
-pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
+pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path, request: Parts) -> Result<Response, ApiError> {
+    if let Some(kept) = of_provider(&app, &id, &request).await {
+        return Ok(kept);
+    }
     load(&app.store, &id).await?;
     let key = ResponseKey::Uuid(request_of(&id).unwrap_or_default().to_string());
     let deleted = responses::delete(&app.store, &key);
     with_actor(Actor::router(), deleted).await.map_err(StoredError::Unavailable)?;
-    Ok(Json(json!({"id": id, "object": "response", "deleted": true})))
+    Ok(Json(json!({"id": id, "object": "response", "deleted": true})).into_response())
 }
 
-/// `POST /v1/responses/{id}/cancel`: only answers in the background can be cancelled, and there are none here.
-pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
+/// `POST /v1/responses/{id}/cancel`: only answers in the background can be cancelled, and those are made by providers.
+pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path, request: Parts) -> Result<Response, ApiError> {
+    if let Some(kept) = of_provider(&app, &id, &request).await {
+        return Ok(kept);
+    }
     load(&app.store, &id).await?;
     Err(ApiError::NotInBackground)
+}
+
+/// Asks the providers that speak Responses for an answer of theirs, the active one first. Returns `None` if the id is one
+/// of this gateway, or if none of them knows it.
+async fn of_provider(app: &App, id: &str, request: &Parts) -> Option<Response> {
+    if request_of(id).is_some() {
+        return None;
+    }
+    let rest = request.uri.path_and_query()?.as_str().strip_prefix("/v1/responses/")?.to_owned();
+    let (method, headers) = (request.method.clone(), request.headers.clone());
+    let request_id = RequestContext::of(&request.extensions).id().to_string();
+    let providers: Vec<Arc<Provider>> = {
+        let snapshot = app.catalog.current();
+        let others =
+            snapshot.providers().iter().filter(|provider| snapshot.active().is_none_or(|a| a.id != provider.id));
+        snapshot.active().into_iter().chain(others).cloned().collect()
+    };
+    for provider in providers {
+        let kept = ask(app, &provider, &method, &rest, &headers, &request_id).await;
+        if kept.is_some() {
+            return kept;
+        }
+    }
+    None
+}
+
+async fn ask(
+    app: &App,
+    provider: &Provider,
+    method: &Method,
+    rest: &str,
+    headers: &HeaderMap,
+    id: &str,
+) -> Option<Response> {
+    let Adapter::Remote(remote) = &provider.adapter else { return None };
+    if !remote.apis.contains(&Api::Responses) {
+        return None;
+    }
+    let request = remote.about_response(method.clone(), rest, headers, id).ok()?;
+    let response = app.client.send(&remote.target, request, &app.deadlines()).await.ok()?;
+    let status = response.status();
+    if status == StatusCode::NOT_FOUND {
+        return None;
+    }
+    let body = axum::body::to_bytes(Body::new(response.into_body()), MAX_RESPONSE).await.ok()?;
+    // Providers quote the key they refuse.
+    let body = if status.is_success() { body } else { remote.masker.mask(&body).map_or(body, Bytes::from) };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Some(response)
 }

@@ -128,11 +128,11 @@ impl AttemptError {
         let (status, mut headers, body, message) = match (self.status().filter(|status| may_pass(*status)), self) {
             (Some(status), Self::Status { headers, body, .. }) => {
                 let said = message_of(&body);
-                let (status, body) = error_body(api, status, body, said.as_ref(), id);
+                let body = error_body(api, status, body, said.as_ref(), id);
                 (status, *headers, body, said.map_or(message, |error| error.message))
             }
             (Some(status), Self::Reported { error, body }) => {
-                let (status, body) = error_body(api, status, body, Some(&error), id);
+                let body = error_body(api, status, body, Some(&error), id);
                 (status, HeaderMap::new(), body, error.message)
             }
             (_, Self::Untranslatable(error)) => {
@@ -207,13 +207,7 @@ fn message_of(body: &[u8]) -> Option<ProviderError> {
 
 /// Returns the provider's own body if it has the form of the client's API; otherwise its message in that form, or an
 /// error that quotes the first 300 characters of the body.
-fn error_body(
-    api: Api,
-    status: StatusCode,
-    body: Bytes,
-    said: Option<&ProviderError>,
-    id: &str,
-) -> (StatusCode, Bytes) {
+fn error_body(api: Api, status: StatusCode, body: Bytes, said: Option<&ProviderError>, id: &str) -> Bytes {
     #[derive(Deserialize)]
     struct ErrorShape {
         #[serde(default, rename = "type")]
@@ -228,7 +222,7 @@ fn error_body(
     let shape = serde_json::from_slice(&body).ok();
     let is_of_messages = shape.map(|ErrorShape { kind, error: Message { .. } }| kind.as_deref() == Some("error"));
     if is_of_messages == Some(api == Api::Messages) {
-        return (status, body);
+        return body;
     }
     if api == Api::Messages || is_of_messages == Some(true) {
         let failure = hub::Failure::read(Some(status.as_u16()), &body);
@@ -236,14 +230,13 @@ fn error_body(
             Some(_) => failure,
             None => hub::Failure { message: description(status, &body), ..failure },
         };
-        let (status, body) = write_error(api, &failure, id);
-        return (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), body.into());
+        return write_error(api, &failure, id).1.into();
     }
     let body = match said {
         Some(said) => ErrorBody { error: said.to_object() },
         None => ErrorBody::new("upstream_error", "upstream_status", description(status, &body)),
     };
-    (status, body.to_json().into())
+    body.to_json().into()
 }
 
 /// Describes an error body without a message.
@@ -326,7 +319,7 @@ mod tests {
     fn errors_of_any_shape_are_converted_to_the_openai_shape() {
         let own = Bytes::from_static(br#"{"error":{"message":"own","x":1}}"#);
         assert_eq!(
-            error_body(Api::Chat, StatusCode::BAD_REQUEST, own.clone(), provider_error(&own).as_ref(), "1").1,
+            error_body(Api::Chat, StatusCode::BAD_REQUEST, own.clone(), provider_error(&own).as_ref(), "1"),
             own
         );
         for body in [
@@ -337,11 +330,11 @@ mod tests {
             r#"{"choices":[{"index":0,"finish_reason":"error","error":{"message":"words"}}]}"#,
         ] {
             let body = Bytes::from(body);
-            let shown = error_body(Api::Chat, StatusCode::BAD_REQUEST, body.clone(), message_of(&body).as_ref(), "1").1;
+            let shown = error_body(Api::Chat, StatusCode::BAD_REQUEST, body.clone(), message_of(&body).as_ref(), "1");
             let shown: ErrorBody = serde_json::from_slice(&shown).unwrap();
             assert_eq!(shown.error.message, "words", "{body:?}");
         }
-        let shown = error_body(Api::Chat, StatusCode::BAD_GATEWAY, Bytes::from_static(b"<html>busy"), None, "1").1;
+        let shown = error_body(Api::Chat, StatusCode::BAD_GATEWAY, Bytes::from_static(b"<html>busy"), None, "1");
         assert!(String::from_utf8_lossy(&shown).contains("502 Bad Gateway: <html>busy"));
     }
 
@@ -354,21 +347,19 @@ mod tests {
             Bytes::from_static(br#"{"error":{"message":"slow","type":"requests","code":"rate_limit_exceeded"}}"#);
         let shown = |api, status: u16, body: &Bytes| {
             let status = StatusCode::from_u16(status).unwrap();
-            let (status, shown) = error_body(api, status, body.clone(), message_of(body).as_ref(), "id");
-            (status.as_u16(), String::from_utf8(shown.to_vec()).unwrap())
+            String::from_utf8(error_body(api, status, body.clone(), message_of(body).as_ref(), "id").to_vec()).unwrap()
         };
         // The client's own form passes unchanged.
-        assert_eq!(shown(Api::Messages, 529, &of_messages), (529, String::from_utf8_lossy(&of_messages).into_owned()));
-        assert_eq!(shown(Api::Responses, 429, &of_chat), (429, String::from_utf8_lossy(&of_chat).into_owned()));
-        let (status, body) = shown(Api::Chat, 529, &of_messages);
-        assert!(status == 503 && body.contains(r#""code":"overloaded""#) && body.contains("busy"), "{status} {body}");
-        let (status, body) = shown(Api::Messages, 429, &of_chat);
+        assert_eq!(shown(Api::Messages, 529, &of_messages), String::from_utf8_lossy(&of_messages));
+        assert_eq!(shown(Api::Responses, 429, &of_chat), String::from_utf8_lossy(&of_chat));
+        let body = shown(Api::Chat, 529, &of_messages);
+        assert!(body.contains(r#""code":"overloaded""#) && body.contains("busy"), "{body}");
         assert_eq!(
-            (status, body.as_str()),
-            (429, r#"{"type":"error","error":{"type":"rate_limit_error","message":"slow"},"request_id":"id"}"#)
+            shown(Api::Messages, 429, &of_chat),
+            r#"{"type":"error","error":{"type":"rate_limit_error","message":"slow"},"request_id":"id"}"#
         );
-        let (status, body) = shown(Api::Messages, 502, &Bytes::from_static(b"<html>busy"));
-        assert!(status == 502 && body.contains("502 Bad Gateway: <html>busy") && body.contains("api_error"), "{body}");
+        let body = shown(Api::Messages, 502, &Bytes::from_static(b"<html>busy"));
+        assert!(body.contains("502 Bad Gateway: <html>busy") && body.contains("api_error"), "{body}");
         let timeout = AttemptError::Misconfigured { provider: "p".into(), reason: "r".into() };
         let (status, _, body, _) = timeout.client_message(Api::Messages, "id");
         assert!(status == 502 && body.starts_with(br#"{"type":"error","error":{"type":"api_error""#), "{body:?}");
@@ -377,11 +368,11 @@ mod tests {
     #[test]
     fn binary_errors_are_described_by_their_size() {
         let shown =
-            error_body(Api::Chat, StatusCode::BAD_GATEWAY, Bytes::from_static(b"\x1f\x9d\x90\x00 noise"), None, "1").1;
+            error_body(Api::Chat, StatusCode::BAD_GATEWAY, Bytes::from_static(b"\x1f\x9d\x90\x00 noise"), None, "1");
         let shown = String::from_utf8_lossy(&shown);
         assert!(shown.contains("10 bytes of binary data") && !shown.contains("noise"), "{shown}");
         // Latin-1 counts as text.
-        let shown = error_body(Api::Chat, StatusCode::BAD_GATEWAY, Bytes::from_static(b"gest\xf6rt"), None, "1").1;
+        let shown = error_body(Api::Chat, StatusCode::BAD_GATEWAY, Bytes::from_static(b"gest\xf6rt"), None, "1");
         assert!(String::from_utf8_lossy(&shown).contains("gest\u{fffd}rt"));
     }
 

@@ -77,7 +77,7 @@ pub struct End {
     /// Whether the response was longer than the part kept in the journal.
     #[serde(default)]
     pub truncated: bool,
-    /// Metadata of a truncated response, read while it was relayed.
+    /// Metadata that the kept response lacks: it was truncated, or its client did not ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
 }

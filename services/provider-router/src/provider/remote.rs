@@ -220,6 +220,25 @@ impl Remote {
         }
     }
 
+    /// Builds a request about an answer of Responses that the provider keeps. `rest` follows the path of Responses: the
+    /// id, and what comes after it.
+    ///
+    /// # Errors
+    /// Returns a message for the user if it is no path.
+    pub fn about_response(
+        &self,
+        method: Method,
+        rest: &str,
+        caller: &HeaderMap,
+        id: &str,
+    ) -> Result<Request<Bytes>, String> {
+        let path = format!("{}{}/{rest}", self.kind.path_prefix, Api::Responses.path());
+        let path = self.target.path(&path).map_err(|error| error.to_string())?;
+        let mut request = self.forwarded((&path, Api::Responses), Api::Responses, Bytes::new(), false, caller, id);
+        *request.method_mut() = method;
+        Ok(request)
+    }
+
     /// Builds the request for the list of models.
     #[must_use]
     pub fn models(&self) -> Request<Bytes> {

@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use signalbox_core::sse::{Frame, Splitter};
+use signalbox_core::{
+    openai::Usage,
+    sse::{Frame, Splitter},
+};
 use signalbox_translate::{
     Decoder, Emitter,
     hub::{ErrorClass, Event, Failure},
@@ -26,6 +29,8 @@ pub struct TranslatedStream {
     decoder: Decoder,
     emitter: Emitter,
     events: Vec<Event>,
+    /// The newest token counts, which a client of Chat Completions sees only if it asks for them.
+    usage: Option<Usage>,
     out: Vec<u8>,
     has_ended: bool,
 }
@@ -43,9 +48,16 @@ impl TranslatedStream {
             decoder,
             emitter,
             events: Vec::new(),
+            usage: None,
             out: Vec::new(),
             has_ended: false,
         }
+    }
+
+    /// Returns the token counts that the provider has sent.
+    #[must_use]
+    pub const fn usage(&self) -> Option<Usage> {
+        self.usage
     }
 
     /// Polls for the next events of the client's API; `None` at the end.
@@ -110,6 +122,12 @@ impl TranslatedStream {
 
     fn emit(&mut self) {
         for event in self.events.drain(..) {
+            if let Event::Usage(usage) = &event {
+                let count = |tokens| i64::try_from(tokens).unwrap_or(i64::MAX);
+                let (prompt_tokens, completion_tokens) = (count(usage.prompt()), count(usage.completion()));
+                let total_tokens = prompt_tokens.saturating_add(completion_tokens);
+                self.usage = Some(Usage { prompt_tokens, completion_tokens, total_tokens });
+            }
             self.emitter.push(event, &mut self.out);
         }
     }

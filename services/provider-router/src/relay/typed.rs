@@ -187,6 +187,7 @@ impl Relay {
             Taken::Done { before, last } => {
                 self.exchange.answer(&before);
                 self.exchange.answer(&last);
+                self.note_usage();
                 self.last = Some((self.exchange.finish(RequestStatus::Completed, None), last));
                 self.phase = Phase::Draining { left: MAX_DRAINED };
                 before
