@@ -1,4 +1,5 @@
-//! The documents: the tables of the configuration list what the code has, and every link within the repository resolves.
+//! The documents: the tables of the configuration list what the code has, and every link within the repository
+//! resolves.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

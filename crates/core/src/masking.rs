@@ -1,8 +1,8 @@
 //! Masks a provider's credentials in the texts that the provider sends.
 //!
 //! Providers quote a key that they reject, and their error texts go to clients and into the log, where the key must not
-//! appear. The key may be written literally, in upper or lower case, in base64, with JSON escapes (repeatedly, where JSON
-//! is quoted within JSON) or percent-encoded.
+//! appear. The key may be written literally, in upper or lower case, in base64, with JSON escapes (repeatedly, where
+//! JSON is quoted within JSON) or percent-encoded.
 
 use std::borrow::Cow;
 use std::ops::Range;

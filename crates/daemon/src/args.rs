@@ -44,7 +44,8 @@ pub struct CommonArgs {
     /// Unix socket to listen on in addition, for programs of the same user (env UNIX_SOCKET)
     #[arg(long, value_name = "PATH")]
     pub unix_socket: Option<String>,
-    /// PEM file with the certificate for HTTPS, followed by intermediate certificates (env TLS_CERT; default: plain HTTP)
+    /// PEM file with the certificate for HTTPS, followed by intermediate certificates (env TLS_CERT; default: plain
+    /// HTTP)
     #[arg(long, value_name = "FILE")]
     pub tls_cert: Option<String>,
     /// PEM file with the private key of the certificate (env TLS_KEY)

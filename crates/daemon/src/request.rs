@@ -3,8 +3,9 @@
 //! The names of all fields are defined here, so that the three services and both outputs agree on them.
 //!
 //! # Layout
-//! - `request` span: `id`, `trace_id` (if there is a trace), `key`, `surface`, `model`, `stream`. Entered while the response is prepared; the body of a
-//!   streamed response is polled outside it, and logs about it name the span as their parent.
+//! - `request` span: `id`, `trace_id` (if there is a trace), `key`, `surface`, `model`, `stream`. Entered while the
+//!   response is prepared; the body of a streamed response is polled outside it, and logs about it name the span as
+//!   their parent.
 //! - `attempt` span, child of `request`: `n`, `provider`, `upstream_model`.
 //!   Both spans are exported with the attributes of OpenTelemetry's conventions for HTTP and generative AI: see
 //!   `request/export.rs`.
@@ -276,8 +277,8 @@ impl Drop for AccessEntry {
             return;
         }
         let details = std::mem::take(&mut *inner.details.lock().unwrap_or_else(PoisonError::into_inner));
-        // Without the query: it may hold what clients search for, or keys they should have sent in a header. Without the
-        // error: providers quote prompts in theirs, which belong into the request log alone.
+        // Without the query: it may hold what clients search for, or keys they should have sent in a header. Without
+        // the error: providers quote prompts in theirs, which belong into the request log alone.
         tracing::info!(
             target: ACCESS_TARGET,
             parent: None,

@@ -5,8 +5,8 @@
 //! requests that are to be exported, and lifecycle commands, have such spans: without an endpoint there is no layer, no
 //! id is generated, and nothing is measured. Log lines are never exported, because they may quote what providers say.
 //!
-//! Ended spans wait in a bounded queue; those that do not fit are dropped. A thread takes them out and sends them to the
-//! collector in batches, so neither a slow collector nor a missing one delays a request.
+//! Ended spans wait in a bounded queue; those that do not fit are dropped. A thread takes them out and sends them to
+//! the collector in batches, so neither a slow collector nor a missing one delays a request.
 
 pub(crate) mod collector;
 mod span;

@@ -22,8 +22,8 @@ pub(crate) struct UnixSocket {
 // === impl UnixSocket ===
 
 impl UnixSocket {
-    /// Binds the socket at `path`. A socket file on which nothing listens is replaced. With `replace`, so is one that is
-    /// in use: a new generation of a service takes over from the previous one.
+    /// Binds the socket at `path`. A socket file on which nothing listens is replaced. With `replace`, so is one that
+    /// is in use: a new generation of a service takes over from the previous one.
     ///
     /// # Errors
     /// Returns [`Exit::Config`] if the file is in use or is not a socket, [`Exit::Permission`], or [`Exit::CannotOpen`]

@@ -8,7 +8,8 @@
 //! - [`app`](App): state of the handlers. `views`: models and log entries as several resources show them.
 //!   `config_values`: values of a provider's configuration, from and to JSON.
 //! - [`error`]: status codes and error formats. [`form`], [`query`]: bodies and queries, with every mistake reported
-//!   at once. [`extract`]: extractors for them. [`once`]: rejects duplicate names. `cursor`: the position in a paged list.
+//!   at once. [`extract`]: extractors for them. [`once`]: rejects duplicate names. `cursor`: the position in a paged
+//!   list.
 //! - `bodies`, `filters`, [`error_schemas`]: request bodies, parameters of lists and error responses; the OpenAPI
 //!   document describes the same types.
 //!

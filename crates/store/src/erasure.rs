@@ -1,9 +1,9 @@
 //! Deletes requests, responses and sessions on behalf of a user, with their texts.
 //!
 //! # Theory
-//! A row is deleted together with its answer's chunk and with every chunk of [`crate::bodies`] that no remaining request
-//! refers to, also if the chunk belongs to a request that was deleted earlier. A chunk that a remaining request refers to
-//! is kept, because its text is part of that request's body.
+//! A row is deleted together with its answer's chunk and with every chunk of [`crate::bodies`] that no remaining
+//! request refers to, also if the chunk belongs to a request that was deleted earlier. A chunk that a remaining request
+//! refers to is kept, because its text is part of that request's body.
 //!
 //! Any request of the same day or of the next one may refer to a chunk, whatever its session, so the requests of these
 //! days have to be read ([`References`]). That happens in small steps before the transaction that deletes, so that it
@@ -14,9 +14,9 @@
 //! [`GROUP_ROWS`] of them, or [`MAX_GROUP_BYTES`], are deleted in one transaction, with their chunks. The row of the
 //! session is deleted last. Thus memory is bounded, and other writers wait only for a group.
 //!
-//! Other tables with texts of a request: the preview of its session is cleared if it comes from the request. The turns of
-//! its session in `qwen_turns`, which hold the beginnings of answers, are deleted. Error reports have no reference to
-//! their request, so the bodies in the reports of the time of the request are deleted.
+//! Other tables with texts of a request: the preview of its session is cleared if it comes from the request. The turns
+//! of its session in `qwen_turns`, which hold the beginnings of answers, are deleted. Error reports have no reference
+//! to their request, so the bodies in the reports of the time of the request are deleted.
 
 mod references;
 
@@ -139,8 +139,8 @@ pub(crate) const REPORTS_OF_TIME: (&str, usize, &str) = (
 
 pub(crate) const DELETE: (&str, usize, &str) = ("DELETE FROM requests WHERE id IN (VALUES ", 1, ")");
 
-/// Clears the preview of a session if it comes from its first request and that has been deleted, or if the first request
-/// that was left has been deleted.
+/// Clears the preview of a session if it comes from its first request and that has been deleted, or if the first
+/// request that was left has been deleted.
 pub(crate) const CLEAR_PREVIEW: &str = "UPDATE sessions SET first_user_message = '' WHERE id = $1
      AND first_user_message <> ''
      AND (created_at >= $2 OR NOT EXISTS (SELECT 1 FROM requests WHERE session_id = $1 AND timestamp < $2))";

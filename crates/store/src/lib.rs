@@ -10,10 +10,10 @@
 //!   deletes entries on behalf of a user, with their long bodies.
 //! - [`audit`]: the log of changes, written by triggers.
 //! - [`Sealer`]: encrypts secrets at rest.
-//! - Internal: `tables`, the rows and what the modules above share about them. `bodies` stores long requests and answers, compressed and without duplicates. `statement` (a text and
-//!   its values), `rows` (many rows at once), `transaction` and `row` abstract from the database; `store/sqlite` and
-//!   `store/postgres` open it; `migrations` and `seed` bring it up to date, `original` imports a database file of the
-//!   Node.js version.
+//! - Internal: `tables`, the rows and what the modules above share about them. `bodies` stores long requests and
+//!   answers, compressed and without duplicates. `statement` (a text and its values), `rows` (many rows at once),
+//!   `transaction` and `row` abstract from the database; `store/sqlite` and `store/postgres` open it; `migrations` and
+//!   `seed` bring it up to date, `original` imports a database file of the Node.js version.
 //!
 //! # Theory
 //! Both databases use the same SQL text, and the same tests run on both. The SQL is limited to the common subset: four

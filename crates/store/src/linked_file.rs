@@ -1,8 +1,8 @@
 //! Checks whether the open file is still the file with its name.
 //!
 //! A file that was deleted or replaced stays open and writable, but all of its data are lost when the last process
-//! closes it. Therefore a write only counts after a check that the name still refers to the open file, to its log, and to
-//! the index of the log: processes with different indexes would overwrite each other's pages.
+//! closes it. Therefore a write only counts after a check that the name still refers to the open file, to its log, and
+//! to the index of the log: processes with different indexes would overwrite each other's pages.
 
 use std::fs;
 use std::io;

@@ -96,8 +96,8 @@ async fn direct(origin: &Origin, due: Instant) -> Result<TcpStream, Error> {
     })
 }
 
-/// Connects to the proxy. A proxy that belongs to the target must obey the policy of the target, so that it is not a way
-/// around it; the proxy of the environment was chosen by the operator and may be in a private network.
+/// Connects to the proxy. A proxy that belongs to the target must obey the policy of the target, so that it is not a
+/// way around it; the proxy of the environment was chosen by the operator and may be in a private network.
 async fn reach(proxy: &Proxy, origin: &Origin, due: Instant) -> Result<TcpStream, Error> {
     let policy = match origin.proxy {
         ProxyChoice::Proxy(_) => origin.policy,

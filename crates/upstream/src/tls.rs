@@ -121,8 +121,8 @@ impl Connectors {
     /// Trusts the built-in authorities, those of the operating system, and the certificates in `extra_ca_file`, whether
     /// they are authorities or belong to a single server.
     ///
-    /// The built-in authorities are for containers without certificates, those of the operating system for networks with
-    /// an inspecting proxy. Verification cannot be disabled: use the file for servers with their own certificate.
+    /// The built-in authorities are for containers without certificates, those of the operating system for networks
+    /// with an inspecting proxy. Verification cannot be disabled: use the file for servers with their own certificate.
     pub(crate) fn new(extra_ca_file: Option<&Path>) -> Result<Self, ConfigError> {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let native = rustls_native_certs::load_native_certs();

@@ -8,8 +8,8 @@
 //!   [`log`]: the request log. [`migrate`]: import of the environment variables of the Node.js version.
 //!
 //! # Invariants
-//! - A command asks all its questions before it writes, and writes in a single transaction. Only [`migrate`] uses two: it
-//!   stores the login separately.
+//! - A command asks all its questions before it writes, and writes in a single transaction. Only [`migrate`] uses two:
+//!   it stores the login separately.
 //! - Secrets are never printed, and not echoed while they are typed.
 //! - Without a terminal, no questions are asked: a missing value is an error that names the flag.
 //! - Exit codes: 0 success, 1 failure, 64 usage, 78 configuration, 130 interrupted.
@@ -38,7 +38,8 @@ pub(crate) use self::migrate::import_once;
 use self::{context::CliContext, output::Output};
 use crate::config::{self, Config};
 
-/// One OpenAI-compatible endpoint in front of many providers. Without a command, it serves in the foreground.
+/// The Chat Completions, Messages and Responses APIs in front of many providers. Without a command, it serves in the
+/// foreground.
 #[derive(Debug, Parser)]
 #[command(name = "provider-router", version, about)]
 pub struct Cli {

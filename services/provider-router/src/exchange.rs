@@ -70,8 +70,8 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Creates the state of a request of `api`. At most `max_answer_len` bytes of the response are kept, in the detail given by
-    /// `kept`.
+    /// Creates the state of a request of `api`. At most `max_answer_len` bytes of the response are kept, in the detail
+    /// given by `kept`.
     #[must_use]
     pub fn new(
         entry: Entry,

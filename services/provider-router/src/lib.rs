@@ -1,9 +1,9 @@
-//! provider-router: one OpenAI-compatible endpoint in front of many providers.
+//! provider-router: the Chat Completions, Messages and Responses APIs in front of many providers.
 //!
 //! # Life of a request
-//! [`server`] passes a request through the [`entry`] and chat requests to [`api::chat_completions`], which reads the body and
-//! parses its [`envelope`]. [`route`] determines the candidates from the newest snapshot of the [`catalog`]. The
-//! [`journal`] records that the request has begun. [`dispatch`] calls one [`provider`] after another until one
+//! [`server`] passes a request through the [`entry`] and requests for an answer to [`api::inference`], which reads the
+//! body and parses its [`envelope`]. [`route`] determines the candidates from the newest snapshot of the [`catalog`].
+//! The [`journal`] records that the request has begun. [`dispatch`] calls one [`provider`] after another until one
 //! succeeds. A stream then passes through [`relay`]. The [`exchange`] tracks the request from arrival to end.
 //!
 //! [`cli`] contains the commands that configure providers and models, and that show the request log.

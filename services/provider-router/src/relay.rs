@@ -14,7 +14,8 @@
 //! Providers quote the key they refuse, so the credentials of the provider are masked in events that are no chunks or
 //! report errors; such an event is withheld as a whole. Text of the model is never changed.
 //!
-//! A stream that breaks off after the finish reason of every answer is complete: it ends as if it had been closed there.
+//! A stream that breaks off after the finish reason of every answer is complete: it ends as if it had been closed
+//! there.
 //!
 //! The end is recognised in the relayed bytes ([`EndScanner`]), independently of what the log keeps of them.
 //!

@@ -1,8 +1,9 @@
 //! Scriptable stand-ins for the external services that tests cannot use.
 //!
-//! [`FakeProvider`] is a provider that speaks Chat Completions, Anthropic's Messages and OpenAI's Responses, and follows
-//! a script: it can answer correctly or incorrectly, break off, stall, or wait for the test at every step. [`FakeQwen`] does the same for chat.qwen.ai. The binaries
-//! `fake-provider` and `fake-qwen` provide both for shells and load tests.
+//! [`FakeProvider`] is a provider that speaks Chat Completions, Anthropic's Messages and OpenAI's Responses, and
+//! follows a script: it can answer correctly or incorrectly, break off, stall, or wait for the test at every step.
+//! [`FakeQwen`] does the same for chat.qwen.ai. The binaries `fake-provider` and `fake-qwen` provide both for shells
+//! and load tests.
 //!
 //! # Layout
 //! - [`provider`]: the handle used by tests. [`script`]: behaviour as data; [`script::names`]: scripts selected by

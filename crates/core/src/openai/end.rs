@@ -2,10 +2,9 @@
 //!
 //! # Theory
 //! Nearly every event of a stream is a chunk with `"finish_reason":null` and without an error, and differs from the one
-//! before only in its text. Such an event costs two comparisons; one of another shape costs a search for those names; the
-//! few others are parsed exactly as the log parses them. An event that lies within one
-//! piece is inspected in place. An event split over several pieces is buffered, up to [`MAX_BUFFERED_EVENT`]; a longer
-//! one is parsed token by token.
+//! before only in its text. Such an event costs two comparisons; one of another shape costs a search for those names;
+//! the few others are parsed exactly as the log parses them. An event that lies within one piece is inspected in place.
+//! An event split over several pieces is buffered, up to [`MAX_BUFFERED_EVENT`]; a longer one is parsed token by token.
 //!
 //! # Invariants
 //! No byte is held back unless it may belong to `data: [DONE]`. The result does not depend on how the bytes are cut
@@ -15,7 +14,7 @@ mod findings;
 mod scan;
 mod usual;
 
-use findings::{Findings, has_other_lines, is_ordinary, names_error};
+use findings::{Findings, has_other_lines, is_done, is_ordinary, names_error};
 use memchr::memchr2;
 pub use scan::{Ending, Failed, Scan};
 use usual::Shape;
@@ -27,7 +26,6 @@ use super::provider_error::{ProviderError, error_field, of_field};
 use crate::sse;
 
 const DATA_FIELD: &[u8] = b"data:";
-const DONE_VALUE: &[u8] = b"[DONE]";
 
 /// Maximum bytes of an unfinished event that are buffered to be parsed as a whole.
 const MAX_BUFFERED_EVENT: usize = 1 << 20;
@@ -204,8 +202,8 @@ impl EndScanner {
             || has_other_lines(&self.buffered)
     }
 
-    /// Returns the events that ended in the last piece and may quote a secret of the provider, in order. Text of a model
-    /// is no such quotation.
+    /// Returns the events that ended in the last piece and may quote a secret of the provider, in order. Text of a
+    /// model is no such quotation.
     pub fn take_quotations(&mut self) -> Vec<Quotation> {
         std::mem::take(&mut self.quotations)
     }
@@ -397,18 +395,6 @@ impl EndScanner {
         }
         Some(self.failed_with(error, true, place))
     }
-}
-
-/// Returns whether `line`, the rest of a piece, begins with the end event; `None` if more bytes are needed to decide.
-fn is_done(line: &[u8]) -> Option<bool> {
-    let Some(value) = line.strip_prefix(DATA_FIELD) else {
-        return if DATA_FIELD.starts_with(line) { None } else { Some(false) };
-    };
-    let value = value.strip_prefix(b" ").unwrap_or(value);
-    if value.len() < DONE_VALUE.len() {
-        return if DONE_VALUE.starts_with(value) { None } else { Some(false) };
-    }
-    Some(value.starts_with(DONE_VALUE))
 }
 
 /// Returns whether clients recognise an error in these data: they check whether the field `error` is truthy.

@@ -1,5 +1,5 @@
-//! Attributes of the exported spans, in the words of OpenTelemetry's semantic conventions for HTTP and generative AI. No
-//! prompts, no answers, no keys, and no error texts of providers, which quote all of these.
+//! Attributes of the exported spans, in the words of OpenTelemetry's semantic conventions for HTTP and generative AI.
+//! No prompts, no answers, no keys, and no error texts of providers, which quote all of these.
 
 use opentelemetry::Value;
 use signalbox_core::schema::RequestStatus;

@@ -33,8 +33,8 @@ use super::tls_connection;
 /// one.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// Maximum number of accepted connections that wait for a slot, so that one whose address has reached its limit does not
-/// keep others waiting. Further ones stay in the backlog.
+/// Maximum number of accepted connections that wait for a slot, so that one whose address has reached its limit does
+/// not keep others waiting. Further ones stay in the backlog.
 const MOST_WAITING: usize = 16;
 
 /// Accepts connections until draining begins, then closes the sockets.
@@ -171,8 +171,8 @@ where
     }
 }
 
-/// Returns whether the client runs on this machine: both ends of the connection have the same address, or the client has
-/// a loopback address.
+/// Returns whether the client runs on this machine: both ends of the connection have the same address, or the client
+/// has a loopback address.
 fn is_local(stream: &TcpStream, peer: SocketAddr) -> bool {
     let peer = peer.ip().to_canonical();
     peer.is_loopback() || stream.local_addr().is_ok_and(|local| local.ip().to_canonical() == peer)

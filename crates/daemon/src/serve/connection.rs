@@ -67,8 +67,8 @@ pub(super) async fn serve<T, S, B>(
     run(connection, |connection| connection.graceful_shutdown(), peer, &activity, &state).await;
 }
 
-/// Drives a connection to its end. When draining begins, the running exchanges are the last ones; on an idle connection,
-/// the next one that arrives within [`DRAIN_GRACE`].
+/// Drives a connection to its end. When draining begins, the running exchanges are the last ones; on an idle
+/// connection, the next one that arrives within [`DRAIN_GRACE`].
 pub(super) async fn run<C>(
     mut connection: Pin<&mut C>,
     shut_down: impl Fn(Pin<&mut C>),

@@ -30,8 +30,8 @@ const FOUND: usize = 64;
 /// Maximum time a connection from this machine waits for others from this machine to become evictable.
 const LOCAL_EVICTION_WAIT: Duration = EVICTION_GRACE.saturating_mul(2);
 
-/// Time an evicted connection has to close. After that another one is evicted, and it no longer counts as evicted if its
-/// request has arrived meanwhile.
+/// Time an evicted connection has to close. After that another one is evicted, and it no longer counts as evicted if
+/// its request has arrived meanwhile.
 const EVICTION_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Time a new connection waits for a slot before the service reports that clients are waiting.

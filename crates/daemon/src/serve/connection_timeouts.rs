@@ -24,8 +24,8 @@
 //! `Leaving` has only
 //! [`LAST_BODY`], because another client waits for the slot.
 //!
-//! A connection that carries several requests at the same time (HTTP/2) has the phases `Head`, `Busy`, `Stalled`, `Idle`
-//! and `Leaving` only. Each request has a pace of its own, with the phases `Busy`, `Stalled`, `Body` and `Late`.
+//! A connection that carries several requests at the same time (HTTP/2) has the phases `Head`, `Busy`, `Stalled`,
+//! `Idle` and `Leaving` only. Each request has a pace of its own, with the phases `Busy`, `Stalled`, `Body` and `Late`.
 //!
 //! All transitions except two happen while the connection's own task is polled, so checking the state after each poll
 //! misses none. The exceptions are those of [`ConnectionActivity::try_evict`], which wakes that task.
@@ -215,8 +215,8 @@ impl ConnectionActivity {
         matches!(self.phase.load(Relaxed), CLOSING | LATE)
     }
 
-    /// Returns `true` if a multiplexed connection has to take no further requests, because it was chosen for eviction just
-    /// before the present ones arrived.
+    /// Returns `true` if a multiplexed connection has to take no further requests, because it was chosen for eviction
+    /// just before the present ones arrived.
     pub(super) fn must_close(&self) -> bool {
         self.is_multiplexed.load(Relaxed) && self.last.load(Relaxed)
     }

@@ -66,7 +66,8 @@ pub(super) struct Flow {
     /// Whether the connection has a part of the response that it has not sent yet: it asks for the next part when the
     /// client has room for it.
     is_handed_over: AtomicBool,
-    /// Whether the connection has asked for a part since [`Flow::take_progress`]: the client had room for all before it.
+    /// Whether the connection has asked for a part since [`Flow::take_progress`]: the client had room for all before
+    /// it.
     has_progressed: AtomicBool,
 }
 

@@ -135,8 +135,9 @@ impl<'a> Writer<'a> {
     }
 
     fn share(&self, base: &Base, text: &str, today: i64) -> Option<SharedBody> {
-        // Chunks are removed by day: one that is older than the previous day would be removed long before this body. One
-        // of a later day (the clock went back) is not used, so that the search for references can be limited by day.
+        // Chunks are removed by day: one that is older than the previous day would be removed long before this body.
+        // One of a later day (the clock went back) is not used, so that the search for references can be limited by
+        // day.
         let usable = |piece: &Piece| match piece {
             Piece::Chunk(day, request, ..) => {
                 (0..=1).contains(&today.saturating_sub(*day)) && self.is_there(*day, *request)

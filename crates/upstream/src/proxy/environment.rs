@@ -27,8 +27,8 @@ impl EnvironmentProxies {
     /// Reads the variables. `ALL_PROXY` is used for the schemes that have no proxy of their own.
     ///
     /// # Errors
-    /// [`ConfigError::Proxy`] if the URL of a proxy that would be used is not valid: requests that are meant for a proxy
-    /// must not be sent directly.
+    /// [`ConfigError::Proxy`] if the URL of a proxy that would be used is not valid: requests that are meant for a
+    /// proxy must not be sent directly.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let given = |names: [&'static str; 2]| {
             names.into_iter().find_map(|name| {

@@ -1,8 +1,8 @@
 //! `POST /v1/messages/count_tokens` and `/v1/responses/input_tokens`: the number of tokens of a prompt.
 //!
 //! A provider that speaks the API counts them. For any other, the number is estimated from the length of the texts, and
-//! the response says so in `x-signalbox-estimate`. Claude Code asks for the size of its context here; without the route it
-//! sends whole prompts to find out. These requests are not logged: they have no answer of a model.
+//! the response says so in `x-signalbox-estimate`. Claude Code asks for the size of its context here; without the route
+//! it sends whole prompts to find out. These requests are not logged: they have no answer of a model.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Errors that occur before a provider is called, in the form of the client's API. Only this module maps them to statuses
-//! and codes.
+//! Errors that occur before a provider is called, in the form of the client's API. Only this module maps them to
+//! statuses and codes.
 
 use axum::{extract::rejection::QueryRejection, response::IntoResponse};
 use http::{Extensions, HeaderValue, Method, Response, StatusCode, Uri, header};

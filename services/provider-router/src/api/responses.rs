@@ -84,8 +84,8 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path, request:
     Err(ApiError::NotInBackground)
 }
 
-/// Asks the providers that speak Responses for an answer of theirs, the active one first. Returns `None` if the id is one
-/// of this gateway, or if none of them knows it.
+/// Asks the providers that speak Responses for an answer of theirs, the active one first. Returns `None` if the id is
+/// one of this gateway, or if none of them knows it.
 async fn of_provider(app: &App, id: &str, request: &Parts) -> Option<Response> {
     if request_of(id).is_some() {
         return None;

@@ -1,7 +1,8 @@
 //! Interactive questions. An invalid answer is reported with the reason, and the question is asked again.
 //!
-//! Answers are lines that the terminal itself edits. Libraries for prompts read single keys in raw mode, which a process
-//! that is ended by a signal leaves switched on, and cannot read secrets that are longer than a line of the terminal.
+//! Answers are lines that the terminal itself edits. Libraries for prompts read single keys in raw mode, which a
+//! process that is ended by a signal leaves switched on, and cannot read secrets that are longer than a line of the
+//! terminal.
 
 use anyhow::Context as _;
 use signalbox_core::secret::Secret;

@@ -74,6 +74,6 @@ mod tests {
 
     #[test]
     fn an_empty_table_is_rendered() {
-        assert_eq!(table(["Id"], &[]), "┌────┐\n│ Id │\n└────┘");
+        assert_eq!(table(["Id"], &[]), "┌────┐\n│ Id │\n├────┤\n└────┘");
     }
 }

@@ -110,8 +110,8 @@ fn unrecognised(body: &Bytes) -> AttemptError {
     AttemptError::Invalid { reason: format!("it is neither JSON nor an event stream: {reason}") }
 }
 
-/// Reads an error body up to [`MAX_ERROR`] bytes, for at most [`ERROR_TIMEOUT`]. Of one that breaks off or does not end,
-/// the part that came is returned: it has the provider's words.
+/// Reads an error body up to [`MAX_ERROR`] bytes, for at most [`ERROR_TIMEOUT`]. Of one that breaks off or does not
+/// end, the part that came is returned: it has the provider's words.
 async fn read_error(source: &mut Source) -> Bytes {
     let until = Instant::now() + ERROR_TIMEOUT;
     let mut body = BytesMut::new();

@@ -23,8 +23,8 @@ pub(super) fn claim(dir: &Path) -> io::Result<File> {
     let mut options = private_files::options();
     let lock = private_files::open_regular(options.create(true).truncate(false).write(true), &dir.join(NAME))?;
     lock.try_lock()?;
-    // Earlier versions left the directories accessible to other users. A parent of another name is not the journal's: it
-    // may be shared, such as the directory for temporary files.
+    // Earlier versions left the directories accessible to other users. A parent of another name is not the journal's:
+    // it may be shared, such as the directory for temporary files.
     let journal = dir.parent().filter(|parent| parent.file_name().is_some_and(|name| name == DIRECTORY));
     for dir in [Some(dir), journal].into_iter().flatten() {
         if let Err(error) = private_files::restrict_access(dir) {

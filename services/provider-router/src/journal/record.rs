@@ -21,8 +21,8 @@ pub(crate) const FRAME_LEN: usize = 8;
 const PREFIX_LEN: usize = 17;
 /// Maximum bytes of a payload, given by its length field. Everything that can be written can be read.
 const MAX_PAYLOAD: usize = u32::MAX as usize;
-/// Maximum of `limits.max_body`. A request fits into a record even if its model name, which the head repeats, is as long
-/// as its body.
+/// Maximum of `limits.max_body`. A request fits into a record even if its model name, which the head repeats, is as
+/// long as its body.
 pub(crate) const MAX_BODY: u64 = 1 << 30;
 const _: () = assert!(2 * MAX_BODY + (16 << 20) <= MAX_PAYLOAD as u64, "a request might not fit into a record");
 

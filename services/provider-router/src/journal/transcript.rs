@@ -142,8 +142,8 @@ impl Transcript {
     }
 }
 
-/// Corrects the status of answers that report an error, and of disconnected clients: many close the connection after the finish reason, without waiting for
-/// `[DONE]`, and have the whole response.
+/// Corrects the status of answers that report an error, and of disconnected clients: many close the connection after
+/// the finish reason, without waiting for `[DONE]`, and have the whole response.
 fn final_status(status: RequestStatus, answer: &FoldedAnswer) -> RequestStatus {
     if status == RequestStatus::Completed && answer.error.is_some() {
         return RequestStatus::Failed;

@@ -38,8 +38,8 @@ pub fn api_path(method: &Method, path: &str) -> Option<String> {
     claimed.then(|| format!("/api/{path}"))
 }
 
-/// Returns whether a path below `/v1/responses` is one of OpenAI's: it names an answer as its clients do, or has a name of
-/// its own. Management names answers by number or UUID.
+/// Returns whether a path below `/v1/responses` is one of OpenAI's: it names an answer as its clients do, or has a name
+/// of its own. Management names answers by number or UUID.
 fn is_of_openai(path: &str) -> bool {
     path.starts_with("resp_") || path == "input_tokens"
 }

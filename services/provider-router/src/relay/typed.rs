@@ -1,7 +1,8 @@
 //! Relays a stream of Messages or Responses, whose events name their type.
 //!
-//! Only whole events are passed on, unchanged, as soon as they are complete: half an event is of no use to a client, and
-//! one that breaks off is dropped. Pieces that consist of whole events, as nearly all do, are passed on without a copy.
+//! Only whole events are passed on, unchanged, as soon as they are complete: half an event is of no use to a client,
+//! and one that breaks off is dropped. Pieces that consist of whole events, as nearly all do, are passed on without a
+//! copy.
 
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;

@@ -1,13 +1,17 @@
-//! Searches for the names of fields, in place of parsing.
+//! Recognises the kinds of lines and events by their bytes, in place of parsing.
 
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
+use super::DATA_FIELD;
+
+const DONE_VALUE: &[u8] = b"[DONE]";
+
 static FINISH_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""finish_reason""#));
 static DELTA_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""delta""#));
 static ERROR_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""error""#));
-static DATA_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(super::DATA_FIELD));
+static DATA_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DATA_FIELD));
 
 /// Maximum bytes at the end of searched text that may begin a field name which later bytes complete.
 const MAX_SPLIT_NAME: usize = br#""delta""#.len() - 1;
@@ -25,8 +29,8 @@ pub(super) struct Findings {
 // === impl Findings ===
 
 impl Findings {
-    /// Searches the bytes that were added to `event` since the last call. Returns whether it may turn out to be an error
-    /// event: it has data that do not look like a chunk so far, or that name an error.
+    /// Searches the bytes that were added to `event` since the last call. Returns whether it may turn out to be an
+    /// error event: it has data that do not look like a chunk so far, or that name an error.
     pub(super) fn may_be_error(&mut self, event: &[u8]) -> bool {
         let new = &event[self.searched.saturating_sub(MAX_SPLIT_NAME).min(event.len())..];
         self.data |= DATA_FINDER.find(new).is_some();
@@ -63,4 +67,16 @@ pub(super) fn has_other_lines(event: &[u8]) -> bool {
     event
         .split(|&byte| byte == b'\n' || byte == b'\r')
         .any(|line| !line.is_empty() && !FIELDS.iter().any(|field| line.starts_with(field)))
+}
+
+/// Returns whether `line`, the rest of a piece, begins with the end event; `None` if more bytes are needed to decide.
+pub(super) fn is_done(line: &[u8]) -> Option<bool> {
+    let Some(value) = line.strip_prefix(DATA_FIELD) else {
+        return if DATA_FIELD.starts_with(line) { None } else { Some(false) };
+    };
+    let value = value.strip_prefix(b" ").unwrap_or(value);
+    if value.len() < DONE_VALUE.len() {
+        return if DONE_VALUE.starts_with(value) { None } else { Some(false) };
+    }
+    Some(value.starts_with(DONE_VALUE))
 }

@@ -8,8 +8,8 @@ const CONTENT: &[u8] = br#""content":""#;
 /// Maximum bytes of a shape.
 const MAX_SHAPE: usize = 1 << 10;
 
-/// Maximum number of shapes that are learned per stream. If chunks differ in more than their text, learning a shape from
-/// each would cost more than it saves.
+/// Maximum number of shapes that are learned per stream. If chunks differ in more than their text, learning a shape
+/// from each would cost more than it saves.
 const MAX_LEARNED: u8 = 8;
 
 /// The bytes around the text of a chunk that is known to be usual.

@@ -1,7 +1,7 @@
 //! Saves segments whose files were deleted or moved while they were in use.
 //!
-//! Such a file can still be read through its descriptor, but it is lost when the process dies. It is therefore copied to
-//! a new file, as far as its records are not in the database yet.
+//! Such a file can still be read through its descriptor, but it is lost when the process dies. It is therefore copied
+//! to a new file, as far as its records are not in the database yet.
 
 use std::{
     collections::HashMap,

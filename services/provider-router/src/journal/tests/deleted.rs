@@ -8,8 +8,8 @@ type Delete = fn(&Path);
 
 /// Ways to delete or move files of the journal of process `a`, below the data directory.
 const DELETIONS: [(&str, Delete); 5] = [
-    ("the journal", |data| fs::remove_dir_all(data.join("journal")).unwrap()),
-    ("the directory", |data| fs::remove_dir_all(instance_dir(data, "a")).unwrap()),
+    ("the journal", |data| remove(&data.join("journal"))),
+    ("the directory", |data| remove(&instance_dir(data, "a"))),
     ("the journal, moved", |data| fs::rename(data.join("journal"), data.join("aside")).unwrap()),
     ("the segments", |data| {
         for entry in fs::read_dir(instance_dir(data, "a")).unwrap() {
@@ -21,6 +21,13 @@ const DELETIONS: [(&str, Delete); 5] = [
     }),
     ("the lock", |data| fs::remove_file(instance_dir(data, "a").join("lock")).unwrap()),
 ];
+
+/// Deletes a directory in which the journal may be making files.
+fn remove(path: &Path) {
+    while let Err(error) = fs::remove_dir_all(path) {
+        assert_eq!(error.kind(), std::io::ErrorKind::DirectoryNotEmpty, "{error}");
+    }
+}
 
 fn ask(journal: &Journal, text: &str) -> String {
     let mut entry = journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap();
@@ -108,8 +115,11 @@ async fn a_directory_that_cannot_be_created_again_is_reported_until_it_can() {
     let running = world.spawn(loader);
     ask(&journal, "before");
     let path = world.dir.path().join("journal");
-    fs::remove_dir_all(&path).unwrap();
-    fs::write(&path, "no directory").unwrap();
+    remove(&path);
+    // The journal may have made it again.
+    while fs::write(&path, "no directory").is_err() {
+        remove(&path);
+    }
     until("a failure", || journal.is_failing()).await;
     let entry = journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap();
     drop(entry.end(end(RequestStatus::Completed), b""));
