@@ -38,6 +38,7 @@ pub fn holder_of(addr: SocketAddr) -> Option<Holder> {
     })
 }
 
+/// Returns `None`: only Linux reports it.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
 pub const fn holder_of(_: SocketAddr) -> Option<Holder> {

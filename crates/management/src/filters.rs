@@ -34,7 +34,10 @@ pub(super) struct RequestFilter {
     #[param(value_type = Option<bool>)]
     pub(super) stream: Parameter<bool>,
     /// Requests with this status.
-    #[param(value_type = Option<String>, pattern = "^(pending|completed|failed|truncated|cancelled|client_disconnected|interrupted)?$")]
+    #[param(
+        value_type = Option<String>,
+        pattern = "^(pending|completed|failed|truncated|cancelled|client_disconnected|interrupted)?$",
+    )]
     pub(super) status: Parameter<String>,
     /// Requests answered or last tried by this provider.
     #[param(value_type = Option<String>)]

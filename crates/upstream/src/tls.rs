@@ -232,7 +232,8 @@ fn webpki_error(error: &rustls::Error) -> Option<&webpki::Error> {
 pub(crate) fn advice(error: &io::Error) -> &'static str {
     let Some(error) = error.get_ref().and_then(|error| error.downcast_ref()) else { return "" };
     match (error, webpki_error(error)) {
-        (rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer), _)
+        // The signature is wrong if an authority of the same name, but with another key, is trusted.
+        (rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature), _)
         | (_, Some(webpki::Error::CaUsedAsEndEntity)) => "; set `caFile` to the PEM file of its authority",
         (_, Some(webpki::Error::UnsupportedCertVersion)) => "; its certificate must have X.509 version 3",
         _ => "",
