@@ -7,10 +7,10 @@
 //! chunks of earlier requests, and its own chunk holds only the new parts. Answers do not repeat each other, so the
 //! chunk of an answer holds the whole answer.
 //!
-//! Chunks are deleted in two ways. Retention deletes them by day, the oldest first (see [`crate::retention`]). If a user
-//! deletes a request, a response or a session, its chunks are deleted with it unless another request refers to them (see
-//! [`crate::erasure`]). A chunk that another request refers to is kept, because its text is part of the body of that
-//! request too; it is deleted with the last request that refers to it.
+//! Chunks are deleted in two ways. Retention deletes them by day, the oldest first (see [`crate::retention`]). If a
+//! user deletes a request, a response or a session, its chunks are deleted with it unless another request refers to
+//! them (see [`crate::erasure`]). A chunk that another request refers to is kept, because its text is part of the body
+//! of that request too; it is deleted with the last request that refers to it.
 //!
 //! # Invariants
 //! - A chunk is written in the same transaction as the row it belongs to, and never changes.

@@ -1,22 +1,22 @@
 //! Deletes requests, responses and sessions on behalf of a user, with their texts.
 //!
 //! # Theory
-//! A row is deleted together with its answer's chunk and with every chunk of [`crate::bodies`] that no remaining request
-//! refers to, also if the chunk belongs to a request that was deleted earlier. A chunk that a remaining request refers to
-//! is kept, because its text is part of that request's body.
+//! A row is deleted together with its answer's chunk and with every chunk of [`crate::bodies`] that no remaining
+//! request refers to, also if the chunk belongs to a request that was deleted earlier. A chunk that a remaining request
+//! refers to is kept, because its text is part of that request's body.
 //!
 //! Any request of the same day or of the next one may refer to a chunk, whatever its session, so the requests of these
 //! days have to be read ([`References`]). That happens in small steps before the transaction that deletes, so that it
 //! delays no writer. The transaction then reads only the requests that were logged in the meantime, and checks that the
 //! requests because of which it keeps chunks still exist; if one does not, the search is repeated.
 //!
-//! A session is deleted in parts: at most [`PART_ROWS`] requests are loaded and searched for at once, and at most
-//! [`GROUP_ROWS`] of them, or [`MAX_GROUP_BYTES`], are deleted in one transaction, with their chunks. The row of the
-//! session is deleted last. Thus memory is bounded, and other writers wait only for a group.
+//! A session is deleted in parts: at most 2,000 requests are loaded, and their chunks searched for, at once, and at
+//! most [`GROUP_ROWS`] of them, or [`MAX_GROUP_BYTES`], are deleted in one transaction, with their chunks. The row of
+//! the session is deleted last. Thus memory is bounded, and other writers wait only for a group.
 //!
-//! Other tables with texts of a request: the preview of its session is cleared if it comes from the request. The turns of
-//! its session in `qwen_turns`, which hold the beginnings of answers, are deleted. Error reports have no reference to
-//! their request, so the bodies in the reports of the time of the request are deleted.
+//! Other tables with texts of a request: the preview of its session is cleared if it comes from the request. The turns
+//! of its session in `qwen_turns`, which hold the beginnings of answers, are deleted. Error reports have no reference
+//! to their request, so the bodies in the reports of the time of the request are deleted.
 
 mod references;
 
@@ -41,10 +41,6 @@ const GROUP_ROWS: usize = 200;
 /// Maximum bytes of bodies that one transaction deletes, unless a single request has more. Bodies of requests count
 /// uncompressed.
 const MAX_GROUP_BYTES: usize = 16 << 20;
-
-/// Number of requests that are loaded at once. The statement repeats it.
-#[cfg(doc)]
-const PART_ROWS: usize = 2000;
 
 /// Number of searches outside of the transaction, after which it searches itself.
 const MAX_SEARCHES: usize = 3;
@@ -80,7 +76,7 @@ struct Answer {
     in_bodies: bool,
 }
 
-/// Selects requests to delete.
+/// Selects at most 2,000 requests to delete.
 macro_rules! select {
     ($which:literal) => {
         concat!(
@@ -139,8 +135,8 @@ pub(crate) const REPORTS_OF_TIME: (&str, usize, &str) = (
 
 pub(crate) const DELETE: (&str, usize, &str) = ("DELETE FROM requests WHERE id IN (VALUES ", 1, ")");
 
-/// Clears the preview of a session if it comes from its first request and that has been deleted, or if the first request
-/// that was left has been deleted.
+/// Clears the preview of a session if it comes from its first request and that has been deleted, or if the first
+/// request that was left has been deleted.
 pub(crate) const CLEAR_PREVIEW: &str = "UPDATE sessions SET first_user_message = '' WHERE id = $1
      AND first_user_message <> ''
      AND (created_at >= $2 OR NOT EXISTS (SELECT 1 FROM requests WHERE session_id = $1 AND timestamp < $2))";

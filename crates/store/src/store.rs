@@ -156,7 +156,8 @@ impl Store {
     }
 
     /// Begins a durable transaction that deletes entries of the request log on behalf of a user. Like
-    /// [`Self::write_log`] it is serialised with all writers of the log. SQLite overwrites the deleted texts with zeros.
+    /// [`Self::write_log`] it is serialised with all writers of the log. SQLite overwrites the deleted texts with
+    /// zeros.
     pub(crate) async fn write_erasure(&self) -> Result<Transaction, Error> {
         let mut tx = match &self.pool {
             Pool::Sqlite(database) => database.for_writing().await?.begin_write().await?,
