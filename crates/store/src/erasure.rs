@@ -10,9 +10,9 @@
 //! delays no writer. The transaction then reads only the requests that were logged in the meantime, and checks that the
 //! requests because of which it keeps chunks still exist; if one does not, the search is repeated.
 //!
-//! A session is deleted in parts: at most [`PART_ROWS`] requests are loaded and searched for at once, and at most
-//! [`GROUP_ROWS`] of them, or [`MAX_GROUP_BYTES`], are deleted in one transaction, with their chunks. The row of the
-//! session is deleted last. Thus memory is bounded, and other writers wait only for a group.
+//! A session is deleted in parts: at most 2,000 requests are loaded, and their chunks searched for, at once, and at
+//! most [`GROUP_ROWS`] of them, or [`MAX_GROUP_BYTES`], are deleted in one transaction, with their chunks. The row of
+//! the session is deleted last. Thus memory is bounded, and other writers wait only for a group.
 //!
 //! Other tables with texts of a request: the preview of its session is cleared if it comes from the request. The turns
 //! of its session in `qwen_turns`, which hold the beginnings of answers, are deleted. Error reports have no reference
@@ -41,10 +41,6 @@ const GROUP_ROWS: usize = 200;
 /// Maximum bytes of bodies that one transaction deletes, unless a single request has more. Bodies of requests count
 /// uncompressed.
 const MAX_GROUP_BYTES: usize = 16 << 20;
-
-/// Number of requests that are loaded at once. The statement repeats it.
-#[cfg(doc)]
-const PART_ROWS: usize = 2000;
 
 /// Number of searches outside of the transaction, after which it searches itself.
 const MAX_SEARCHES: usize = 3;
@@ -80,7 +76,7 @@ struct Answer {
     in_bodies: bool,
 }
 
-/// Selects requests to delete.
+/// Selects at most 2,000 requests to delete.
 macro_rules! select {
     ($which:literal) => {
         concat!(
