@@ -18,7 +18,12 @@ pub enum TypedEvent {
     /// The answer is complete: nothing follows.
     Done,
     /// The provider reports an error: nothing follows.
-    Failed(Box<ProviderError>),
+    Failed {
+        /// The error.
+        error: Box<ProviderError>,
+        /// Whether clients of the API recognise the event.
+        is_native: bool,
+    },
     /// No event of the API.
     Unknown,
 }
@@ -70,17 +75,32 @@ impl TypedReader {
     pub fn read(&mut self, frame: &Frame) -> TypedEvent {
         let Some(data) = frame.data() else { return TypedEvent::Unknown };
         self.started.events += 1;
-        let named = || frame.event().and_then(|name| std::str::from_utf8(name).ok().map(str::to_owned));
-        let Some(kind) = type_of(&data).or_else(named) else {
+        let name = frame.event();
+        let named = || name.and_then(|name| std::str::from_utf8(name).ok().map(str::to_owned));
+        let typed = type_of(&data);
+        // Anthropic's clients skip events without their name.
+        let is_native = match typed.as_deref() {
+            Some("error") => self.api != Api::Messages || name == Some(b"error"),
+            kind => kind == Some("response.failed"),
+        };
+        let event = self.read_typed(typed.or_else(named), &data);
+        match event {
+            TypedEvent::Failed { error, .. } => TypedEvent::Failed { error, is_native },
+            event => event,
+        }
+    }
+
+    fn read_typed(&mut self, kind: Option<String>, data: &[u8]) -> TypedEvent {
+        let Some(kind) = kind else {
             // Some gateways report errors of their own in OpenAI's form.
-            return match provider_error(&data) {
+            return match provider_error(data) {
                 Some(error) => self.failed(error),
                 None => TypedEvent::Unknown,
             };
         };
         match self.api {
-            Api::Messages => self.read_messages(&kind, &data),
-            Api::Responses | Api::Chat => self.read_responses(&kind, &data),
+            Api::Messages => self.read_messages(&kind, data),
+            Api::Responses | Api::Chat => self.read_responses(&kind, data),
         }
     }
 
@@ -105,8 +125,9 @@ impl TypedReader {
                 TypedEvent::Content
             }
             "message_stop" => TypedEvent::Done,
-            "error" => self.failed(value(data).map(|event| error_of(&event)).unwrap_or_default()),
-            _ => TypedEvent::Unknown,
+            "error" => self.failed(error_in(data)),
+            // Some gateways report errors of their own within the stream.
+            _ => provider_error(data).map_or(TypedEvent::Unknown, |error| self.failed(error)),
         }
     }
 
@@ -134,9 +155,9 @@ impl TypedReader {
                 let error = serde_json::json!({ "error": response["error"] });
                 self.failed(error_of(&error))
             }
-            "error" => self.failed(value(data).map(|event| error_of(&event)).unwrap_or_default()),
+            "error" => self.failed(error_in(data)),
             kind if kind.starts_with("response.") => TypedEvent::Content,
-            _ => TypedEvent::Unknown,
+            _ => provider_error(data).map_or(TypedEvent::Unknown, |error| self.failed(error)),
         }
     }
 
@@ -149,8 +170,17 @@ impl TypedReader {
 
     fn failed(&mut self, error: ProviderError) -> TypedEvent {
         self.ending.failure = Some(error.message.clone());
-        TypedEvent::Failed(Box::new(error))
+        TypedEvent::Failed { error: Box::new(error), is_native: true }
     }
+}
+
+/// Returns the error of an event that is declared as one; plain text is its message.
+fn error_in(data: &[u8]) -> ProviderError {
+    let text = || ProviderError {
+        message: String::from_utf8_lossy(data.trim_ascii()).into_owned(),
+        ..ProviderError::default()
+    };
+    value(data).map_or_else(text, |event| error_of(&event))
 }
 
 /// Checks that a body is a whole answer of `api`, which is not [`Api::Chat`].
@@ -281,7 +311,7 @@ mod tests {
         ] {
             let (events, reader) = read(api, &format!("data: {event}\n\n"));
             assert!(
-                matches!(&events[..], [TypedEvent::Failed(error)] if error.message == message),
+                matches!(&events[..], [TypedEvent::Failed { error, .. }] if error.message == message),
                 "{event}: {events:?}"
             );
             assert_eq!(reader.ending().failure.as_deref(), Some(message));

@@ -85,7 +85,8 @@ async fn send(
             }
             let deadlines = deadlines(app, remote, exchange.arrived().elapsed());
             let response = app.client.send(&remote.target, request, &deadlines).await?;
-            let judged = classify_response(response, (api, envelope.stream), app.max_preamble, &id).await;
+            let judged =
+                classify_response(response, (api, envelope.stream), app.max_preamble, (&id, &remote.masker)).await;
             judged.map_err(|failure| failure.masked(&remote.masker))
         }
     }

@@ -5,8 +5,10 @@ use std::{borrow::Cow, future::poll_fn};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Response, header};
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use signalbox_core::{
     Api, json,
+    masking::Masker,
     openai::{EndScanner, Scan, StreamEvent, read_event},
     sse::Splitter,
     typed::{TypedEvent, TypedReader, fold_stream, whole_answer},
@@ -37,7 +39,7 @@ pub(super) async fn classify_response(
     response: Response<signalbox_upstream::Body>,
     (api, stream): (Api, bool),
     max_preamble: Duration,
-    id: &str,
+    (id, masker): (&str, &Masker),
 ) -> Result<AcceptedAnswer, AttemptError> {
     let (head, body) = response.into_parts();
     let mut source = Source::Upstream(body);
@@ -72,7 +74,7 @@ pub(super) async fn classify_response(
             let stream = read_stream(api, begun, &mut source).await?;
             // An error event fails the attempt here, as it does in a stream that the client requested.
             let stream = check_events(api, &stream)?;
-            let (body, failure) = whole_of(api, &stream)
+            let (body, failure) = whole_of(api, &stream, masker)
                 .ok_or_else(|| AttemptError::Invalid { reason: "it is an incomplete event stream".into() })?;
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Json.content_type()));
             Ok(AcceptedAnswer::Whole { headers, body, failure })
@@ -186,7 +188,7 @@ impl StreamEnd {
             Self::Typed { splitter, reader } => {
                 splitter.push(bytes);
                 while let Ok(Some(frame)) = splitter.next_frame() {
-                    if matches!(reader.read(&frame), TypedEvent::Done | TypedEvent::Failed(_)) {
+                    if matches!(reader.read(&frame), TypedEvent::Done | TypedEvent::Failed { .. }) {
                         return true;
                     }
                 }
@@ -220,13 +222,30 @@ fn stream_of(api: Api, body: &Bytes, id: &str) -> Option<Bytes> {
 }
 
 /// Assembles a complete response from a stream of the same API, with the failure that the stream reports beside it.
-fn whole_of(api: Api, stream: &Bytes) -> Option<(Bytes, Option<String>)> {
-    if api == Api::Chat {
-        return framing::whole_of(stream);
+fn whole_of(api: Api, stream: &Bytes, masker: &Masker) -> Option<(Bytes, Option<String>)> {
+    let (body, failure) = if api == Api::Chat {
+        framing::whole_of(stream)?
+    } else {
+        let folded = fold_stream(api, stream);
+        let is_whole = folded.done && folded.error.is_none();
+        (is_whole.then_some(folded.json?)?.into(), None)
+    };
+    Some((masked_unread(body, masker), failure))
+}
+
+/// Masks the credentials of the provider in the events that could not be read, which an assembled answer lists.
+fn masked_unread(body: Bytes, masker: &Masker) -> Bytes {
+    if masker.is_empty() || memchr::memmem::find(&body, b"\"unread_events\"").is_none() {
+        return body;
     }
-    let folded = fold_stream(api, stream);
-    let is_whole = folded.done && folded.error.is_none();
-    is_whole.then_some(folded.json?).map(|json| (json.into(), None))
+    let Some(mut answer) = json::Reader::new(&body).value() else { return body };
+    let unread = answer.get_mut("unread_events").and_then(Value::as_array_mut);
+    for event in unread.into_iter().flatten() {
+        if let Value::String(text) = event {
+            *text = masker.mask_text(text).into_owned();
+        }
+    }
+    answer.to_string().into()
 }
 
 /// Reads a complete response and checks that it is an answer of `api`. Returns it with the failure that it reports

@@ -56,6 +56,9 @@ impl AttemptError {
             }
             Self::Reported { error, body } => {
                 error.message = masker.mask_text(&error.message).into_owned();
+                for word in [&mut error.code, &mut error.kind, &mut error.param].into_iter().flatten() {
+                    *word = masker.mask_text(word).into_owned();
+                }
                 mask(body, masker);
             }
             Self::Invalid { reason } => *reason = masker.mask_text(reason).into_owned(),

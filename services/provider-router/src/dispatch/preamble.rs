@@ -116,7 +116,7 @@ fn classify_typed(api: Api, frame: &Frame) -> Result<bool, AttemptError> {
     match TypedReader::new(api).read(frame) {
         TypedEvent::Content | TypedEvent::Done => Ok(true),
         TypedEvent::Preamble | TypedEvent::Unknown => Ok(false),
-        TypedEvent::Failed(error) => {
+        TypedEvent::Failed { error, .. } => {
             let body = frame.data().map(|data| Bytes::copy_from_slice(&data)).unwrap_or_default();
             Err(AttemptError::Reported { error, body })
         }

@@ -6,6 +6,7 @@
 
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
+use serde::de::IgnoredAny;
 use signalbox_core::{
     Api,
     openai::{Ending, ProviderError},
@@ -33,8 +34,8 @@ enum Taken {
     Pass(Bytes),
     /// The last of the events ends the answer.
     Done { before: Bytes, last: Bytes },
-    /// The last of the events reports an error.
-    Failed { all: Bytes, error: Box<ProviderError> },
+    /// The last of the events reports an error. An event of the API follows unless clients recognise it.
+    Failed { all: Bytes, error: Box<ProviderError>, is_native: bool },
     /// The unfinished event is too long. The events before it may be passed on.
     Endless(Bytes),
 }
@@ -75,7 +76,9 @@ impl TypedStream {
         let mut passed = Passed { joined: BytesMut::new(), begin: None, len: 0 };
         self.pending = 0;
         while let Some(frame) = self.splitter.finish() {
-            if let Some(last) = passed.add(&frame, &mut self.reader, &mask) {
+            // Half an event may have half a key, which cannot be found.
+            let is_whole = frame.data().is_some_and(|data| serde_json::from_slice::<IgnoredAny>(&data).is_ok());
+            if is_whole && let Some(last) = passed.add(&frame, &mut self.reader, &mask) {
                 return last;
             }
         }
@@ -101,9 +104,9 @@ impl Passed {
             TypedEvent::Preamble | TypedEvent::Content => self.push(&raw),
             TypedEvent::Unknown => self.push(&mask(raw)),
             TypedEvent::Done => return Some(Taken::Done { before: self.take(), last: raw }),
-            TypedEvent::Failed(error) => {
+            TypedEvent::Failed { error, is_native } => {
                 self.push(&mask(raw));
-                return Some(Taken::Failed { all: self.take(), error });
+                return Some(Taken::Failed { all: self.take(), error, is_native });
             }
         }
         None
@@ -169,9 +172,9 @@ impl Relay {
                     self.exchange.observe(stream.ending());
                     return self.passed_events(Taken::Done { before, last });
                 }
-                Taken::Failed { all, error } => {
+                Taken::Failed { all, error, is_native } => {
                     let all = with_blank_line(all);
-                    return self.passed_events(Taken::Failed { all, error });
+                    return self.passed_events(Taken::Failed { all, error, is_native });
                 }
                 Taken::Pass(_) | Taken::Endless(_) => {}
             }
@@ -193,9 +196,15 @@ impl Relay {
                 self.phase = Phase::Draining { left: MAX_DRAINED };
                 before
             }
-            Taken::Failed { all, error } => {
+            Taken::Failed { all, error, is_native } => {
                 let message = self.exchange.masker().mask_text(&error.message).into_owned();
+                let id = self.exchange.id().simple().to_string();
                 self.exchange.answer(&all);
+                let own = self.typed.as_ref().filter(|_| !is_native).map(|stream| {
+                    let failure = hub::Failure::new(hub::ErrorClass::Server, message.clone());
+                    write_error_event(stream.api, &failure, stream.reader.started(), &id)
+                });
+                let all = own.map_or_else(|| all.clone(), |own| super::join(&all, &own));
                 // The response is incomplete anyway, so no last byte has to be held back.
                 drop(self.exchange.finish(RequestStatus::Failed, Some(message)));
                 self.phase = Phase::Draining { left: MAX_DRAINED };

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http_body::Frame;
+use serde::de::IgnoredAny;
 use signalbox_core::{
     openai::{Quotation, StreamEvent, read_event},
     sse::Splitter,
@@ -118,10 +119,13 @@ impl Relay {
         let event = [self.scanner.unfinished_event(), &held].concat();
         let may_quote =
             !self.exchange.masker().is_empty() && (self.scanner.may_quote() || self.scanner.is_long_quoting());
-        let failed = self.scanner.end(&held);
+        let event = Bytes::from(event);
+        // Half an event may have half a key, which cannot be found.
+        let is_half = may_quote && !is_json(event.clone());
+        let failed = if is_half { None } else { self.scanner.end(&held) };
         let mut tail = self.released(held);
         let is_closed = matches!(why, Broken::Unfinished);
-        let is_whole = tail.is_empty() || is_event(event.into());
+        let is_whole = tail.is_empty() || !is_half && is_event(event);
         if !self.quotations().is_empty() {
             tail = self.masked(tail.clone(), tail.len(), &[Quotation { end: 0, len: tail.len() }]);
         }
@@ -153,6 +157,15 @@ impl Relay {
         self.phase = Phase::Over;
         None
     }
+}
+
+/// Returns whether the data of an event are complete.
+fn is_json(event: Bytes) -> bool {
+    let mut splitter = Splitter::new(usize::MAX);
+    splitter.push(event);
+    let frame = splitter.finish();
+    let data = frame.as_ref().and_then(|frame| frame.data());
+    data.is_some_and(|data| serde_json::from_slice::<IgnoredAny>(&data).is_ok())
 }
 
 /// Returns whether the end of a stream is an event that clients understand, only without its blank line.

@@ -74,7 +74,16 @@ async fn begun(
     let client = Client::new(&ClientConfig::default()).unwrap();
     let request = Request::get("/").body(Bytes::new()).unwrap();
     let response = client.send(&target, request, &Deadlines::default()).await.unwrap();
-    (classify_response(response, (Api::Chat, stream), max_preamble, "1").await, serving)
+    (
+        classify_response(
+            response,
+            (Api::Chat, stream),
+            max_preamble,
+            ("1", &Masker::new(["sk-canary-0123456789".to_owned()])),
+        )
+        .await,
+        serving,
+    )
 }
 
 fn message(failure: &AttemptError) -> String {
@@ -99,6 +108,14 @@ async fn nothing_counts_after_the_last_event_of_a_stream_that_is_read_as_a_whole
     let (_release, released) = oneshot::channel();
     let (good, _) = begun(false, events, &[CHUNK, FINISH, DONE], released, Duration::from_millis(500)).await;
     assert!(matches!(good, Ok(AcceptedAnswer::Whole { .. })));
+}
+
+#[tokio::test]
+async fn keys_in_unread_events_of_an_assembled_answer_are_masked() {
+    let unread = "data: oops sk-canary-0123456789\n\n";
+    let (_, body) = judged(false, "content-type: text/event-stream\r\n", &[CHUNK, unread, FINISH]).await.unwrap();
+    let body = String::from_utf8(body).unwrap();
+    assert!(body.contains("oops ***MASKED***") && body.contains(r#""content":"hi""#), "{body}");
 }
 
 #[tokio::test]

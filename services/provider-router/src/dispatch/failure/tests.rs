@@ -25,10 +25,18 @@ fn a_key_echoed_by_a_provider_is_masked() {
     assert_eq!(headers.keys().collect::<Vec<_>>(), ["retry-after"]);
     let invalid = AttemptError::Invalid { reason: "odd: sk-canary-1".into() }.masked(&masker);
     assert!(matches!(invalid, AttemptError::Invalid { reason } if reason == format!("odd: {MASK}")));
-    let body = Bytes::from_static(br#"{"error":"sk-canary-1"}"#);
-    let error = Box::new(provider_error(&body).unwrap());
-    let reported = AttemptError::Reported { error, body }.masked(&masker);
-    assert!(!format!("{reported:?} {reported}").contains("canary"), "{reported:?}");
+    for body in [
+        r#"{"error":"sk-canary-1"}"#,
+        r#"{"error":{"message":"m","code":"sk-canary-1"}}"#,
+        r#"{"error":{"message":"m","type":"sk-canary-1"}}"#,
+        r#"{"error":{"message":"m","param":"sk-canary-1"}}"#,
+        r#"{"type":"error","code":"sk-canary-1","message":"m"}"#,
+    ] {
+        let body = Bytes::from(body);
+        let error = Box::new(provider_error(&body).unwrap());
+        let reported = AttemptError::Reported { error, body }.masked(&masker);
+        assert!(!format!("{reported:?} {reported}").contains("canary"), "{reported:?}");
+    }
 }
 
 #[test]

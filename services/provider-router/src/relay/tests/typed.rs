@@ -108,6 +108,44 @@ async fn an_error_of_the_provider_is_the_last_event() {
 }
 
 #[tokio::test]
+async fn an_error_of_another_form_is_followed_by_one_of_the_api() {
+    for (api, own) in
+        [(Api::Messages, "event: error\ndata: {\"type\":\"error\","), (Api::Responses, "event: response.failed\n")]
+    {
+        let first = if api == Api::Messages { DELTA } else { TEXT };
+        for event in [
+            "data: {\"error\":{\"message\":\"busy\"}}\n\n",
+            "data: {\"error\":\"busy\"}\n\n",
+            "event: error\ndata: busy\n\n",
+            "data: {\"detail\":\"busy\"}\n\n",
+        ] {
+            let mut client = client(api, [Step::Text([first, event].concat())]);
+            let (text, seen) = client.text();
+            let rest = text.strip_prefix(&*[first, event].concat()).unwrap_or_else(|| panic!("{event}: {text}"));
+            assert!(rest.starts_with(own) && rest.contains("busy"), "{event}: {rest}");
+            assert_eq!((seen, client.statuses()), (Seen::End, vec!["failed".to_owned()]), "{event}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn half_a_last_event_is_dropped_even_if_its_name_is_known() {
+    for (api, event) in [
+        (Api::Messages, "event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"bad key sk-can"),
+        (Api::Messages, "event: message_stop\ndata: {\"type\":\"message_s"),
+        (Api::Responses, "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"err"),
+        (Api::Responses, "event: response.completed\ndata: {\"type\":\"response.comple"),
+        (Api::Responses, "event: response.completed\n"),
+    ] {
+        let first = if api == Api::Messages { DELTA } else { TEXT };
+        let mut client = client(api, [Step::Text([first, event].concat())]);
+        let (text, seen) = client.text();
+        assert_eq!((seen, client.statuses()), (Seen::Broken, vec!["truncated".to_owned()]), "{event}: {text}");
+        assert!(!text.contains("sk-can") && !client.written().contains("sk-can"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn the_last_blank_line_may_be_missing() {
     for (api, stream) in streams() {
         let mut client = client(api, [Step::Text(stream.trim_end().to_owned())]);

@@ -118,6 +118,23 @@ async fn text_of_the_model_is_never_masked() {
 }
 
 #[tokio::test]
+async fn half_a_key_of_an_error_that_breaks_off_is_dropped() {
+    let chunk = "data: {\"id\":\"c\",\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+    for event in ["event: error\ndata: ", "data: ", "", ": "] {
+        for error in [format!("{{\"error\":{{\"message\":\"bad key {KEY}\"}}}}"), format!("bad key {KEY}")] {
+            let error = format!("{event}{error}");
+            let begun = error.find("sk-").unwrap() + 4;
+            for cut in begun..begun + KEY.len() - 4 {
+                let mut client = keyed([format!("{chunk}{}", &error[..cut])]);
+                for seen in [client.text().0, client.written()] {
+                    assert!(!seen.contains("sk-c") && !seen.contains("bad key s"), "{event:?} {cut}: {seen}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_key_in_an_error_of_any_length_is_masked() {
     let chunk = "data: {\"id\":\"c\",\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
     for before in [10, 70_000, 700_000, 1_500_000] {
