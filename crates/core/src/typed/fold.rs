@@ -92,8 +92,10 @@ fn response_text(output: &Value) -> String {
 struct StreamFold {
     api: Api,
     answer: Value,
-    /// Blocks of a message, or items of a response, by their index.
+    /// Blocks of a message in their order, or items of a response by their index.
     parts: BTreeMap<u64, Value>,
+    /// Positions of the newest blocks by their index, which some providers use twice.
+    newest: BTreeMap<u64, u64>,
     /// Input of tool calls of a message, which arrives as pieces of JSON.
     inputs: BTreeMap<u64, String>,
     error: Option<Value>,
@@ -107,6 +109,7 @@ impl Default for StreamFold {
             api: Api::Messages,
             answer: Value::Object(Map::new()),
             parts: BTreeMap::new(),
+            newest: BTreeMap::new(),
             inputs: BTreeMap::new(),
             error: None,
             is_done: false,
@@ -122,11 +125,17 @@ impl StreamFold {
     fn add_message_event(&mut self, kind: &str, mut event: Value) -> bool {
         let index = event["index"].as_u64().unwrap_or_default();
         match kind {
+            // Nothing counts after the end.
+            _ if self.is_done => {}
             "ping" => {}
             "message_start" => self.answer = object(take(&mut event, "message")),
-            "content_block_start" => drop(self.parts.insert(index, object(take(&mut event, "content_block")))),
+            "content_block_start" => self.start_block(index, object(take(&mut event, "content_block"))),
             "content_block_delta" => return self.add_delta(index, &event["delta"]),
-            "content_block_stop" => self.end_block(index),
+            "content_block_stop" => {
+                if let Some(at) = self.newest.get(&index) {
+                    self.end_block(*at);
+                }
+            }
             "message_delta" => {
                 merge(&mut self.answer, &event["delta"]);
                 merge(&mut self.answer["usage"], &event["usage"]);
@@ -138,7 +147,21 @@ impl StreamFold {
         true
     }
 
+    fn start_block(&mut self, index: u64, block: Value) {
+        let at = self.parts.keys().next_back().map_or(0, |last| last + 1);
+        self.newest.insert(index, at);
+        self.parts.insert(at, block);
+    }
+
     fn add_delta(&mut self, index: u64, delta: &Value) -> bool {
+        if !self.newest.contains_key(&index) {
+            match delta["type"].as_str() {
+                Some("text_delta") => self.start_block(index, json!({"type": "text", "text": ""})),
+                Some("thinking_delta") => self.start_block(index, json!({"type": "thinking", "thinking": ""})),
+                _ => return false,
+            }
+        }
+        let Some(index) = self.newest.get(&index).copied() else { return false };
         let Some(block) = self.parts.get_mut(&index) else { return false };
         let field = match delta["type"].as_str() {
             Some("text_delta") => "text",
@@ -316,6 +339,19 @@ mod tests {
         );
         let whole = fold_answer(Api::Messages, json.to_string().as_bytes()).unwrap();
         assert_eq!((whole.text, whole.finish_reason, whole.usage), (folded.text, folded.finish_reason, folded.usage));
+    }
+
+    #[test]
+    fn blocks_that_share_an_index_or_have_no_beginning_are_kept() {
+        let text = |text: &str| {
+            format!(r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{text}"}}}}"#)
+        };
+        let start = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+        let folded = fold(Api::Messages, &[MESSAGE[0], start, &text("a"), start, &text("b")]);
+        assert_eq!(folded.text, "ab");
+        let folded =
+            fold(Api::Messages, &[MESSAGE[0], &text("a"), &text("b"), r#"{"type":"message_stop"}"#, &text("c")]);
+        assert_eq!(folded.text, "ab");
     }
 
     #[test]

@@ -147,14 +147,18 @@ impl Decoder {
         if choice.others.iter().any(|(name, _)| name == "logprobs") {
             out.push(Event::Lost(Loss::of_answer("logprobs")));
         }
-        self.delta(choice.message.as_deref().unwrap_or(&choice.delta), out);
+        match choice.message.as_deref() {
+            Some(message) => self.delta(message, true, out),
+            None => self.delta(&choice.delta, false, out),
+        }
         if let Some(reason) = choice.finish_reason {
             // Some providers send the reason twice; the first one is meant.
             self.finish.get_or_insert_with(|| reason.to_str().into_owned());
         }
     }
 
-    fn delta(&mut self, delta: &DeltaView<'_>, out: &mut Vec<Event>) {
+    /// Reads a delta, or a whole message, in which every call stands for itself.
+    fn delta(&mut self, delta: &DeltaView<'_>, is_whole: bool, out: &mut Vec<Event>) {
         for (name, _) in delta.others.iter().filter(|(_, json)| !matches!(*json, b"[]" | b"\"\"")) {
             if let Some(name) = LOST.iter().find(|known| *known == name) {
                 out.push(Event::Lost(Loss::of_answer(name)));
@@ -174,8 +178,12 @@ impl Decoder {
             self.has_refusal |= !text.is_empty();
             self.text(Kind::Refusal, text, out);
         }
-        for call in &delta.tool_calls {
-            self.call(call, out);
+        for (position, call) in (0_i64..).zip(&delta.tool_calls) {
+            if is_whole {
+                self.call(&ToolCallView { index: Some(position), ..call.clone() }, out);
+            } else {
+                self.call(call, out);
+            }
         }
         if let Some(function) = &delta.function_call {
             let call = ToolCallView { index: Some(-1), function: function.clone(), ..ToolCallView::default() };
@@ -258,7 +266,7 @@ impl Decoder {
             None => read_arguments(&view.function, &mut call.joiner),
         };
         if let (None, Some(name)) = (call.block, name) {
-            let id = call.id.clone().unwrap_or(fallback);
+            let id = call.id.clone().filter(|id| !id.is_empty()).unwrap_or(fallback);
             call.block = Some(next);
             self.blocks += 1;
             self.has_called = true;

@@ -1,6 +1,7 @@
 //! Reads the events of Responses.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use signalbox_core::json::{Text, repaired};
 
@@ -13,13 +14,19 @@ use crate::{Api, Loss};
 /// The place of a block: the index of its item, and of the part within it.
 type Place = (u32, u32);
 
+/// First index of items whose own index another item has.
+const FIRST_OWN_INDEX: u32 = 1 << 16;
+
 /// Reads the events of one answer.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     has_started: bool,
     has_ended: bool,
-    /// The highest sequence number so far: events with a lower one are repeated.
-    sequence: Option<u64>,
+    /// The number and the hash of the newest event: one that equals it is repeated. Not all providers count upwards.
+    newest: Option<(u64, u64)>,
+    /// The indices of items by their ids: some providers give several items the same index, or number them otherwise
+    /// in the whole response.
+    by_id: BTreeMap<String, u32>,
     next: u32,
     blocks: BTreeMap<Place, Block>,
     /// Items that ended, or that were seen to be of another kind.
@@ -47,7 +54,8 @@ impl Decoder {
         Self {
             has_started: false,
             has_ended: false,
-            sequence: None,
+            newest: None,
+            by_id: BTreeMap::new(),
             next: 0,
             blocks: BTreeMap::new(),
             done: BTreeMap::new(),
@@ -65,10 +73,13 @@ impl Decoder {
         let Some(json) = repaired(data) else { return };
         let Some(fields) = Raw::document(&json).fields() else { return };
         if let Some(sequence) = fields.count("sequence_number") {
-            if self.sequence.is_some_and(|last| sequence <= last) {
+            let mut hasher = DefaultHasher::new();
+            data.hash(&mut hasher);
+            let event = (sequence, hasher.finish());
+            if self.newest == Some(event) {
                 return;
             }
-            self.sequence = Some(sequence);
+            self.newest = Some(event);
         }
         let kind = fields.string("type").or_else(|| name.map(str::to_owned)).unwrap_or_default();
         let kind = kind.strip_prefix("response.").unwrap_or(&kind);
@@ -122,6 +133,7 @@ impl Decoder {
         }
         for (index, item) in (0_u32..).zip(response.elements("output")) {
             if let Some(item_fields) = item.fields() {
+                let index = self.index_for(index, item_fields.string("id"));
                 self.read_item(index, &item_fields, item, true, out);
             }
         }
@@ -169,8 +181,27 @@ impl Decoder {
         if let Some(value) = fields.get("item")
             && let Some(item) = value.fields()
         {
+            let index = self.index_for(index, item.string("id"));
             self.read_item(index, &item, value, is_done, out);
         }
+    }
+
+    /// Returns the index of the item with this id: the provider's, unless another item has it.
+    fn index_for(&mut self, index: u32, id: Option<String>) -> u32 {
+        let Some(id) = id.filter(|id| !id.is_empty()) else { return index };
+        if let Some(known) = self.by_id.get(&id) {
+            return *known;
+        }
+        let is_taken = self.by_id.values().any(|known| *known == index);
+        let own = u32::try_from(self.by_id.len()).unwrap_or_default().saturating_add(FIRST_OWN_INDEX);
+        let index = if is_taken { own } else { index };
+        self.by_id.insert(id, index);
+        index
+    }
+
+    fn place_of(&mut self, fields: &Fields<'_>) -> Place {
+        let index = fields.index("output_index").unwrap_or_default();
+        (self.index_for(index, fields.string("item_id")), fields.index("content_index").unwrap_or_default())
     }
 
     /// Reads an item: its beginning, or its end, which completes what no event has brought.
@@ -258,7 +289,7 @@ impl Decoder {
     }
 
     fn part(&mut self, fields: &Fields<'_>, out: &mut Vec<Event>) {
-        let place = place_of(fields);
+        let place = self.place_of(fields);
         match fields.object("part").and_then(|part| part.string("type")).as_deref() {
             Some("output_text") => self.open_text(place, false, out),
             Some("refusal") => self.open_text(place, true, out),
@@ -267,7 +298,7 @@ impl Decoder {
     }
 
     fn delta_or_other(&mut self, kind: &str, fields: &Fields<'_>, data: &[u8], out: &mut Vec<Event>) {
-        let (index, part) = place_of(fields);
+        let (index, part) = self.place_of(fields);
         let delta = fields.get("delta").and_then(Raw::text);
         match kind {
             "output_text.delta" | "refusal.delta" => {
@@ -372,10 +403,6 @@ impl Decoder {
             }
         }
     }
-}
-
-fn place_of(fields: &Fields<'_>) -> Place {
-    (fields.index("output_index").unwrap_or_default(), fields.index("content_index").unwrap_or_default())
 }
 
 /// Returns the JSON of an error whose fields may be at the top level.

@@ -4,5 +4,6 @@
 mod fuzz;
 mod golden;
 mod grammar;
+mod numbering;
 mod requests;
 mod streams;
