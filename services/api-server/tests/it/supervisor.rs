@@ -200,6 +200,10 @@ async fn fc_02_a_descendant_outside_the_group_is_found() {
         tokio::task::yield_now().await;
     };
     assert!(lives(escaped));
+    // A process has no environment for a moment while it becomes another program.
+    while std::fs::read_to_string(format!("/proc/{escaped}/comm")).unwrap().trim() != "sleep" {
+        tokio::task::yield_now().await;
+    }
     room.child.stop().await.done().await.unwrap();
     assert!(!lives(escaped));
 }
