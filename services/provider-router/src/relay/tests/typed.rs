@@ -134,7 +134,7 @@ async fn half_a_last_event_is_dropped_even_if_its_name_is_known() {
         (Api::Messages, "event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"bad key sk-can"),
         (Api::Messages, "event: message_stop\ndata: {\"type\":\"message_s"),
         (Api::Responses, "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"err"),
-        (Api::Responses, "event: response.completed\ndata: {\"type\":\"response.comple"),
+        (Api::Responses, "event: response.completed\ndata: {\"type\":\"response.com"),
         (Api::Responses, "event: response.completed\n"),
     ] {
         let first = if api == Api::Messages { DELTA } else { TEXT };
