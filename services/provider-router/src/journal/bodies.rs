@@ -52,7 +52,9 @@ impl Bodies {
         match self {
             Self::Full => body.clone(),
             Self::Off => Bytes::from_static(b"null"),
-            Self::Redact => serde_json::from_slice(body).map(redact).unwrap_or_default().to_string().into(),
+            Self::Redact => {
+                serde_json::from_slice(body).map(|body| redact(body, true)).unwrap_or_default().to_string().into()
+            }
         }
     }
 
@@ -63,7 +65,7 @@ impl Bodies {
         let answer = fold(api, &raw, streamed).unwrap_or_default();
         let whole = answer.json.as_deref().and_then(|json| Reader::new(json.as_bytes()).value());
         match (self, whole) {
-            (Self::Redact, Some(whole)) => redact(whole),
+            (Self::Redact, Some(whole)) => redact(whole, true),
             _ => outline(api, &answer),
         }
         .to_string()
@@ -102,15 +104,20 @@ fn outline(api: Api, answer: &FoldedAnswer) -> Value {
     }
 }
 
-/// Replaces every string, except those in [`PLAIN`] fields, by its length.
-fn redact(value: Value) -> Value {
+/// Replaces every string by its length, except those in [`PLAIN`] fields where `keeps_plain`. The input of a tool call
+/// and metadata have names of the user's own, so nothing in them is kept.
+fn redact(value: Value, keeps_plain: bool) -> Value {
     match value {
         Value::String(text) => Value::String(format!("[{} characters]", text.chars().count())),
-        Value::Array(items) => Value::Array(items.into_iter().map(redact).collect()),
+        Value::Array(items) => Value::Array(items.into_iter().map(|item| redact(item, keeps_plain)).collect()),
         Value::Object(fields) => {
+            let is_call = fields.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("tool_use"));
             let redacted = fields.into_iter().map(|(key, value)| match value {
-                Value::String(_) if PLAIN.contains(&key.as_str()) => (key, value),
-                value => (key, redact(value)),
+                Value::String(_) if keeps_plain && PLAIN.contains(&key.as_str()) => (key, value),
+                value => {
+                    let is_own = key == "metadata" || key == "input" && is_call;
+                    (key, redact(value, keeps_plain && !is_own))
+                }
             });
             Value::Object(redacted.collect::<Map<String, Value>>())
         }
@@ -137,6 +144,17 @@ mod tests {
         let kept = Bodies::Redact.of_request(&Bytes::from_static(REQUEST));
         let expected = json!({"model": "m", "temperature": 0.5, "messages": [{"role": "user", "content": [{"type": "text", "text": "[6 characters]"}]}]});
         assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_input_of_a_tool_call_is_content_whatever_its_names_are() {
+        let call = json!({"type": "tool_use", "name": "f", "input": {"status": "canary", "role": ["canary"], "in": {"type": "canary"}}});
+        let body = json!({"metadata": {"model": "canary"}, "messages": [{"role": "assistant", "content": [call]}]});
+        let kept = Bodies::Redact.of_request(&body.to_string().into());
+        let kept: Value = serde_json::from_slice(&kept).unwrap();
+        assert!(!kept.to_string().contains("canary"), "{kept}");
+        assert_eq!(kept["messages"][0]["content"][0]["type"], "tool_use");
+        assert_eq!(kept["messages"][0]["content"][0]["input"]["in"]["type"], "[6 characters]");
     }
 
     #[test]
