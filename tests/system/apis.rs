@@ -342,6 +342,23 @@ async fn tokens_are_counted_by_the_provider_or_estimated() {
 }
 
 #[tokio::test]
+async fn every_route_to_a_provider_refuses_loops_and_compressed_bodies() {
+    let gateway = Api::Responses.gateway().await;
+    let looping = gateway.router.with_header("x-signalbox-hops", "4");
+    let encoded = gateway.router.with_header("content-encoding", "gzip");
+    for (path, body) in [
+        ("/v1/responses", Api::Responses.request("fake/m", false, "hi")),
+        ("/v1/responses/input_tokens", Api::Responses.request("fake/m", false, "hi")),
+        ("/v1/messages/count_tokens", Api::Messages.request("fake/m", false, "hi")),
+    ] {
+        assert_eq!(looping.post(path, &body).await.status, 508, "{path}");
+        assert_eq!(encoded.post(path, &body).await.status, 415, "{path}");
+    }
+    assert_eq!(looping.get("/v1/responses/resp_1").await.status, 508);
+    assert!(gateway.fake.calls().is_empty());
+}
+
+#[tokio::test]
 async fn clients_find_their_own_models_sessions_and_upgrades() {
     let gateway = Api::Chat.gateway().await;
     let anthropic = gateway.router.with_header("anthropic-version", "2023-06-01");

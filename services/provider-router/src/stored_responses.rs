@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use signalbox_core::{Api, json::Reader};
+use signalbox_core::{Api, json::Reader, schema::RequestStatus};
 use signalbox_store::{
     Error, Store,
     requests::{self, RequestKey},
@@ -15,6 +15,8 @@ use signalbox_translate::hub::Json;
 use tokio::time::{Duration, Instant, sleep};
 use uuid::Uuid;
 
+use crate::clock;
+
 /// Maximum number of answers that one request continues.
 const MAX_TURNS: usize = 1000;
 /// Maximum bytes of their bodies.
@@ -22,6 +24,8 @@ const MAX_BYTES: usize = 64 << 20;
 /// Time for an answer that has just ended to reach the database, and the pause between two looks.
 const WAIT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(20);
+/// Maximum age of a request that may not be in the database yet, in milliseconds.
+const MAX_LOADING_MS: i128 = 60_000;
 
 /// Reason why an earlier answer cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +104,9 @@ pub async fn load(store: &Store, id: &str) -> Result<Stored, StoredError> {
     let request = request_of(id).ok_or_else(|| not_found("this gateway did not make the id"))?;
     let key = RequestKey::Uuid(request.to_string());
     let until = Instant::now() + WAIT;
+    // A request that arrived long ago is in the database, unless it was deleted.
+    let arrived = request.get_timestamp().map_or(0, |time| i128::from(time.to_unix().0) * 1000);
+    let is_recent = i128::from(clock::unix_ms()) - arrived < MAX_LOADING_MS;
     loop {
         // The log is written after the answer has been sent.
         let is_late = Instant::now() >= until;
@@ -118,8 +125,11 @@ pub async fn load(store: &Store, id: &str) -> Result<Stored, StoredError> {
                 }
                 return Ok(Stored { request, response });
             }
+            Ok((row, None)) if row.status != RequestStatus::Pending => return Err(not_found("it was deleted")),
             Ok((_, None)) if is_late => return Err(not_found("it is not complete")),
-            Err(Error::NotFound { .. }) if is_late => return Err(not_found("it may have been deleted")),
+            Err(Error::NotFound { .. }) if is_late || !is_recent => {
+                return Err(not_found("it may have been deleted"));
+            }
             Ok((_, None)) | Err(Error::NotFound { .. }) => sleep(PAUSE).await,
             Err(error) => return Err(StoredError::Unavailable(error)),
         }

@@ -10,10 +10,10 @@ use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use signalbox_core::{Api, json::Reader};
-use signalbox_daemon::{BodyError, RequestContext};
+use signalbox_daemon::RequestContext;
 use signalbox_upstream::Deadlines;
 
-use super::error::ApiError;
+use super::{error::ApiError, inference::read_body};
 use crate::{app::App, envelope::Envelope, provider::Adapter, route};
 
 const ESTIMATE: HeaderName = HeaderName::from_static("x-signalbox-estimate");
@@ -35,9 +35,9 @@ pub(super) async fn of_responses(State(app): State<Arc<App>>, request: Request<B
 async fn count(app: &App, api: Api, request: Request<Body>) -> Response {
     let context = RequestContext::of(request.extensions());
     let (head, body) = request.into_parts();
-    let answered = match axum::body::to_bytes(body, app.max_body).await {
+    let answered = match read_body(app, &head.headers, body).await {
         Ok(body) => answer(app, api, &head.headers, body, &context).await,
-        Err(_) => Err(BodyError::TooLarge { limit: app.max_body }.into()),
+        Err(error) => Err(error),
     };
     answered.unwrap_or_else(|error| error.response_for(api, context.id()).map(Body::new))
 }

@@ -1,6 +1,7 @@
 //! `POST /v1/chat/completions`, `/v1/messages` and `/v1/responses`: admission, logging and routing of a request for an
 //! answer.
 
+use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use signalbox_core::{Api, id};
 use signalbox_daemon::{RequestBody, RequestContext, collect};
@@ -46,13 +47,7 @@ async fn answer(
         return Err(overloaded());
     }
     let (head, body) = request.into_parts();
-    if hops::next(&head.headers).is_none() {
-        return Err(ApiError::Loop);
-    }
-    if let Some(coding) = head.headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
-        return Err(ApiError::Encoded(String::from_utf8_lossy(coding.as_bytes()).into_owned()));
-    }
-    let body = without_bom(collect(&head.headers, body, app.max_body).await?);
+    let body = read_body(app, &head.headers, body).await?;
     // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
     let envelope = Envelope::parse(api, &body)?;
@@ -86,6 +81,24 @@ async fn answer(
             Err(error)
         }
     }
+}
+
+/// Reads the body of a request that is sent on to a provider.
+///
+/// # Errors
+/// Fails if the request loops, or if its body is compressed, oversized or does not arrive.
+pub(super) async fn read_body<B>(app: &App, headers: &HeaderMap, body: B) -> Result<Bytes, ApiError>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if hops::next(headers).is_none() {
+        return Err(ApiError::Loop);
+    }
+    if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+        return Err(ApiError::Encoded(String::from_utf8_lossy(coding.as_bytes()).into_owned()));
+    }
+    Ok(without_bom(collect(headers, body, app.max_body).await?))
 }
 
 /// Returns the session id that the client supplied, if it is a valid id.

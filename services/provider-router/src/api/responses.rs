@@ -24,6 +24,7 @@ use signalbox_store::{
 use super::{error::ApiError, path::Path};
 use crate::{
     app::App,
+    hops,
     provider::{Adapter, Provider},
     stored_responses::{StoredError, load, request_of},
 };
@@ -33,7 +34,7 @@ const MAX_RESPONSE: usize = 64 << 20;
 
 /// `GET /v1/responses/{id}`: returns an answer as its client received it.
 pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path, request: Parts) -> Result<Response, ApiError> {
-    if let Some(kept) = of_provider(&app, &id, &request).await {
+    if let Some(kept) = of_provider(&app, &id, &request).await? {
         return Ok(kept);
     }
     Ok(Json(load(&app.store, &id).await?.response).into_response())
@@ -45,7 +46,7 @@ pub(super) async fn input_items(
     Path(id): Path,
     request: Parts,
 ) -> Result<Response, ApiError> {
-    if let Some(kept) = of_provider(&app, &id, &request).await {
+    if let Some(kept) = of_provider(&app, &id, &request).await? {
         return Ok(kept);
     }
     let mut items = load(&app.store, &id).await?.input_items();
@@ -65,7 +66,7 @@ pub(super) async fn input_items(
 
 /// `DELETE /v1/responses/{id}`: deletes an answer. Its request stays in the log.
 pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path, request: Parts) -> Result<Response, ApiError> {
-    if let Some(kept) = of_provider(&app, &id, &request).await {
+    if let Some(kept) = of_provider(&app, &id, &request).await? {
         return Ok(kept);
     }
     load(&app.store, &id).await?;
@@ -77,7 +78,7 @@ pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path, request:
 
 /// `POST /v1/responses/{id}/cancel`: only answers in the background can be cancelled, and those are made by providers.
 pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path, request: Parts) -> Result<Response, ApiError> {
-    if let Some(kept) = of_provider(&app, &id, &request).await {
+    if let Some(kept) = of_provider(&app, &id, &request).await? {
         return Ok(kept);
     }
     load(&app.store, &id).await?;
@@ -86,11 +87,18 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path, request:
 
 /// Asks the providers that speak Responses for an answer of theirs, the active one first. Returns `None` if the id is
 /// one of this gateway, or if none of them knows it.
-async fn of_provider(app: &App, id: &str, request: &Parts) -> Option<Response> {
+///
+/// # Errors
+/// Fails if the request loops.
+async fn of_provider(app: &App, id: &str, request: &Parts) -> Result<Option<Response>, ApiError> {
     if request_of(id).is_some() {
-        return None;
+        return Ok(None);
     }
-    let rest = request.uri.path_and_query()?.as_str().strip_prefix("/v1/responses/")?.to_owned();
+    if hops::next(&request.headers).is_none() {
+        return Err(ApiError::Loop);
+    }
+    let path = request.uri.path_and_query().map(|path| path.as_str());
+    let Some(rest) = path.and_then(|path| path.strip_prefix("/v1/responses/")) else { return Ok(None) };
     let (method, headers) = (request.method.clone(), request.headers.clone());
     let request_id = RequestContext::of(&request.extensions).id().to_string();
     let providers: Vec<Arc<Provider>> = {
@@ -100,12 +108,12 @@ async fn of_provider(app: &App, id: &str, request: &Parts) -> Option<Response> {
         snapshot.active().into_iter().chain(others).cloned().collect()
     };
     for provider in providers {
-        let kept = ask(app, &provider, &method, &rest, &headers, &request_id).await;
+        let kept = ask(app, &provider, &method, rest, &headers, &request_id).await;
         if kept.is_some() {
-            return kept;
+            return Ok(kept);
         }
     }
-    None
+    Ok(None)
 }
 
 async fn ask(
