@@ -8,6 +8,8 @@ use signalbox_core::{
     json::{self, Reader},
 };
 
+use crate::stored_responses::request_of;
+
 /// Fields of a request for an answer, and the position of its model name.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Envelope {
@@ -70,8 +72,11 @@ struct Fields<'a> {
     stream_options: Option<&'a [u8]>,
     messages: Option<&'a [u8]>,
     choices: Option<&'a [u8]>,
-    /// `input`, `prompt`, `previous_response_id` or `conversation` of Responses.
+    /// `input` of Responses.
     input: Option<&'a [u8]>,
+    /// `prompt` or `conversation` of Responses, which may stand in for the input.
+    stands_in: Option<&'a [u8]>,
+    /// `previous_response_id` of Responses, which may, too.
     previous: Option<&'a [u8]>,
 }
 
@@ -88,7 +93,7 @@ impl Envelope {
         let has = |field: Option<&[u8]>| field.is_some_and(|raw| raw != NULL);
         let is_of_responses = api == Api::Chat && !has(fields.messages) && has(fields.input);
         if api == Api::Responses {
-            if !has(fields.input) {
+            if !has(fields.input) && !has(fields.stands_in) && !has(fields.previous) {
                 return Err(EnvelopeError::MissingInput);
             }
         } else if !is_of_responses {
@@ -119,6 +124,13 @@ impl Envelope {
         let previous = fields.previous.filter(|_| api == Api::Responses).and_then(|raw| Reader::new(raw).string());
         let previous = previous.filter(|id| !id.is_empty()).map(Cow::into_owned);
         Ok(Self { api, is_of_responses, previous, model, stream, include_usage, choices, model_at, insert_at })
+    }
+
+    /// Returns whether the request is translated for a provider that speaks `api`: because that is another one, or
+    /// because the body is not of the API of its path, or continues an answer that only the request log has.
+    #[must_use]
+    pub fn is_translated(&self, api: Api) -> bool {
+        api != self.api || self.is_of_responses || self.previous.as_deref().and_then(request_of).is_some()
     }
 
     /// Returns the body with `model` as its model name; all other bytes stay identical.
@@ -166,12 +178,12 @@ impl<'a> Fields<'a> {
                 }
                 "input" | "prompt" | "previous_response_id" | "conversation" => {
                     let raw = value.raw()?;
-                    if raw != NULL {
-                        fields.input = Some(raw);
-                    }
-                    if name == "previous_response_id" {
-                        fields.previous = Some(raw);
-                    }
+                    let field = match name {
+                        "input" => &mut fields.input,
+                        "previous_response_id" => &mut fields.previous,
+                        _ => &mut fields.stands_in,
+                    };
+                    *field = Some(raw).filter(|raw| *raw != NULL).or(*field);
                     return Some(());
                 }
                 _ => return value.skip(),
@@ -291,6 +303,15 @@ mod tests {
         }
         assert!(parse(Api::Chat, r#"{"input":"hi"}"#).unwrap().is_of_responses);
         assert!(!parse(Api::Chat, r#"{"input":"hi","messages":[1]}"#).unwrap().is_of_responses);
+        for legacy in [r#"{"prompt":"hi"}"#, r#"{"conversation":"c"}"#] {
+            assert_eq!(parse(Api::Chat, legacy), Err(EnvelopeError::MissingMessages), "{legacy}");
+        }
+        let own = format!(r#"{{"previous_response_id":"resp_{}"}}"#, "0".repeat(32));
+        for (body, is_translated) in [(own.as_str(), true), (r#"{"previous_response_id":"resp_1"}"#, false)] {
+            let envelope = parse(Api::Responses, body).unwrap();
+            assert_eq!(envelope.is_translated(Api::Responses), is_translated, "{body}");
+            assert!(envelope.is_translated(Api::Chat));
+        }
         let malformed = parse(Api::Messages, "{").unwrap_err().to_string();
         assert!(malformed.starts_with("the request body is not valid JSON for a message: "), "{malformed}");
     }

@@ -132,7 +132,8 @@ impl Exchange {
         let model = candidate.model.as_deref();
         self.upstream_model = model.filter(|model| envelope.model.as_deref() != Some(model)).map(str::to_owned);
         let sent = candidate.provider.api_for(self.api, model);
-        self.sent_as = (sent != self.api || envelope.is_of_responses)
+        self.sent_as = envelope
+            .is_translated(sent)
             .then(|| Box::new(SentAs { api: sent.as_str().to_owned(), kind: candidate.provider.row.kind.clone() }));
         let n = u64::try_from(self.attempts).unwrap_or_default();
         self.attempt = self.context.attempt_span(n, &candidate.provider.id, model);

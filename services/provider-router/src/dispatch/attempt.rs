@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use signalbox_core::{Api, provider_type};
+use signalbox_core::{Api, provider_type::provider_type};
 use signalbox_daemon::INTERNAL_REQUEST;
 use signalbox_upstream::Deadlines;
 use tokio::time::Duration;
@@ -18,7 +18,7 @@ use crate::{
     provider::{Adapter, Echo, Remote},
     relay::Source,
     route::Candidate,
-    stored_responses::{items_before, request_of},
+    stored_responses::items_before,
 };
 
 /// Sends the request to one provider and checks its response.
@@ -36,16 +36,11 @@ pub(super) async fn attempt(
     if let Adapter::Misconfigured(reason) = &provider.adapter {
         return Err(AttemptError::Misconfigured { provider: provider.row.name.clone(), reason: reason.clone() });
     }
-    // A provider's own answers are continued by the provider, those of this gateway are in the request log.
-    let continues = envelope.previous.as_deref().and_then(request_of).is_some();
-    if api == envelope.api && !envelope.is_of_responses && !continues {
+    if !envelope.is_translated(api) {
         let body = model.map_or_else(|| body.clone(), |model| envelope.with_model(body, model));
         return send(app, candidate, exchange, ClientRequest { body: &body, ..request }, api).await;
     }
-    let kind = match &provider.adapter {
-        Adapter::Remote(remote) => remote.kind,
-        Adapter::Echo(_) | Adapter::Misconfigured(_) => provider_type::provider_type(&provider.row.kind),
-    };
+    let kind = provider_type(&provider.row.kind);
     let id = id.simple().to_string();
     let stored = match envelope.api {
         Api::Responses => items_before(&app.store, body).await?,

@@ -230,7 +230,7 @@ fn error_body(api: Api, status: StatusCode, body: Bytes, said: Option<&ProviderE
     if api == Api::Messages || is_of_messages == Some(true) {
         let failure = hub::Failure::read(Some(status.as_u16()), &body);
         let failure = match said {
-            Some(_) => failure,
+            Some(said) => hub::Failure { message: said.message.clone(), ..failure },
             None => hub::Failure { message: description(status, &body), ..failure },
         };
         return write_error(api, &failure, id).1.into();
