@@ -4,6 +4,7 @@ mod choice;
 mod decode;
 mod emit;
 mod handle;
+mod indices;
 mod item;
 mod read;
 mod read_item;

@@ -126,8 +126,7 @@ impl TypedReader {
             }
             "message_stop" => TypedEvent::Done,
             "error" => self.failed(error_in(data)),
-            // Some gateways report errors of their own within the stream.
-            _ => provider_error(data).map_or(TypedEvent::Unknown, |error| self.failed(error)),
+            _ => self.read_unknown(data),
         }
     }
 
@@ -144,6 +143,10 @@ impl TypedReader {
             "response.completed" | "response.incomplete" => {
                 let event = value(data).unwrap_or_default();
                 let response = &event["response"];
+                if response["status"] == "failed" {
+                    let error = serde_json::json!({ "error": response["error"] });
+                    return self.failed(error_of(&error));
+                }
                 self.ending.usage = usage_of(&response["usage"]);
                 self.ending.finish_reason = Some(finish_reason(response, kind == "response.completed"));
                 TypedEvent::Done
@@ -157,7 +160,17 @@ impl TypedReader {
             }
             "error" => self.failed(error_in(data)),
             kind if kind.starts_with("response.") => TypedEvent::Content,
-            _ => provider_error(data).map_or(TypedEvent::Unknown, |error| self.failed(error)),
+            _ => self.read_unknown(data),
+        }
+    }
+
+    /// Reads an event of a type that is not known. Some gateways report errors of their own within the stream, in a
+    /// field `error`; an event that only has a message may be of a newer version of the API.
+    fn read_unknown(&mut self, data: &[u8]) -> TypedEvent {
+        let reports = |event: &Value| event.get("error").is_some_and(|error| error.is_object() || error.is_string());
+        match value(data).filter(reports) {
+            Some(event) => self.failed(error_of(&event)),
+            None => TypedEvent::Unknown,
         }
     }
 
@@ -316,6 +329,14 @@ mod tests {
             );
             assert_eq!(reader.ending().failure.as_deref(), Some(message));
         }
+        for newer in [r#"{"type":"newer","message":"m","code":"c"}"#, r#"{"type":"newer","error":null}"#] {
+            for api in [Api::Messages, Api::Responses] {
+                assert_eq!(read(api, &format!("data: {newer}\n\n")).0, [Unknown], "{newer}");
+            }
+        }
+        let failed = r#"{"type":"response.completed","response":{"status":"failed","error":{"message":"no"}}}"#;
+        let (events, _) = read(Api::Responses, &format!("data: {failed}\n\n"));
+        assert!(matches!(&events[..], [TypedEvent::Failed { error, .. }] if error.message == "no"), "{events:?}");
         let (events, _) = read(Api::Messages, "data: {\"choices\":[]}\n\ndata: nothing\n\n");
         assert_eq!(events, [Unknown, Unknown]);
     }

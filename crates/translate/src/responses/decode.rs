@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use signalbox_core::json::{Text, repaired};
 
+use super::indices::Indices;
 use crate::decoder::foreign_api;
 use crate::field::{Fields, Joiner, Raw};
 use crate::hub::{CallKind, Delta, ErrorClass, Event, Failure, Finish, FinishReason, Opening, Start, Usage};
@@ -14,9 +15,6 @@ use crate::{Api, Loss};
 /// The place of a block: the index of its item, and of the part within it.
 type Place = (u32, u32);
 
-/// First index of items whose own index another item has.
-const FIRST_OWN_INDEX: u32 = 1 << 16;
-
 /// Reads the events of one answer.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -24,9 +22,7 @@ pub(crate) struct Decoder {
     has_ended: bool,
     /// The number and the hash of the newest event: one that equals it is repeated. Not all providers count upwards.
     newest: Option<(u64, u64)>,
-    /// The indices of items by their ids: some providers give several items the same index, or number them otherwise
-    /// in the whole response.
-    by_id: BTreeMap<String, u32>,
+    indices: Indices,
     next: u32,
     blocks: BTreeMap<Place, Block>,
     /// Items that ended, or that were seen to be of another kind.
@@ -55,7 +51,7 @@ impl Decoder {
             has_started: false,
             has_ended: false,
             newest: None,
-            by_id: BTreeMap::new(),
+            indices: Indices::default(),
             next: 0,
             blocks: BTreeMap::new(),
             done: BTreeMap::new(),
@@ -121,7 +117,8 @@ impl Decoder {
             out.push(Event::Start(Start { id: response.string("id"), model: response.string("model") }));
         }
         let own = response.str("status");
-        let status = status.or(own.as_deref());
+        // Some providers end a failed answer with the event of a complete one.
+        let status = own.as_deref().filter(|own| matches!(*own, "failed" | "cancelled")).or(status).or(own.as_deref());
         match status {
             Some("completed" | "incomplete") => {}
             Some("failed") => return self.fail(Failure::read(None, value.as_str().as_bytes()), out),
@@ -133,7 +130,7 @@ impl Decoder {
         }
         for (index, item) in (0_u32..).zip(response.elements("output")) {
             if let Some(item_fields) = item.fields() {
-                let index = self.index_for(index, item_fields.string("id"));
+                let index = self.indices.get(index, item_fields.string("id"));
                 self.read_item(index, &item_fields, item, true, out);
             }
         }
@@ -181,27 +178,14 @@ impl Decoder {
         if let Some(value) = fields.get("item")
             && let Some(item) = value.fields()
         {
-            let index = self.index_for(index, item.string("id"));
+            let index = self.indices.get(index, item.string("id"));
             self.read_item(index, &item, value, is_done, out);
         }
     }
 
-    /// Returns the index of the item with this id: the provider's, unless another item has it.
-    fn index_for(&mut self, index: u32, id: Option<String>) -> u32 {
-        let Some(id) = id.filter(|id| !id.is_empty()) else { return index };
-        if let Some(known) = self.by_id.get(&id) {
-            return *known;
-        }
-        let is_taken = self.by_id.values().any(|known| *known == index);
-        let own = u32::try_from(self.by_id.len()).unwrap_or_default().saturating_add(FIRST_OWN_INDEX);
-        let index = if is_taken { own } else { index };
-        self.by_id.insert(id, index);
-        index
-    }
-
     fn place_of(&mut self, fields: &Fields<'_>) -> Place {
         let index = fields.index("output_index").unwrap_or_default();
-        (self.index_for(index, fields.string("item_id")), fields.index("content_index").unwrap_or_default())
+        (self.indices.get(index, fields.string("item_id")), fields.index("content_index").unwrap_or_default())
     }
 
     /// Reads an item: its beginning, or its end, which completes what no event has brought.

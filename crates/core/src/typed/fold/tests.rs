@@ -1,0 +1,98 @@
+//! Tests of folding the streams of Messages and Responses.
+
+use super::*;
+
+fn fold(api: Api, events: &[&str]) -> FoldedAnswer {
+    let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    fold_stream(api, &stream.into())
+}
+
+const MESSAGE: [&str; 11] = [
+    r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"usage":{"input_tokens":3,"cache_creation_input_tokens":2,"output_tokens":1}}}"#,
+    r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}}"#,
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"s"}}"#,
+    r#"{"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}}"#,
+    r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"hel"}}"#,
+    r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"lo"}}"#,
+    r#"{"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"t","name":"f","input":{}}}"#,
+    r#"{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\"a\":"}}"#,
+    r#"{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"1}"}}"#,
+    r#"{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":9}}"#,
+];
+
+#[test]
+fn a_message_is_put_together() {
+    let folded = fold(Api::Messages, &[&MESSAGE[..], &[r#"{"type":"message_stop"}"#]].concat());
+    assert_eq!((&*folded.id, &*folded.text, folded.finish_reason.as_deref()), ("msg_1", "hello", Some("tool_use")));
+    assert_eq!((folded.usage.unwrap().prompt_tokens, folded.usage.unwrap().completion_tokens), (5, 9));
+    assert!(folded.done && folded.finished && folded.error.is_none());
+    let json: Value = serde_json::from_str(&folded.json.unwrap()).unwrap();
+    assert_eq!(
+        json["content"],
+        json!([{"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"hello"},{"type":"tool_use","id":"t","name":"f","input":{"a":1}}])
+    );
+    let whole = fold_answer(Api::Messages, json.to_string().as_bytes()).unwrap();
+    assert_eq!((whole.text, whole.finish_reason, whole.usage), (folded.text, folded.finish_reason, folded.usage));
+}
+
+#[test]
+fn blocks_that_share_an_index_or_have_no_beginning_are_kept() {
+    let text = |text: &str| {
+        format!(r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{text}"}}}}"#)
+    };
+    let start = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+    let folded = fold(Api::Messages, &[MESSAGE[0], start, &text("a"), start, &text("b")]);
+    assert_eq!(folded.text, "ab");
+    let folded = fold(Api::Messages, &[MESSAGE[0], &text("a"), &text("b"), r#"{"type":"message_stop"}"#, &text("c")]);
+    assert_eq!(folded.text, "ab");
+}
+
+#[test]
+fn a_message_that_breaks_off_keeps_what_came() {
+    for length in 0..MESSAGE.len() {
+        let folded = fold(Api::Messages, &MESSAGE[..length]);
+        assert!(!folded.done && folded.finish_reason.is_none(), "{length}");
+        assert_eq!(folded.json.is_some(), length > 0);
+    }
+    let folded = fold(Api::Messages, &MESSAGE[..9]);
+    let json: Value = serde_json::from_str(&folded.json.unwrap()).unwrap();
+    assert_eq!(json["content"][2]["input"], "{\"a\":");
+}
+
+#[test]
+fn errors_and_unknown_events_are_kept() {
+    let error = r#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
+    let folded = fold(Api::Messages, &[MESSAGE[0], r#"{"type":"odd","x":1}"#, "text", error]);
+    assert_eq!(folded.error.unwrap().message, "busy");
+    let json: Value = serde_json::from_str(&folded.json.unwrap()).unwrap();
+    assert_eq!(json["unread_events"], json!([r#"{"type":"odd","x":1}"#, "text"]));
+    assert_eq!(json["error"]["message"], "busy");
+    let whole = fold_answer(Api::Responses, br#"{"error":{"message":"no"}}"#).unwrap();
+    assert_eq!(whole.error.unwrap().message, "no");
+    assert!(fold_answer(Api::Messages, b"<html>").is_none());
+}
+
+#[test]
+fn a_response_is_taken_from_its_last_event_or_from_its_parts() {
+    let events = [
+        r#"{"type":"response.created","response":{"id":"resp_1","object":"response","status":"in_progress","output":[]}}"#,
+        r#"{"type":"response.output_item.added","output_index":0,"item":{"type":"message","id":"msg_1","content":[]}}"#,
+        r#"{"type":"response.content_part.added","output_index":0,"content_index":0,"part":{"type":"output_text","text":""}}"#,
+        r#"{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"hel"}"#,
+        r#"{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"lo"}"#,
+        r#"{"type":"response.output_item.added","output_index":1,"item":{"type":"function_call","call_id":"c","arguments":""}}"#,
+        r#"{"type":"response.function_call_arguments.delta","output_index":1,"delta":"{}"}"#,
+    ];
+    let partial = fold(Api::Responses, &events);
+    assert_eq!((&*partial.id, &*partial.text, partial.finish_reason.as_deref()), ("resp_1", "hello", None));
+    let json: Value = serde_json::from_str(&partial.json.unwrap()).unwrap();
+    assert_eq!(json["output"][1]["arguments"], "{}");
+    let last = r#"{"type":"response.completed","response":{"id":"resp_1","object":"response","status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"hello"}]}],"usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}}"#;
+    let whole = fold(Api::Responses, &[&events[..], &[last]].concat());
+    assert_eq!((&*whole.text, whole.finish_reason.as_deref(), whole.done), ("hello", Some("completed"), true));
+    assert_eq!(whole.usage.unwrap().total_tokens, 3);
+    let failed = r#"{"type":"response.failed","response":{"id":"r","object":"response","status":"failed","error":{"code":"c","message":"no"}}}"#;
+    let failed = fold(Api::Responses, &[failed]);
+    assert_eq!((failed.error.unwrap().message.as_str(), failed.finish_reason), ("no", None));
+}
