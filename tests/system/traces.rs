@@ -183,7 +183,7 @@ async fn a_request_without_a_valid_trace_begins_one_where_traces_are_exported() 
         traces.push(trace);
     }
     assert_ne!(traces[0], traces[1]);
-    // What the client does not record is not recorded here, but continued.
+    // A trace that the client does not record is continued, but not recorded here either.
     let unsampled = TRACEPARENT.replace("-01", "-00");
     ask(&router, &chat("fake/m", false), &format!("traceparent: {unsampled}\r\n")).await;
     let (trace, parent, flags) = parts(lone.fake.calls().pop().unwrap().header("traceparent"));

@@ -1,4 +1,4 @@
-//! What the entry of all services ([`signalbox_daemon::entry`]) leaves to this one.
+//! The part of the common entry ([`signalbox_daemon::entry`]) that is provider-router's own.
 
 use http::{Response, request::Parts};
 use signalbox_daemon::{EntryPolicy, Refusal, admin::SHUTDOWN_PATH};

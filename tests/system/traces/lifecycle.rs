@@ -41,7 +41,7 @@ async fn a_lifecycle_command_has_a_span_that_is_part_of_its_request() {
     .await;
     assert_eq!(request.attribute("url.path"), "/api/proxy/restart");
 
-    // What the supervisor logs about the child is inside the command.
+    // The supervisor's log lines about the child are inside the command.
     let lines = eventually("the log lines of the restart", async || {
         let lines = lines_of(&stack, "restart");
         lines.iter().any(|line| line["message"] == "the lifecycle command is done").then_some(lines)

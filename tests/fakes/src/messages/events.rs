@@ -9,7 +9,7 @@ use crate::{
     sse::{Event, Events, Grammar, event},
 };
 
-/// What a stream has to know after its text.
+/// State that a stream keeps after its text.
 #[derive(Debug)]
 pub(crate) struct Messages {
     /// Index of the block of the text, if the answer has any, otherwise of the next block.

@@ -13,7 +13,7 @@ use crate::{
     sse::{Event, Events, Grammar, event},
 };
 
-/// What a stream has to know after its beginning.
+/// State that a stream keeps after its beginning.
 #[derive(Debug)]
 pub(crate) struct Responses {
     asked: Asked,
