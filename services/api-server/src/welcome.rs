@@ -35,7 +35,7 @@ fn text(scheme: &str, api: SocketAddr, now: &Now) -> String {
 Signalbox is running.
 
   api-server       {scheme}://{api}        control: providers, models, settings, the request log
-  provider-router  {scheme}://{router}/v1     point your OpenAI client here
+  provider-router  {scheme}://{router}/v1     for OpenAI clients; for Anthropic clients without /v1
   qwen-proxy       {scheme}://{qwen}/v1     chat.qwen.ai, after a login
 
 Try it; no key is needed:
