@@ -3,17 +3,15 @@
 mod strangers;
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
-use signalbox_harness::{Client, CommandLine, Home, eventually, processes};
+use signalbox_harness::{Client, CommandLine, Home, eventually, ports, processes};
 
 /// Returns ports that are free at the moment.
 fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    std::array::from_fn(|_| ports::unused().unwrap())
 }
 
 /// Creates a home whose services use any free port.

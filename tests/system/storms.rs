@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::net::TcpListener;
 use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::json;
-use signalbox_harness::{Client, Launch, Stack, eventually, processes, within};
+use signalbox_harness::{Client, Launch, Stack, eventually, ports, processes, within};
 
 /// Returns the number of commands in a test; set by `SIGNALBOX_COMMANDS`.
 fn commands() -> usize {
@@ -39,7 +38,7 @@ fn routers(stack: &Stack) -> usize {
 
 /// Starts a stack whose router uses a known port, and returns that port.
 async fn known_port() -> (Stack, u16) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = ports::unused().unwrap();
     let stack = Stack::builder().launch(Launch::default()).autostart(false).start().await;
     stack.api.put("/api/settings/server.port", &json!({ "value": port })).await.expect(200);
     (stack, port)

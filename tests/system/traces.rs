@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use serde_json::{Value, json};
 use signalbox_fakes::{FakeProvider, Turn};
-use signalbox_harness::{Client, Launch, Router, Stack, eventually};
+use signalbox_harness::{Client, Launch, Router, Stack, eventually, ports};
 
 use self::collector::{Collector, Exported};
 use crate::{
@@ -205,7 +205,7 @@ async fn the_last_spans_are_sent_before_the_process_ends() {
 
 #[tokio::test]
 async fn a_collector_that_is_down_or_hangs_delays_no_answer() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = std::net::SocketAddr::from(([127, 0, 0, 1], ports::unused().unwrap()));
     // Accepts connections in its backlog and never answers.
     let hanging = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     for addr in [closed, hanging.local_addr().unwrap()] {

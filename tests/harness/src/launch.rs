@@ -49,6 +49,11 @@ impl Launch {
         self
     }
 
+    /// Returns whether this command-line argument was added.
+    pub(crate) fn has_arg(&self, arg: &str) -> bool {
+        self.args.iter().any(|added| added == arg)
+    }
+
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {

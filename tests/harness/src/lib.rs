@@ -8,7 +8,7 @@
 //! - [`Process`]: one running binary with its signals, exit status and output. [`processes`]: other live processes.
 //! - [`mod@binary`]: paths of the binaries. - [`http`]: a client that exposes everything, including broken answers.
 //!   [`postgres`]: a PostgreSQL server.
-//! - [`eventually`], [`steadily`], [`within`]: waiting with a deadline.
+//! - [`ports`]: ports that are known in advance. - [`eventually`], [`steadily`], [`within`]: waiting with a deadline.
 //!
 //! # Invariants
 //! - Every service uses a free port and a temporary directory, so tests can run in parallel.
@@ -23,6 +23,7 @@ mod command_line;
 mod home;
 pub mod http;
 mod launch;
+pub mod ports;
 pub mod postgres;
 mod process;
 pub mod processes;

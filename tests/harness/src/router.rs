@@ -16,14 +16,16 @@ pub struct Router {
 // === impl Router ===
 
 impl Router {
-    /// Starts provider-router and waits until it listens.
+    /// Starts provider-router, on a free port unless `launch` names one, and waits until it listens.
     ///
     /// # Panics
     /// Panics if it does not listen.
     pub async fn start(launch: Launch) -> Self {
         let home = launch.home_dir().clone();
         let mut command = launch.command("provider-router");
-        command.args(["--port", "0"]);
+        if !launch.has_arg("--port") {
+            command.args(["--port", "0"]);
+        }
         let mut process = Process::spawn("provider-router", command, &home);
         let port = process.line_after("Server listening on http://127.0.0.1:").await;
         let client = Client::new(port.trim().parse().expect("a port"));

@@ -6,7 +6,8 @@ use super::{anywhere, free_ports, number};
 
 #[tokio::test]
 async fn fc_12_a_foreign_process_on_a_port_is_named_and_not_killed() {
-    let stranger = Router::start(Launch::default()).await;
+    let [port] = free_ports();
+    let stranger = Router::start(Launch::default().arg("--port").arg(port.to_string())).await;
     let port = stranger.client.port().to_string();
     let pid = stranger.process.pid();
     let home = Home::new();
@@ -33,7 +34,8 @@ async fn fc_12_a_foreign_process_on_a_port_is_named_and_not_killed() {
 
 #[tokio::test]
 async fn kill_port_ends_only_the_confirmed_process() {
-    let stranger = Router::start(Launch::default()).await;
+    let [port] = free_ports();
+    let stranger = Router::start(Launch::default().arg("--port").arg(port.to_string())).await;
     let port = stranger.client.port().to_string();
     let pid = stranger.process.pid();
     let (_home, shell) = anywhere();

@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn a_used_port_differs_from_a_free_one() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let unused = signalbox_harness::ports::unused().unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", unused)).unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(matches!(state("127.0.0.1", port).unwrap(), State::Held(_)));
         assert_ne!(next_free("127.0.0.1", port).unwrap(), Some(port));

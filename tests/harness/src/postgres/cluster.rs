@@ -4,7 +4,6 @@
 //! is closed: the shell then stops the server and removes its directory.
 
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -13,6 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::installation::Installation;
+use crate::ports;
 
 /// Maximum time for a server to start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -57,7 +57,7 @@ impl Cluster {
         let directory = installation.copy_template().await?;
         let mut cluster = Self { directory, port: 0, shell: None };
         loop {
-            cluster.port = free_port()?;
+            cluster.port = ports::unused()?;
             match cluster.start(installation).await {
                 // Another process took the port before the server did.
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
@@ -111,10 +111,6 @@ impl Drop for Cluster {
 
 pub(super) fn url(port: u16) -> String {
     format!("postgres://postgres@127.0.0.1:{port}/postgres")
-}
-
-pub(super) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// Runs the server on the `data` subdirectory of a directory, under a shell.

@@ -15,6 +15,7 @@ use nix::libc::O_NONBLOCK;
 
 use super::cluster;
 use super::installation::{self, Installation};
+use crate::ports;
 
 /// `$1` is the directory, the rest is the server command. Each user that joins writes a byte.
 const SHELL: &str = r#"
@@ -83,7 +84,7 @@ impl Shared {
         installation::run(mkfifo).await?;
         // Opened for reading as well, because opening only for writing would block until the shell opens the pipe.
         let users = OpenOptions::new().read(true).write(true).open(&pipe)?;
-        let port = cluster::free_port()?;
+        let port = ports::unused()?;
         cluster::spawn(installation, SHELL, &directory, port)?;
         cluster::ready(&directory, 0).await?;
         fs::write(directory.join("port"), port.to_string())?;

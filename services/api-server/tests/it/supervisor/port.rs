@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use api_server::supervisor::{Fault, Limits, Phase};
 use nix::sys::signal::Signal;
+use signalbox_harness::ports;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{READY, Room, signal};
 
-/// Returns a port that is free at the moment.
+/// Returns a port on which nothing listens.
 pub(super) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    ports::unused().unwrap()
 }
 
 async fn ask(addr: SocketAddr) -> std::io::Result<String> {
@@ -37,7 +38,7 @@ async fn a_child_starts_once_its_port_becomes_free() {
     let delay = Duration::from_millis(20);
     let limits = Limits { restart_delay: delay, restart_delay_max: delay, restart_limit: 2, ..Limits::default() };
     let room = Room::with(limits);
-    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stranger = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
     let mut spec = room.script(READY);
     spec.listen.port = stranger.local_addr().unwrap().port();
     let outcome = room.child.start(spec).await.done().await;
