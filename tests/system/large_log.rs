@@ -55,6 +55,7 @@ fn exchange(number: usize) -> Exchange {
         status_code: Some(200),
         attempts: 1,
         truncated: false,
+        translation: None,
         opening_hash: None,
     };
     Exchange { begun, ended: Some(ended) }

@@ -4,7 +4,7 @@
 //! - [`Api`]: the APIs of clients and providers.
 //! - [`openai`]: the wire types of the OpenAI API, and folding a stream of chunks into one answer.
 //! - [`schema`]: one row type per database table.
-//! - [`typed`]: the answers of Messages and Responses.
+//! - [`typed`]: the answers of Messages and Responses. [`token_classes`]: token counts by what a token costs.
 //! - [`sse`]: incremental, zero-copy framing of event streams.
 //! - [`conversation`]: recognises the conversation of a request. [`body_search`]: searches for a text in a
 //!   conversation.
@@ -33,6 +33,7 @@ pub mod schema;
 pub mod secret;
 pub mod sse;
 pub mod text;
+pub mod token_classes;
 pub mod typed;
 
 pub use api::Api;

@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use signalbox_core::schema::{LinkedModel, Model, Request, Response};
+use signalbox_core::token_classes::TokenClasses;
 use utoipa::ToSchema;
 
 /// The columns of a model.
@@ -78,6 +79,8 @@ pub(super) struct LoggedResponse {
     completion_tokens: Option<i64>,
     prompt_tokens: Option<i64>,
     total_tokens: Option<i64>,
+    tokens: Option<TokensByClass>,
+    translation: Option<String>,
     finish_reason: Option<String>,
     error: Option<String>,
     duration_ms: Option<i64>,
@@ -87,6 +90,34 @@ pub(super) struct LoggedResponse {
     attempts: i64,
     truncated: bool,
     created_at: i64,
+}
+
+/// The tokens of an answer by what they cost. No token is in two classes; those of the prompt add up to
+/// `prompt_tokens`, the others to `completion_tokens`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TokensByClass {
+    /// Prompt tokens that are in none of the other classes.
+    input: i64,
+    /// Prompt tokens that were read from a cache.
+    cache_read: i64,
+    /// Prompt tokens that were written to a cache with the short lifetime, or with one that is not reported.
+    cache_write_short: i64,
+    /// Prompt tokens that were written to a cache with the long lifetime.
+    cache_write_long: i64,
+    /// Audio tokens of the prompt.
+    input_audio: i64,
+    /// Image tokens of the prompt, where the provider reports them.
+    input_image: i64,
+    /// Tokens of the answer that are in none of the other classes.
+    output: i64,
+    /// Reasoning tokens.
+    reasoning: i64,
+    /// Audio tokens of the answer.
+    output_audio: i64,
+    /// Image tokens of the answer.
+    output_image: i64,
+    /// Whether the provider's counts contradicted each other, so that some were changed.
+    adjusted: bool,
 }
 
 /// Returns a column as JSON. A body that is not JSON becomes a string. Valid JSON is not copied, because a body may be
@@ -152,6 +183,26 @@ impl From<Request> for LoggedRequest {
     }
 }
 
+// === impl TokensByClass ===
+
+impl TokensByClass {
+    const fn new(prompt: i64, completion: i64, classes: TokenClasses) -> Self {
+        Self {
+            input: classes.uncached_input(prompt),
+            cache_read: classes.cache_read,
+            cache_write_short: classes.cache_write_short,
+            cache_write_long: classes.cache_write_long,
+            input_audio: classes.input_audio,
+            input_image: classes.input_image,
+            output: classes.other_output(completion),
+            reasoning: classes.reasoning,
+            output_audio: classes.output_audio,
+            output_image: classes.output_image,
+            adjusted: classes.is_adjusted,
+        }
+    }
+}
+
 // === impl LoggedResponse ===
 
 impl From<Response> for LoggedResponse {
@@ -168,6 +219,14 @@ impl From<Response> for LoggedResponse {
             completion_tokens: row.completion_tokens,
             prompt_tokens: row.prompt_tokens,
             total_tokens: row.total_tokens,
+            tokens: row.token_classes.map(|classes| {
+                TokensByClass::new(
+                    row.prompt_tokens.unwrap_or_default(),
+                    row.completion_tokens.unwrap_or_default(),
+                    classes,
+                )
+            }),
+            translation: row.translation,
             finish_reason: row.finish_reason,
             error: row.error,
             duration_ms: row.duration_ms,

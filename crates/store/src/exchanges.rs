@@ -110,6 +110,8 @@ pub struct ExchangeEnd {
     pub attempts: i64,
     /// Whether the answer was longer than the log keeps.
     pub truncated: bool,
+    /// See [`Response::translation`](signalbox_core::schema::Response::translation).
+    pub translation: Option<String>,
     /// The hash of the conversation's opening, by which later requests find its session; only for a request that
     /// [opens](SessionRef::Opens) a session.
     pub opening_hash: Option<String>,

@@ -82,6 +82,12 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0010_neutral_columns.sql"),
         postgres: include_str!("../../../migrations/postgres/0010_neutral_columns.sql"),
     },
+    Version {
+        number: 11,
+        name: "token classes",
+        sqlite: include_str!("../../../migrations/sqlite/0011_token_classes.sql"),
+        postgres: include_str!("../../../migrations/postgres/0011_token_classes.sql"),
+    },
 ];
 
 /// The table in which sqlx records the applied versions.

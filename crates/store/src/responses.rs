@@ -22,7 +22,10 @@ const ENTITY: &str = "response";
 const LISTED: &str = "SELECT responses.id, responses.id AS request_id, responses.timestamp, responses.parent_id,
          responses.completion_tokens, responses.prompt_tokens, responses.total_tokens, responses.finish_reason, responses.error,
          responses.duration_ms, responses.first_byte_ms, responses.status_code, responses.provider_id, responses.attempts,
-         responses.truncated, responses.created_at, responses.in_bodies,
+         responses.truncated, responses.translation, responses.created_at, responses.in_bodies,
+         responses.cache_read_tokens, responses.cache_write_short_tokens, responses.cache_write_long_tokens,
+         responses.input_audio_tokens, responses.input_image_tokens, responses.reasoning_tokens,
+         responses.output_audio_tokens, responses.output_image_tokens, responses.tokens_adjusted,
          substr(responses.upstream_response, 1, 8193) AS upstream_response,
          substr(responses.response_body, 1, 8193) AS response_body,
          requests.session_id, requests.request_id AS response_id

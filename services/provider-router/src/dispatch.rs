@@ -95,12 +95,14 @@ async fn answer(
 ) -> Response<ResponseBody> {
     let (headers, body) = match good {
         AcceptedAnswer::Stream { headers, begun, rest } => {
+            exchange.note_translation(&headers);
             exchange.head(200, true);
             let abort = app.abort_streams.clone();
             let relay = Relay::new((begun, rest), exchange, envelope.api, envelope.choices, abort);
             (headers, ResponseBody::Relay(Box::new(relay)))
         }
         AcceptedAnswer::Whole { headers, body, failure } => {
+            exchange.note_translation(&headers);
             exchange.head(200, false);
             let (status, body, failure) = match failure {
                 None => (RequestStatus::Completed, body, None),

@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc, task::Context};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use signalbox_core::{
     Api,
     masking::{Masker, NO_SECRETS},
@@ -27,6 +27,10 @@ use crate::{
     provider::Provider,
     route::Candidate,
 };
+
+/// Header that names the APIs of client and provider if they differ, and lists the fields that were not sent as the
+/// client wrote them.
+pub const TRANSLATION: HeaderName = HeaderName::from_static("x-signalbox-translation");
 
 /// Maximum bytes of a response buffered in memory before they are appended to the journal.
 const MAX_PENDING_PART: usize = 4 << 10;
@@ -134,7 +138,12 @@ impl Exchange {
         let sent = candidate.provider.api_for(self.api, model);
         self.sent_as = envelope
             .is_translated(sent)
-            .then(|| Box::new(SentAs { api: sent.as_str().to_owned(), kind: candidate.provider.row.kind.clone() }));
+            .then(|| SentAs {
+                api: sent.as_str().to_owned(),
+                kind: candidate.provider.row.kind.clone(),
+                translation: String::new(),
+            })
+            .map(Box::new);
         let n = u64::try_from(self.attempts).unwrap_or_default();
         self.attempt = self.context.attempt_span(n, &candidate.provider.id, model);
         self.attempt.clone()
@@ -212,6 +221,14 @@ impl Exchange {
         }
     }
 
+    /// Records what the headers of the response say about its translation.
+    pub fn note_translation(&mut self, headers: &HeaderMap) {
+        let text = headers.get(TRANSLATION).and_then(|text| text.to_str().ok());
+        if let (Some(sent_as), Some(text)) = (&mut self.sent_as, text) {
+            text.clone_into(&mut sent_as.translation);
+        }
+    }
+
     /// Records token counts that are not part of the response to the client.
     pub fn note_usage(&mut self, usage: Option<Usage>) {
         self.hidden_usage = usage;
@@ -278,8 +295,9 @@ impl Exchange {
     pub fn finish(&mut self, status: RequestStatus, error: Option<String>) -> Written {
         let Some(entry) = self.entry.take() else { return Written::default() };
         let duration = self.context.arrived().elapsed();
-        let is_hidden = self.ending.usage.is_none() && self.hidden_usage.is_some();
-        self.ending.usage = self.ending.usage.or(self.hidden_usage);
+        // The API of the client may have no place for some of the counts.
+        let is_hidden = self.hidden_usage.is_some() && self.hidden_usage != self.ending.usage;
+        self.ending.usage = self.hidden_usage.or(self.ending.usage);
         if let Some(provider) = &self.provider {
             provider.metrics.ended(status, duration, self.first_byte);
         }

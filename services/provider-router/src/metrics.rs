@@ -272,7 +272,7 @@ mod tests {
         let provider = metrics.provider("p");
         provider.ended(RequestStatus::Completed, Duration::from_millis(30), Some(Duration::from_millis(3)));
         provider.ended(RequestStatus::Truncated, Duration::from_millis(30), None);
-        metrics.tokens("p", &Usage { prompt_tokens: 5, completion_tokens: 70_000, total_tokens: 70_005 });
+        metrics.tokens("p", &Usage::new(5, 70_000));
         let gauges = Gauges {
             in_flight: 2,
             idle_connections: 1,

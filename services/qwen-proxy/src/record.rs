@@ -195,6 +195,7 @@ impl LogRecord {
             status_code: outcome.status_code.map(i64::from),
             attempts: 1,
             truncated: false,
+            translation: None,
             opening_hash: outcome.opening_hash,
         };
         let mut exchange = Exchange { begun: self.begun, ended: Some(ended) };

@@ -1,5 +1,7 @@
 //! Table `responses`: the logged answers.
 
+use crate::token_classes::TokenClasses;
+
 /// A row of `responses`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
@@ -25,6 +27,8 @@ pub struct Response {
     pub prompt_tokens: Option<i64>,
     /// All tokens, as reported by the provider.
     pub total_tokens: Option<i64>,
+    /// The classes of these tokens; `None` if there are no counts, or if an earlier version wrote the row.
+    pub token_classes: Option<TokenClasses>,
     /// `stop`, `length`, `tool_calls`, `content_filter`; `error` if there was no answer.
     pub finish_reason: Option<String>,
     /// The error message, if the request failed.
@@ -41,6 +45,9 @@ pub struct Response {
     pub attempts: i64,
     /// Whether the answer was longer than the log keeps.
     pub truncated: bool,
+    /// The APIs of client and provider if they differ, and the fields that were dropped or altered. Same text as the
+    /// header `x-signalbox-translation`.
+    pub translation: Option<String>,
     /// When the row was written.
     pub created_at: i64,
 }

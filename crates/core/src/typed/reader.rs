@@ -295,7 +295,7 @@ mod tests {
         );
         assert_eq!(events, [Preamble, Preamble, Content, Content, Unknown, Content, Done]);
         assert_eq!(reader.ending().finish_reason.as_deref(), Some("end_turn"));
-        let usage = Usage { prompt_tokens: 7, completion_tokens: 9, total_tokens: 16 };
+        let usage = Usage::new(7, 9);
         assert_eq!(reader.ending().usage, Some(usage));
         assert_eq!((&*reader.started().id, &*reader.started().model), ("msg_1", "m"));
     }

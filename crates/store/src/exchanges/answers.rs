@@ -1,5 +1,7 @@
 //! Collects the rows of `responses` that a batch adds.
 
+use signalbox_core::token_classes::TokenClasses;
+
 use super::ExchangeEnd;
 use crate::Error;
 use crate::bodies::Writer;
@@ -13,9 +15,11 @@ pub(super) struct Answers<'a>(Rows<'a>);
 
 const INSERT: (&str, usize, &str) = (
     "INSERT INTO responses (id, timestamp, response_body, in_bodies, completion_tokens, prompt_tokens, total_tokens,
-         finish_reason, error, duration_ms, first_byte_ms, status_code, provider_id, attempts, truncated, created_at)
+         finish_reason, error, duration_ms, first_byte_ms, status_code, provider_id, attempts, truncated, created_at,
+         cache_read_tokens, cache_write_short_tokens, cache_write_long_tokens, input_audio_tokens, input_image_tokens,
+         reasoning_tokens, output_audio_tokens, output_image_tokens, tokens_adjusted, translation)
      VALUES ",
-    16,
+    26,
     "",
 );
 
@@ -31,6 +35,8 @@ impl<'a> Answers<'a> {
     pub(super) fn add(&mut self, bodies: &mut Writer<'a>, id: i64, ended: &'a ExchangeEnd) {
         let text = ended.response_body.as_deref().map(without_nul);
         let in_bodies = text.as_ref().is_some_and(|text| bodies.answer(id, ended.ended_at, text));
+        let classes = ended.usage.map(|usage| usage.classes);
+        let class = |count: fn(TokenClasses) -> i64| classes.map(count).into();
         self.0.push([
             id.into(),
             ended.ended_at.into(),
@@ -48,6 +54,16 @@ impl<'a> Answers<'a> {
             ended.attempts.into(),
             ended.truncated.into(),
             ended.ended_at.into(),
+            class(|classes| classes.cache_read),
+            class(|classes| classes.cache_write_short),
+            class(|classes| classes.cache_write_long),
+            class(|classes| classes.input_audio),
+            class(|classes| classes.input_image),
+            class(|classes| classes.reasoning),
+            class(|classes| classes.output_audio),
+            class(|classes| classes.output_image),
+            classes.is_some_and(|classes| classes.is_adjusted).into(),
+            ended.translation.as_deref().into(),
         ]);
     }
 

@@ -1,6 +1,7 @@
 //! Rows of the table `responses`.
 
 use signalbox_core::schema::Response;
+use signalbox_core::token_classes::TokenClasses;
 
 use crate::Error;
 use crate::bodies::Reader;
@@ -71,6 +72,7 @@ impl FromRow for Response {
             completion_tokens: row.optional_int("completion_tokens")?,
             prompt_tokens: row.optional_int("prompt_tokens")?,
             total_tokens: row.optional_int("total_tokens")?,
+            token_classes: token_classes(row)?,
             finish_reason: row.optional_text("finish_reason")?,
             error: row.optional_text("error")?,
             duration_ms: row.optional_int("duration_ms")?,
@@ -79,7 +81,24 @@ impl FromRow for Response {
             provider_id: row.optional_text("provider_id")?,
             attempts: row.int("attempts")?,
             truncated: row.flag("truncated")?,
+            translation: row.optional_text("translation")?,
             created_at: row.int("created_at")?,
         })
     }
+}
+
+fn token_classes(row: &dyn Columns) -> Result<Option<TokenClasses>, Error> {
+    let Some(cache_read) = row.optional_int("cache_read_tokens")? else { return Ok(None) };
+    let count = |column| Ok::<i64, Error>(row.optional_int(column)?.unwrap_or_default());
+    Ok(Some(TokenClasses {
+        cache_read,
+        cache_write_short: count("cache_write_short_tokens")?,
+        cache_write_long: count("cache_write_long_tokens")?,
+        input_audio: count("input_audio_tokens")?,
+        input_image: count("input_image_tokens")?,
+        reasoning: count("reasoning_tokens")?,
+        output_audio: count("output_audio_tokens")?,
+        output_image: count("output_image_tokens")?,
+        is_adjusted: row.flag("tokens_adjusted")?,
+    }))
 }

@@ -3,6 +3,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use signalbox_core::openai::Usage;
 use signalbox_core::schema::{Request, RequestStatus, Response, Session};
+use signalbox_core::token_classes::TokenClasses;
 use signalbox_store::exchanges::{Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source, probe, record};
 use signalbox_store::requests::{self, Filter, RequestKey};
 use signalbox_store::{Class, Page, responses, sessions};
@@ -45,7 +46,7 @@ pub(crate) fn ended(ended_at: i64) -> ExchangeEnd {
         provider_id: Some("p".to_owned()),
         upstream_request: None,
         response_body: Some("{}".to_owned()),
-        usage: Some(Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }),
+        usage: Some(Usage { classes: CLASSES, ..Usage::new(1, 2) }),
         finish_reason: Some("stop".to_owned()),
         error: None,
         duration_ms: 40,
@@ -53,6 +54,7 @@ pub(crate) fn ended(ended_at: i64) -> ExchangeEnd {
         status_code: Some(200),
         attempts: 2,
         truncated: false,
+        translation: Some("chat-messages; n=dropped".to_owned()),
         opening_hash: None,
     }
 }
@@ -68,6 +70,18 @@ pub(crate) fn whole(id: &str, received_at: i64, session: SessionRef) -> Exchange
 async fn read(database: &Database, id: &str) -> (Request, Option<Response>) {
     requests::get(&database.store, &RequestKey::Uuid(id.to_owned())).await.unwrap()
 }
+
+const CLASSES: TokenClasses = TokenClasses {
+    cache_read: 1,
+    cache_write_short: 2,
+    cache_write_long: 3,
+    input_audio: 4,
+    input_image: 5,
+    reasoning: 6,
+    output_audio: 7,
+    output_image: 8,
+    is_adjusted: true,
+};
 
 /// Returns all rows of the log, without the numbers assigned by the database.
 async fn rows(database: &Database) -> (Vec<Session>, Vec<(Request, Option<Response>)>) {
@@ -123,6 +137,7 @@ async fn an_exchange_becomes_three_rows(database: &Database) {
             completion_tokens: Some(2),
             prompt_tokens: Some(1),
             total_tokens: Some(3),
+            token_classes: Some(CLASSES),
             finish_reason: Some("stop".to_owned()),
             error: None,
             duration_ms: Some(40),
@@ -131,6 +146,7 @@ async fn an_exchange_becomes_three_rows(database: &Database) {
             provider_id: Some("p".to_owned()),
             attempts: 2,
             truncated: false,
+            translation: Some("chat-messages; n=dropped".to_owned()),
             created_at: 140,
         }
     );

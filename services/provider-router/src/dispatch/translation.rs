@@ -15,12 +15,11 @@ use signalbox_translate::{
 use super::{AcceptedAnswer, ClientRequest, failure::AttemptError, framing::Framing};
 use crate::{
     clock,
+    exchange::TRANSLATION,
     provider::target,
     relay::{Source, TranslatedStream},
 };
 
-/// Lists the fields that were not sent as the client wrote them.
-const TRANSLATION: HeaderName = HeaderName::from_static("x-signalbox-translation");
 /// A client that sends `true` has its request refused instead of losing a field.
 const STRICT: HeaderName = HeaderName::from_static("x-signalbox-strict");
 

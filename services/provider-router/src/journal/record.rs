@@ -89,6 +89,9 @@ pub struct SentAs {
     pub api: String,
     /// Type of the provider, on which the form depends.
     pub kind: String,
+    /// Text of the header `x-signalbox-translation`; empty until there is an answer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub translation: String,
 }
 
 /// Metadata from the end of a response.

@@ -75,6 +75,7 @@ impl Transcript {
             status_code: end.status_code.map(i64::from),
             attempts: end.attempts,
             truncated: end.truncated,
+            translation: end.sent_as.map(|sent| sent.translation).filter(|translation| !translation.is_empty()),
             opening_hash,
         };
         Exchange { begun, ended: Some(ended) }
@@ -89,7 +90,7 @@ impl Transcript {
     /// follows from the client's, and the journal need not have it twice.
     fn upstream_request(&self, api: Api, model: Option<&str>, sent_as: Option<&SentAs>) -> Option<String> {
         let body = self.request.as_bytes();
-        if let Some(SentAs { api: sent, kind }) = sent_as {
+        if let Some(SentAs { api: sent, kind, .. }) = sent_as {
             let request = read_request(api, body).ok()?;
             let model = model.or(Some(self.begin.model.as_str())).filter(|model| !model.is_empty());
             let sent = Api::parse(sent)?;
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_truncated_answer_keeps_its_token_counts() {
-        let usage = Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 };
+        let usage = Usage::new(1, 2);
         for (streamed, cut) in
             [(true, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\nda"), (false, "{\"choi")]
         {

@@ -111,7 +111,7 @@ fn answer(body: &[u8]) -> (String, Usage) {
     let count = |text: &str| i64::try_from(text.split_whitespace().count()).unwrap_or(i64::MAX);
     let prompt_tokens = chat.messages.iter().map(|message| count(&message.text())).sum();
     let completion_tokens = count(&text);
-    (text, Usage { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens })
+    (text, Usage::new(prompt_tokens, completion_tokens))
 }
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
         }
         let answer = fold_stream(&raw.into());
         assert_eq!((answer.text.as_str(), answer.done), ("one  two\nthree", true));
-        assert_eq!(answer.usage.unwrap(), Usage { prompt_tokens: 3, completion_tokens: 3, total_tokens: 6 });
+        assert_eq!(answer.usage.unwrap(), Usage::new(3, 3));
         assert_eq!((events, started.elapsed()), (8, DEFAULT_DELAY * 7));
     }
 

@@ -9,10 +9,11 @@ use bytes::Bytes;
 use signalbox_core::{
     openai::Usage,
     sse::{Frame, Splitter},
+    token_classes::TokenClasses,
 };
 use signalbox_translate::{
     Decoder, Emitter,
-    hub::{ErrorClass, Event, Failure},
+    hub::{self, ErrorClass, Event, Failure},
 };
 
 use super::{MAX_EVENT, Source};
@@ -123,12 +124,26 @@ impl TranslatedStream {
     fn emit(&mut self) {
         for event in self.events.drain(..) {
             if let Event::Usage(usage) = &event {
-                let count = |tokens| i64::try_from(tokens).unwrap_or(i64::MAX);
-                let (prompt_tokens, completion_tokens) = (count(usage.prompt()), count(usage.completion()));
-                let total_tokens = prompt_tokens.saturating_add(completion_tokens);
-                self.usage = Some(Usage { prompt_tokens, completion_tokens, total_tokens });
+                self.usage = Some(counts(usage));
             }
             self.emitter.push(event, &mut self.out);
         }
     }
+}
+
+/// Converts the counts of the hub.
+fn counts(usage: &hub::Usage) -> Usage {
+    let count = |tokens| i64::try_from(tokens).unwrap_or(i64::MAX);
+    let classes = TokenClasses {
+        cache_read: count(usage.cache_read),
+        cache_write_short: count(usage.cache_write_short),
+        cache_write_long: count(usage.cache_write_long),
+        input_audio: count(usage.input_audio),
+        input_image: count(usage.input_image),
+        reasoning: count(usage.reasoning),
+        output_audio: count(usage.output_audio),
+        output_image: count(usage.output_image),
+        is_adjusted: usage.is_odd,
+    };
+    Usage { classes, ..Usage::new(count(usage.prompt()), count(usage.completion())) }
 }

@@ -122,6 +122,8 @@ mod tests {
             completion_tokens: Some(1),
             prompt_tokens: None,
             total_tokens: None,
+            token_classes: None,
+            translation: None,
             finish_reason: Some("stop".to_owned()),
             error: None,
             duration_ms: Some(5),

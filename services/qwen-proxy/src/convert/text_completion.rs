@@ -143,7 +143,7 @@ mod tests {
     fn an_answer_has_the_text_completion_shape() {
         let mut answer = AnswerBuilder::new("cmpl-1".into(), 7, "m".into(), &Tools::default());
         let mut chunks = Vec::new();
-        let usage = Some(Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 });
+        let usage = Some(Usage::new(1, 2));
         for (text, phase) in [("hm", Phase::Thinking), ("a", Phase::Answer), (" b", Phase::Answer)] {
             answer.push(&Event::Delta { text: text.into(), phase, usage }, &mut chunks);
         }

@@ -195,7 +195,7 @@ fn counts(usage: &RawValue) -> Option<Usage> {
     let (prompt_tokens, completion_tokens) = (prompt.unwrap_or_default(), completion.unwrap_or_default());
     let total = usage.get("total_tokens").and_then(|total| number(total));
     let total_tokens = total.unwrap_or_else(|| prompt_tokens.saturating_add(completion_tokens));
-    Some(Usage { prompt_tokens, completion_tokens, total_tokens })
+    Some(Usage { prompt_tokens, completion_tokens, total_tokens, ..Usage::default() })
 }
 
 fn number(json: &RawValue) -> Option<i64> {

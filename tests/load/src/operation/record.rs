@@ -46,7 +46,7 @@ fn exchange(body: &str, number: u64) -> Exchange {
             upstream_request: None,
             opening_hash: Some(opening_hash("Say a hundred words.", &answer)),
             response_body: Some(answer),
-            usage: Some(Usage { prompt_tokens: 10, completion_tokens: 20, total_tokens: 30 }),
+            usage: Some(Usage::new(10, 20)),
             finish_reason: Some("stop".to_owned()),
             error: None,
             duration_ms: 3,
@@ -54,6 +54,7 @@ fn exchange(body: &str, number: u64) -> Exchange {
             status_code: Some(200),
             attempts: 1,
             truncated: false,
+            translation: None,
         }),
     }
 }

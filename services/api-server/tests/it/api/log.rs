@@ -33,7 +33,7 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
             provider_id: Some("echo".to_owned()),
             upstream_request: None,
             response_body: Some(r#"{"id":"c1"}"#.to_owned()),
-            usage: Some(Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 }),
+            usage: Some(Usage::new(3, 4)),
             finish_reason: Some("stop".to_owned()),
             error: None,
             duration_ms: 40,
@@ -41,6 +41,7 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
             status_code: Some(200),
             attempts: 1,
             truncated: false,
+            translation: None,
             opening_hash: None,
         }),
     }

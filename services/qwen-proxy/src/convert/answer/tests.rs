@@ -128,7 +128,7 @@ fn an_answer_without_content_is_detected_as_empty() {
 
 #[test]
 fn usage_is_the_last_one_received() {
-    let usage = |total_tokens| Some(Usage { prompt_tokens: 1, completion_tokens: total_tokens - 1, total_tokens });
+    let usage = |total_tokens: i64| Some(Usage::new(1, total_tokens - 1));
     let delta = |usage| Event::Delta { text: "a".into(), phase: Phase::Answer, usage };
     for (events, seen) in [
         (vec![delta(usage(2)), delta(usage(3)), delta(None)], usage(3)),

@@ -39,7 +39,7 @@ fn the_first_event_has_the_ids() {
 
 #[test]
 fn text_events_have_the_current_usage() {
-    let usage = Some(Usage { prompt_tokens: 33, completion_tokens: 2, total_tokens: 35 });
+    let usage = Some(Usage::new(33, 2));
     assert_eq!(
         one(
             r#"{"choices":[{"delta":{"role":"assistant","content":"He","phase":"answer","status":"typing"}}],"usage":{"input_tokens":33,"output_tokens":2,"characters":2,"total_tokens":35,"input_tokens_details":{"text_tokens":33},"output_tokens_details":{"text_tokens":2},"cached_tokens":0}}"#
@@ -55,10 +55,7 @@ fn text_events_have_the_current_usage() {
 
 #[test]
 fn malformed_usage_does_not_lose_text() {
-    let usage = |prompt_tokens, completion_tokens| {
-        let total_tokens = prompt_tokens + completion_tokens;
-        Some(Usage { prompt_tokens, completion_tokens, total_tokens })
-    };
+    let usage = |prompt_tokens, completion_tokens| Some(Usage::new(prompt_tokens, completion_tokens));
     for (odd, read) in [
         ("null", None),
         ("7", None),
