@@ -18,6 +18,7 @@ mod configuration;
 mod damage;
 mod deploy;
 mod dice;
+mod direct;
 mod disconnects;
 mod documents;
 mod doors;

@@ -33,6 +33,21 @@ impl Api {
         Self::ALL.into_iter().find(|api| api.as_str() == name)
     }
 
+    /// Returns the APIs of a list of names, separated by commas; each once.
+    ///
+    /// # Errors
+    /// Returns the first name that is no API, or an empty text if there is no name.
+    pub fn parse_list(listed: &str) -> Result<Vec<Self>, &str> {
+        let mut apis = Vec::new();
+        for name in listed.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            let api = Self::parse(name).ok_or(name)?;
+            if !apis.contains(&api) {
+                apis.push(api);
+            }
+        }
+        if apis.is_empty() { Err("") } else { Ok(apis) }
+    }
+
     /// Returns the path of requests for an answer, after the base URL of a provider.
     #[must_use]
     pub const fn path(self) -> &'static str {
@@ -60,6 +75,16 @@ impl std::fmt::Display for Api {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_are_read() {
+        assert_eq!(Api::parse_list(" responses,chat , chat,"), Ok(vec![Api::Responses, Api::Chat]));
+        for (listed, wrong) in
+            [("chat, gemini", "gemini"), ("chat;messages", "chat;messages"), (",", ""), ("Chat", "Chat")]
+        {
+            assert_eq!(Api::parse_list(listed), Err(wrong));
+        }
+    }
 
     #[test]
     fn names_and_paths_are_read_back() {

@@ -17,6 +17,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::Api;
 use crate::secret::is_sensitive_key;
 use crate::text::{NOT_A_LINE, is_line, quoted};
 
@@ -94,6 +95,8 @@ pub fn check_value(key: &str, value: Value, address: AddressRule<'_>) -> Result<
         "caFile" | "clientCert" | "clientKey" => text(value).and_then(file),
         "timeout" | "delay" => millis(&value),
         "logBodies" => log_bodies(value),
+        "apis" => apis(value),
+        "streamUsage" => stream_usage(value),
         "defaultModel" => text(value).and_then(line),
         "headers" => return headers(value),
         _ => other(value),
@@ -194,6 +197,20 @@ fn log_bodies(value: Value) -> Result<Value, String> {
     } else {
         Err("must be full, redact or off".to_owned())
     }
+}
+
+fn apis(value: Value) -> Result<Value, String> {
+    let listed = text(value)?;
+    match Api::parse_list(&listed) {
+        Ok(_) => Ok(listed.into()),
+        Err(_) if listed.is_empty() => Ok(listed.into()),
+        Err(_) => Err("must list chat, messages and responses, separated by commas".to_owned()),
+    }
+}
+
+fn stream_usage(value: Value) -> Result<Value, String> {
+    let word = text(value)?;
+    if matches!(&*word, "" | "ask" | "client") { Ok(word.into()) } else { Err("must be ask or client".to_owned()) }
 }
 
 fn other(value: Value) -> Result<Value, String> {

@@ -54,6 +54,8 @@ pub struct Quirks {
     pub max_stops: usize,
     /// Whether `prompt_cache_breakpoint` is known.
     pub cache_breakpoints: bool,
+    /// Whether a stream reports its token counts only if `stream_options` asks for them; otherwise it always does.
+    pub usage_option: bool,
     /// Beginnings of the names of models that call tools only through Responses.
     pub responses_only: &'static [&'static str],
 }
@@ -134,6 +136,7 @@ impl Quirks {
         custom_tools: true,
         max_stops: 4,
         cache_breakpoints: true,
+        usage_option: true,
         responses_only: &["gpt-6-astra", "gpt-6.1-sol"],
     };
 
@@ -148,6 +151,7 @@ impl Quirks {
         custom_tools: false,
         max_stops: 4,
         cache_breakpoints: false,
+        usage_option: true,
         responses_only: &[],
     };
 }
@@ -177,6 +181,13 @@ impl ProviderType {
             ..Field::text(
                 "apis",
                 "The APIs that it speaks: chat, messages, responses; others are translated to the first.",
+            )
+        });
+        fields.push(Field {
+            default: Some(if self.asks_for_usage(self.base_url) { "ask" } else { "client" }),
+            ..Field::text(
+                "streamUsage",
+                "Whether chat streams are asked for their token counts always (ask) or only if the client asks (client).",
             )
         });
         fields.extend([
@@ -229,6 +240,17 @@ impl ProviderType {
         fields.reverse();
         fields.sort_by_key(|field| !field.required);
         fields
+    }
+
+    /// Returns whether chat streams of a provider at this base URL are asked for their token counts even if the client
+    /// does not ask. Another address than that of the type's own service may be of a server that refuses the option.
+    #[must_use]
+    pub fn asks_for_usage(&self, base_url: Option<&str>) -> bool {
+        let is_own = match self.base_url {
+            Some(own) => own.starts_with("http://") || base_url.is_none_or(|url| url.trim_end_matches('/') == own),
+            None => self.value == QWEN_PROXY,
+        };
+        is_own && self.quirks.usage_option
     }
 
     /// Returns the configuration keys without which a provider of this type can never work, if `has` tells which keys

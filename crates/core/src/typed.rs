@@ -4,9 +4,11 @@
 //! answer of it for the log.
 
 mod fold;
+mod quoted;
 mod reader;
 
 pub use fold::{fold_answer, fold_stream};
+pub use quoted::mask_errors;
 pub use reader::{Started, TypedEvent, TypedReader, whole_answer};
 
 use serde_json::Value;

@@ -3,6 +3,7 @@
 //! | Route | Module |
 //! |---|---|
 //! | `POST /v1/chat/completions`, `/v1/messages`, `/v1/responses` | [`inference`], called directly: the hot path bypasses axum's router |
+//! | `POST /v1/completions`, `/v1/embeddings`, `/v1/moderations`, `/v1/rerank`, `/v1/responses/compact` | [`inference`]: passed on without translation |
 //! | `POST /v1/messages/count_tokens`, `/v1/responses/input_tokens` | [`count_tokens`] |
 //! | `GET`, `DELETE /v1/responses/{id}`, `…/input_items`, `…/cancel` | [`responses`] |
 //! | `GET /v1/models`, `GET /v1/models/{id}` | [`models`] |
@@ -49,6 +50,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/responses/{id}", get(responses::get).delete(responses::delete))
         .route("/v1/responses/{id}/input_items", get(responses::input_items))
         .route("/v1/responses/{id}/cancel", post(responses::cancel))
+        .route("/v1/completions", post(inference::completions))
+        .route("/v1/embeddings", post(inference::embeddings))
+        .route("/v1/moderations", post(inference::moderations))
+        .route("/v1/rerank", post(inference::rerank))
+        .route("/v1/responses/compact", post(inference::compact))
         .route("/v1/models", get(models::list))
         .route("/v1/models/sync", post(model_sync::all))
         .route("/v1/models/sync/{provider}", post(model_sync::one))

@@ -17,7 +17,7 @@ mod translation;
 
 use bytes::Bytes;
 use failure::AttemptError;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, Version};
 use signalbox_core::schema::RequestStatus;
 use tracing::Instrument as _;
 
@@ -26,7 +26,7 @@ use crate::{
     body::ResponseBody,
     envelope::Envelope,
     exchange::Exchange,
-    relay::{Relay, Source},
+    relay::{Relay, Source, UncountedStream},
     route::Candidate,
 };
 
@@ -37,6 +37,8 @@ pub struct Call {
     pub exchange: Exchange,
     /// Headers as sent by the client.
     pub headers: HeaderMap,
+    /// Version of HTTP that the client speaks.
+    pub version: Version,
     /// Body as sent by the client.
     pub body: Bytes,
     /// Fields parsed from the body.
@@ -59,18 +61,38 @@ enum AcceptedAnswer {
     Whole { headers: HeaderMap, body: Bytes, failure: Option<String> },
 }
 
+// === impl AcceptedAnswer ===
+
+impl AcceptedAnswer {
+    /// Hides the token counts of a stream, which its client did not ask for.
+    fn without_counts(self) -> Self {
+        match self {
+            Self::Stream { headers, begun, rest } => {
+                let stream = UncountedStream::new(begun, rest);
+                Self::Stream { headers, begun: Vec::new(), rest: Source::Uncounted(Box::new(stream)) }
+            }
+            whole @ Self::Whole { .. } => whole,
+        }
+    }
+}
+
 /// Answers `call` from the first of `candidates` that returns a usable response. `candidates` must not be empty.
 pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Response<ResponseBody> {
-    let Call { mut exchange, headers, body, envelope } = call;
+    let Call { mut exchange, headers, version, body, envelope } = call;
     let mut failure = None;
     for candidate in candidates {
         let span = exchange.attempt(&candidate, &envelope);
         let request = ClientRequest { headers: &headers, body: &body, envelope: &envelope };
         let attempt = attempt::attempt(app, &candidate, &exchange, request);
-        match attempt.instrument(span).await {
+        let attempt = tokio::select! {
+            biased;
+            done = attempt.instrument(span) => done,
+            () = app.abort_streams.cancelled() => Err(AttemptError::ShuttingDown),
+        };
+        match attempt {
             Ok(good) => {
                 candidate.provider.note(true);
-                return answer(app, good, exchange, &envelope).await;
+                return answer(app, good, exchange, &envelope, version).await;
             }
             Err(failed) => {
                 candidate.provider.note(!failed.is_provider_fault());
@@ -92,13 +114,14 @@ async fn answer(
     good: AcceptedAnswer,
     mut exchange: Exchange,
     envelope: &Envelope,
+    version: Version,
 ) -> Response<ResponseBody> {
     let (headers, body) = match good {
         AcceptedAnswer::Stream { headers, begun, rest } => {
             exchange.note_translation(&headers);
             exchange.head(200, true);
             let abort = app.abort_streams.clone();
-            let relay = Relay::new((begun, rest), exchange, envelope.api, envelope.choices, abort);
+            let relay = Relay::new((begun, rest), exchange, envelope.api, envelope.choices, abort).over(version);
             (headers, ResponseBody::Relay(Box::new(relay)))
         }
         AcceptedAnswer::Whole { headers, body, failure } => {

@@ -8,7 +8,7 @@ use signalbox_core::{
     json::{self, Reader},
 };
 
-use crate::stored_responses::request_of;
+use crate::{direct::DirectApi, stored_responses::request_of};
 
 /// Fields of a request for an answer, and the position of its model name.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,8 +27,12 @@ pub struct Envelope {
     pub include_usage: bool,
     /// `n`, the number of answers; 1 if it is absent or no positive number.
     pub choices: u32,
+    /// The API of a request that is not translated; its errors have the form of `api`.
+    pub direct: Option<DirectApi>,
     /// Byte range of the value of `model` in the body: a string with its quotes, or `null`.
     model_at: Option<Range<usize>>,
+    /// Byte range of the value of `stream_options` in the body: an object, or `null`.
+    options_at: Option<Range<usize>>,
     /// Byte position right after the opening brace, where a first field can be inserted.
     insert_at: usize,
 }
@@ -50,6 +54,14 @@ pub enum EnvelopeError {
     /// `messages` is not an array, or is empty.
     #[error("`messages` must be an array with at least one message")]
     InvalidMessages,
+    /// A request of an API that is not translated has no subject.
+    #[error("`{field}` is missing: `/v1{}` needs it", .direct.path())]
+    MissingSubject {
+        /// The API.
+        direct: DirectApi,
+        /// Name of the field.
+        field: &'static str,
+    },
     /// A request of Responses has neither `input` nor anything that stands for it.
     #[error("`input` is missing: send a text or an array of items")]
     MissingInput,
@@ -88,7 +100,6 @@ impl Envelope {
     /// # Errors
     /// Returns an [`EnvelopeError`] if the body is not a request of that API.
     pub fn parse(api: Api, body: &[u8]) -> Result<Self, EnvelopeError> {
-        let wrong = |reason: &str| EnvelopeError::Malformed { api, reason: reason.into() };
         let fields = Fields::find(body).map_err(|reason| EnvelopeError::Malformed { api, reason })?;
         let has = |field: Option<&[u8]>| field.is_some_and(|raw| raw != NULL);
         let is_of_responses = api == Api::Chat && !has(fields.messages) && has(fields.input);
@@ -103,6 +114,30 @@ impl Envelope {
                 return Err(EnvelopeError::InvalidMessages);
             }
         }
+        Self::of_fields(api, is_of_responses, &fields, body)
+    }
+
+    /// Reads the fields of a request that is not translated.
+    ///
+    /// # Errors
+    /// Returns an [`EnvelopeError`] if the body is not a request of that API.
+    pub fn parse_direct(direct: DirectApi, body: &[u8]) -> Result<Self, EnvelopeError> {
+        let api = direct.companion();
+        let fields = Fields::find(body).map_err(|reason| EnvelopeError::Malformed { api, reason })?;
+        let mut has_subject = false;
+        // The body has been read as JSON before.
+        let _ = Reader::new(body).object(|name, value| {
+            has_subject |= value.raw()? != NULL && direct.subjects().contains(&name);
+            Some(())
+        });
+        match direct.subjects().first() {
+            Some(field) if !has_subject => Err(EnvelopeError::MissingSubject { direct, field }),
+            _ => Ok(Self { direct: Some(direct), previous: None, ..Self::of_fields(api, false, &fields, body)? }),
+        }
+    }
+
+    fn of_fields(api: Api, is_of_responses: bool, fields: &Fields<'_>, body: &[u8]) -> Result<Self, EnvelopeError> {
+        let wrong = |reason: &str| EnvelopeError::Malformed { api, reason: reason.into() };
         let model = match fields.model {
             None | Some(NULL) => None,
             Some(raw) => Some(Reader::new(raw).string().ok_or_else(|| {
@@ -113,40 +148,92 @@ impl Envelope {
         let stream = flag(fields.stream).ok_or_else(|| wrong("`stream` must be true or false"))?;
         let include_usage = include_usage(fields.stream_options)
             .ok_or_else(|| wrong("`stream_options` must be an object whose `include_usage` is true or false"))?;
-        let model_at = fields.model.map(|raw| {
+        let place = |raw: &[u8]| {
             let start = raw.as_ptr() as usize - body.as_ptr() as usize;
             start..start + raw.len()
-        });
+        };
+        let (model_at, options_at) = (fields.model.map(place), fields.stream_options.map(place));
         let insert_at = memchr::memchr(b'{', body).map_or(0, |at| at + 1);
         let model = model.filter(|name| !name.is_empty()).map(Cow::into_owned);
         // A value that is no number is left to the provider to refuse.
         let choices = fields.choices.and_then(|raw| std::str::from_utf8(raw).ok()?.parse().ok()).unwrap_or(1).max(1);
         let previous = fields.previous.filter(|_| api == Api::Responses).and_then(|raw| Reader::new(raw).string());
         let previous = previous.filter(|id| !id.is_empty()).map(Cow::into_owned);
-        Ok(Self { api, is_of_responses, previous, model, stream, include_usage, choices, model_at, insert_at })
+        Ok(Self {
+            api,
+            is_of_responses,
+            previous,
+            model,
+            stream,
+            include_usage,
+            choices,
+            direct: None,
+            model_at,
+            options_at,
+            insert_at,
+        })
     }
 
     /// Returns whether the request is translated for a provider that speaks `api`: because that is another one, or
     /// because the body is not of the API of its path, or continues an answer that only the request log has.
     #[must_use]
     pub fn is_translated(&self, api: Api) -> bool {
-        api != self.api || self.is_of_responses || self.previous.as_deref().and_then(request_of).is_some()
+        self.direct.is_none()
+            && (api != self.api || self.is_of_responses || self.previous.as_deref().and_then(request_of).is_some())
     }
 
     /// Returns the body with `model` as its model name; all other bytes stay identical.
     #[must_use]
     pub fn with_model(&self, body: &Bytes, model: &str) -> Bytes {
-        if self.model.as_deref() == Some(model) {
-            return body.clone();
+        self.for_provider(body, Some(model), false)
+    }
+
+    /// Returns the body with `model` as its model name, if there is one, and with a request for the token counts of the
+    /// stream, if the provider `counts_streams`; all other bytes stay identical.
+    #[must_use]
+    pub fn for_provider(&self, body: &Bytes, model: Option<&str>, counts_streams: bool) -> Bytes {
+        let model = model.filter(|model| self.model.as_deref() != Some(*model)).map(|model| {
+            // Serialising a string cannot fail.
+            let name = serde_json::to_string(model).unwrap_or_default();
+            match &self.model_at {
+                Some(at) => (at.clone(), name),
+                // The object is not empty, because it has messages or input, so a comma may follow.
+                None => (self.insert_at..self.insert_at, format!("\"model\":{name},")),
+            }
+        });
+        let options = counts_streams.then(|| self.options_with_usage(body));
+        match (model, options) {
+            (None, None) => body.clone(),
+            (Some((at, text)), None) | (None, Some((at, text))) => {
+                [&body[..at.start], text.as_bytes(), &body[at.end..]].concat().into()
+            }
+            (Some(one), Some(other)) => {
+                let (first, second) = if one.0.start <= other.0.start { (one, other) } else { (other, one) };
+                let between = &body[first.0.end..second.0.start];
+                let rest = &body[second.0.end..];
+                [&body[..first.0.start], first.1.as_bytes(), between, second.1.as_bytes(), rest].concat().into()
+            }
         }
-        // Serialising a string cannot fail.
-        let name = serde_json::to_string(model).unwrap_or_default();
-        let (at, name) = match &self.model_at {
-            Some(at) => (at.clone(), name),
-            // The object is not empty, because it has messages or input, so a comma may follow.
-            None => (self.insert_at..self.insert_at, format!("\"model\":{name},")),
+    }
+
+    /// Returns the place of `stream_options`, and the text for it that asks for the token counts.
+    fn options_with_usage(&self, body: &[u8]) -> (Range<usize>, String) {
+        const ASKED: &str = "\"include_usage\":true";
+        let Some(at) = &self.options_at else {
+            return (self.insert_at..self.insert_at, format!("\"stream_options\":{{{ASKED}}},"));
         };
-        [&body[..at.start], name.as_bytes(), &body[at.end..]].concat().into()
+        let mut options = format!("{{{ASKED}");
+        // Null has no fields.
+        let _ = Reader::new(&body[at.clone()]).object(|name, value| {
+            let raw = value.raw()?;
+            if name != "include_usage" {
+                let name = serde_json::to_string(name).unwrap_or_default();
+                options.push_str(&format!(",{name}:{}", String::from_utf8_lossy(raw)));
+            }
+            Some(())
+        });
+        options.push('}');
+        (at.clone(), options)
     }
 }
 
@@ -359,6 +446,28 @@ mod tests {
         let body = Bytes::from_static(br#"{"mod\u0065l":null,"messages":[1]}"#);
         let envelope = Envelope::parse(Api::Chat, &body).unwrap();
         assert_eq!(envelope.with_model(&body, "m"), br#"{"mod\u0065l":"m","messages":[1]}"#.as_slice());
+    }
+
+    #[test]
+    fn token_counts_are_asked_for_wherever_the_options_stand() {
+        for (body, expected) in [
+            (r#"{"messages":[1]}"#, r#"{"model":"n","stream_options":{"include_usage":true},"messages":[1]}"#),
+            (
+                r#"{"messages":[1],"stream_options":null,"model":"o"}"#,
+                r#"{"messages":[1],"stream_options":{"include_usage":true},"model":"n"}"#,
+            ),
+            (
+                r#"{ "model":"o", "messages":[1],"stream_options":{"x":{"y":1}, "include_usage" : false} }"#,
+                r#"{ "model":"n", "messages":[1],"stream_options":{"include_usage":true,"x":{"y":1}} }"#,
+            ),
+        ] {
+            let body = Bytes::from_static(body.as_bytes());
+            let envelope = Envelope::parse(Api::Chat, &body).unwrap();
+            assert_eq!(envelope.for_provider(&body, Some("n"), true), expected);
+            let asked = envelope.for_provider(&body, None, true);
+            assert!(Envelope::parse(Api::Chat, &asked).unwrap().include_usage, "{asked:?}");
+            assert_eq!(envelope.for_provider(&body, None, false).as_ptr(), body.as_ptr());
+        }
     }
 
     proptest! {

@@ -49,6 +49,7 @@ pub struct Exchange {
     provider: Option<Arc<Provider>>,
     upstream_model: Option<String>,
     sent_as: Option<Box<SentAs>>,
+    counted: bool,
     attempts: i64,
     /// Span of the last attempt, open until the response has been relayed.
     attempt: Span,
@@ -92,6 +93,7 @@ impl Exchange {
             provider: None,
             upstream_model: None,
             sent_as: None,
+            counted: false,
             attempts: 0,
             attempt: Span::none(),
             response_model: None,
@@ -144,6 +146,7 @@ impl Exchange {
                 translation: String::new(),
             })
             .map(Box::new);
+        self.counted = candidate.provider.counts_stream(envelope, model);
         let n = u64::try_from(self.attempts).unwrap_or_default();
         self.attempt = self.context.attempt_span(n, &candidate.provider.id, model);
         self.attempt.clone()
@@ -315,6 +318,7 @@ impl Exchange {
             provider_id: self.provider.as_ref().map(|provider| provider.id.clone()),
             upstream_model: self.upstream_model.take(),
             sent_as: self.sent_as.take(),
+            counted: self.counted,
             status_code: self.status_code,
             duration_ms: clock::millis(duration),
             first_byte_ms: self.first_byte.map(clock::millis),

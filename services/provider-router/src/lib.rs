@@ -21,6 +21,7 @@ pub mod body;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod direct;
 pub mod dispatch;
 pub mod entry;
 pub mod envelope;

@@ -22,6 +22,7 @@ use signalbox_upstream::AddressPolicy;
 pub use target::target;
 
 use crate::{
+    envelope::Envelope,
     journal::Bodies,
     metrics::{Metrics, ProviderMetrics},
 };
@@ -108,6 +109,18 @@ impl Provider {
             Adapter::Echo(_) => Api::Chat,
             Adapter::Misconfigured(_) => client,
         }
+    }
+
+    /// Returns whether the provider is asked for the token counts of a chat stream whose client did not ask.
+    #[must_use]
+    pub fn counts_stream(&self, envelope: &Envelope, model: Option<&str>) -> bool {
+        let Adapter::Remote(remote) = &self.adapter else { return false };
+        remote.counts_streams
+            && envelope.api == Api::Chat
+            && envelope.stream
+            && !envelope.include_usage
+            && envelope.direct.is_none()
+            && !envelope.is_translated(remote.api_for(Api::Chat, model))
     }
 
     /// Returns the masker that removes the provider's credentials from its responses.

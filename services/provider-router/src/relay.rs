@@ -26,6 +26,7 @@ mod drain;
 mod line_end;
 mod translated;
 mod typed;
+mod unasked_usage;
 mod unfinished;
 
 use std::{
@@ -34,6 +35,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use http::Version;
 use http_body::{Body, Frame};
 use line_end::{end_event, is_blank_line};
 use signalbox_core::{
@@ -45,6 +47,7 @@ use tokio::time::{Duration, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 pub use translated::TranslatedStream;
 use typed::TypedStream;
+pub use unasked_usage::UncountedStream;
 
 use crate::{exchange::Exchange, journal::Written, provider::EchoBody};
 
@@ -57,6 +60,8 @@ const MAX_EVENT: usize = 64 << 20;
 const MAX_DRAINED: usize = 64 << 10;
 /// Maximum time for which the end of the response waits for that.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time for the last frames of an HTTP/2 stream to be written before the stream is reset.
+const FLUSH_PAUSE: Duration = Duration::from_millis(100);
 
 /// Source of the bytes of a response.
 #[derive(Debug)]
@@ -67,6 +72,8 @@ pub enum Source {
     Echo(EchoBody),
     /// A stream that is translated to the client's API.
     Translated(Box<TranslatedStream>),
+    /// A chat stream whose client did not ask for the token counts.
+    Uncounted(Box<UncountedStream>),
     /// Steps scripted by a test.
     #[cfg(test)]
     #[expect(private_interfaces, reason = "only the tests construct this variant")]
@@ -97,6 +104,8 @@ pub struct Relay {
     line_end: Option<&'static str>,
     /// Time at which a provider that does not end its stream is given up.
     drained_by: Option<Pin<Box<Sleep>>>,
+    /// Whether the response goes over HTTP/2.
+    is_http2: bool,
     /// Cancelled when the shutdown stops waiting for streams.
     abort: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -138,6 +147,7 @@ impl Source {
         match self {
             Self::Echo(echo) => echo.poll_event(cx).map(|event| event.map(Ok)),
             Self::Translated(translated) => translated.poll_data(cx),
+            Self::Uncounted(uncounted) => uncounted.poll_data(cx),
             #[cfg(test)]
             Self::Scripted(script) => script.poll(),
             Self::Upstream(body) => loop {
@@ -191,8 +201,15 @@ impl Relay {
             last: None,
             line_end: None,
             drained_by: None,
+            is_http2: false,
             abort: Box::pin(abort.cancelled_owned()),
         }
+    }
+
+    /// Relays over this version of HTTP.
+    #[must_use]
+    pub fn over(self, version: Version) -> Self {
+        Self { is_http2: version == Version::HTTP_2, ..self }
     }
 
     /// Polls for the next frame; see [`Body::poll_frame`].
@@ -211,6 +228,10 @@ impl Relay {
             match self.phase {
                 Phase::Over => return Poll::Ready(None),
                 Phase::Broken => {
+                    // A reset of an HTTP/2 stream drops the frames that have not been written yet.
+                    if self.is_http2 {
+                        ready!(self.poll_flush_pause(cx));
+                    }
                     // Returning `Pending` once makes hyper flush the error event before the connection is aborted.
                     self.phase = Phase::Breaking;
                     cx.waker().wake_by_ref();
@@ -292,10 +313,12 @@ impl Relay {
         (!bytes.is_empty()).then(|| Ok(Frame::data(bytes)))
     }
 
-    /// Takes over the token counts that a translation has not shown to the client.
+    /// Takes over the token counts that the client has not seen.
     fn note_usage(&mut self) {
-        if let Source::Translated(translated) = &self.source {
-            self.exchange.note_usage(translated.usage());
+        match &self.source {
+            Source::Translated(translated) => self.exchange.note_usage(translated.usage()),
+            Source::Uncounted(uncounted) => self.exchange.note_usage(uncounted.usage()),
+            _ => {}
         }
     }
 

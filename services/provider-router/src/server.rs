@@ -24,6 +24,7 @@ use crate::{
     api::{self, error::ApiError, inference},
     app::App,
     body::ResponseBody,
+    direct::DirectApi,
     management::{self, Management},
 };
 
@@ -52,7 +53,8 @@ impl Server {
         // `GET /v1/responses` shows logged answers, unless it asks for a WebSocket.
         let api = Api::of_path(path);
         let is_of_api = request.method() == Method::POST || request.headers().contains_key(header::UPGRADE);
-        let managed = if api.is_some() && is_of_api { None } else { management::api_path(request.method(), path) };
+        let is_answered = if api.is_some() { is_of_api } else { is_of_api && DirectApi::of_path(path).is_some() };
+        let managed = if is_answered { None } else { management::api_path(request.method(), path) };
         let entry = if managed.is_some() { self.management.entry() } else { &self.app.entry };
         entry.handle(request, |request| {
             let server = self.clone();

@@ -38,6 +38,9 @@ pub enum StoredError {
         /// Reason, with advice.
         why: &'static str,
     },
+    /// The answer is so new that it need not be in the database.
+    #[error("the answer `{0}` is not in the request log yet, because the database is behind; try again in a moment")]
+    NotLoaded(String),
     /// The database is away.
     #[error("the request log, which has the earlier answers, is unavailable: {0}")]
     Unavailable(Error),
@@ -115,24 +118,47 @@ pub async fn load(store: &Store, id: &str) -> Result<Stored, StoredError> {
                 if Api::of_path(&row.path) != Some(Api::Responses) {
                     return Err(not_found("it is no answer of this API"));
                 }
+                if response.truncated {
+                    return Err(not_found("the log keeps only its beginning; send the conversation in `input`"));
+                }
                 let read = |body: &str| Reader::new(body.as_bytes()).value().filter(Value::is_object);
                 let (request, response) = (read(&row.request_body), response.response_body.as_deref().and_then(read));
-                let (Some(request), Some(response)) = (request, response) else {
+                let (Some(request), Some(mut response)) = (request, response) else {
                     return Err(not_found("the log does not keep its text"));
                 };
                 if request["store"] == false {
                     return Err(not_found("its request had `store: false`"));
                 }
+                if row.status != RequestStatus::Completed {
+                    end_unfinished(&mut response, row.status);
+                }
                 return Ok(Stored { request, response });
             }
             Ok((row, None)) if row.status != RequestStatus::Pending => return Err(not_found("it was deleted")),
             Ok((_, None)) if is_late => return Err(not_found("it is not complete")),
-            Err(Error::NotFound { .. }) if is_late || !is_recent => {
-                return Err(not_found("it may have been deleted"));
-            }
+            Err(Error::NotFound { .. }) if !is_recent => return Err(not_found("it may have been deleted")),
+            Err(Error::NotFound { .. }) if is_late => return Err(StoredError::NotLoaded(id.to_owned())),
             Ok((_, None)) | Err(Error::NotFound { .. }) => sleep(PAUSE).await,
             Err(error) => return Err(StoredError::Unavailable(error)),
         }
+    }
+}
+
+/// Ends an answer that broke off: its last state says that it is still in progress. Items without an end are removed,
+/// because a conversation cannot continue after half a call.
+fn end_unfinished(response: &mut Value, status: RequestStatus) {
+    let is_open = |value: &Value| matches!(value["status"].as_str(), Some("in_progress" | "queued"));
+    if let Some(items) = response["output"].as_array_mut() {
+        items.retain(|item| !is_open(item));
+    }
+    if !is_open(response) {
+        return;
+    }
+    if status == RequestStatus::ClientDisconnected {
+        response["status"] = "cancelled".into();
+    } else {
+        response["status"] = "failed".into();
+        response["error"] = json!({"code": "server_error", "message": "The answer broke off before it was complete."});
     }
 }
 
@@ -227,6 +253,26 @@ mod tests {
             ),
             (Some("resp_1".into()), vec!["msg_1".into(), "msg_3".into()])
         );
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_is_not_in_progress() {
+        let call = |status: &str| json!({"type": "function_call", "status": status, "arguments": "{"});
+        let open = json!({"status": "in_progress", "error": null, "output": [call("completed"), call("in_progress")]});
+        for (status, word) in [
+            (RequestStatus::Truncated, "failed"),
+            (RequestStatus::Interrupted, "failed"),
+            (RequestStatus::ClientDisconnected, "cancelled"),
+        ] {
+            let mut response = open.clone();
+            end_unfinished(&mut response, status);
+            assert_eq!((&response["status"], &response["output"]), (&json!(word), &json!([call("completed")])));
+            assert_eq!(response["error"].is_object(), word == "failed");
+        }
+        let mut failed = json!({"status": "failed", "error": {"code": "x"}, "output": []});
+        let before = failed.clone();
+        end_unfinished(&mut failed, RequestStatus::Failed);
+        assert_eq!(failed, before);
     }
 
     #[test]

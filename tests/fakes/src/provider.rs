@@ -1,6 +1,7 @@
 //! The handle of a fake provider in a test.
 
 mod api;
+mod direct;
 mod models;
 
 use std::{

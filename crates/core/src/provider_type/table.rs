@@ -42,11 +42,16 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     },
     hosted("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DeepSeek's own API."),
     ProviderType {
-        quirks: Quirks { max_completion_tokens: true, reasoning_field: None, ..Quirks::COMPATIBLE },
+        quirks: Quirks {
+            max_completion_tokens: true,
+            reasoning_field: None,
+            usage_option: false,
+            ..Quirks::COMPATIBLE
+        },
         ..hosted("groq", "Groq", "https://api.groq.com/openai/v1", "Open models on Groq's hardware.")
     },
     ProviderType {
-        quirks: Quirks { reasoning_field: None, reasoning_effort: false, ..Quirks::COMPATIBLE },
+        quirks: Quirks { reasoning_field: None, reasoning_effort: false, usage_option: false, ..Quirks::COMPATIBLE },
         ..hosted("mistral", "Mistral", "https://api.mistral.ai/v1", "Mistral's own API.")
     },
     ProviderType {
@@ -55,12 +60,13 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
             max_completion_tokens: true,
             reasoning_field: Some("reasoning"),
             top_k: true,
+            usage_option: false,
             ..Quirks::COMPATIBLE
         },
         ..hosted("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "Models of many providers with one key.")
     },
     ProviderType {
-        quirks: Quirks { top_k: true, ..Quirks::COMPATIBLE },
+        quirks: Quirks { top_k: true, usage_option: false, ..Quirks::COMPATIBLE },
         ..hosted("together", "Together AI", "https://api.together.xyz/v1", "Open models, hosted by Together AI.")
     },
     ProviderType {
@@ -92,7 +98,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     ),
     ProviderType {
         apis: &[Api::Chat, Api::Messages, Api::Responses],
-        quirks: Quirks { top_k: true, ..Quirks::COMPATIBLE },
+        quirks: Quirks { top_k: true, usage_option: false, ..Quirks::COMPATIBLE },
         ..hosted(
             "fireworks",
             "Fireworks AI",
@@ -114,7 +120,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         )
     },
     ProviderType {
-        quirks: Quirks { max_completion_tokens: true, ..Quirks::COMPATIBLE },
+        quirks: Quirks { max_completion_tokens: true, usage_option: false, ..Quirks::COMPATIBLE },
         ..hosted("minimax", "MiniMax", "https://api.minimax.io/v1", "MiniMax's own API.")
     },
     ProviderType {
@@ -128,7 +134,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     },
     hosted("nvidia", "NVIDIA", "https://integrate.api.nvidia.com/v1", "Models in NVIDIA's catalogue."),
     ProviderType {
-        quirks: Quirks { reasoning_field: None, ..Quirks::COMPATIBLE },
+        quirks: Quirks { reasoning_field: None, usage_option: false, ..Quirks::COMPATIBLE },
         ..hosted("perplexity", "Perplexity", "https://api.perplexity.ai", "Models with web search by Perplexity.")
     },
     ProviderType {
@@ -148,7 +154,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     hosted("venice", "Venice AI", "https://api.venice.ai/api/v1", "Open models, hosted by Venice AI."),
     ProviderType {
         apis: &[Api::Chat, Api::Messages, Api::Responses],
-        quirks: Quirks { reasoning_field: Some("reasoning"), ..Quirks::COMPATIBLE },
+        quirks: Quirks { reasoning_field: Some("reasoning"), usage_option: false, ..Quirks::COMPATIBLE },
         ..hosted(
             "vercel",
             "Vercel AI Gateway",
@@ -157,7 +163,13 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         )
     },
     ProviderType {
-        quirks: Quirks { forced_tools: false, reasoning_effort: false, max_stops: 1, ..Quirks::COMPATIBLE },
+        quirks: Quirks {
+            forced_tools: false,
+            reasoning_effort: false,
+            max_stops: 1,
+            usage_option: false,
+            ..Quirks::COMPATIBLE
+        },
         ..hosted("zai", "Z.ai", "https://api.z.ai/api/paas/v4", "GLM models through Z.ai's own API.")
     },
     ProviderType {
@@ -176,7 +188,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         ..local("ollama", "Ollama", "http://127.0.0.1:11434/v1", "Models on your own machine, served by Ollama.")
     },
     ProviderType {
-        quirks: Quirks { top_k: true, ..Quirks::COMPATIBLE },
+        quirks: Quirks { top_k: true, usage_option: false, ..Quirks::COMPATIBLE },
         ..local(
             "llama-cpp",
             "llama.cpp",

@@ -50,6 +50,25 @@ pub struct TypedReader {
     usage: Value,
 }
 
+/// Beginnings of the names of the events of Responses that have content of the model.
+const CONTENT: [&str; 15] = [
+    "response.audio",
+    "response.code_interpreter_call",
+    "response.compaction",
+    "response.content_part.",
+    "response.custom_tool_call_input.",
+    "response.file_search_call.",
+    "response.function_call_arguments.",
+    "response.image_generation_call.",
+    "response.mcp_",
+    "response.output_item.",
+    "response.output_text.",
+    "response.reasoning",
+    "response.refusal.",
+    "response.shell_call",
+    "response.web_search_call.",
+];
+
 // === impl TypedReader ===
 
 impl TypedReader {
@@ -159,7 +178,7 @@ impl TypedReader {
                 self.failed(error_of(&error))
             }
             "error" => self.failed(error_in(data)),
-            kind if kind.starts_with("response.") => TypedEvent::Content,
+            kind if CONTENT.iter().any(|known| kind.starts_with(known)) => TypedEvent::Content,
             _ => self.read_unknown(data),
         }
     }
@@ -268,6 +287,7 @@ mod tests {
     use super::*;
     use crate::openai::Usage;
     use crate::sse::Splitter;
+    use crate::token_classes::TokenClasses;
 
     fn read(api: Api, stream: &str) -> (Vec<TypedEvent>, TypedReader) {
         let mut splitter = Splitter::new(usize::MAX);
@@ -295,7 +315,8 @@ mod tests {
         );
         assert_eq!(events, [Preamble, Preamble, Content, Content, Unknown, Content, Done]);
         assert_eq!(reader.ending().finish_reason.as_deref(), Some("end_turn"));
-        let usage = Usage::new(7, 9);
+        let classes = TokenClasses { cache_read: 4, ..TokenClasses::default() };
+        let usage = Usage { classes, ..Usage::new(7, 9) };
         assert_eq!(reader.ending().usage, Some(usage));
         assert_eq!((&*reader.started().id, &*reader.started().model), ("msg_1", "m"));
     }

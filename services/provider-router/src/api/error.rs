@@ -28,6 +28,12 @@ pub enum ApiError {
     /// The query is invalid.
     #[error("{0}")]
     Query(#[from] QueryRejection),
+    /// `limit` of a list of items is out of range.
+    #[error("`limit` must be a number from 1 to 100")]
+    ItemLimit,
+    /// `after` of a list of items names none of them.
+    #[error("there is no item `{0}` to continue after; use `last_id` of the page before")]
+    UnknownItem(String),
     /// The body is not a valid request of the API.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
@@ -105,6 +111,8 @@ impl ApiError {
             Self::NotLocal(refused) => refused.status(),
             Self::Management(refused) => refused.status(),
             Self::Query(_)
+            | Self::ItemLimit
+            | Self::UnknownItem(_)
             | Self::Envelope(_)
             | Self::Route(RouteError::MissingModel(_))
             | Self::ProviderDisabled(_) => StatusCode::BAD_REQUEST,
@@ -114,7 +122,7 @@ impl ApiError {
             Self::Body(error) => error.status(),
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Stored(StoredError::NotFound { .. }) => StatusCode::NOT_FOUND,
-            Self::Stored(StoredError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Stored(StoredError::Unavailable(_) | StoredError::NotLoaded(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotInBackground => StatusCode::BAD_REQUEST,
             Self::NoUpgrade => StatusCode::UPGRADE_REQUIRED,
             Self::Loop => StatusCode::LOOP_DETECTED,
@@ -134,6 +142,11 @@ impl ApiError {
             Self::NotLocal(refused) => ("permission_error", refused.code(), None),
             Self::Management(refused) => (refused.kind(), refused.code(), None),
             Self::Query(_) => (REQUEST, "invalid_query", None),
+            Self::ItemLimit => (REQUEST, "invalid_value", Some("limit")),
+            Self::UnknownItem(_) => (REQUEST, "invalid_value", Some("after")),
+            Self::Envelope(EnvelopeError::MissingSubject { field, .. }) => {
+                (REQUEST, "missing_required_parameter", Some(*field))
+            }
             Self::Envelope(EnvelopeError::Malformed { .. }) => (REQUEST, "invalid_json", None),
             Self::Envelope(EnvelopeError::MissingMessages) => (REQUEST, "missing_required_parameter", Some("messages")),
             Self::Envelope(EnvelopeError::MissingInput) => (REQUEST, "missing_required_parameter", Some("input")),
@@ -151,6 +164,7 @@ impl ApiError {
             Self::Provider { .. } => ("upstream_error", "upstream_unavailable", None),
             Self::Stored(StoredError::NotFound { .. }) => (REQUEST, "response_not_found", None),
             Self::Stored(StoredError::Unavailable(_)) => ("server_error", "database_unavailable", None),
+            Self::Stored(StoredError::NotLoaded(_)) => ("server_error", "log_behind", None),
             Self::NotInBackground => (REQUEST, "not_in_background", None),
             Self::NoUpgrade => (REQUEST, "upgrade_required", None),
             Self::NotFound(..) => (REQUEST, "not_found", None),
@@ -196,6 +210,7 @@ impl ApiError {
             Self::Overloaded
             | Self::Unlogged(_)
             | Self::DatabaseUnavailable(_)
+            | Self::Stored(StoredError::Unavailable(_) | StoredError::NotLoaded(_))
             | Self::Body(BodyError::ArrivingLimit)
             | Self::Management(ManagementError::Unavailable(_)) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

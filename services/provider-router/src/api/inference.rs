@@ -1,6 +1,9 @@
-//! `POST /v1/chat/completions`, `/v1/messages` and `/v1/responses`: admission, logging and routing of a request for an
-//! answer.
+//! `POST /v1/chat/completions`, `/v1/messages`, `/v1/responses` and the routes of [`DirectApi`]: admission, logging and
+//! routing of a request for an answer.
 
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use signalbox_core::{Api, id};
@@ -11,6 +14,7 @@ use crate::{
     app::App,
     body::ResponseBody,
     clock,
+    direct::DirectApi,
     dispatch::{Call, dispatch},
     envelope::{Envelope, without_bom},
     exchange::Exchange,
@@ -24,19 +28,68 @@ use signalbox_core::schema::RequestStatus;
 /// recognised by its opening messages.
 const SESSION_HEADERS: [&str; 3] = ["x-session-id", "x-claude-code-session-id", "session-id"];
 
-/// Answers a request of `api`. Errors become responses, too.
-pub async fn inference(app: &App, api: Api, request: Request<RequestBody>) -> Response<ResponseBody> {
-    let context = RequestContext::of(request.extensions());
-    let id = context.id();
-    answer(app, api, request, context).await.unwrap_or_else(|error| error.response_for(api, id))
+/// The API of a request.
+#[derive(Clone, Copy, Debug)]
+enum Surface {
+    Translated(Api),
+    Direct(DirectApi),
 }
 
-async fn answer(
+/// Answers a request of `api`. Errors become responses, too.
+pub async fn inference(app: &App, api: Api, request: Request<RequestBody>) -> Response<ResponseBody> {
+    answer_or_error(app, Surface::Translated(api), request).await
+}
+
+/// Answers a request of [`DirectApi::Completions`].
+pub(super) async fn completions(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
+    direct(&app, DirectApi::Completions, request).await
+}
+
+/// Answers a request of [`DirectApi::Embeddings`].
+pub(super) async fn embeddings(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
+    direct(&app, DirectApi::Embeddings, request).await
+}
+
+/// Answers a request of [`DirectApi::Moderations`].
+pub(super) async fn moderations(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
+    direct(&app, DirectApi::Moderations, request).await
+}
+
+/// Answers a request of [`DirectApi::Rerank`].
+pub(super) async fn rerank(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
+    direct(&app, DirectApi::Rerank, request).await
+}
+
+/// Answers a request of [`DirectApi::Compact`].
+pub(super) async fn compact(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
+    direct(&app, DirectApi::Compact, request).await
+}
+
+async fn direct(app: &App, direct: DirectApi, request: Request<Body>) -> Response<Body> {
+    answer_or_error(app, Surface::Direct(direct), request).await.map(Body::new)
+}
+
+async fn answer_or_error<B>(app: &App, surface: Surface, request: Request<B>) -> Response<ResponseBody>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let context = RequestContext::of(request.extensions());
+    let id = context.id();
+    answer(app, surface, request, context).await.unwrap_or_else(|error| error.response_for(surface.api(), id))
+}
+
+async fn answer<B>(
     app: &App,
-    api: Api,
-    request: Request<RequestBody>,
+    surface: Surface,
+    request: Request<B>,
     context: RequestContext,
-) -> Result<Response<ResponseBody>, ApiError> {
+) -> Result<Response<ResponseBody>, ApiError>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let api = surface.api();
     let received_at = clock::unix_ms();
     let overloaded = || {
         app.metrics.refused();
@@ -50,8 +103,11 @@ async fn answer(
     let body = read_body(app, &head.headers, body).await?;
     // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
-    let envelope = Envelope::parse(api, &body)?;
-    context.record_inference(api.as_str(), envelope.model.as_deref().unwrap_or_default(), envelope.stream);
+    let envelope = match surface {
+        Surface::Translated(api) => Envelope::parse(api, &body)?,
+        Surface::Direct(direct) => Envelope::parse_direct(direct, &body)?,
+    };
+    context.record_inference(surface.as_str(), envelope.model.as_deref().unwrap_or_default(), envelope.stream);
     let (candidates, settings) = {
         let catalog = app.catalog.current();
         (route::candidates(&catalog, envelope.model.as_deref()), catalog.settings())
@@ -60,7 +116,7 @@ async fn answer(
     // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
     let begin = Begin {
         received_at,
-        path: format!("/v1{}", api.path()),
+        path: format!("/v1{}", surface.path()),
         model: envelope.model.clone().unwrap_or_default(),
         stream: envelope.stream,
         session: session(&head.headers),
@@ -72,13 +128,46 @@ async fn answer(
     let context_id = context.id();
     let mut exchange = Exchange::new(entry, context, api, app.journal.max_answer_bytes(), body_policy, permit);
     match candidates {
-        Ok(candidates) => Ok(dispatch(app, Call { exchange, headers: head.headers, body, envelope }, candidates).await),
+        Ok(candidates) => Ok(dispatch(
+            app,
+            Call { exchange, headers: head.headers, version: head.version, body, envelope },
+            candidates,
+        )
+        .await),
         Err(error) => {
             let error = ApiError::from(error);
             exchange.head(error.status().as_u16(), false);
             exchange.answer(&error.body_for(api, context_id));
             exchange.finish(RequestStatus::Failed, Some(error.to_string())).await;
             Err(error)
+        }
+    }
+}
+
+// === impl Surface ===
+
+impl Surface {
+    /// Returns the API whose form errors have.
+    const fn api(self) -> Api {
+        match self {
+            Self::Translated(api) => api,
+            Self::Direct(direct) => direct.companion(),
+        }
+    }
+
+    /// Returns the path below `/v1`.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Translated(api) => api.path(),
+            Self::Direct(direct) => direct.path(),
+        }
+    }
+
+    /// Returns the name in logs.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Translated(api) => api.as_str(),
+            Self::Direct(direct) => direct.as_str(),
         }
     }
 }

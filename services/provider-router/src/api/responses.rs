@@ -8,11 +8,12 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Body,
-    extract::State,
+    extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use signalbox_core::Api;
 use signalbox_daemon::RequestContext;
@@ -40,14 +41,44 @@ pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path, request: Pa
     Ok(Json(load(&app.store, &id).await?.response).into_response())
 }
 
-/// `GET /v1/responses/{id}/input_items`: lists the items of its request, newest first as OpenAI does.
+/// Query of a list of items.
+#[derive(Debug, Deserialize)]
+pub(super) struct ItemPage {
+    /// Maximum number of items: 1 to 100.
+    #[serde(default = "default_limit")]
+    limit: u8,
+    #[serde(default)]
+    order: Order,
+    /// Id of the item before the first.
+    after: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Order {
+    Asc,
+    /// Newest first, as OpenAI does.
+    #[default]
+    Desc,
+}
+
+const fn default_limit() -> u8 {
+    20
+}
+
+/// `GET /v1/responses/{id}/input_items`: lists the items of its request.
 pub(super) async fn input_items(
     State(app): State<Arc<App>>,
     Path(id): Path,
+    page: Result<Query<ItemPage>, QueryRejection>,
     request: Parts,
 ) -> Result<Response, ApiError> {
     if let Some(kept) = of_provider(&app, &id, &request).await? {
         return Ok(kept);
+    }
+    let Query(page) = page?;
+    if !(1..=100).contains(&page.limit) {
+        return Err(ApiError::ItemLimit);
     }
     let mut items = load(&app.store, &id).await?.input_items();
     for (index, item) in items.iter_mut().enumerate() {
@@ -57,10 +88,19 @@ pub(super) async fn input_items(
             item.entry("id").or_insert_with(|| format!("msg_{own}_in{index}").into());
         }
     }
-    items.reverse();
+    if page.order == Order::Desc {
+        items.reverse();
+    }
+    if let Some(after) = &page.after {
+        let at = items.iter().position(|item| item["id"] == after.as_str());
+        let at = at.ok_or_else(|| ApiError::UnknownItem(after.clone()))?;
+        items.drain(..=at);
+    }
+    let has_more = items.len() > usize::from(page.limit);
+    items.truncate(page.limit.into());
     let ends = |item: Option<&Value>| item.map(|item| item["id"].clone());
     let (first, last) = (ends(items.first()), ends(items.last()));
-    let list = json!({"object": "list", "data": items, "first_id": first, "last_id": last, "has_more": false});
+    let list = json!({"object": "list", "data": items, "first_id": first, "last_id": last, "has_more": has_more});
     Ok(Json(list).into_response())
 }
 

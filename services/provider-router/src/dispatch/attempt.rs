@@ -8,11 +8,15 @@ use signalbox_upstream::Deadlines;
 use tokio::time::Duration;
 
 use super::{
-    AcceptedAnswer, ClientRequest, classify::classify_response, failure::AttemptError, translation::Translation,
+    AcceptedAnswer, ClientRequest,
+    classify::{classify_direct, classify_response},
+    failure::AttemptError,
+    translation::Translation,
 };
 use crate::{
     app::App,
     clock,
+    direct::DirectApi,
     envelope::Envelope,
     exchange::Exchange,
     provider::{Adapter, Echo, Remote},
@@ -36,9 +40,14 @@ pub(super) async fn attempt(
     if let Adapter::Misconfigured(reason) = &provider.adapter {
         return Err(AttemptError::Misconfigured { provider: provider.row.name.clone(), reason: reason.clone() });
     }
+    if let Some(direct) = envelope.direct {
+        return send_direct(app, candidate, exchange, request, direct).await;
+    }
     if !envelope.is_translated(api) {
-        let body = model.map_or_else(|| body.clone(), |model| envelope.with_model(body, model));
-        return send(app, candidate, exchange, ClientRequest { body: &body, ..request }, api).await;
+        let counts_streams = provider.counts_stream(envelope, model);
+        let body = envelope.for_provider(body, model, counts_streams);
+        let answer = send(app, candidate, exchange, ClientRequest { body: &body, ..request }, api).await?;
+        return Ok(if counts_streams { answer.without_counts() } else { answer });
     }
     let kind = provider_type(&provider.row.kind);
     let id = id.simple().to_string();
@@ -85,6 +94,30 @@ async fn send(
             judged.map_err(|failure| failure.masked(&remote.masker))
         }
     }
+}
+
+/// Sends a request that is not translated.
+async fn send_direct(
+    app: &App,
+    candidate: &Candidate,
+    exchange: &Exchange,
+    ClientRequest { headers, body, envelope }: ClientRequest<'_>,
+    direct: DirectApi,
+) -> Result<AcceptedAnswer, AttemptError> {
+    let provider = &candidate.provider;
+    let no_route = || AttemptError::NoRoute { provider: provider.row.name.clone(), path: direct.path() };
+    let Adapter::Remote(remote) = &provider.adapter else { return Err(no_route()) };
+    if !remote.apis.contains(&direct.companion()) {
+        return Err(no_route());
+    }
+    let body = envelope.for_provider(body, candidate.model.as_deref(), false);
+    let mut request = remote
+        .direct(direct, body, envelope.stream, headers, &exchange.id().to_string())
+        .map_err(|reason| AttemptError::Misconfigured { provider: provider.row.name.clone(), reason })?;
+    exchange.add_trace(request.headers_mut());
+    let response =
+        app.client.send(&remote.target, request, &deadlines(app, remote, exchange.arrived().elapsed())).await?;
+    classify_direct(response, envelope.stream).await.map_err(|failure| failure.masked(&remote.masker))
 }
 
 /// Returns the deadlines of an attempt that begins `elapsed` after the request arrived; all attempts share one total. A

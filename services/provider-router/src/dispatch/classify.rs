@@ -9,9 +9,9 @@ use serde_json::Value;
 use signalbox_core::{
     Api, json,
     masking::Masker,
-    openai::{EndScanner, Scan, StreamEvent, read_event},
+    openai::{EndScanner, Scan, StreamEvent, provider_error, read_event},
     sse::Splitter,
-    typed::{TypedEvent, TypedReader, fold_stream, whole_answer},
+    typed::{TypedEvent, TypedReader, fold_stream, mask_errors, whole_answer},
 };
 use signalbox_translate::{EmitOptions, Emitter, read_answer};
 use tokio::time::{Duration, Instant, timeout_at};
@@ -41,13 +41,7 @@ pub(super) async fn classify_response(
     max_preamble: Duration,
     (id, masker): (&str, &Masker),
 ) -> Result<AcceptedAnswer, AttemptError> {
-    let (head, body) = response.into_parts();
-    let mut source = Source::Upstream(body);
-    if !head.status.is_success() {
-        let body = without_bom(read_error(&mut source).await);
-        let body = framing::error_of(&body).unwrap_or(body);
-        return Err(AttemptError::Status { status: head.status, headers: Box::new(forwardable(&head.headers)), body });
-    }
+    let (head, mut source) = successful(response).await?;
     let held_until = Instant::now() + max_preamble;
     let (begun, framing) = recognise(&mut source, &head.headers).await?;
     let mut headers = forwardable(&head.headers);
@@ -61,6 +55,7 @@ pub(super) async fn classify_response(
         }
         (false, Framing::Json) => {
             let (body, failure) = whole(api, begun, &mut source).await?;
+            let body = if api == Api::Chat { body } else { mask_errors(&body, masker).map_or(body, Bytes::from) };
             Ok(AcceptedAnswer::Whole { headers, body, failure })
         }
         (true, Framing::Json) => {
@@ -80,6 +75,48 @@ pub(super) async fn classify_response(
             Ok(AcceptedAnswer::Whole { headers, body, failure })
         }
     }
+}
+
+/// Decides whether the response to a request that is not translated may be passed on. Nothing but an error is looked
+/// for in it.
+pub(super) async fn classify_direct(
+    response: Response<signalbox_upstream::Body>,
+    stream: bool,
+) -> Result<AcceptedAnswer, AttemptError> {
+    let (head, mut source) = successful(response).await?;
+    let (begun, framing) = recognise(&mut source, &head.headers).await?;
+    let mut headers = forwardable(&head.headers);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(framing.content_type()));
+    if framing == Framing::Events {
+        return if stream {
+            Ok(AcceptedAnswer::Stream { headers, begun: vec![begun], rest: source })
+        } else {
+            Err(AttemptError::Invalid { reason: "it is an event stream, which was not asked for".into() })
+        };
+    }
+    let body = without_bom(read_whole(begun, &mut source).await?);
+    let Some(answer) = json::Reader::new(&body).value() else {
+        return Err(AttemptError::Invalid { reason: format!("it is not JSON: {}", json::parse_error(&body)) });
+    };
+    let reports = answer.get("error").is_some_and(|error| error.is_object() || error.is_string());
+    match provider_error(&body).filter(|_| reports) {
+        Some(error) => Err(AttemptError::Reported { error: Box::new(error), body }),
+        None => Ok(AcceptedAnswer::Whole { headers, body, failure: None }),
+    }
+}
+
+/// Splits a response, or returns the error that it is.
+async fn successful(
+    response: Response<signalbox_upstream::Body>,
+) -> Result<(http::response::Parts, Source), AttemptError> {
+    let (head, body) = response.into_parts();
+    let mut source = Source::Upstream(body);
+    if head.status.is_success() {
+        return Ok((head, source));
+    }
+    let body = without_bom(read_error(&mut source).await);
+    let body = framing::error_of(&body).unwrap_or(body);
+    Err(AttemptError::Status { status: head.status, headers: Box::new(forwardable(&head.headers)), body })
 }
 
 /// Reads a response until its framing is known. The content type decides only where the bytes do not.
@@ -230,6 +267,7 @@ fn whole_of(api: Api, stream: &Bytes, masker: &Masker) -> Option<(Bytes, Option<
         let is_whole = folded.done && folded.error.is_none();
         (is_whole.then_some(folded.json?)?.into(), None)
     };
+    let body = if api == Api::Chat { body } else { mask_errors(&body, masker).map_or(body, Bytes::from) };
     Some((masked_unread(body, masker), failure))
 }
 

@@ -37,6 +37,10 @@ pub(super) enum AttemptError {
     /// The request continues an answer that cannot be read.
     #[error(transparent)]
     Stored(#[from] StoredError),
+    #[error("the provider {provider} has no /v1{path}; use a model of a provider that has it")]
+    NoRoute { provider: String, path: &'static str },
+    #[error("the router is shutting down before the provider has answered; send the request again")]
+    ShuttingDown,
     #[error("no provider is available")]
     NoCandidate,
 }
@@ -67,6 +71,8 @@ impl AttemptError {
             | Self::Misconfigured { .. }
             | Self::Untranslatable(_)
             | Self::Stored(_)
+            | Self::NoRoute { .. }
+            | Self::ShuttingDown
             | Self::NoCandidate => {}
         }
         self
@@ -102,16 +108,29 @@ impl AttemptError {
 
     /// Returns whether another provider may succeed; it cannot where the request itself is invalid.
     pub(super) fn may_try_next(&self) -> bool {
-        self.status().is_none_or(|status| {
-            !matches!(status.as_u16(), 400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 416 | 417 | 422)
-        })
+        !matches!(self, Self::ShuttingDown)
+            && self.status().is_none_or(|status| {
+                !matches!(status.as_u16(), 400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 416 | 417 | 422)
+            })
+    }
+
+    /// Returns whether the request is likely to succeed in a moment.
+    const fn is_momentary(&self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Stored(StoredError::Unavailable(_) | StoredError::NotLoaded(_)))
     }
 
     /// Returns whether the failure counts against the provider's health.
     pub(super) fn is_provider_fault(&self) -> bool {
         match self.status() {
             Some(status) => matches!(status.as_u16(), 401 | 403) || !status.is_client_error(),
-            None => !matches!(self, Self::NoCandidate | Self::Untranslatable(_) | Self::Stored(_)),
+            None => !matches!(
+                self,
+                Self::NoCandidate
+                    | Self::ShuttingDown
+                    | Self::NoRoute { .. }
+                    | Self::Untranslatable(_)
+                    | Self::Stored(_)
+            ),
         }
     }
 
@@ -153,7 +172,11 @@ impl AttemptError {
                         write_error(api, &hub::Failure::of_status(status.as_u16(), code, message.clone()), id).1.into()
                     }
                 };
-                (status, HeaderMap::new(), body, message)
+                let mut headers = HeaderMap::new();
+                if other.is_momentary() {
+                    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                }
+                (status, headers, body, message)
             }
         };
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -172,6 +195,9 @@ impl AttemptError {
             Self::Untranslatable(error) => (StatusCode::BAD_REQUEST, error.code()),
             Self::Stored(StoredError::NotFound { .. }) => (StatusCode::NOT_FOUND, "previous_response_not_found"),
             Self::Stored(StoredError::Unavailable(_)) => (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),
+            Self::Stored(StoredError::NotLoaded(_)) => (StatusCode::SERVICE_UNAVAILABLE, "log_behind"),
+            Self::NoRoute { .. } => (StatusCode::BAD_REQUEST, "route_not_supported"),
+            Self::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
             Self::NoCandidate => (StatusCode::SERVICE_UNAVAILABLE, "no_provider"),
         }
     }

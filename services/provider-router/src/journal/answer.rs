@@ -1,9 +1,11 @@
 //! Folds the answer of any API for the log.
 
 use bytes::Bytes;
+use serde_json::Value;
 use signalbox_core::{
     Api,
-    openai::{self, FoldedAnswer},
+    json::Reader,
+    openai::{self, FoldedAnswer, Usage},
     typed,
 };
 
@@ -11,8 +13,16 @@ use signalbox_core::{
 pub(super) fn fold(api: Api, raw: &Bytes, streamed: bool) -> Option<FoldedAnswer> {
     match (api, streamed) {
         (Api::Chat, true) => Some(openai::fold_stream(raw)),
-        (Api::Chat, false) => openai::fold_completion(raw),
+        (Api::Chat, false) => openai::fold_completion(raw).or_else(|| fold_other(raw)),
         (api, true) => Some(typed::fold_stream(api, raw)),
         (api, false) => typed::fold_answer(api, raw),
     }
+}
+
+/// Folds a whole answer of an API that is not translated: it stays as it is.
+fn fold_other(raw: &Bytes) -> Option<FoldedAnswer> {
+    let answer = Reader::new(raw).value().filter(Value::is_object)?;
+    let usage = answer.get("usage").and_then(|usage| Usage::read(usage.to_string().as_bytes()));
+    let json = simdutf8::basic::from_utf8(raw).ok()?.to_owned();
+    Some(FoldedAnswer { json: Some(json), usage, ..FoldedAnswer::default() })
 }

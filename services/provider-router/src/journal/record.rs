@@ -59,6 +59,9 @@ pub struct End {
     /// API in which the request was sent to the provider, if it differs from the client's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_as: Option<Box<SentAs>>,
+    /// Whether the provider was asked for token counts that the client did not ask for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counted: bool,
     /// HTTP status sent to the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,

@@ -81,6 +81,7 @@ fn end(status: RequestStatus) -> End {
         provider_id: Some("echo".into()),
         upstream_model: None,
         sent_as: None,
+        counted: false,
         status_code: Some(200),
         duration_ms: 500,
         first_byte_ms: Some(10),

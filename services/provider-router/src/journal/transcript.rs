@@ -48,7 +48,7 @@ impl Transcript {
     pub(crate) fn ended(self, end: End, answer: Vec<u8>) -> Exchange {
         let opening = Opening::of(self.request.as_bytes());
         let api = self.api();
-        let upstream_request = self.upstream_request(api, end.upstream_model.as_deref(), end.sent_as.as_deref());
+        let upstream_request = self.upstream_request(api, &end);
         let begun = self.begun_row(&opening);
         let raw = Bytes::from(answer);
         let mut answer = fold(api, &raw, end.streamed).unwrap_or_default();
@@ -88,17 +88,22 @@ impl Transcript {
 
     /// Returns the request as the provider received it; `None` if that is the client's. It is made again, because it
     /// follows from the client's, and the journal need not have it twice.
-    fn upstream_request(&self, api: Api, model: Option<&str>, sent_as: Option<&SentAs>) -> Option<String> {
+    fn upstream_request(&self, api: Api, end: &End) -> Option<String> {
+        let model = end.upstream_model.as_deref();
         let body = self.request.as_bytes();
-        if let Some(SentAs { api: sent, kind, .. }) = sent_as {
+        if let Some(SentAs { api: sent, kind, .. }) = end.sent_as.as_deref() {
             let request = read_request(api, body).ok()?;
             let model = model.or(Some(self.begin.model.as_str())).filter(|model| !model.is_empty());
             let sent = Api::parse(sent)?;
             let written = write_request(sent, &request, &target(&provider_type(kind), sent, model)).ok()?;
             return Some(text(&written.body).into_owned());
         }
+        if model.is_none() && !end.counted {
+            return None;
+        }
         let envelope = envelope::Envelope::parse(api, body).ok()?;
-        Some(text(&envelope.with_model(&Bytes::copy_from_slice(body), model?)).into_owned())
+        let sent = envelope.for_provider(&Bytes::copy_from_slice(body), model, end.counted);
+        Some(text(&sent).into_owned())
     }
 
     /// Returns the end of a request whose process died.
@@ -109,6 +114,7 @@ impl Transcript {
             provider_id: None,
             upstream_model: None,
             sent_as: None,
+            counted: false,
             status_code: None,
             duration_ms: 0,
             first_byte_ms: None,
@@ -258,5 +264,9 @@ mod tests {
         let ended = End { upstream_model: Some("other".into()), ..end(&first, RequestStatus::Completed) };
         let row = first.ended(ended, Vec::new()).ended.unwrap();
         assert_eq!(row.upstream_request.unwrap(), r#"{"model":"other","messages":[{"role":"user","content":"hi"}]}"#);
+        let first = transcript(FIRST);
+        let ended = End { counted: true, ..end(&first, RequestStatus::Completed) };
+        let row = first.ended(ended, Vec::new()).ended.unwrap();
+        assert!(row.upstream_request.unwrap().contains(r#""stream_options":{"include_usage":true}"#));
     }
 }

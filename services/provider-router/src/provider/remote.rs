@@ -19,7 +19,7 @@ use signalbox_upstream::{AddressPolicy, ProxyChoice, Target, TlsFiles};
 use tokio::time::Duration;
 
 use super::{Config, millis, text};
-use crate::hops;
+use crate::{direct::DirectApi, hops};
 
 /// Allow-list of the client's request headers that are forwarded to the provider. All others are dropped, credentials
 /// above all.
@@ -76,6 +76,8 @@ pub struct Remote {
     /// Whether the provider is a qwen-proxy. The router tells it that the request is already in the log, so that it is
     /// not logged twice.
     pub is_qwen_proxy: bool,
+    /// Whether chat streams are asked for their token counts even if the client does not ask.
+    pub counts_streams: bool,
     /// Removes the provider's credentials from its responses.
     pub masker: Masker,
     /// Credentials, and the headers configured by the user.
@@ -83,7 +85,7 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Reads `apis`, `baseURL`, `proxy`, `caFile`, `clientCert`, `clientKey`, `apiKey`, `headers` and `timeout`
+    /// Reads `apis`, `baseURL`, `proxy`, `caFile`, `clientCert`, `clientKey`, `apiKey`, `headers`, `apis`, `streamUsage` and `timeout`
     /// (milliseconds). The files are read when a connection is opened.
     ///
     /// # Errors
@@ -126,6 +128,7 @@ impl Remote {
             count_tokens: path("/messages/count_tokens")?,
             input_tokens: path("/responses/input_tokens")?,
             is_qwen_proxy: kind.value == QWEN_PROXY,
+            counts_streams: counts_streams(config, kind)?,
             key: bare,
             kind,
             target,
@@ -169,6 +172,24 @@ impl Remote {
     pub fn count_tokens(&self, api: Api, body: Bytes, caller: &HeaderMap, id: &str) -> Request<Bytes> {
         let path = if api == Api::Messages { &self.count_tokens } else { &self.input_tokens };
         self.forwarded((path, api), api, body, false, caller, id)
+    }
+
+    /// Builds a request that is not translated.
+    ///
+    /// # Errors
+    /// Returns a message for the user if the path does not fit the base URL.
+    pub fn direct(
+        &self,
+        direct: DirectApi,
+        body: Bytes,
+        stream: bool,
+        caller: &HeaderMap,
+        id: &str,
+    ) -> Result<Request<Bytes>, String> {
+        let path = self.target.path(&format!("{}{}", self.kind.path_prefix, direct.path()));
+        let path = path.map_err(|error| format!("`baseURL` cannot be used: {error}"))?;
+        let api = direct.companion();
+        Ok(self.forwarded((&path, api), api, body, stream, caller, id))
     }
 
     fn forwarded(
@@ -267,18 +288,22 @@ impl Remote {
 /// Reads `apis`, or returns those of the type.
 fn apis(config: &Config, kind: ProviderType) -> Result<Vec<Api>, String> {
     let Some(listed) = text(config, "apis")? else { return Ok(kind.apis.to_vec()) };
-    let mut apis = Vec::new();
-    for name in listed.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        let api = Api::parse(name)
-            .ok_or_else(|| format!("`apis` names `{name}`: list chat, messages and responses, separated by commas"))?;
-        if !apis.contains(&api) {
-            apis.push(api);
+    Api::parse_list(listed).map_err(|wrong| {
+        if wrong.is_empty() {
+            "`apis` names no API: list chat, messages, responses or several".to_owned()
+        } else {
+            format!("`apis` names `{wrong}`: list chat, messages and responses, separated by commas")
         }
-    }
-    if apis.is_empty() {
-        Err("`apis` names no API: list chat, messages, responses or several".to_owned())
-    } else {
-        Ok(apis)
+    })
+}
+
+/// Reads `streamUsage`, or decides by the type and the address.
+fn counts_streams(config: &Config, kind: ProviderType) -> Result<bool, String> {
+    match text(config, "streamUsage")? {
+        None | Some("") => Ok(kind.asks_for_usage(text(config, "baseURL")?)),
+        Some("ask") => Ok(true),
+        Some("client") => Ok(false),
+        Some(_) => Err("`streamUsage` must be ask or client".to_owned()),
     }
 }
 

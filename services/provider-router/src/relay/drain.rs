@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 
 use super::{
-    DRAIN_TIMEOUT, Phase, Relay, join,
+    DRAIN_TIMEOUT, FLUSH_PAUSE, Phase, Relay, join,
     line_end::{go_on, is_blank_line, missing},
 };
 
@@ -46,6 +46,12 @@ impl Relay {
             return Poll::Ready(());
         }
         let by = self.drained_by.get_or_insert_with(|| Box::pin(tokio::time::sleep(DRAIN_TIMEOUT)));
+        by.as_mut().poll(cx)
+    }
+
+    /// Ready once the frames that were handed over have had time to be written.
+    pub(super) fn poll_flush_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let by = self.drained_by.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSH_PAUSE)));
         by.as_mut().poll(cx)
     }
 

@@ -9,10 +9,11 @@ use http_body::Frame;
 use serde::de::IgnoredAny;
 use signalbox_core::{
     Api,
+    masking::Masker,
     openai::{Ending, ProviderError},
     schema::RequestStatus,
     sse::{self, FrameTooLong, Splitter},
-    typed::{TypedEvent, TypedReader},
+    typed::{TypedEvent, TypedReader, mask_errors},
 };
 use signalbox_translate::{hub, write_error_event};
 
@@ -52,7 +53,7 @@ impl TypedStream {
     }
 
     /// Takes the events that are complete with the next piece. `mask` masks events that may quote a secret.
-    fn take(&mut self, piece: Bytes, mask: impl Fn(Bytes) -> Bytes) -> Taken {
+    fn take(&mut self, piece: Bytes, mask: impl Fn(Bytes, Quotes) -> Bytes) -> Taken {
         let whole = piece.clone();
         let is_fresh = self.pending == 0;
         self.pending += piece.len();
@@ -72,7 +73,7 @@ impl TypedStream {
     }
 
     /// Takes the event at the end of a stream that lacks its blank line.
-    fn take_last(&mut self, mask: impl Fn(Bytes) -> Bytes) -> Taken {
+    fn take_last(&mut self, mask: impl Fn(Bytes, Quotes) -> Bytes) -> Taken {
         let mut passed = Passed { joined: BytesMut::new(), begin: None, len: 0 };
         self.pending = 0;
         while let Some(frame) = self.splitter.finish() {
@@ -87,6 +88,26 @@ impl TypedStream {
     }
 }
 
+/// Parts of an event that are the provider's own words, which may quote a secret.
+#[derive(Clone, Copy, Debug)]
+enum Quotes {
+    /// The errors beside the content.
+    Errors,
+    /// All of the event.
+    Anything,
+}
+
+impl Quotes {
+    /// Returns the event with the secrets in these parts masked.
+    fn masked(self, event: Bytes, masker: &Masker) -> Bytes {
+        let masked = match self {
+            Self::Errors => mask_errors(&event, masker),
+            Self::Anything => masker.mask(&event),
+        };
+        masked.map_or(event, Bytes::from)
+    }
+}
+
 /// The events of a piece that may be passed on.
 struct Passed {
     /// They, joined, once they are not simply the beginning of the piece.
@@ -98,14 +119,22 @@ struct Passed {
 
 impl Passed {
     /// Adds an event. Returns the result if nothing follows it.
-    fn add(&mut self, frame: &sse::Frame, reader: &mut TypedReader, mask: impl Fn(Bytes) -> Bytes) -> Option<Taken> {
+    fn add(
+        &mut self,
+        frame: &sse::Frame,
+        reader: &mut TypedReader,
+        mask: impl Fn(Bytes, Quotes) -> Bytes,
+    ) -> Option<Taken> {
         let raw = frame.raw().clone();
         match reader.read(frame) {
-            TypedEvent::Preamble | TypedEvent::Content => self.push(&raw),
-            TypedEvent::Unknown => self.push(&mask(raw)),
-            TypedEvent::Done => return Some(Taken::Done { before: self.take(), last: raw }),
+            TypedEvent::Preamble | TypedEvent::Content => self.push(&mask(raw, Quotes::Errors)),
+            TypedEvent::Unknown => self.push(&mask(raw, Quotes::Anything)),
+            TypedEvent::Done => {
+                let last = mask(raw, Quotes::Errors);
+                return Some(Taken::Done { before: self.take(), last });
+            }
             TypedEvent::Failed { error, is_native } => {
-                self.push(&mask(raw));
+                self.push(&mask(raw, Quotes::Anything));
                 return Some(Taken::Failed { all: self.take(), error, is_native });
             }
         }
@@ -153,7 +182,7 @@ impl Relay {
     pub(super) fn pass_events(&mut self, bytes: Bytes) -> Option<Result<Frame<Bytes>, BoxError>> {
         let Some(stream) = &mut self.typed else { return None };
         let masker = self.exchange.masker();
-        let taken = stream.take(bytes, |event| masker.mask(&event).map_or(event, Bytes::from));
+        let taken = stream.take(bytes, |event, quotes| quotes.masked(event, masker));
         if stream.ending().is_known() {
             self.exchange.observe(stream.ending());
         }
@@ -166,7 +195,7 @@ impl Relay {
             && let Some(stream) = &mut self.typed
         {
             let masker = self.exchange.masker();
-            match stream.take_last(|event| masker.mask(&event).map_or(event, Bytes::from)) {
+            match stream.take_last(|event, quotes| quotes.masked(event, masker)) {
                 Taken::Done { before, last } => {
                     let last = with_blank_line(last);
                     self.exchange.observe(stream.ending());

@@ -7,7 +7,7 @@ use std::sync::{
 
 use serde_json::Value;
 
-use super::models;
+use super::{direct, models};
 use crate::{
     chat::{self, whole},
     gate::Gate,
@@ -67,6 +67,10 @@ impl Api for Provider {
             ("POST", "/v1/messages") => self.ask::<messages::Asked>(wire, request, id).await,
             ("POST", COUNT_PATH) => self.count(wire, request, id).await,
             ("POST", RESPONSES_PATH) => self.ask::<responses::Asked>(wire, request, id).await,
+            ("POST", path) if direct::is_path(path) => {
+                let path = path.to_owned();
+                self.direct(wire, request, &path).await
+            }
             ("GET", models::PATH) => models::answer(wire, request, &self.shared).await,
             ("GET", "/health") => self.plain(wire, request, 200, r#"{"status":"ok"}"#.to_owned()).await,
             (method, path) => {
@@ -196,6 +200,20 @@ impl Provider {
             }
         };
         self.perform(wire, request, &asked.model, (turn, gate), answer).await
+    }
+
+    /// Answers a request of an API without a grammar of its own.
+    async fn direct(&self, wire: &mut Wire, request: Request, path: &str) -> Then {
+        let body = serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
+        let model = body["model"].as_str().unwrap_or_default().to_owned();
+        let (turn, gate) = self.turn(&model);
+        let (content_type, body) = match &turn.body {
+            Body::Raw { content_type, body } => (content_type.clone(), body.clone()),
+            Body::Error => (Some("application/json".to_owned()), Refusal::scripted(turn.status).openai()),
+            Body::Chat(_) => (Some("application/json".to_owned()), direct::answer(path, &body).to_string()),
+        };
+        let answer = Answer::Whole { content_type, body };
+        self.perform::<chat::Events>(wire, request, &model, (turn, gate), answer).await
     }
 
     /// Returns the turn of the next call of a model. Precedence: the script, then the model name, then an echo.

@@ -27,7 +27,10 @@ async fn one_is_shown_with_its_answer(site: &Site) {
     whole["response"] = json!({"id": body["response"]["id"], "request_id": id, "session_id": "s1",
         "response_id": UUID, "timestamp": at + 40, "qwen_response": null,
         "openai_response": {"id": "c1"}, "parent_id": null, "completion_tokens": 4, "prompt_tokens": 3,
-        "total_tokens": 7, "finish_reason": "stop", "error": null, "duration_ms": 40, "first_byte_ms": 5,
+        "total_tokens": 7, "tokens": {"input": 3, "cache_read": 0, "cache_write_short": 0, "cache_write_long": 0,
+            "input_audio": 0, "input_image": 0, "output": 4, "reasoning": 0, "output_audio": 0, "output_image": 0,
+            "adjusted": false},
+        "translation": null, "finish_reason": "stop", "error": null, "duration_ms": 40, "first_byte_ms": 5,
         "status_code": 200, "provider_id": "echo", "attempts": 1, "truncated": false, "created_at": 0});
     assert_eq!(body, whole);
     assert_eq!(site.get(&format!("/api/requests/{id}")).await.expect(200), whole);
