@@ -4,6 +4,7 @@ mod extras;
 mod values;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use crate::error::{Problem, RequestError};
 use crate::hub::{Block, Cache, CallKind, CustomTool, Effort, FunctionTool, Json, Request, ThinkingMode, Tool};
@@ -20,6 +21,8 @@ pub(crate) struct Job<'r> {
     pub(crate) losses: Losses,
     pub(crate) tools: ToolMap,
     pub(crate) ids: IdMap,
+    /// The ids of the reasoning items that are written.
+    pub(crate) items: HashSet<String>,
     pub(crate) stops: Vec<String>,
     /// Number of cache breakpoints that are left out because only the last four are allowed.
     pub(crate) skipped_breakpoints: usize,
@@ -34,7 +37,7 @@ pub(crate) enum Offer<'r> {
     Dropped,
 }
 
-pub(crate) use values::{arguments_object, block_at, unwrap_custom, write_breakpoint, write_cache_control};
+pub(crate) use values::{arguments_object, block_at, unwrap_custom, unwrap_cut, write_breakpoint, write_cache_control};
 
 const FOREIGN: &str = "the target API has no such field";
 
@@ -69,6 +72,7 @@ impl<'r> Job<'r> {
             losses,
             tools,
             ids: IdMap::default(),
+            items: HashSet::new(),
             stops: Vec::new(),
             skipped_breakpoints: breakpoints.saturating_sub(4),
         }
@@ -179,9 +183,14 @@ impl<'r> Job<'r> {
         (if is_known { kind } else { CallKind::Function }, name)
     }
 
-    /// Returns the id of a tool call at the target.
+    /// Returns the id of a tool call at the target. Call it once for each call.
     pub(crate) fn call_id(&mut self, id: &str) -> String {
-        self.ids.get(id, 64)
+        self.ids.call(id, 64)
+    }
+
+    /// Returns the id at the target of the tool call that a result answers. Call it once for each result.
+    pub(crate) fn result_id(&mut self, id: &str) -> String {
+        self.ids.result(id, 64)
     }
 
     /// Returns the name of a tool in a call of the conversation.

@@ -25,7 +25,7 @@ struct Item {
 }
 
 /// An item as an event or a response has it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
     place: u32,
     id: String,
@@ -41,6 +41,9 @@ impl Seen {
     pub(super) fn new(place: u32, item: &Fields<'_>) -> Self {
         let text = |name: &str| item.string(name).unwrap_or_default();
         let texts = |name: &str| -> String {
+            if let Some(text) = item.string(name) {
+                return text;
+            }
             let parts = item.elements(name).into_iter().filter_map(|part| {
                 let part = part.fields()?;
                 part.string("text").or_else(|| part.string("refusal"))
@@ -55,6 +58,20 @@ impl Seen {
             _ => texts("content"),
         };
         Self { place, id: text("id"), call_id: text("call_id"), kind, said }
+    }
+
+    /// Returns whether a client sends an item again, perhaps without its id.
+    pub(super) fn is_again(&self, stored: &Self) -> bool {
+        let has_id = self.id == stored.id || self.id.is_empty() && !self.call_id.is_empty();
+        has_id && self.kind == stored.kind && self.call_id == stored.call_id && self.said == stored.said
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn call_id(&self) -> &str {
+        &self.call_id
     }
 }
 

@@ -75,6 +75,10 @@ fn write_answer(job: &mut Job<'_>, list: &mut Array<'_>, message: &Message) {
                 write_said(job, list, said);
             }
             Block::ToolCall(call) => write_call(job, list, call),
+            // The API refuses an item that is there already.
+            Block::Reasoning(Reasoning { id: Some(id), .. }) if !job.items.insert(id.clone()) => {
+                job.losses.dropped(&at, "an item with this id is there already");
+            }
             Block::Reasoning(item) => write_reasoning(list, item),
             Block::Thinking(thinking) if thinking.signature().is_none() && job.is_from(Api::Chat) => {
                 job.losses.altered(&at, "sent as a reasoning item without encrypted content");
@@ -162,7 +166,7 @@ fn write_result(job: &mut Job<'_>, list: &mut Array<'_>, result: &ToolResult, at
     if result.cache.is_some() {
         job.losses.once("cache_control", Action::Dropped, "the target does not take this cache breakpoint");
     }
-    let id = job.call_id(&result.call_id);
+    let id = job.result_id(&result.call_id);
     let mut written = Ok(());
     list.object(|out| {
         let is_custom = result.kind == CallKind::Custom;

@@ -206,7 +206,8 @@ pub(crate) fn responses(frames: &[Frame]) -> Said {
                         assert!(item.has_done && data["item"][field] == item.input);
                     }
                 }
-                assert_eq!(data["item"]["status"], "completed");
+                let is_cut = item.kind == "function_call" && serde_json::from_str::<Value>(&item.input).is_err();
+                assert_eq!(data["item"]["status"], if is_cut { "incomplete" } else { "completed" });
                 output.push(data["item"].clone());
             }
             (2.., "completed" | "incomplete" | "failed") => {

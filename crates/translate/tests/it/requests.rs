@@ -30,7 +30,7 @@ fn user() -> impl Strategy<Value = Vec<Message>> {
         .prop_map(|blocks| vec![message(Role::User, blocks)])
 }
 
-/// An answer with calls, and their results. `{}` stands for the number of the turn, so that ids are unique.
+/// An answer with calls, and their results. Their ids differ within the answer only.
 fn round() -> impl Strategy<Value = Vec<Message>> {
     let call = ("[a-z]{1,4}", words(), words());
     (prop::option::of(words()), prop::collection::vec(call, 1..4)).prop_map(|(text, calls)| {
@@ -71,7 +71,17 @@ fn conversation() -> impl Strategy<Value = Vec<Message>> {
         let mut messages: Vec<Message> =
             system.map(|text| message(Role::System, vec![Block::text(text)])).into_iter().collect();
         messages.extend(first);
-        messages.extend(turns.into_iter().flatten());
+        for (turn, mut more) in turns.into_iter().enumerate() {
+            for block in more.iter_mut().flat_map(|message| &mut message.blocks) {
+                match block {
+                    Block::ToolCall(ToolCall { id, .. }) | Block::ToolResult(ToolResult { call_id: id, .. }) => {
+                        *id = format!("{id}_{turn}");
+                    }
+                    _ => {}
+                }
+            }
+            messages.extend(more);
+        }
         messages
     })
 }
