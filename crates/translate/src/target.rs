@@ -43,10 +43,8 @@ pub struct Target {
     pub cache_breakpoints: bool,
     /// Whether `reasoning_effort` is accepted, for Chat.
     pub reasoning_effort: bool,
-    /// Whether the provider has a web search tool. If not, one that a Responses client offers is dropped.
+    /// Whether the provider has a web search tool. Other built-in tools of another API are left out.
     pub web_search: bool,
-    /// Whether other built-in tools that the target does not have are dropped instead of refused.
-    pub drop_builtin_tools: bool,
     /// Whether ids of files and images are those of this provider, so that they can be passed on.
     pub same_files: bool,
 }
@@ -118,7 +116,6 @@ impl Default for Target {
             cache_breakpoints: false,
             reasoning_effort: true,
             web_search: false,
-            drop_builtin_tools: false,
             same_files: false,
         }
     }

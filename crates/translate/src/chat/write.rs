@@ -13,6 +13,8 @@ use crate::{Api, Written};
 const ALLOWED: [&str; 5] =
     ["metadata", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"];
 
+const SEARCHES: &str = "the target searches as it likes";
+
 /// Writes a request.
 pub(crate) fn write_request(request: &Request, target: &Target) -> Result<Written, RequestError> {
     let mut job = Job::new(request, target, Api::Chat);
@@ -34,6 +36,11 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
     let mut result = Ok(());
     body.array("messages", |list| result = write_messages(job, list));
     result?;
+    job.check_choice(tools != b"[]" || has_search)?;
+    let is_search = |choice: &ToolChoice| *choice == ToolChoice::Required || job.chooses_search(choice);
+    if tools == b"[]" && has_search && request.tool_choice.as_ref().is_some_and(is_search) {
+        job.losses.altered("tool_choice", SEARCHES);
+    }
     if tools != b"[]" {
         body.raw("tools", &String::from_utf8_lossy(&tools));
         write_choice(job, body)?;
@@ -120,11 +127,16 @@ fn write_choice(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestE
         ToolChoice::None => body.str("tool_choice", "none"),
         ToolChoice::Auto => body.str("tool_choice", "auto"),
         ToolChoice::Required => body.str("tool_choice", "required"),
+        choice if job.chooses_search(choice) => job.losses.altered("tool_choice", SEARCHES),
         ToolChoice::Named { name, .. } => {
             let (kind, name) = job.chosen(name);
             body.object("tool_choice", |choice| write_named(choice, kind, &name));
         }
         ToolChoice::Allowed { json, api: Api::Chat, .. } => body.raw("tool_choice", json.as_str()),
+        ToolChoice::Allowed { names, .. } if job.allows_nothing(names) => {
+            job.losses.altered("tool_choice", "the provider has none of the allowed tools");
+            body.str("tool_choice", "none");
+        }
         ToolChoice::Allowed { required, names, .. } => {
             let names: Vec<(CallKind, String)> = names.iter().map(|name| job.chosen(name)).collect();
             body.object("tool_choice", |choice| {

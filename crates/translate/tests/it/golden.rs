@@ -41,7 +41,6 @@ fn target(fields: &Value) -> Target {
             "custom_tools" => target.custom_tools = flag,
             "reasoning_effort" => target.reasoning_effort = flag,
             "web_search" => target.web_search = flag,
-            "drop_builtin_tools" => target.drop_builtin_tools = flag,
             "cache_breakpoints" => target.cache_breakpoints = flag,
             "same_files" => target.same_files = flag,
             "reasoning_field" => target.reasoning_field = Some("reasoning_content"),
@@ -120,6 +119,7 @@ fn check_request(case: &Value, at: &str) {
     if let Some(field) = case["refused"].as_str() {
         let error = result.expect_err(at);
         assert_eq!(error.field, field, "{at}: {error}");
+        assert!(error.message.contains(case["says"].as_str().unwrap_or_default()), "{at}: {error}");
         let sentences = error.message.matches(['.', '?']).count() - error.field.matches('.').count();
         assert!((1..=2).contains(&sentences), "{at}: {error}");
         return;
