@@ -162,8 +162,10 @@ fn read_message(fields: &mut Fields<'_>, at: &Path<'_>, messages: &mut Vec<Messa
         .take("content")
         .ok_or_else(|| RequestError::new(Problem::Missing, &content_at, "The field is required."))?;
     let mut blocks = read_content(content, &content_at)?;
-    if let Some(Block::Text(text)) = blocks.first_mut() {
-        text.phase = phase;
+    for block in &mut blocks {
+        if let Block::Text(text) = block {
+            text.phase.clone_from(&phase);
+        }
     }
     push(messages, role, blocks, at, role == Role::Assistant);
     Ok(())

@@ -59,17 +59,21 @@ fn write_message(job: &mut Job<'_>, list: &mut Array<'_>, role: &str, message: &
     result
 }
 
-/// Writes the parts of the model's answer: texts that follow one another are one message.
+/// Writes the parts of the model's answer: texts of one phase that follow one another are one message.
 fn write_answer(job: &mut Job<'_>, list: &mut Array<'_>, message: &Message) {
     let is_said = |block: &Block| matches!(block, Block::Text(_) | Block::Refusal(_));
+    let joins = |one: &Block, next: &Block| match (one, next) {
+        (Block::Text(one), Block::Text(next)) => one.phase == next.phase,
+        _ => is_said(next),
+    };
     let mut rest = message.blocks.as_slice();
     let mut index = 0;
-    while let Some((first, others)) = rest.split_first() {
+    while let Some(first) = rest.first() {
         let at = block_at(&message.at, index);
         let mut taken = 1;
         match first {
             block if is_said(block) => {
-                taken += others.iter().take_while(|block| is_said(block)).count();
+                taken += rest.windows(2).take_while(|pair| matches!(pair, [one, next] if joins(one, next))).count();
                 let said = rest.get(..taken).unwrap_or_default();
                 said.iter().for_each(|block| job.report_text(&at, block));
                 write_said(job, list, said);

@@ -7,9 +7,11 @@ use signalbox_translate::hub::{
     Answer, Block, CallKind, Delta, ErrorClass, Event, Failure, Finish, FinishReason, Fold, Opening, Reasoning, Start,
     Text, Thinking, ToolCall, Usage,
 };
-use signalbox_translate::{Api, Decoder, EmitOptions, Emitter, read_answer, write_answer};
+use signalbox_translate::{
+    Api, Decoder, EmitOptions, Emitter, Target, read_answer, read_request, write_answer, write_request,
+};
 
-const APIS: [Api; 3] = [Api::Chat, Api::Messages, Api::Responses];
+pub(crate) const APIS: [Api; 3] = [Api::Chat, Api::Messages, Api::Responses];
 
 fn words() -> impl Strategy<Value = String> {
     "[a-z \"\\\\\n\u{1F600}\u{E9}]{1,6}"
@@ -94,7 +96,7 @@ fn block() -> impl Strategy<Value = Block> {
     ]
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
+pub(crate) fn answer() -> impl Strategy<Value = Answer> {
     (prop::collection::vec(block(), 0..6), prop::option::of(usage())).prop_map(|(blocks, usage)| {
         let calls = blocks.iter().any(|block| matches!(block, Block::ToolCall(_)));
         let reason = if calls { FinishReason::Tool } else { FinishReason::Stop };
@@ -225,6 +227,43 @@ proptest! {
                 prop_assert_eq!(said.text.len() + said.refusal.len(), text.len() + refusal.len(), "{:?} {:?}", from, to);
                 prop_assert_eq!(&said.calls, &calls, "{:?} {:?}", from, to);
             }
+        }
+    }
+
+    #[test]
+    fn custom_tools_keep_their_text(texts in prop::collection::vec((words(), any::<bool>()), 1..4)) {
+        let tools = serde_json::json!([{"type": "custom", "name": "p"}, {"type": "function", "name": "f"}]);
+        let request = serde_json::json!({"model": "m", "input": "hi", "tools": tools}).to_string();
+        let request = read_request(Api::Responses, request.as_bytes()).unwrap();
+        let call = |(at, (text, is_custom)): (usize, &(String, bool))| ToolCall {
+            id: format!("c{at}"),
+            name: if *is_custom { "p" } else { "f" }.into(),
+            namespace: None,
+            kind: if *is_custom { CallKind::Custom } else { CallKind::Function },
+            input: if *is_custom { text.clone() } else { serde_json::json!({"a": text}).to_string() },
+            cache: None,
+        };
+        let calls: Vec<ToolCall> = texts.iter().enumerate().map(call).collect();
+        let answer = Answer {
+            blocks: calls.iter().cloned().map(Block::ToolCall).collect(),
+            finish: Finish::new(FinishReason::Tool),
+            ..Answer::default()
+        };
+        for from in APIS {
+            // Messages has no custom tools, and writes their calls as functions.
+            let target = Target { custom_tools: from != Api::Chat, ..Target::default() };
+            let tools = write_request(from, &request, &target).unwrap().tools;
+            let stream = emit(from, answer.clone().into_events());
+            let options = EmitOptions { tools, ..options() };
+            let (mut emitter, mut out) = (Emitter::new(Api::Responses, options), Vec::new());
+            decode(from, &stream).into_iter().for_each(|event| emitter.push(event, &mut out));
+            let expected: Vec<_> =
+                calls.iter().map(|call| (call.id.clone(), call.name.clone(), call.input.clone())).collect();
+            let frames = frames(&out);
+            prop_assert_eq!(&parse(Api::Responses, &frames).calls, &expected, "{:?}", from);
+            let kinds = frames.iter().filter(|(name, _)| name.as_deref() == Some("response.output_item.added"));
+            let kinds: Vec<bool> = kinds.map(|(_, data)| data["item"]["type"] == "custom_tool_call").collect();
+            prop_assert_eq!(kinds, texts.iter().map(|(_, is_custom)| *is_custom).collect::<Vec<_>>());
         }
     }
 
