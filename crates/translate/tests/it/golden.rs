@@ -258,7 +258,7 @@ fn every_row_has_its_examples() {
     let is_row = |(line, next): &(&str, &str)| line.starts_with("| ") && !next.starts_with("|--");
     for (row, _) in rows.lines().zip(next).filter(is_row) {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").skip(1).collect();
-        assert!(cells.iter().all(|cell| cell.contains(|c| matches!(c, '`' | '('))), "{row}");
+        assert!(cells.iter().all(|cell| cell.contains(['`', '('])), "{row}");
         for name in row.split('`').filter(|word| word.as_bytes().get(2) == Some(&b':')) {
             assert!(names.contains(name), "{name}");
             count += 1;
