@@ -25,8 +25,8 @@ impl<'r> Job<'r> {
         let at = format!("tools.{index}");
         match tool {
             Tool::Function(function) => {
-                if function.namespace.is_some() {
-                    self.losses.altered(&at, "the namespace is part of the name");
+                if let Some(namespace) = &function.namespace {
+                    self.losses.altered(format!("tools.{namespace}"), "the namespace is part of the name");
                 }
                 if function.name.chars().count() > self.max_name() {
                     self.losses.altered(format!("{at}.name"), "the name is too long for the target");
@@ -49,10 +49,11 @@ impl<'r> Job<'r> {
                 if known {
                     return Ok(Offer::Custom(custom, name));
                 }
-                self.losses.altered(&at, "sent as a function with one string");
+                let field = format!("tools.{}", custom.name);
                 if custom.is_grammar {
-                    self.losses.dropped(format!("{at}.format"), "functions have no grammar");
+                    self.losses.dropped(format!("{field}.format"), "functions have no grammar");
                 }
+                self.losses.altered(field, "sent as a function with one string");
                 let function = FunctionTool {
                     name: custom.name.clone(),
                     description: custom.description.clone(),
