@@ -4,6 +4,10 @@ use signalbox_core::openai::{Arguments, FunctionView, ToolCallView};
 
 use crate::field::{Joiner, Raw};
 use crate::hub::{CallKind, Delta, Event, Json, Opening};
+use crate::write::arguments_object;
+
+/// Maximum bytes of arguments that are checked for completeness.
+const MAX_CHECKED: usize = 1 << 16;
 
 /// The calls of one answer, in order of appearance.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ struct Call {
     block: Option<u32>,
     /// Arguments that came before the block began.
     early: String,
+    /// All arguments so far of a call without an index.
+    anonymous: String,
     joiner: Joiner,
 }
 
@@ -60,6 +66,9 @@ impl Calls {
                 (view.function.name.map(|name| name.to_str().into_owned()), input)
             }
         };
+        if call.index.is_none() {
+            call.anonymous.push_str(&input);
+        }
         match call.block {
             Some(block) if !input.is_empty() => out.push(Event::Delta { block, delta: Delta::Input(input) }),
             Some(_) => {}
@@ -113,8 +122,8 @@ impl Calls {
     /// Returns the position of the call that a piece belongs to, which may be a new one.
     ///
     /// Pieces are told apart by their index. A piece with another id and a name is a new call even with the same index,
-    /// because some providers number all calls 0; so is another name without index and id, once the call before has
-    /// arguments.
+    /// because some providers number all calls 0; so is a name without index and id, once the call before has arguments
+    /// and another name, or all of its arguments.
     fn find(&mut self, view: &ToolCallView<'_>) -> usize {
         let id = view.id.map(|id| id.to_str().into_owned()).filter(|id| !id.is_empty());
         let known = match (view.index, &id) {
@@ -125,9 +134,8 @@ impl Calls {
         let is_other = |call: &Call| {
             let Some(name) = view.function.name else { return false };
             let is_anonymous = view.index.is_none() && id.is_none();
-            let has_input = call.block.is_some() || !call.early.is_empty();
             let differs = call.id.is_some() && id.is_some() && call.id != id;
-            differs || (is_anonymous && has_input && !call.name.is_empty() && *name.to_str() != *call.name)
+            differs || (is_anonymous && call.ends_before(&name.to_str()))
         };
         if let Some(at) = known
             && let Some(call) = self.list.get_mut(at)
@@ -146,6 +154,13 @@ impl Calls {
 // === impl Call ===
 
 impl Call {
+    /// Returns whether a piece with a name, without index and id, belongs to another call.
+    fn ends_before(&self, name: &str) -> bool {
+        let has_input = !self.anonymous.is_empty() && !self.name.is_empty();
+        let may_be_whole = self.anonymous.ends_with('}') && self.anonymous.len() <= MAX_CHECKED;
+        has_input && (self.name != name || (may_be_whole && arguments_object(&self.anonymous).is_some()))
+    }
+
     /// Adds a piece of the name. A piece that begins with the name so far is the whole name: some providers repeat it
     /// in every chunk.
     fn add_name(&mut self, piece: &str) {

@@ -9,7 +9,21 @@ use crate::field::Fields;
 /// Some providers give several items the same index or the same id, number or name them otherwise in the whole
 /// response, or leave out items there that they streamed.
 #[derive(Debug, Default)]
-pub(super) struct Items(Vec<Item>);
+pub(super) struct Items {
+    list: Vec<Item>,
+    /// The newest items by what tells them apart.
+    newest: HashMap<Key, usize>,
+}
+
+/// What tells an item apart; the ids are not empty.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Id(String),
+    Call(String),
+    Place(u32),
+    PlaceAndId(u32, String),
+    PlaceAndKind(u32, String),
+}
 
 #[derive(Debug)]
 struct Item {
@@ -111,14 +125,11 @@ impl Items {
     /// Returns the number of the item that a piece belongs to, which may be a new one.
     pub(super) fn of_piece(&mut self, place: u32, id: Option<String>) -> u32 {
         let id = id.unwrap_or_default();
-        let at_place = |item: &Item| item.place == place && (id.is_empty() || item.id.is_empty() || item.id == id);
-        let by_id = |item: &Item| !id.is_empty() && item.id == id;
-        let known = self
-            .0
-            .iter()
-            .rposition(|item| at_place(item) && by_id(item))
-            .or_else(|| self.0.iter().rposition(by_id))
-            .or_else(|| self.0.iter().rposition(at_place));
+        let by_id = (!id.is_empty()).then(|| [Key::PlaceAndId(place, id.clone()), Key::Id(id.clone())]);
+        let known = by_id.into_iter().flatten().find_map(|key| self.newest.get(&key).copied()).or_else(|| {
+            let at = self.newest.get(&Key::Place(place)).copied()?;
+            self.list.get(at).filter(|item| id.is_empty() || item.id.is_empty()).map(|_| at)
+        });
         match known {
             Some(at) => number(at),
             None => self.add(&Seen { place, id, ..Seen::default() }),
@@ -128,7 +139,8 @@ impl Items {
     /// Returns the number of an item that an event announces or ends, which may be a new one. `said` returns what
     /// an item has said so far.
     pub(super) fn of_event(&mut self, seen: &Seen, said: impl Fn(u32) -> String) -> u32 {
-        let is_it = |(at, item): &(usize, &Item)| {
+        let is_it = |at: &usize| {
+            let Some(item) = self.list.get(*at) else { return false };
             if !item.has_kind(&seen.kind) || item.is_other_call(seen) {
                 return false;
             }
@@ -136,7 +148,7 @@ impl Items {
             let may_be = has_id || (item.lacks_id(seen) && (has_place || item.has_call_of(seen)));
             may_be && ((has_id && has_place) || !item.is_done || said(number(*at)) == seen.said)
         };
-        let known = self.0.iter().enumerate().rev().find(is_it).map(|(at, _)| at);
+        let known = keys(seen).filter_map(|key| self.newest.get(&key).copied()).find(is_it);
         match known {
             Some(at) => {
                 self.learn(at, seen);
@@ -152,11 +164,11 @@ impl Items {
     /// if they have the same kind and what was streamed is the text or its beginning.
     pub(super) fn of_response(&mut self, all: &[Seen], said: impl Fn(u32) -> String) -> Vec<u32> {
         let mut pairs = Pairs {
-            texts: (0..self.0.len()).map(|at| said(number(at))).collect(),
+            texts: (0..self.list.len()).map(|at| said(number(at))).collect(),
             found: vec![None; all.len()],
-            taken: vec![false; self.0.len()],
+            taken: vec![false; self.list.len()],
         };
-        let list = &self.0;
+        let list = &self.list;
         pairs.find(list, all, |item, _| item.id.clone(), |seen| seen.id.clone(), |_, _, _| true);
         pairs.find(list, all, |item, _| item.call_id.clone(), |seen| seen.call_id.clone(), |_, _, _| true);
         let place = |seen: &Seen| seen.place.to_string();
@@ -172,28 +184,44 @@ impl Items {
 
     /// Returns whether the item has ended.
     pub(super) fn is_done(&self, number: u32) -> bool {
-        self.0.get(number as usize).is_some_and(|item| item.is_done)
+        self.list.get(number as usize).is_some_and(|item| item.is_done)
     }
 
     pub(super) fn end(&mut self, number: u32) {
-        if let Some(item) = self.0.get_mut(number as usize) {
+        if let Some(item) = self.list.get_mut(number as usize) {
             item.is_done = true;
         }
     }
 
     fn add(&mut self, seen: &Seen) -> u32 {
-        self.0.push(Item::new(seen));
-        number(self.0.len() - 1)
+        let at = self.list.len();
+        self.list.push(Item::new(seen));
+        self.newest.extend(keys(seen).map(|key| (key, at)));
+        number(at)
     }
 
     fn learn(&mut self, at: usize, seen: &Seen) {
-        let Some(item) = self.0.get_mut(at) else { return };
+        let Some(item) = self.list.get_mut(at) else { return };
         for (own, new) in [(&mut item.id, &seen.id), (&mut item.call_id, &seen.call_id), (&mut item.kind, &seen.kind)] {
             if own.is_empty() {
                 own.clone_from(new);
             }
         }
+        self.newest.extend(keys(seen).map(|key| (key, at)));
     }
+}
+
+/// Returns what tells an item apart, the surest first.
+fn keys(seen: &Seen) -> impl Iterator<Item = Key> {
+    let Seen { place, id, call_id, kind, .. } = seen;
+    let id = (!id.is_empty()).then(|| [Key::PlaceAndId(*place, id.clone()), Key::Id(id.clone())]);
+    let call = (!call_id.is_empty()).then(|| Key::Call(call_id.clone()));
+    let place = [Key::PlaceAndKind(*place, kind.clone()), Key::Place(*place)];
+    id.into_iter().flatten().chain(call).chain(place)
+}
+
+fn number(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// The pairs of an item that was streamed and the same one in the whole response.
@@ -240,10 +268,6 @@ impl Pairs {
             }
         }
     }
-}
-
-fn number(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// Returns whether a text that was streamed may be the beginning of the whole one, whatever spaces surround them.

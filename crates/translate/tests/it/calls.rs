@@ -104,6 +104,10 @@ fn the_names_of_parallel_calls_may_come_in_pieces() {
     for events in [&interleaved[..], &without_index] {
         names(events).into_iter().for_each(|calls| assert_eq!(calls, expected, "{events:?}"));
     }
+    // Twice the same function, without indices and ids.
+    let twice = [&without_index[..1], &without_index[..1]].concat();
+    let same = [expected[0].clone(), expected[0].clone()];
+    names(&twice).into_iter().for_each(|calls| assert_eq!(calls, same));
     // A call whose name ends the answer, and one before a text.
     let last = [piece(0, Some("c1"), Some("a"), None), piece(0, None, Some("b"), None)];
     let text = chunk(&json!({"content": "text"}), None);
