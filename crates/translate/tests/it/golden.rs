@@ -141,6 +141,12 @@ fn check_request(case: &Value, at: &str) {
         written.losses.iter().filter(|loss| loss.field != "max_tokens").for_each(|loss| losses.add(loss.clone()));
     }
     assert_losses(&case["losses"], &losses, at);
+    // A strict client is told the first of them.
+    let refusal = written.losses.to_error();
+    assert_eq!(refusal.is_none(), written.losses.is_empty(), "{at}");
+    if let (Some(refusal), Some(first)) = (refusal, written.losses.iter().next()) {
+        assert!(refusal.message.contains(&format!("`{}`", first.field)), "{at}: {refusal}");
+    }
     if case["stops"].is_array() {
         assert_eq!(json!(written.stops), case["stops"], "{at}");
     }
