@@ -62,10 +62,6 @@ fn write_message(job: &mut Job<'_>, list: &mut Array<'_>, role: &str, message: &
 /// Writes the parts of the model's answer: texts of one phase that follow one another are one message.
 fn write_answer(job: &mut Job<'_>, list: &mut Array<'_>, message: &Message) {
     let is_said = |block: &Block| matches!(block, Block::Text(_) | Block::Refusal(_));
-    let joins = |one: &Block, next: &Block| match (one, next) {
-        (Block::Text(one), Block::Text(next)) => one.phase == next.phase,
-        _ => is_said(next),
-    };
     let mut rest = message.blocks.as_slice();
     let mut index = 0;
     while let Some(first) = rest.first() {
@@ -73,7 +69,7 @@ fn write_answer(job: &mut Job<'_>, list: &mut Array<'_>, message: &Message) {
         let mut taken = 1;
         match first {
             block if is_said(block) => {
-                taken += rest.windows(2).take_while(|pair| matches!(pair, [one, next] if joins(one, next))).count();
+                taken = said_in_one_phase(rest);
                 let said = rest.get(..taken).unwrap_or_default();
                 said.iter().for_each(|block| job.report_text(&at, block));
                 write_said(job, list, said);
@@ -100,6 +96,19 @@ fn write_answer(job: &mut Job<'_>, list: &mut Array<'_>, message: &Message) {
         index += taken;
         rest = rest.get(taken..).unwrap_or_default();
     }
+}
+
+/// Returns the number of texts and refusals at the beginning that have the same phase.
+fn said_in_one_phase(blocks: &[Block]) -> usize {
+    let (mut phase, mut count) = (None, 0);
+    for block in blocks {
+        match block {
+            Block::Text(text) if *phase.get_or_insert(&text.phase) != &text.phase => break,
+            Block::Text(_) | Block::Refusal(_) => count += 1,
+            _ => break,
+        }
+    }
+    count
 }
 
 fn write_said(job: &mut Job<'_>, list: &mut Array<'_>, said: &[Block]) {

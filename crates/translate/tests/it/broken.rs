@@ -73,7 +73,7 @@ fn apply(edits: &[Edit], list: &mut Vec<Vec<u8>>, others: &[Vec<Vec<u8>>]) {
             }
             Edit::Bytes(at, to, bytes) => {
                 let event = &mut list[at.index(len)];
-                let to = to.index(event.len());
+                let to = to.index(event.len() + 1);
                 event.splice(to..to, bytes.iter().copied());
             }
             Edit::Cut(at, to) => {
