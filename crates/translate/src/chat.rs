@@ -1,5 +1,6 @@
 //! Chat Completions.
 
+mod calls;
 mod decode;
 mod emit;
 mod read;

@@ -53,19 +53,13 @@ impl Emitter {
     #[must_use]
     pub fn new(api: Api, options: EmitOptions) -> Self {
         let EmitOptions { id, created, model, include_usage, summaries, tools, stops } = options;
+        let guard = Guard::new(api == Api::Chat, &id);
         let surface = match api {
             Api::Chat => Surface::Chat(chat::Emitter::new(&id, created, model, include_usage)),
             Api::Messages => Surface::Messages(messages::Emitter::new(&id, model, summaries)),
             Api::Responses => Surface::Responses(Box::new(responses::Emitter::new(id, created, model))),
         };
-        Self {
-            api,
-            stops: Stops::new(stops),
-            restore: Restore::new(tools),
-            guard: Guard::new(api == Api::Chat),
-            surface,
-            stage: Default::default(),
-        }
+        Self { api, stops: Stops::new(stops), restore: Restore::new(tools), guard, surface, stage: Default::default() }
     }
 
     /// Appends what follows from an event to `out`: whole events of the stream. Events after the end are ignored.
@@ -132,7 +126,7 @@ pub fn write_answer(api: Api, answer: Answer, options: EmitOptions) -> Result<(V
         return Err(malformed());
     }
     let EmitOptions { id, created, model, summaries, tools, stops, .. } = options;
-    let mut stages = (Stops::new(stops), Restore::new(tools), Guard::new(false));
+    let mut stages = (Stops::new(stops), Restore::new(tools), Guard::new(false, &id));
     let (mut first, mut second, mut third) = (Vec::new(), Vec::new(), Vec::new());
     let (usage, mut losses): (Option<Usage>, Losses) = (answer.usage, answer.losses.clone());
     answer.into_events().into_iter().for_each(|event| stages.0.push(event, &mut first));
@@ -147,6 +141,8 @@ pub fn write_answer(api: Api, answer: Answer, options: EmitOptions) -> Result<(V
         Api::Messages => messages::write_answer(&answer, &id, &model, summaries),
         Api::Responses => responses::write_answer(&answer, &id, created, &model),
     };
+    let more = more.without(&answer.losses);
+    losses.append(answer.losses);
     losses.append(more);
     Ok((body, losses))
 }

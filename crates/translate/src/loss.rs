@@ -126,6 +126,12 @@ impl Losses {
         other.list.into_iter().for_each(|loss| self.add(loss));
     }
 
+    /// Removes the entries whose field and action another list has.
+    pub(crate) fn without(mut self, known: &Self) -> Self {
+        self.list.retain(|loss| !known.list.iter().any(|one| one.field == loss.field && one.action == loss.action));
+        self
+    }
+
     /// Returns whether nothing was lost.
     #[must_use]
     pub fn is_empty(&self) -> bool {

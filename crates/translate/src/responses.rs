@@ -1,11 +1,12 @@
 //! OpenAI's Responses.
 
+mod blocks;
 mod choice;
 mod decode;
 mod emit;
 mod handle;
-mod indices;
 mod item;
+mod items;
 mod read;
 mod read_item;
 mod whole;

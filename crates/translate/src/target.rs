@@ -1,6 +1,6 @@
 //! The capabilities of the target of a request, and the result of writing one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 pub use signalbox_core::Api;
 
@@ -43,10 +43,8 @@ pub struct Target {
     pub cache_breakpoints: bool,
     /// Whether `reasoning_effort` is accepted, for Chat.
     pub reasoning_effort: bool,
-    /// Whether the provider has a web search tool. If not, one that a Responses client offers is dropped.
+    /// Whether the provider has a web search tool. Other built-in tools of another API are left out.
     pub web_search: bool,
-    /// Whether other built-in tools that the target does not have are dropped instead of refused.
-    pub drop_builtin_tools: bool,
     /// Whether ids of files and images are those of this provider, so that they can be passed on.
     pub same_files: bool,
 }
@@ -80,11 +78,20 @@ pub(crate) struct ClientTool {
     pub(crate) kind: CallKind,
 }
 
-/// Maps ids of tool calls to ids that the target accepts. The same id always gets the same form within a request.
+/// Maps ids of tool calls to ids that the target accepts, and that differ within a request. The same conversation
+/// always gets the same ids.
 #[derive(Debug, Default)]
 pub(crate) struct IdMap {
-    known: HashMap<String, String>,
+    known: HashMap<String, CallIds>,
     used: HashSet<String>,
+}
+
+/// The forms of an id, of which some providers and clients give several calls the same.
+#[derive(Debug, Default)]
+struct CallIds {
+    newest: String,
+    /// Calls that have no result yet, oldest first.
+    waiting: VecDeque<String>,
 }
 
 // === impl Target ===
@@ -109,7 +116,6 @@ impl Default for Target {
             cache_breakpoints: false,
             reasoning_effort: true,
             web_search: false,
-            drop_builtin_tools: false,
             same_files: false,
         }
     }
@@ -173,11 +179,8 @@ impl ToolMap {
 // === impl IdMap ===
 
 impl IdMap {
-    /// Returns the id in a form of ASCII letters, digits, `_` and `-` with at most `max` characters.
-    pub(crate) fn get(&mut self, id: &str, max: usize) -> String {
-        if let Some(known) = self.known.get(id) {
-            return known.clone();
-        }
+    /// Returns the id of a call in a form of ASCII letters, digits, `_` and `-` with at most `max` characters.
+    pub(crate) fn call(&mut self, id: &str, max: usize) -> String {
         let clean = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
         let base: String = id.chars().take(max).map(clean).collect();
         let base = if base.is_empty() { "call".to_owned() } else { base };
@@ -189,8 +192,22 @@ impl IdMap {
             let suffix = format!("_{number}");
             short = base.chars().take(max.saturating_sub(suffix.len())).chain(suffix.chars()).collect();
         }
-        self.known.insert(id.to_owned(), short.clone());
+        let known = self.known.entry(id.to_owned()).or_default();
+        known.newest.clone_from(&short);
+        known.waiting.push_back(short.clone());
         short
+    }
+
+    /// Returns the id of the call that a result answers: the oldest one with this id that has no result.
+    pub(crate) fn result(&mut self, id: &str, max: usize) -> String {
+        match self.known.get_mut(id) {
+            Some(known) => known.waiting.pop_front().unwrap_or_else(|| known.newest.clone()),
+            None => {
+                let short = self.call(id, max);
+                self.known.entry(id.to_owned()).or_default().waiting.clear();
+                short
+            }
+        }
     }
 }
 
@@ -199,14 +216,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_stay_distinct_and_stable() {
+    fn ids_stay_distinct_and_results_find_their_calls() {
         let mut ids = IdMap::default();
-        assert_eq!(ids.get("call_1", 64), "call_1");
-        assert_eq!(ids.get("a.b", 64), "a_b");
-        assert_eq!(ids.get("a:b", 64), "a_b_2");
-        assert_eq!(ids.get("a.b", 64), "a_b");
-        assert_eq!(ids.get(&"x".repeat(100), 64).len(), 64);
-        assert_eq!(ids.get("", 64), "call");
+        assert_eq!(ids.call("call_1", 64), "call_1");
+        assert_eq!(ids.call("a.b", 64), "a_b");
+        assert_eq!(ids.call("a:b", 64), "a_b_2");
+        assert_eq!(ids.call("a.b", 64), "a_b_3");
+        assert_eq!([ids.result("a.b", 64), ids.result("a.b", 64), ids.result("a.b", 64)], ["a_b", "a_b_3", "a_b_3"]);
+        assert_eq!((ids.result("a:b", 64), ids.result("other", 64)), ("a_b_2".to_owned(), "other".to_owned()));
+        assert_eq!(ids.call(&"x".repeat(100), 64).len(), 64);
+        assert_eq!(ids.call("", 64), "call");
     }
 
     #[test]

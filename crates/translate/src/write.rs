@@ -1,12 +1,13 @@
 //! Pieces that the writers of the three APIs share.
 
 mod extras;
+mod offer;
 mod values;
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 
 use crate::error::{Problem, RequestError};
-use crate::hub::{Block, Cache, CallKind, CustomTool, Effort, FunctionTool, Json, Request, ThinkingMode, Tool};
+use crate::hub::{Block, Cache, CallKind, Effort, Request, ThinkingMode, Tool};
 use crate::loss::{Action, Losses};
 use crate::out::Object;
 use crate::target::{IdMap, Target, ToolMap};
@@ -20,21 +21,17 @@ pub(crate) struct Job<'r> {
     pub(crate) losses: Losses,
     pub(crate) tools: ToolMap,
     pub(crate) ids: IdMap,
+    /// The ids of the reasoning items that are written.
+    pub(crate) items: HashSet<String>,
     pub(crate) stops: Vec<String>,
+    /// The indices and types of the built-in tools that are left out.
+    left_out: Vec<(usize, &'r str)>,
     /// Number of cache breakpoints that are left out because only the last four are allowed.
     pub(crate) skipped_breakpoints: usize,
 }
 
-/// A tool in the form that the target knows.
-pub(crate) enum Offer<'r> {
-    Function(Cow<'r, FunctionTool>, String),
-    Custom(&'r CustomTool, String),
-    Builtin(&'r Json),
-    WebSearch,
-    Dropped,
-}
-
-pub(crate) use values::{arguments_object, block_at, unwrap_custom, write_breakpoint, write_cache_control};
+pub(crate) use offer::Offer;
+pub(crate) use values::{arguments_object, block_at, unwrap_custom, unwrap_cut, write_breakpoint, write_cache_control};
 
 const FOREIGN: &str = "the target API has no such field";
 
@@ -69,7 +66,9 @@ impl<'r> Job<'r> {
             losses,
             tools,
             ids: IdMap::default(),
+            items: HashSet::new(),
             stops: Vec::new(),
+            left_out: Vec::new(),
             skipped_breakpoints: breakpoints.saturating_sub(4),
         }
     }
@@ -98,90 +97,14 @@ impl<'r> Job<'r> {
         Err(RequestError::new(Problem::NotTranslatable, &field, advice))
     }
 
-    /// Returns the form of a tool at the target.
-    pub(crate) fn offer(&mut self, index: usize, tool: &'r Tool) -> Result<Offer<'r>, RequestError> {
-        let at = format!("tools.{index}");
-        match tool {
-            Tool::Function(function) => {
-                if function.namespace.is_some() {
-                    self.losses.altered(&at, "the namespace is part of the name");
-                }
-                if function.name.chars().count() > self.max_name() {
-                    self.losses.altered(format!("{at}.name"), "the name is too long for the target");
-                }
-                let name = self.renamed(&function.name, function.namespace.as_deref(), CallKind::Function, false);
-                if self.request.api != self.api {
-                    for (extra, _) in function.extras.iter().filter(|(name, _)| name != "type") {
-                        self.losses.dropped(format!("{at}.{extra}"), FOREIGN);
-                    }
-                }
-                Ok(Offer::Function(Cow::Borrowed(function), name))
-            }
-            Tool::Custom(custom) => {
-                let known = match self.api {
-                    Api::Chat => self.target.custom_tools,
-                    Api::Responses => true,
-                    Api::Messages => false,
-                };
-                let name = self.renamed(&custom.name, custom.namespace.as_deref(), CallKind::Custom, !known);
-                if known {
-                    return Ok(Offer::Custom(custom, name));
-                }
-                self.losses.altered(&at, "sent as a function with one string");
-                if custom.is_grammar {
-                    self.losses.dropped(format!("{at}.format"), "functions have no grammar");
-                }
-                let function = FunctionTool {
-                    name: custom.name.clone(),
-                    description: custom.description.clone(),
-                    parameters: Some(crate::chat::custom_schema()),
-                    ..FunctionTool::default()
-                };
-                Ok(Offer::Function(Cow::Owned(function), name))
-            }
-            Tool::Builtin { api, json, .. } if *api == self.api => Ok(Offer::Builtin(json)),
-            Tool::Builtin { api, kind, .. } => self.offer_builtin(&at, *api, kind),
-        }
-    }
-
-    fn offer_builtin(&mut self, at: &str, api: Api, kind: &str) -> Result<Offer<'r>, RequestError> {
-        if kind.starts_with("web_search") {
-            if self.target.web_search {
-                self.losses.altered(at, "sent as the web search of the target");
-                return Ok(Offer::WebSearch);
-            }
-            if api == Api::Responses || self.target.drop_builtin_tools {
-                self.losses.dropped(at, "the provider has no web search");
-                return Ok(Offer::Dropped);
-            }
-        }
-        if self.target.drop_builtin_tools || kind == "tool_search" || kind.starts_with("tool_search_tool") {
-            self.losses.dropped(at, format!("the target has no tool `{kind}`"));
-            return Ok(Offer::Dropped);
-        }
-        self.refuse(at, &format!("The built-in tool `{kind}` does not exist there."))
-    }
-
-    /// Returns the kind and the name at the target of a tool that the client chose by name.
-    pub(crate) fn chosen(&mut self, name: &str) -> (CallKind, String) {
-        let tool = self.request.tools.iter().find(|tool| tool.name() == Some(name));
-        let (kind, namespace) = match tool {
-            Some(Tool::Custom(tool)) => (CallKind::Custom, tool.namespace.as_deref()),
-            Some(Tool::Function(tool)) => (CallKind::Function, tool.namespace.as_deref()),
-            _ => (CallKind::Function, None),
-        };
-        let is_known = match self.api {
-            Api::Chat => self.target.custom_tools,
-            Api::Responses => true,
-            Api::Messages => false,
-        };
-        let name = self.renamed(name, namespace, kind, kind == CallKind::Custom && !is_known);
-        (if is_known { kind } else { CallKind::Function }, name)
-    }
-
-    /// Returns the id of a tool call at the target.
+    /// Returns the id of a tool call at the target. Call it once for each call.
     pub(crate) fn call_id(&mut self, id: &str) -> String {
-        self.ids.get(id, 64)
+        self.ids.call(id, 64)
+    }
+
+    /// Returns the id at the target of the tool call that a result answers. Call it once for each result.
+    pub(crate) fn result_id(&mut self, id: &str) -> String {
+        self.ids.result(id, 64)
     }
 
     /// Returns the name of a tool in a call of the conversation.

@@ -2,6 +2,8 @@
 //!
 //! The fields of an answer that are not known here are kept as they are.
 
+mod output;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -196,7 +198,8 @@ impl StreamFold {
 
     /// Adds an event of Responses. Returns whether it is known.
     fn add_response_event(&mut self, kind: &str, mut event: Value) -> bool {
-        let index = event["output_index"].as_u64().unwrap_or_default();
+        let id = event["item_id"].as_str().or_else(|| event["item"]["id"].as_str());
+        let index = self.item_at(event["output_index"].as_u64().unwrap_or_default(), id.unwrap_or_default());
         match kind {
             "response.created" | "response.queued" | "response.in_progress" => {
                 self.answer = object(take(&mut event, "response"));
@@ -232,6 +235,16 @@ impl StreamFold {
         true
     }
 
+    /// Returns the position of an item, which is its index unless another item has that.
+    fn item_at(&self, index: u64, id: &str) -> u64 {
+        let is_it = |item: &Value| item["id"].as_str().is_none_or(|known| known == id) || id.is_empty();
+        if self.parts.get(&index).is_none_or(is_it) {
+            return index;
+        }
+        let known = self.parts.iter().rev().find(|(_, item)| item["id"] == id).map(|(at, _)| *at);
+        known.unwrap_or_else(|| self.parts.keys().next_back().map_or(0, |last| last.saturating_add(1)))
+    }
+
     fn append_to(&mut self, index: u64, field: &str, event: &Value) {
         let item = self.parts.entry(index).or_insert_with(|| json!({}));
         append(&mut item[field], event["delta"].as_str().unwrap_or_default());
@@ -259,12 +272,15 @@ impl StreamFold {
     fn finish(mut self) -> FoldedAnswer {
         let open: Vec<u64> = self.inputs.keys().copied().collect();
         open.into_iter().for_each(|index| self.end_block(index));
-        let (list, is_empty) = match self.api {
-            Api::Messages => ("content", true),
-            Api::Responses | Api::Chat => ("output", self.answer["output"].as_array().is_none_or(Vec::is_empty)),
-        };
-        if is_empty && !self.parts.is_empty() {
-            self.answer[list] = Value::Array(self.parts.into_values().collect());
+        if !self.parts.is_empty() {
+            match self.api {
+                Api::Messages => self.answer["content"] = Value::Array(self.parts.into_values().collect()),
+                // Some providers leave out items there that they streamed.
+                Api::Responses | Api::Chat => {
+                    let whole = take(&mut self.answer, "output");
+                    self.answer["output"] = Value::Array(output::merged(self.parts, whole));
+                }
+            }
         }
         let has_content = self.answer.as_object().is_some_and(|answer| !answer.is_empty());
         if let Some(error) = &self.error {

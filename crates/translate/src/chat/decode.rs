@@ -2,14 +2,14 @@
 
 use signalbox_core::json::Text;
 use signalbox_core::openai::{
-    Arguments, ChoiceView, ChunkView, DeltaView, FunctionView, StreamEvent, ToolCallView, is_failure, joined_events,
-    read_event,
+    ChoiceView, ChunkView, DeltaView, StreamEvent, ToolCallView, is_failure, joined_events, read_event,
 };
 
+use super::calls::Calls;
 use crate::Loss;
 use crate::decoder::foreign_api;
 use crate::field::{Joiner, Raw};
-use crate::hub::{CallKind, Delta, ErrorClass, Event, Failure, Finish, FinishReason, Json, Opening, Start, Usage};
+use crate::hub::{Delta, ErrorClass, Event, Failure, Finish, FinishReason, Json, Opening, Start, Usage};
 
 /// Fields of a message that no other API has, or that cannot be given back through it.
 const LOST: [&str; 5] = ["annotations", "audio", "citations", "images", "reasoning_details"];
@@ -17,17 +17,14 @@ const LOST: [&str; 5] = ["annotations", "audio", "citations", "images", "reasoni
 /// Reads the chunks of one answer; only the first choice is read.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    /// A prefix for ids of calls that have none.
-    id: String,
     has_started: bool,
     has_ended: bool,
     blocks: u32,
     /// The text that is open.
     open: Option<(Kind, u32)>,
     joiner: Joiner,
-    calls: Vec<Call>,
+    calls: Calls,
     has_refusal: bool,
-    has_called: bool,
     finish: Option<String>,
 }
 
@@ -38,31 +35,18 @@ enum Kind {
     Thinking,
 }
 
-#[derive(Debug, Default)]
-struct Call {
-    index: Option<i64>,
-    id: Option<String>,
-    /// The number of the block, once the name is known.
-    block: Option<u32>,
-    /// Arguments that came before the name.
-    early: String,
-    joiner: Joiner,
-}
-
 // === impl Decoder ===
 
 impl Decoder {
     pub(crate) fn new(id: &str) -> Self {
         Self {
-            id: id.to_owned(),
             has_started: false,
             has_ended: false,
             blocks: 0,
             open: None,
             joiner: Joiner::default(),
-            calls: Vec::new(),
+            calls: Calls::new(id),
             has_refusal: false,
-            has_called: false,
             finish: None,
         }
     }
@@ -100,17 +84,16 @@ impl Decoder {
             let message = format!("The provider ended its answer with the finish reason {raw:?}.");
             return self.fail(Failure::new(ErrorClass::Server, message), out);
         }
-        if self.calls.iter().any(|call| call.block.is_none() && !call.early.is_empty()) {
+        self.open_calls(true, out);
+        if self.calls.lacks_name() {
             return self.fail(Failure::foreign("a tool call has no name"), out);
         }
         self.close_text(out);
-        for call in std::mem::take(&mut self.calls) {
-            out.extend(call.block.map(|block| Event::Close { block }));
-        }
+        self.calls.close(out);
         let known = FinishReason::of_chat(&raw);
         let reason = match known.unwrap_or_default() {
             // OpenAI itself says `stop` for a call that was forced by its name.
-            FinishReason::Stop if self.has_called => FinishReason::Tool,
+            FinishReason::Stop if self.calls.has_called() => FinishReason::Tool,
             FinishReason::Filter | FinishReason::Stop if self.has_refusal => FinishReason::Refusal,
             reason => reason,
         };
@@ -180,15 +163,16 @@ impl Decoder {
         }
         for (position, call) in (0_i64..).zip(&delta.tool_calls) {
             if is_whole {
-                self.call(&ToolCallView { index: Some(position), ..call.clone() }, out);
+                self.calls.push(&ToolCallView { index: Some(position), ..call.clone() }, out);
             } else {
-                self.call(call, out);
+                self.calls.push(call, out);
             }
         }
         if let Some(function) = &delta.function_call {
             let call = ToolCallView { index: Some(-1), function: function.clone(), ..ToolCallView::default() };
-            self.call(&call, out);
+            self.calls.push(&call, out);
         }
+        self.open_calls(false, out);
     }
 
     /// Reads content that is a list of parts, or a single part.
@@ -217,6 +201,8 @@ impl Decoder {
         if text.is_empty() {
             return;
         }
+        // A name does not go on after a text.
+        self.open_calls(true, out);
         let block = match self.open {
             Some((open, block)) if open == kind => block,
             _ => {
@@ -250,68 +236,12 @@ impl Decoder {
         block
     }
 
-    fn call(&mut self, view: &ToolCallView<'_>, out: &mut Vec<Event>) {
-        let at = self.find_call(view);
-        let next = self.blocks;
-        let fallback = format!("call_{}_{next}", self.id);
-        let Some(call) = self.calls.get_mut(at) else { return };
-        let custom = view.others.iter().find(|(name, _)| name == "custom").and_then(|(_, json)| custom_function(json));
-        let kind = if custom.is_some() { CallKind::Custom } else { CallKind::Function };
-        let name = match &custom {
-            Some((name, _)) => name.clone(),
-            None => view.function.name.map(|name| name.to_str().into_owned()),
-        };
-        let input = match custom {
-            Some((_, input)) => input.unwrap_or_default(),
-            None => read_arguments(&view.function, &mut call.joiner),
-        };
-        if let (None, Some(name)) = (call.block, name) {
-            let id = call.id.clone().filter(|id| !id.is_empty()).unwrap_or(fallback);
-            call.block = Some(next);
-            self.blocks += 1;
-            self.has_called = true;
-            let opening = Opening::Call { id, name, namespace: None, kind };
-            let early = std::mem::take(&mut call.early);
-            let pieces = [early, input].into_iter().filter(|input| !input.is_empty());
-            let deltas: Vec<Event> =
-                pieces.map(|input| Event::Delta { block: next, delta: Delta::Input(input) }).collect();
+    /// Begins the blocks of calls whose names are complete.
+    fn open_calls(&mut self, is_end: bool, out: &mut Vec<Event>) {
+        if self.calls.may_open(is_end) {
             self.close_text(out);
-            out.push(Event::Open { block: next, opening });
-            return out.extend(deltas);
+            self.blocks = self.calls.open(is_end, self.blocks, out);
         }
-        match call.block {
-            Some(block) if !input.is_empty() => out.push(Event::Delta { block, delta: Delta::Input(input) }),
-            Some(_) => {}
-            None => call.early.push_str(&input),
-        }
-    }
-
-    /// Returns the position of the call that a piece belongs to, which may be a new one.
-    ///
-    /// Pieces are told apart by their index. A piece with another id and a name is a new call even with the same index,
-    /// because some providers number all calls 0.
-    fn find_call(&mut self, view: &ToolCallView<'_>) -> usize {
-        let id = view.id.map(|id| id.to_str().into_owned());
-        let known = match (view.index, &id) {
-            (Some(index), _) => self.calls.iter().rposition(|call| call.index == Some(index)),
-            (None, Some(id)) => self.calls.iter().rposition(|call| call.id.as_ref() == Some(id)),
-            (None, None) => self.calls.len().checked_sub(1),
-        };
-        let is_other = |call: &Call| {
-            let differs = call.id.is_some() && id.is_some() && call.id != id;
-            differs && view.function.name.is_some()
-        };
-        if let Some(at) = known
-            && let Some(call) = self.calls.get_mut(at)
-            && !is_other(call)
-        {
-            if call.block.is_none() {
-                call.id = call.id.take().or(id);
-            }
-            return at;
-        }
-        self.calls.push(Call { index: view.index, id, ..Call::default() });
-        self.calls.len() - 1
     }
 }
 
@@ -321,19 +251,4 @@ fn send(block: u32, kind: Kind, text: String, out: &mut Vec<Event>) {
     }
     let delta = if kind == Kind::Thinking { Delta::Thinking(text) } else { Delta::Text(text) };
     out.push(Event::Delta { block, delta });
-}
-
-fn read_arguments(function: &FunctionView<'_>, joiner: &mut Joiner) -> String {
-    match function.arguments {
-        Some(Arguments::Text(text)) => joiner.push(text),
-        Some(Arguments::Json(json)) => String::from_utf8_lossy(json).into_owned(),
-        None => String::new(),
-    }
-}
-
-/// Reads the name and the input of a call of a custom tool.
-fn custom_function(json: &[u8]) -> Option<(Option<String>, Option<String>)> {
-    let json = Json::parse(std::str::from_utf8(json).ok()?)?;
-    let fields = Raw::document(json.as_str()).fields()?;
-    Some((fields.string("name"), fields.string("input")))
 }

@@ -1,5 +1,7 @@
 //! Whole answers of Chat Completions.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::Decoder;
 use super::emit::{report_finish, report_phase, write_call};
 use crate::hub::{Answer, Block, ErrorClass, Event, Failure, Fold, ToolCall};
@@ -8,7 +10,10 @@ use crate::out::{self, Object};
 
 /// Reads a whole answer: a completion is one chunk whose delta is the message.
 pub(crate) fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
-    let mut decoder = Decoder::new("0");
+    // Ids of calls that have none differ from those of other answers in the conversation.
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    let mut decoder = Decoder::new(&format!("{:016x}", hasher.finish()));
     let mut events = Vec::new();
     decoder.push(body, &mut events);
     decoder.finish(&mut events);

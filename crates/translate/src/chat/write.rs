@@ -3,6 +3,7 @@
 use super::tools::{write_custom, write_function};
 use super::write_message::write_messages;
 use crate::error::RequestError;
+use crate::field::Raw;
 use crate::hub::{CallKind, Format, Request, ToolChoice};
 use crate::out::{self, Array, Object};
 use crate::target::Target;
@@ -10,8 +11,11 @@ use crate::write::{Job, Offer};
 use crate::{Api, Written};
 
 /// Fields of Responses that Chat Completions has too.
-const ALLOWED: [&str; 5] =
-    ["metadata", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"];
+const ALLOWED: [&str; 4] = ["metadata", "prompt_cache_key", "prompt_cache_retention", "moderation"];
+
+const CACHE_OPTIONS: &str = "prompt_cache_options";
+
+const SEARCHES: &str = "the target searches as it likes";
 
 /// Writes a request.
 pub(crate) fn write_request(request: &Request, target: &Target) -> Result<Written, RequestError> {
@@ -34,6 +38,11 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
     let mut result = Ok(());
     body.array("messages", |list| result = write_messages(job, list));
     result?;
+    job.check_choice(tools != b"[]" || has_search)?;
+    let is_search = |choice: &ToolChoice| *choice == ToolChoice::Required || job.chooses_search(choice);
+    if tools == b"[]" && has_search && request.tool_choice.as_ref().is_some_and(is_search) {
+        job.losses.altered("tool_choice", SEARCHES);
+    }
     if tools != b"[]" {
         body.raw("tools", &String::from_utf8_lossy(&tools));
         write_choice(job, body)?;
@@ -68,12 +77,28 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
     if request.cache.is_some() {
         job.losses.dropped("cache_control", "the target places no cache breakpoints by itself");
     }
+    write_cache_options(job, body);
     job.write_extras(body, if job.is_from(Api::Responses) { &ALLOWED } else { &[] })?;
     if request.stream {
         body.bool("stream", true);
         body.object("stream_options", |options| options.bool("include_usage", true));
     }
     Ok(())
+}
+
+/// Writes what Chat Completions has of the cache options of Responses.
+fn write_cache_options(job: &mut Job<'_>, body: &mut Object<'_>) {
+    let own = job.request.extras.iter().find(|(name, _)| name == CACHE_OPTIONS && job.is_from(Api::Responses));
+    let Some(fields) = own.and_then(|(_, value)| Raw::document(value.as_str()).fields()) else { return };
+    let is_known =
+        |name: &str, value: Raw<'_>| name == "mode" || (name == "ttl" && value.str().as_deref() == Some("30m"));
+    let (known, others): (Vec<_>, Vec<_>) = fields.rest().partition(|(name, value)| is_known(name, *value));
+    for (name, _) in others {
+        job.losses.dropped(format!("{CACHE_OPTIONS}.{name}"), "the target API has no such option");
+    }
+    if !known.is_empty() {
+        body.object(CACHE_OPTIONS, |out| known.iter().for_each(|(name, value)| out.raw(name, value.as_str())));
+    }
 }
 
 /// Writes the tools. Returns whether web search is asked for.
@@ -120,11 +145,16 @@ fn write_choice(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestE
         ToolChoice::None => body.str("tool_choice", "none"),
         ToolChoice::Auto => body.str("tool_choice", "auto"),
         ToolChoice::Required => body.str("tool_choice", "required"),
+        choice if job.chooses_search(choice) => job.losses.altered("tool_choice", SEARCHES),
         ToolChoice::Named { name, .. } => {
             let (kind, name) = job.chosen(name);
             body.object("tool_choice", |choice| write_named(choice, kind, &name));
         }
         ToolChoice::Allowed { json, api: Api::Chat, .. } => body.raw("tool_choice", json.as_str()),
+        ToolChoice::Allowed { names, .. } if job.allows_nothing(names) => {
+            job.losses.altered("tool_choice", "the provider has none of the allowed tools");
+            body.str("tool_choice", "none");
+        }
         ToolChoice::Allowed { required, names, .. } => {
             let names: Vec<(CallKind, String)> = names.iter().map(|name| job.chosen(name)).collect();
             body.object("tool_choice", |choice| {

@@ -104,7 +104,7 @@ fn write_result<'b>(
         }
     }
     let has_text = result.content.iter().any(|block| matches!(block, Block::Text(_)));
-    let id = job.call_id(&result.call_id);
+    let id = job.result_id(&result.call_id);
     list.object(|out| {
         out.str("role", "tool");
         out.str("tool_call_id", &id);

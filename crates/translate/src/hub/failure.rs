@@ -123,6 +123,10 @@ fn class_of(status: Option<u16>, kind: &str, code: &str, message: &str) -> Error
     if is(&["insufficient_quota", "billing_error", "insufficient_balance"]) || says(&["spend limit"]) {
         return ErrorClass::Billing;
     }
+    // Google's own answer to a wrong key has the status 400.
+    if says(&["api key not valid"]) {
+        return ErrorClass::Credentials;
+    }
     if is(&["overloaded_error", "overloaded"]) {
         return ErrorClass::Overloaded;
     }

@@ -157,6 +157,7 @@ impl Usage {
         usage.object("completion_tokens_details", |details| {
             details.num("reasoning_tokens", self.reasoning);
             write_positive(details, "audio_tokens", self.output_audio);
+            write_positive(details, "image_tokens", self.output_image);
         });
     }
 
@@ -193,6 +194,9 @@ impl Usage {
         usage.num("output_tokens", self.completion());
         if self.reasoning > 0 {
             usage.object("output_tokens_details", |details| details.num("thinking_tokens", self.reasoning));
+        }
+        if self.web_searches > 0 {
+            usage.object("server_tool_use", |tools| tools.num("web_search_requests", self.web_searches));
         }
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn write_choice(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(
         Some(ToolChoice::None) => Some(("none", None)),
         Some(ToolChoice::Auto) => Some(("auto", None)),
         Some(ToolChoice::Required) => Some(("any", None)),
+        Some(choice) if job.chooses_search(choice) => Some(("tool", Some("web_search".to_owned()))),
         Some(ToolChoice::Named { name, .. }) => Some(("tool", Some(job.chosen(name).1))),
         Some(ToolChoice::Allowed { required, .. }) => {
             job.losses.altered("tool_choice", "the other tools are left out, which changes the cached prefix");

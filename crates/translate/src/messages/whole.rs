@@ -6,7 +6,7 @@ use crate::Api;
 use crate::decoder::foreign_api;
 use crate::field::{Fields, Raw};
 use crate::hub::{Answer, Block, CallKind, Failure, Finish, FinishReason, Text, Thinking, ToolCall, Usage};
-use crate::loss::{Loss, Losses};
+use crate::loss::{Action, Loss, Losses};
 use crate::out::{self, Array, Object};
 
 /// Reads a whole answer.
@@ -152,10 +152,11 @@ fn write_block(list: &mut Array<'_>, block: &Block, summaries: bool, losses: &mu
             out.str("type", "tool_use");
             out.str("id", &call.id);
             out.str("name", &call.name);
-            match crate::write::arguments_object(&call.input).filter(|_| call.kind == CallKind::Function) {
+            let is_json = call.kind == CallKind::Function && !call.input.is_empty();
+            match crate::write::arguments_object(&call.input).filter(|_| is_json) {
                 Some(input) => out.raw("input", &input),
                 None => {
-                    losses.altered("tool_calls.arguments", "the arguments are no JSON object");
+                    losses.once("tool_calls.arguments", Action::Altered, "the arguments are no JSON object");
                     let name = if call.kind == CallKind::Custom { "input" } else { "_raw" };
                     out.object("input", |input| input.str(name, &call.input));
                 }

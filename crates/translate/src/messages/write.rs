@@ -34,6 +34,7 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
     let mut result = Ok(());
     out::array(&mut tools, |list| result = write_tools(job, list));
     result?;
+    job.check_choice(tools != b"[]")?;
     if tools != b"[]" {
         body.raw("tools", &String::from_utf8_lossy(&tools));
         write_choice(job, body)?;

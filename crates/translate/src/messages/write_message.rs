@@ -154,7 +154,7 @@ fn write_call(job: &mut Job<'_>, list: &mut Array<'_>, call: &ToolCall, at: &str
 }
 
 fn write_result(job: &mut Job<'_>, list: &mut Array<'_>, result: &ToolResult, at: &str) -> Result<(), RequestError> {
-    let id = job.call_id(&result.call_id);
+    let id = job.result_id(&result.call_id);
     let mut content = Vec::new();
     match result.content.as_slice() {
         [] => {}

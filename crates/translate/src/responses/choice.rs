@@ -4,7 +4,7 @@ use crate::Api;
 use crate::chat::word_choice;
 use crate::error::RequestError;
 use crate::field::{Path, Raw};
-use crate::hub::{CallKind, Tool, ToolChoice};
+use crate::hub::{CallKind, ToolChoice};
 use crate::out::Object;
 use crate::read::{part, unknown_kind};
 use crate::write::Job;
@@ -40,7 +40,7 @@ pub(super) fn write_choice(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(
         ToolChoice::None => body.str("tool_choice", "none"),
         ToolChoice::Auto => body.str("tool_choice", "auto"),
         ToolChoice::Required => body.str("tool_choice", "required"),
-        ToolChoice::Named { name, .. } if is_search(job, name) => {
+        choice if job.chooses_search(choice) => {
             body.object("tool_choice", |choice| choice.str("type", "web_search"));
         }
         ToolChoice::Named { name, .. } => {
@@ -49,6 +49,10 @@ pub(super) fn write_choice(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(
         }
         ToolChoice::Allowed { json, api: Api::Responses, .. } | ToolChoice::Other { json, api: Api::Responses } => {
             body.raw("tool_choice", json.as_str());
+        }
+        ToolChoice::Allowed { names, .. } if job.allows_nothing(names) => {
+            job.losses.altered("tool_choice", "the provider has none of the allowed tools");
+            body.str("tool_choice", "none");
         }
         ToolChoice::Allowed { required, names, .. } => {
             let names: Vec<(CallKind, String)> = names.iter().map(|name| job.chosen(name)).collect();
@@ -63,12 +67,6 @@ pub(super) fn write_choice(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(
         ToolChoice::Other { .. } => return job.refuse("tool_choice", "Choose a function instead."),
     }
     Ok(())
-}
-
-/// Returns whether a name is that of the web search of Messages.
-fn is_search(job: &Job<'_>, name: &str) -> bool {
-    let is_builtin = |tool: &Tool| matches!(tool, Tool::Builtin { kind, .. } if kind.starts_with("web_search"));
-    name == "web_search" && job.request.tools.iter().any(is_builtin)
 }
 
 fn write_named(choice: &mut Object<'_>, kind: CallKind, name: &str) {

@@ -3,62 +3,34 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use signalbox_core::json::{Text, repaired};
+use signalbox_core::json::repaired;
 
-use super::indices::Indices;
+use super::blocks::{Blocks, Contradiction, Place, call_kind};
+use super::items::{Items, Seen};
 use crate::decoder::foreign_api;
-use crate::field::{Fields, Joiner, Raw};
-use crate::hub::{CallKind, Delta, ErrorClass, Event, Failure, Finish, FinishReason, Opening, Start, Usage};
-use crate::write::arguments_object;
+use crate::field::{Fields, Raw};
+use crate::hub::{Delta, ErrorClass, Event, Failure, Finish, FinishReason, Opening, Start, Usage};
 use crate::{Api, Loss};
 
-/// The place of a block: the index of its item, and of the part within it.
-type Place = (u32, u32);
-
 /// Reads the events of one answer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Decoder {
     has_started: bool,
     has_ended: bool,
     /// The number and the hash of the newest event: one that equals it is repeated. Not all providers count upwards.
     newest: Option<(u64, u64)>,
-    indices: Indices,
-    next: u32,
-    blocks: BTreeMap<Place, Block>,
-    /// Items that ended, or that were seen to be of another kind.
-    done: BTreeMap<u32, ()>,
+    items: Items,
+    blocks: Blocks,
     phases: BTreeMap<u32, String>,
     has_calls: bool,
     has_refusal: bool,
-}
-
-#[derive(Debug)]
-struct Block {
-    number: u32,
-    joiner: Joiner,
-    /// The text or the input so far.
-    said: String,
-    /// Number of bytes of each part of the summary.
-    summary: BTreeMap<u32, usize>,
-    is_open: bool,
 }
 
 // === impl Decoder ===
 
 impl Decoder {
     pub(crate) fn new() -> Self {
-        Self {
-            has_started: false,
-            has_ended: false,
-            newest: None,
-            indices: Indices::default(),
-            next: 0,
-            blocks: BTreeMap::new(),
-            done: BTreeMap::new(),
-            phases: BTreeMap::new(),
-            has_calls: false,
-            has_refusal: false,
-        }
+        Self::default()
     }
 
     /// Reads one event. Data that are not JSON are skipped.
@@ -128,16 +100,17 @@ impl Decoder {
             }
             _ => return self.fail(Failure::incomplete(), out),
         }
-        for (index, item) in (0_u32..).zip(response.elements("output")) {
-            if let Some(item_fields) = item.fields() {
-                let index = self.indices.get(index, item_fields.string("id"));
-                self.read_item(index, &item_fields, item, true, out);
-            }
+        let output: Vec<(Raw<'_>, Fields<'_>)> =
+            response.elements("output").into_iter().filter_map(|item| Some((item, item.fields()?))).collect();
+        let seen: Vec<Seen> = (0_u32..).zip(&output).map(|(index, (_, item))| Seen::new(index, item)).collect();
+        let numbers = self.items.of_response(&seen, |number| self.blocks.said(number));
+        for (number, (value, item)) in numbers.into_iter().zip(&output) {
+            self.read_item(number, item, *value, true, out);
         }
         if self.has_ended {
             return;
         }
-        self.close_all(out);
+        self.blocks.close_all(out);
         if let Some(usage) = response.object("usage") {
             let mut usage = Usage::of_responses(&usage);
             let searches = response.object("tool_usage").and_then(|tools| tools.object("web_search"));
@@ -178,97 +151,69 @@ impl Decoder {
         if let Some(value) = fields.get("item")
             && let Some(item) = value.fields()
         {
-            let index = self.indices.get(index, item.string("id"));
-            self.read_item(index, &item, value, is_done, out);
+            let number = self.items.of_event(&Seen::new(index, &item), |number| self.blocks.said(number));
+            self.read_item(number, &item, value, is_done, out);
         }
     }
 
     fn place_of(&mut self, fields: &Fields<'_>) -> Place {
         let index = fields.index("output_index").unwrap_or_default();
-        (self.indices.get(index, fields.string("item_id")), fields.index("content_index").unwrap_or_default())
+        (self.items.of_piece(index, fields.string("item_id")), fields.index("content_index").unwrap_or_default())
     }
 
     /// Reads an item: its beginning, or its end, which completes what no event has brought.
-    fn read_item(&mut self, index: u32, item: &Fields<'_>, value: Raw<'_>, is_done: bool, out: &mut Vec<Event>) {
-        if self.has_ended || self.done.contains_key(&index) {
+    fn read_item(&mut self, number: u32, item: &Fields<'_>, value: Raw<'_>, is_done: bool, out: &mut Vec<Event>) {
+        if self.has_ended || self.items.is_done(number) {
             return;
         }
         let kind = item.str("type").unwrap_or_default();
-        match &*kind {
-            "message" => {
-                if let Some(phase) = item.string("phase") {
-                    self.phases.insert(index, phase);
-                }
-                for (part_index, part) in (0_u32..).zip(item.elements("content")) {
-                    let Some(part) = part.fields() else { continue };
-                    let (is_refusal, text) = match part.get("refusal") {
-                        Some(text) => (true, Some(text)),
-                        None => (false, part.get("text")),
-                    };
-                    self.open_text((index, part_index), is_refusal, out);
-                    if is_done && !part.elements("annotations").is_empty() {
-                        out.push(Event::Lost(Loss::of_answer("content.annotations")));
-                    }
-                    self.complete((index, part_index), text, Delta::Text, out);
+        match (&*kind, call_kind(&kind)) {
+            ("message", _) => self.read_message(number, item, is_done, out),
+            ("reasoning", _) => {
+                self.open((number, 0), Opening::Reasoning { id: item.string("id") }, out);
+                if is_done {
+                    self.blocks.complete_reasoning(number, item, out);
                 }
             }
-            "reasoning" => {
-                let opening = Opening::Reasoning { id: item.string("id") };
-                self.open((index, 0), opening, out);
-                if is_done {
-                    self.complete_reasoning(index, item, out);
+            (_, Some((kind, input))) => {
+                let name = item.string("name").unwrap_or_default();
+                // A name that is not known yet comes at the end.
+                if !name.is_empty() || is_done {
+                    let id = item.string("call_id").or_else(|| item.string("id")).unwrap_or_default();
+                    self.has_calls = true;
+                    self.open((number, 0), Opening::Call { id, name, namespace: item.string("namespace"), kind }, out);
                 }
-            }
-            "function_call" | "custom_tool_call" => {
-                let (kind, input) = if kind == "function_call" {
-                    (CallKind::Function, "arguments")
-                } else {
-                    (CallKind::Custom, "input")
-                };
-                let opening = Opening::Call {
-                    id: item.string("call_id").or_else(|| item.string("id")).unwrap_or_default(),
-                    name: item.string("name").unwrap_or_default(),
-                    namespace: item.string("namespace"),
-                    kind,
-                };
-                self.has_calls = true;
-                self.open((index, 0), opening, out);
                 if is_done {
-                    self.complete((index, 0), item.get(input), Delta::Input, out);
+                    self.complete((number, 0), item.get(input), Delta::Input, out);
                 }
             }
             _ if is_done => {
                 let opening = Opening::Opaque { api: Api::Responses, kind: kind.to_string(), json: value.to_json() };
-                self.open((index, 0), opening, out);
+                self.open((number, 0), opening, out);
             }
             _ => {}
         }
         if is_done && !self.has_ended {
-            self.done.insert(index, ());
-            self.close(index, out);
+            self.items.end(number);
+            self.blocks.close(number, out);
         }
     }
 
-    fn complete_reasoning(&mut self, index: u32, item: &Fields<'_>, out: &mut Vec<Event>) {
-        let place = (index, 0);
-        let Some(block) = self.blocks.get_mut(&place) else { return };
-        for (part, value) in (0_u32..).zip(item.elements("summary")) {
-            let text = value.fields().and_then(|part| part.string("text")).unwrap_or_default();
-            if !block.summary.contains_key(&part) && !text.is_empty() {
-                block.summary.insert(part, text.len());
-                out.push(Event::Delta { block: block.number, delta: Delta::Summary { part, text } });
-            }
+    fn read_message(&mut self, number: u32, item: &Fields<'_>, is_done: bool, out: &mut Vec<Event>) {
+        if let Some(phase) = item.string("phase") {
+            self.phases.insert(number, phase);
         }
-        if block.said.is_empty() {
-            let texts = item.elements("content").into_iter().filter_map(|part| part.fields()?.string("text"));
-            let text = texts.collect::<Vec<_>>().concat();
-            if !text.is_empty() {
-                block.said.clone_from(&text);
-                out.push(Event::Delta { block: block.number, delta: Delta::Thinking(text) });
+        for (index, part) in (0_u32..).zip(item.elements("content")) {
+            let Some(part) = part.fields() else { continue };
+            let (is_refusal, text) = match part.get("refusal") {
+                Some(text) => (true, Some(text)),
+                None => (false, part.get("text")),
+            };
+            self.open_text((number, index), is_refusal, out);
+            if is_done && !part.elements("annotations").is_empty() {
+                out.push(Event::Lost(Loss::of_answer("content.annotations")));
             }
-        }
-        if let Some(data) = item.string("encrypted_content") {
-            out.push(Event::Delta { block: block.number, delta: Delta::Encrypted(data) });
+            self.complete((number, index), text, Delta::Text, out);
         }
     }
 
@@ -282,44 +227,46 @@ impl Decoder {
     }
 
     fn delta_or_other(&mut self, kind: &str, fields: &Fields<'_>, data: &[u8], out: &mut Vec<Event>) {
-        let (index, part) = self.place_of(fields);
+        let Some((of, what)) = kind.rsplit_once('.') else { return self.other(data, out) };
+        let (is_done, is_refusal) = (what == "done", of == "refusal");
+        let place = match (of, what) {
+            ("output_text.annotation", "added") => {
+                return out.push(Event::Lost(Loss::of_answer("content.annotations")));
+            }
+            ("output_text" | "refusal" | "function_call_arguments" | "custom_tool_call_input", "delta" | "done")
+            | ("reasoning_text" | "reasoning_summary_text", "delta") => self.place_of(fields),
+            _ => return self.other(data, out),
+        };
         let delta = fields.get("delta").and_then(Raw::text);
-        match kind {
-            "output_text.delta" | "refusal.delta" => {
-                self.open_text((index, part), kind == "refusal.delta", out);
-                self.add((index, part), delta, Delta::Text, out);
-            }
-            "output_text.done" | "refusal.done" => {
-                let name = if kind == "refusal.done" { "refusal" } else { "text" };
-                self.open_text((index, part), kind == "refusal.done", out);
-                self.complete((index, part), fields.get(name), Delta::Text, out);
-            }
-            "output_text.annotation.added" => out.push(Event::Lost(Loss::of_answer("content.annotations"))),
-            "reasoning_text.delta" => {
-                self.open((index, 0), Opening::Reasoning { id: fields.string("item_id") }, out);
-                self.add((index, 0), delta, Delta::Thinking, out);
-            }
-            "reasoning_summary_text.delta" => self.summary(index, fields, out),
-            "function_call_arguments.delta" | "custom_tool_call_input.delta" => {
-                self.add((index, 0), delta, Delta::Input, out);
-            }
-            "function_call_arguments.done" => self.complete((index, 0), fields.get("arguments"), Delta::Input, out),
-            "custom_tool_call_input.done" => self.complete((index, 0), fields.get("input"), Delta::Input, out),
-            _ => {
-                if let Some(what) = foreign_api(data, Api::Responses) {
-                    self.fail(Failure::foreign(&what), out);
+        let first = (place.0, 0);
+        match of {
+            "output_text" | "refusal" => {
+                self.open_text(place, is_refusal, out);
+                match is_done {
+                    true => self.complete(place, fields.get(if is_refusal { of } else { "text" }), Delta::Text, out),
+                    false => self.blocks.add(place, delta, Delta::Text, out),
                 }
             }
+            "reasoning_text" | "reasoning_summary_text" => {
+                self.open(first, Opening::Reasoning { id: fields.string("item_id") }, out);
+                if of == "reasoning_text" {
+                    return self.blocks.add(first, delta, Delta::Thinking, out);
+                }
+                let part = fields.index("summary_index").unwrap_or_default();
+                self.blocks.add_summary(place.0, part, delta, out);
+            }
+            _ if is_done => {
+                let input = if of == "function_call_arguments" { "arguments" } else { "input" };
+                self.complete(first, fields.get(input), Delta::Input, out);
+            }
+            _ => self.blocks.add(first, delta, Delta::Input, out),
         }
     }
 
-    fn summary(&mut self, index: u32, fields: &Fields<'_>, out: &mut Vec<Event>) {
-        self.open((index, 0), Opening::Reasoning { id: fields.string("item_id") }, out);
-        let part = fields.index("summary_index").unwrap_or_default();
-        let Some(block) = self.blocks.get_mut(&(index, 0)).filter(|block| block.is_open) else { return };
-        let Some(text) = fields.get("delta").and_then(Raw::text).map(|text| block.joiner.push(text)) else { return };
-        *block.summary.entry(part).or_default() += text.len();
-        out.push(Event::Delta { block: block.number, delta: Delta::Summary { part, text } });
+    fn other(&mut self, data: &[u8], out: &mut Vec<Event>) {
+        if let Some(what) = foreign_api(data, Api::Responses) {
+            self.fail(Failure::foreign(&what), out);
+        }
     }
 
     fn open_text(&mut self, place: Place, is_refusal: bool, out: &mut Vec<Event>) {
@@ -330,61 +277,18 @@ impl Decoder {
     }
 
     fn open(&mut self, place: Place, opening: Opening, out: &mut Vec<Event>) {
-        if self.blocks.contains_key(&place) || self.done.contains_key(&place.0) {
+        if self.blocks.contains(place) || self.items.is_done(place.0) {
             return;
         }
         if !std::mem::replace(&mut self.has_started, true) {
             out.push(Event::Start(Start::default()));
         }
-        let number = self.next;
-        self.next += 1;
-        let block =
-            Block { number, joiner: Joiner::default(), said: String::new(), summary: BTreeMap::new(), is_open: true };
-        self.blocks.insert(place, block);
-        out.push(Event::Open { block: number, opening });
+        self.blocks.open(place, opening, out);
     }
 
-    fn add(&mut self, place: Place, text: Option<Text<'_>>, delta: fn(String) -> Delta, out: &mut Vec<Event>) {
-        let Some(block) = self.blocks.get_mut(&place).filter(|block| block.is_open) else { return };
-        let Some(text) = text.map(|text| block.joiner.push(text)).filter(|text| !text.is_empty()) else { return };
-        block.said.push_str(&text);
-        out.push(Event::Delta { block: block.number, delta: delta(text) });
-    }
-
-    /// Adds the end of a text that its deltas did not bring.
     fn complete(&mut self, place: Place, text: Option<Raw<'_>>, delta: fn(String) -> Delta, out: &mut Vec<Event>) {
-        let Some(block) = self.blocks.get_mut(&place).filter(|block| block.is_open) else { return };
-        let Some(text) = text.and_then(Raw::str) else { return };
-        let Some(rest) = text.strip_prefix(block.said.as_str()) else {
-            // The client has seen another text already. Complete arguments may only be formatted in another way; others
-            // must not become a call.
-            let is_input = matches!(delta(String::new()), Delta::Input(_));
-            if is_input && arguments_object(&block.said).is_none() {
-                self.fail(Failure::foreign("the arguments of a call are not the sum of their pieces"), out);
-            }
-            return;
-        };
-        if !rest.is_empty() {
-            out.push(Event::Delta { block: block.number, delta: delta(rest.to_owned()) });
-            block.said.push_str(rest);
-            block.joiner = Joiner::default();
-        }
-    }
-
-    /// Ends all blocks of an item.
-    fn close(&mut self, index: u32, out: &mut Vec<Event>) {
-        for (_, block) in self.blocks.range_mut((index, 0)..=(index, u32::MAX)) {
-            if std::mem::replace(&mut block.is_open, false) {
-                out.push(Event::Close { block: block.number });
-            }
-        }
-    }
-
-    fn close_all(&mut self, out: &mut Vec<Event>) {
-        for block in self.blocks.values_mut() {
-            if std::mem::replace(&mut block.is_open, false) {
-                out.push(Event::Close { block: block.number });
-            }
+        if let Err(Contradiction) = self.blocks.complete(place, text, delta, out) {
+            self.fail(Failure::foreign("the arguments of a call are not the sum of their pieces"), out);
         }
     }
 }

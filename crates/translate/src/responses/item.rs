@@ -1,7 +1,7 @@
 //! Writes the items of an answer.
 
 use super::handle;
-use crate::hub::{Block, CallKind, Reasoning, Text};
+use crate::hub::{Block, CallKind, Json, Reasoning, Text};
 use crate::out::Object;
 
 /// Returns the prefix of the id of an item, and whether it is shown at all.
@@ -60,8 +60,9 @@ pub(super) fn write_item(out: &mut Object<'_>, id: &str, block: &Block, is_compl
                 CallKind::Function => ("function_call", "arguments"),
                 CallKind::Custom => ("custom_tool_call", "input"),
             };
+            let is_cut = call.kind == CallKind::Function && Json::parse(&call.input).is_none();
             out.str("type", kind);
-            out.str("status", status);
+            out.str("status", if is_complete && is_cut { "incomplete" } else { status });
             out.str("call_id", &call.id);
             out.str("name", &call.name);
             out.opt_str("namespace", call.namespace.as_deref());

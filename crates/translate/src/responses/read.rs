@@ -69,7 +69,9 @@ fn read_input(
     let mut items = Items::new(stored);
     for (index, item) in stored.iter().enumerate().filter(|_| continues) {
         let at = Path::Name(&Path::Root, "stored");
-        read_item(Raw::document(item.as_str()), &Path::Index(&at, index), &mut items, &mut request.messages)?;
+        let item = Raw::document(item.as_str());
+        read_item(item, &Path::Index(&at, index), &mut items, &mut request.messages)?;
+        items.note(item);
     }
     let Some(input) = input else { return Ok(()) };
     if let Some(text) = input.str() {
@@ -78,6 +80,9 @@ fn read_input(
     }
     let wrong = || RequestError::new(Problem::WrongType, &list, "It must be a string or a list of items.");
     for (index, item) in input.elements().ok_or_else(wrong)?.into_iter().enumerate() {
+        if items.is_again(item) {
+            continue;
+        }
         read_item(item, &Path::Index(&list, index), &mut items, &mut request.messages)?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::handle;
+use super::items::Seen;
 use crate::Api;
 use crate::chat::{read_breakpoint, read_file};
 use crate::error::{Problem, RequestError};
@@ -50,6 +51,10 @@ pub(super) struct Items<'s> {
     by_id: HashMap<String, &'s Json>,
     /// Items that are part of the conversation already.
     used: HashSet<String>,
+    /// Stored items that are part of the conversation, by their ids.
+    stored: HashMap<String, Seen>,
+    /// Stored calls without results, by the ids of the calls.
+    calls: HashMap<String, Seen>,
 }
 
 // === impl Items ===
@@ -58,7 +63,29 @@ impl<'s> Items<'s> {
     pub(super) fn new(stored: &'s [Json]) -> Self {
         let id = |item: &Json| Raw::document(item.as_str()).fields()?.string("id");
         let by_id = stored.iter().filter_map(|item| Some((id(item)?, item))).collect();
-        Self { by_id, used: HashSet::new() }
+        Self { by_id, used: HashSet::new(), stored: HashMap::new(), calls: HashMap::new() }
+    }
+
+    /// Notes an item that the conversation continues.
+    pub(super) fn note(&mut self, item: Raw<'_>) {
+        let Some(fields) = item.fields() else { return };
+        let seen = Seen::new(0, &fields);
+        if fields.str("type").is_some_and(|kind| kind.ends_with("_output")) {
+            self.calls.remove(seen.call_id());
+        } else if !seen.call_id().is_empty() {
+            self.calls.insert(seen.call_id().to_owned(), seen.clone());
+        }
+        if !seen.id().is_empty() {
+            self.stored.insert(seen.id().to_owned(), seen);
+        }
+    }
+
+    /// Returns whether a client sends an item that the conversation has already: some send the answer again that they
+    /// continue.
+    pub(super) fn is_again(&self, item: Raw<'_>) -> bool {
+        let Some(seen) = item.fields().map(|fields| Seen::new(0, &fields)) else { return false };
+        let known = self.stored.get(seen.id()).or_else(|| self.calls.get(seen.call_id()));
+        known.is_some_and(|known| seen.is_again(known))
     }
 }
 
@@ -135,8 +162,10 @@ fn read_message(fields: &mut Fields<'_>, at: &Path<'_>, messages: &mut Vec<Messa
         .take("content")
         .ok_or_else(|| RequestError::new(Problem::Missing, &content_at, "The field is required."))?;
     let mut blocks = read_content(content, &content_at)?;
-    if let Some(Block::Text(text)) = blocks.first_mut() {
-        text.phase = phase;
+    for block in &mut blocks {
+        if let Block::Text(text) = block {
+            text.phase.clone_from(&phase);
+        }
     }
     push(messages, role, blocks, at, role == Role::Assistant);
     Ok(())

@@ -79,6 +79,11 @@ impl Response<'_> {
             Some(usage) => out.object("usage", |fields| usage.write_responses(fields)),
             None => out.null("usage"),
         }
+        if let Some(searches) = self.usage.map(|usage| usage.web_searches).filter(|searches| *searches > 0) {
+            out.object("tool_usage", |tools| {
+                tools.object("web_search", |search| search.num("num_requests", searches));
+            });
+        }
     }
 }
 

@@ -35,6 +35,7 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
     let mut result = Ok(());
     body.array("input", |list| result = write_items(job, list, skipped));
     result?;
+    job.check_choice(tools != b"[]")?;
     if tools != b"[]" {
         body.raw("tools", &String::from_utf8_lossy(&tools));
         write_choice(job, body)?;

@@ -59,22 +59,26 @@ fn write_message(job: &mut Job<'_>, list: &mut Array<'_>, role: &str, message: &
     result
 }
 
-/// Writes the parts of the model's answer: texts that follow one another are one message.
+/// Writes the parts of the model's answer: texts of one phase that follow one another are one message.
 fn write_answer(job: &mut Job<'_>, list: &mut Array<'_>, message: &Message) {
     let is_said = |block: &Block| matches!(block, Block::Text(_) | Block::Refusal(_));
     let mut rest = message.blocks.as_slice();
     let mut index = 0;
-    while let Some((first, others)) = rest.split_first() {
+    while let Some(first) = rest.first() {
         let at = block_at(&message.at, index);
         let mut taken = 1;
         match first {
             block if is_said(block) => {
-                taken += others.iter().take_while(|block| is_said(block)).count();
+                taken = said_in_one_phase(rest);
                 let said = rest.get(..taken).unwrap_or_default();
                 said.iter().for_each(|block| job.report_text(&at, block));
                 write_said(job, list, said);
             }
             Block::ToolCall(call) => write_call(job, list, call),
+            // The API refuses an item that is there already.
+            Block::Reasoning(Reasoning { id: Some(id), .. }) if !job.items.insert(id.clone()) => {
+                job.losses.dropped(&at, "an item with this id is there already");
+            }
             Block::Reasoning(item) => write_reasoning(list, item),
             Block::Thinking(thinking) if thinking.signature().is_none() && job.is_from(Api::Chat) => {
                 job.losses.altered(&at, "sent as a reasoning item without encrypted content");
@@ -92,6 +96,19 @@ fn write_answer(job: &mut Job<'_>, list: &mut Array<'_>, message: &Message) {
         index += taken;
         rest = rest.get(taken..).unwrap_or_default();
     }
+}
+
+/// Returns the number of texts and refusals at the beginning that have the same phase.
+fn said_in_one_phase(blocks: &[Block]) -> usize {
+    let (mut phase, mut count) = (None, 0);
+    for block in blocks {
+        match block {
+            Block::Text(text) if *phase.get_or_insert(&text.phase) != &text.phase => break,
+            Block::Text(_) | Block::Refusal(_) => count += 1,
+            _ => break,
+        }
+    }
+    count
 }
 
 fn write_said(job: &mut Job<'_>, list: &mut Array<'_>, said: &[Block]) {
@@ -162,7 +179,7 @@ fn write_result(job: &mut Job<'_>, list: &mut Array<'_>, result: &ToolResult, at
     if result.cache.is_some() {
         job.losses.once("cache_control", Action::Dropped, "the target does not take this cache breakpoint");
     }
-    let id = job.call_id(&result.call_id);
+    let id = job.result_id(&result.call_id);
     let mut written = Ok(());
     list.object(|out| {
         let is_custom = result.kind == CallKind::Custom;

@@ -1,23 +1,42 @@
 //! Puts events into an order that every surface can show.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
-use crate::hub::{CallKind, Delta, Event, Opening, Start};
+use crate::hub::{CallKind, Delta, Event, FinishReason, Json, Opening, Start};
+use crate::{Action, Loss};
 
 /// Passes events on in order: one start, additions to open blocks only, one end for every block, one end of the answer
 /// and nothing after it.
 ///
 /// A guard for surfaces whose blocks follow one another holds back blocks that begin while another one is open.
+///
+/// Calls get ids that differ within the answer, and calls without arguments the arguments `{}`. The last call of an
+/// answer that was cut off gets none.
 #[derive(Debug)]
 pub(crate) struct Guard {
     /// Whether blocks may be open at the same time.
     overlaps: bool,
+    /// A prefix for ids of calls that have none.
+    id: String,
     has_started: bool,
     has_ended: bool,
+    /// The ids of all calls.
+    calls: HashSet<String>,
+    /// The block that began last, and its input if it is a call.
+    last: Option<(u32, Option<Input>)>,
+    /// A call without arguments that has ended, until it is known whether it was cut off.
+    held: Option<u32>,
     /// All blocks that ever began.
     seen: BTreeSet<u32>,
     open: Vec<Open>,
     waiting: VecDeque<Waiting>,
+}
+
+/// The input of a call so far.
+#[derive(Debug)]
+struct Input {
+    kind: CallKind,
+    text: String,
 }
 
 #[derive(Debug)]
@@ -38,11 +57,15 @@ struct Waiting {
 // === impl Guard ===
 
 impl Guard {
-    pub(crate) const fn new(overlaps: bool) -> Self {
+    pub(crate) fn new(overlaps: bool, id: &str) -> Self {
         Self {
             overlaps,
+            id: id.to_owned(),
             has_started: false,
             has_ended: false,
+            calls: HashSet::new(),
+            last: None,
+            held: None,
             seen: BTreeSet::new(),
             open: Vec::new(),
             waiting: VecDeque::new(),
@@ -81,39 +104,107 @@ impl Guard {
     }
 
     fn push_content(&mut self, event: Event, out: &mut Vec<Event>) {
+        if !matches!(event, Event::Usage(_) | Event::Finish(_)) {
+            self.release(false, out);
+        }
         match event {
             Event::Open { block, opening } => {
                 if !self.seen.insert(block) {
                     return;
                 }
+                let opening = self.with_id(block, opening);
+                let input = match &opening {
+                    Opening::Call { kind, .. } => Some(Input { kind: *kind, text: String::new() }),
+                    _ => None,
+                };
+                self.last = Some((block, input));
                 if self.overlaps || self.open.is_empty() {
                     self.open(block, opening, out);
                 } else {
                     self.waiting.push_back(Waiting { block, opening, deltas: Vec::new(), is_closed: false });
                 }
             }
-            Event::Delta { block, delta } => self.delta(block, delta, out),
+            Event::Delta { block, delta } => {
+                if let (Some((last, Some(input))), Delta::Input(more)) = (&mut self.last, &delta)
+                    && *last == block
+                {
+                    input.text.push_str(more);
+                }
+                self.delta(block, delta, out);
+            }
             Event::Close { block } => {
                 if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.block == block) {
                     waiting.is_closed = true;
+                } else if self.is_empty_call(block) {
+                    self.held = Some(block);
                 } else {
-                    self.close(block, out);
-                    self.promote(out);
+                    self.close(block, true, out);
+                    self.promote(false, out);
                 }
             }
             Event::Finish(finish) => {
                 self.has_ended = true;
+                let is_cut = !matches!(
+                    finish.reason,
+                    FinishReason::Stop | FinishReason::StopSequence | FinishReason::Tool | FinishReason::Pause
+                );
+                self.release(is_cut, out);
                 for waiting in &mut self.waiting {
                     waiting.is_closed = true;
                 }
                 while let Some(block) = self.open.first().map(|open| open.block) {
-                    self.close(block, out);
+                    self.close(block, !(is_cut && self.is_last(block)), out);
                 }
-                self.promote(out);
+                self.promote(is_cut, out);
+                out.extend(self.cut_input(is_cut).map(Event::Lost));
                 out.push(Event::Finish(finish));
             }
             event => out.push(event),
         }
+    }
+
+    /// Gives a call an id that no other call of the answer has.
+    fn with_id(&mut self, block: u32, opening: Opening) -> Opening {
+        let Opening::Call { id, name, namespace, kind } = opening else { return opening };
+        let own = if id.is_empty() { format!("call_{}_{block}", self.id) } else { id };
+        let mut id = own.clone();
+        for number in 2.. {
+            if self.calls.insert(id.clone()) {
+                break;
+            }
+            id = format!("{own}_{number}");
+        }
+        Opening::Call { id, name, namespace, kind }
+    }
+
+    /// Returns whether a block is the last one, and a function call without arguments.
+    fn is_empty_call(&self, block: u32) -> bool {
+        self.is_last(block) && self.open.iter().any(|open| open.block == block && open.lacks_input)
+    }
+
+    fn is_last(&self, block: u32) -> bool {
+        self.last.as_ref().is_some_and(|(last, _)| *last == block)
+    }
+
+    /// Ends the call that was held back.
+    fn release(&mut self, is_cut: bool, out: &mut Vec<Event>) {
+        if let Some(block) = self.held.take() {
+            self.close(block, !is_cut, out);
+            self.promote(is_cut, out);
+        }
+    }
+
+    /// Returns the loss of the last call if its input is not, or may not be, complete.
+    fn cut_input(&self, is_cut: bool) -> Option<Loss> {
+        let Some((_, Some(input))) = &self.last else { return None };
+        let (field, why) = match input.kind {
+            CallKind::Function if input.text.trim_ascii().is_empty() && !is_cut => return None,
+            CallKind::Function if Json::parse(&input.text).is_some() => return None,
+            CallKind::Function => ("tool_calls.arguments", "the arguments are cut off"),
+            CallKind::Custom if is_cut => ("tool_calls.input", "the input may be cut off"),
+            CallKind::Custom => return None,
+        };
+        Some(Loss { field: field.to_owned(), action: Action::Altered, from: None, to: None, why: why.into() })
     }
 
     fn open(&mut self, block: u32, opening: Opening, out: &mut Vec<Event>) {
@@ -138,23 +229,27 @@ impl Guard {
         }
     }
 
-    fn close(&mut self, block: u32, out: &mut Vec<Event>) {
+    /// Ends a block. `fills` gives a call without arguments an empty object.
+    fn close(&mut self, block: u32, fills: bool, out: &mut Vec<Event>) {
         let Some(at) = self.open.iter().position(|open| open.block == block) else { return };
-        if self.open.remove(at).lacks_input {
+        if self.open.remove(at).lacks_input && fills {
             out.push(Event::Delta { block, delta: Delta::Input("{}".into()) });
         }
         out.push(Event::Close { block });
     }
 
-    /// Passes on the blocks that wait, up to the first one that is still open.
-    fn promote(&mut self, out: &mut Vec<Event>) {
+    /// Passes on the blocks that wait, up to the first one that is still open. The last call of an answer that was cut
+    /// off gets no arguments.
+    fn promote(&mut self, is_cut: bool, out: &mut Vec<Event>) {
         while self.open.is_empty()
             && let Some(next) = self.waiting.pop_front()
         {
             self.open(next.block, next.opening, out);
             next.deltas.into_iter().for_each(|delta| self.delta(next.block, delta, out));
-            if next.is_closed {
-                self.close(next.block, out);
+            if next.is_closed && !self.has_ended && self.is_empty_call(next.block) {
+                self.held = Some(next.block);
+            } else if next.is_closed {
+                self.close(next.block, !(is_cut && self.is_last(next.block)), out);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::hub::{CallKind, Delta, Event, Opening};
 use crate::target::ToolMap;
-use crate::write::unwrap_custom;
+use crate::write::{unwrap_custom, unwrap_cut};
 
 /// Replaces the names of tools at the provider by the client's, and unwraps the input of custom tools that were sent as
 /// functions.
@@ -59,7 +59,7 @@ impl Restore {
     /// Passes on the input of a custom tool. Arguments of another form are passed on as they are.
     fn unwrap(&mut self, block: u32, out: &mut Vec<Event>) {
         let Some(arguments) = self.wrapped.remove(&block) else { return };
-        let input = unwrap_custom(&arguments).unwrap_or(arguments);
+        let input = unwrap_custom(&arguments).or_else(|| unwrap_cut(&arguments)).unwrap_or(arguments);
         out.push(Event::Delta { block, delta: Delta::Input(input) });
     }
 }

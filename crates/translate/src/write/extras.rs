@@ -15,6 +15,8 @@ impl Job<'_> {
             } else if name == "speed" && value.as_str() == "\"fast\"" && self.request.service_tier.is_none() {
                 self.losses.changed("speed", "fast", "service_tier fast", "sent as another field");
                 body.str("service_tier", "fast");
+            } else if name == "prompt_cache_options" && self.api == Api::Chat {
+                // Written or reported by the writer of Chat Completions.
             } else if is_refused(name, value) {
                 return self.refuse(name, "The answer would be a different one without it.");
             } else if !(is_default(name, value) || name == "web_search_options" && self.target.web_search) {

@@ -52,7 +52,39 @@ pub(crate) fn unwrap_custom(arguments: &str) -> Option<String> {
     Raw::document(json.as_str()).fields()?.string("input")
 }
 
+/// Returns the beginning of the member `input` of arguments that were cut off within it.
+pub(crate) fn unwrap_cut(arguments: &str) -> Option<String> {
+    let rest = arguments.trim_start().strip_prefix('{')?.trim_start().strip_prefix("\"input\"")?;
+    let text = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+    // The text may end within an escape, the longest of which are two halves of six bytes each.
+    let ends = (0..=12).filter_map(|back| text.get(..text.len().checked_sub(back)?));
+    let mut closed = ends.map(|text| format!("\"{text}\""));
+    closed.find_map(|json| Raw::document(Json::parse(&json)?.as_str()).str().map(Cow::into_owned))
+}
+
 /// Returns the index of a block as the last part of its place.
 pub(crate) fn block_at(at: &str, index: usize) -> String {
     format!("{at}.content.{index}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_was_cut_off_is_unwrapped_to_its_last_character() {
+        let whole = r#"{"input": "a\n\"\u00e9\ud83d\ude00b"}"#;
+        let text = "a\n\"\u{E9}\u{1F600}b";
+        let mut last = String::new();
+        for cut in 11..whole.len() - 1 {
+            let input = unwrap_cut(&whole[..cut]).unwrap();
+            let input = input.trim_end_matches('\u{FFFD}');
+            assert!(text.starts_with(input) && input.starts_with(&last), "{cut} {input}");
+            last = input.to_owned();
+        }
+        assert_eq!(last, text);
+        for other in ["", "{", r#"{"a":"b"#, r#"{"input":1"#, "text"] {
+            assert_eq!(unwrap_cut(other), None, "{other}");
+        }
+    }
 }

@@ -41,7 +41,6 @@ fn target(fields: &Value) -> Target {
             "custom_tools" => target.custom_tools = flag,
             "reasoning_effort" => target.reasoning_effort = flag,
             "web_search" => target.web_search = flag,
-            "drop_builtin_tools" => target.drop_builtin_tools = flag,
             "cache_breakpoints" => target.cache_breakpoints = flag,
             "same_files" => target.same_files = flag,
             "reasoning_field" => target.reasoning_field = Some("reasoning_content"),
@@ -120,6 +119,7 @@ fn check_request(case: &Value, at: &str) {
     if let Some(field) = case["refused"].as_str() {
         let error = result.expect_err(at);
         assert_eq!(error.field, field, "{at}: {error}");
+        assert!(error.message.contains(case["says"].as_str().unwrap_or_default()), "{at}: {error}");
         let sentences = error.message.matches(['.', '?']).count() - error.field.matches('.').count();
         assert!((1..=2).contains(&sentences), "{at}: {error}");
         return;
@@ -141,6 +141,12 @@ fn check_request(case: &Value, at: &str) {
         written.losses.iter().filter(|loss| loss.field != "max_tokens").for_each(|loss| losses.add(loss.clone()));
     }
     assert_losses(&case["losses"], &losses, at);
+    // A strict client is told the first of them.
+    let refusal = written.losses.to_error();
+    assert_eq!(refusal.is_none(), written.losses.is_empty(), "{at}");
+    if let (Some(refusal), Some(first)) = (refusal, written.losses.iter().next()) {
+        assert!(refusal.message.contains(&format!("`{}`", first.field)), "{at}: {refusal}");
+    }
     if case["stops"].is_array() {
         assert_eq!(json!(written.stops), case["stops"], "{at}");
     }
@@ -234,12 +240,37 @@ fn check_file(path: &Path) -> (usize, Vec<String>) {
 fn every_example_is_translated_as_written() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     let (counts, failed): (Vec<usize>, Vec<Vec<String>>) = files.iter().map(|path| check_file(path)).unzip();
     let failed = failed.concat();
     assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
     let count: usize = counts.into_iter().sum();
-    assert!(count > 150, "{count}");
+    assert!(count > 450, "{count}");
+}
+
+#[test]
+fn every_row_has_its_examples() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut names = std::collections::HashSet::new();
+    for file in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let number: String = file.file_name().unwrap().to_string_lossy().chars().take(2).collect();
+        let cases = serde_json::from_str::<Vec<Value>>(&fs::read_to_string(file).unwrap()).unwrap_or_default();
+        names.extend(cases.iter().map(|case| format!("{number}:{}", case["name"].as_str().unwrap())));
+    }
+    let rows = fs::read_to_string(folder.join("README.md")).unwrap();
+    let mut count = 0;
+    let next = rows.lines().skip(1).chain([""]);
+    let is_row = |(line, next): &(&str, &str)| line.starts_with("| ") && !next.starts_with("|--");
+    for (row, _) in rows.lines().zip(next).filter(is_row) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").skip(1).collect();
+        assert!(cells.iter().all(|cell| cell.contains(['`', '('])), "{row}");
+        for name in row.split('`').filter(|word| word.as_bytes().get(2) == Some(&b':')) {
+            assert!(names.contains(name), "{name}");
+            count += 1;
+        }
+    }
+    assert!(count > 300, "{count}");
 }
 
 #[test]

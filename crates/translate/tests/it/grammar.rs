@@ -206,7 +206,10 @@ pub(crate) fn responses(frames: &[Frame]) -> Said {
                         assert!(item.has_done && data["item"][field] == item.input);
                     }
                 }
-                assert_eq!(data["item"]["status"], "completed");
+                // Arguments with raw control characters are complete, too.
+                let may_be_cut = item.kind == "function_call" && serde_json::from_str::<Value>(&item.input).is_err();
+                let status = text(&data["item"]["status"]);
+                assert!(status == "completed" || (status == "incomplete" && may_be_cut), "{status}");
                 output.push(data["item"].clone());
             }
             (2.., "completed" | "incomplete" | "failed") => {

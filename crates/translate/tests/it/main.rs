@@ -1,6 +1,9 @@
 //! Tests of the whole crate: examples of the documents, properties of requests and streams, and arbitrary data.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod broken;
+mod calls;
+mod final_output;
 mod fuzz;
 mod golden;
 mod grammar;

@@ -7,9 +7,11 @@ use signalbox_translate::hub::{
     Answer, Block, CallKind, Delta, ErrorClass, Event, Failure, Finish, FinishReason, Fold, Opening, Reasoning, Start,
     Text, Thinking, ToolCall, Usage,
 };
-use signalbox_translate::{Api, Decoder, EmitOptions, Emitter, read_answer, write_answer};
+use signalbox_translate::{
+    Api, Decoder, EmitOptions, Emitter, Target, read_answer, read_request, write_answer, write_request,
+};
 
-const APIS: [Api; 3] = [Api::Chat, Api::Messages, Api::Responses];
+pub(crate) const APIS: [Api; 3] = [Api::Chat, Api::Messages, Api::Responses];
 
 fn words() -> impl Strategy<Value = String> {
     "[a-z \"\\\\\n\u{1F600}\u{E9}]{1,6}"
@@ -48,13 +50,39 @@ fn delta() -> impl Strategy<Value = Delta> {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    (0_u64..1000, 0_u64..1000, 0_u64..1000, 0_u64..1000).prop_map(|(input, cache_read, output, reasoning)| Usage {
-        input,
-        cache_read,
-        output,
-        reasoning,
-        ..Usage::default()
+    let count = || 0_u64..1000;
+    let prompt = (count(), count(), count(), count(), 0_u64..50, 0_u64..50);
+    (prompt, (count(), count(), 0_u64..50, 0_u64..50), 0_u64..3).prop_map(|(prompt, answer, web_searches)| Usage {
+        input: prompt.0,
+        cache_read: prompt.1,
+        cache_write_short: prompt.2,
+        cache_write_long: prompt.3,
+        input_audio: prompt.4,
+        input_image: prompt.5,
+        output: answer.0,
+        reasoning: answer.1,
+        output_audio: answer.2,
+        output_image: answer.3,
+        web_searches,
+        is_odd: false,
     })
+}
+
+/// Returns the counts that an API has a place for: tokens of other classes are part of the next larger one.
+fn shown(api: Api, usage: Usage) -> Usage {
+    let Usage { input_audio, input_image, output_audio, output_image, .. } = usage;
+    match api {
+        Api::Chat => Usage { cache_write_short: usage.cache_write(), cache_write_long: 0, web_searches: 0, ..usage },
+        Api::Messages | Api::Responses => Usage {
+            input: usage.input + input_audio + input_image,
+            output: usage.output + output_audio + output_image,
+            input_audio: 0,
+            input_image: 0,
+            output_audio: 0,
+            output_image: 0,
+            ..usage
+        },
+    }
 }
 
 /// Any event at any time, with few numbers of blocks, so that they collide.
@@ -94,7 +122,7 @@ fn block() -> impl Strategy<Value = Block> {
     ]
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
+pub(crate) fn answer() -> impl Strategy<Value = Answer> {
     (prop::collection::vec(block(), 0..6), prop::option::of(usage())).prop_map(|(blocks, usage)| {
         let calls = blocks.iter().any(|block| matches!(block, Block::ToolCall(_)));
         let reason = if calls { FinishReason::Tool } else { FinishReason::Stop };
@@ -185,7 +213,8 @@ proptest! {
             prop_assert_eq!(whole.usage.map(|usage| (usage.prompt(), usage.completion())),
                 streamed.usage.map(|usage| (usage.prompt(), usage.completion())));
             if let (Some(before), Some(after)) = (answer.usage, streamed.usage) {
-                prop_assert_eq!(before, after);
+                prop_assert_eq!((before.prompt(), before.completion()), (after.prompt(), after.completion()));
+                prop_assert_eq!(shown(api, before), after, "{:?}", api);
             }
         }
     }
@@ -225,6 +254,43 @@ proptest! {
                 prop_assert_eq!(said.text.len() + said.refusal.len(), text.len() + refusal.len(), "{:?} {:?}", from, to);
                 prop_assert_eq!(&said.calls, &calls, "{:?} {:?}", from, to);
             }
+        }
+    }
+
+    #[test]
+    fn custom_tools_keep_their_text(texts in prop::collection::vec((words(), any::<bool>()), 1..4)) {
+        let tools = serde_json::json!([{"type": "custom", "name": "p"}, {"type": "function", "name": "f"}]);
+        let request = serde_json::json!({"model": "m", "input": "hi", "tools": tools}).to_string();
+        let request = read_request(Api::Responses, request.as_bytes()).unwrap();
+        let call = |(at, (text, is_custom)): (usize, &(String, bool))| ToolCall {
+            id: format!("c{at}"),
+            name: if *is_custom { "p" } else { "f" }.into(),
+            namespace: None,
+            kind: if *is_custom { CallKind::Custom } else { CallKind::Function },
+            input: if *is_custom { text.clone() } else { serde_json::json!({"a": text}).to_string() },
+            cache: None,
+        };
+        let calls: Vec<ToolCall> = texts.iter().enumerate().map(call).collect();
+        let answer = Answer {
+            blocks: calls.iter().cloned().map(Block::ToolCall).collect(),
+            finish: Finish::new(FinishReason::Tool),
+            ..Answer::default()
+        };
+        for from in APIS {
+            // Messages has no custom tools, and writes their calls as functions.
+            let target = Target { custom_tools: from != Api::Chat, ..Target::default() };
+            let tools = write_request(from, &request, &target).unwrap().tools;
+            let stream = emit(from, answer.clone().into_events());
+            let options = EmitOptions { tools, ..options() };
+            let (mut emitter, mut out) = (Emitter::new(Api::Responses, options), Vec::new());
+            decode(from, &stream).into_iter().for_each(|event| emitter.push(event, &mut out));
+            let expected: Vec<_> =
+                calls.iter().map(|call| (call.id.clone(), call.name.clone(), call.input.clone())).collect();
+            let frames = frames(&out);
+            prop_assert_eq!(&parse(Api::Responses, &frames).calls, &expected, "{:?}", from);
+            let kinds = frames.iter().filter(|(name, _)| name.as_deref() == Some("response.output_item.added"));
+            let kinds: Vec<bool> = kinds.map(|(_, data)| data["item"]["type"] == "custom_tool_call").collect();
+            prop_assert_eq!(kinds, texts.iter().map(|(_, is_custom)| *is_custom).collect::<Vec<_>>());
         }
     }
 

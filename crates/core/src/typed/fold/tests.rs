@@ -96,3 +96,54 @@ fn a_response_is_taken_from_its_last_event_or_from_its_parts() {
     let failed = fold(Api::Responses, &[failed]);
     assert_eq!((failed.error.unwrap().message.as_str(), failed.finish_reason), ("no", None));
 }
+
+/// Streams a reasoning item, two messages and a call, and ends with a response that has the given items.
+fn ended_with(output: &Value) -> Vec<Value> {
+    let message =
+        |id: &str, text: &str| json!({"type":"message","id":id,"content":[{"type":"output_text","text":text}]});
+    let items = [
+        json!({"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"e"}),
+        message("msg_1", "one"),
+        message("msg_2", "two"),
+        json!({"type":"function_call","id":"fc_1","call_id":"c","name":"f","arguments":"{}"}),
+    ];
+    let done = items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| json!({"type":"response.output_item.done","output_index":index,"item":item}).to_string());
+    let last = json!({"type":"response.completed","response":{"id":"resp_1","object":"response","status":"completed","output":output}});
+    let events: Vec<String> = done.chain([last.to_string()]).collect();
+    let folded = fold(Api::Responses, &events.iter().map(String::as_str).collect::<Vec<_>>());
+    let json: Value = serde_json::from_str(&folded.json.unwrap()).unwrap();
+    json["output"].as_array().unwrap().clone()
+}
+
+#[test]
+fn items_that_only_were_streamed_are_kept() {
+    let shape = |output: &[Value]| {
+        let text = |item: &Value| item["content"][0]["text"].as_str().unwrap_or_default().to_owned();
+        output.iter().map(|item| format!("{}:{}", item["type"].as_str().unwrap(), text(item))).collect::<Vec<_>>()
+    };
+    let all = ["reasoning:", "message:one", "message:two", "function_call:"];
+    let message = |text: &str| json!({"type":"message","content":[{"type":"output_text","text":text}]});
+    let call = json!({"type":"function_call","call_id":"c","name":"f","arguments":"{}"});
+    for output in [
+        json!([]),
+        json!([message("one"), message("two")]),
+        json!([message("two")]),
+        json!([call]),
+        json!([message("one"), message("two"), call]),
+        json!([{"type":"message","id":"msg_2","content":[{"type":"output_text","text":"two"}]}, call]),
+        // Ids that the stream did not have.
+        json!([{"type":"message","id":"new","content":[{"type":"output_text","text":"one"}]}]),
+        json!([{"type":"message","id":"msg_1","content":[]}]),
+        json!([{"type":"reasoning","id":"rs_1","summary":[]}, message("one"), message("two"), call]),
+    ] {
+        assert_eq!(shape(&ended_with(&output)), all, "{output}");
+    }
+    // What only the response has is added, and its form of an item counts.
+    let odd =
+        json!([{"type":"message","id":"msg_1","content":[{"type":"output_text","text":"ONE"}]}, message("three")]);
+    let expected = ["reasoning:", "message:ONE", "message:two", "function_call:", "message:three"];
+    assert_eq!(shape(&ended_with(&odd)), expected);
+}
