@@ -59,27 +59,27 @@ fn names(events: &[Value]) -> Vec<Vec<(String, String)>> {
 
 #[test]
 fn a_name_may_come_in_pieces() {
-    let whole = [("get_weather".to_owned(), r#"{"a":1}"#.to_owned())];
+    let whole = [("get_forecast".to_owned(), r#"{"a":1}"#.to_owned())];
     let pieces = [
         piece(0, Some("c1"), Some("get_"), None),
-        piece(0, None, Some("wea"), Some("")),
-        piece(0, None, Some("ther"), None),
+        piece(0, None, Some("fore"), Some("")),
+        piece(0, None, Some("cast"), None),
         piece(0, None, None, Some(r#"{"a""#)),
         piece(0, None, None, Some(":1}")),
     ];
     // The last piece comes with the arguments; the whole name in every chunk; the name so far in every chunk.
     let with_input = [
         piece(0, Some("c1"), Some("get_"), None),
-        piece(0, None, Some("weather"), Some(r#"{"a""#)),
+        piece(0, None, Some("forecast"), Some(r#"{"a""#)),
         piece(0, None, Some("ignored"), Some(":1}")),
     ];
     let repeated: Vec<Value> =
-        ["", r#"{"a""#, ":1}"].iter().map(|input| piece(0, Some("c1"), Some("get_weather"), Some(input))).collect();
+        ["", r#"{"a""#, ":1}"].iter().map(|input| piece(0, Some("c1"), Some("get_forecast"), Some(input))).collect();
     let cumulative = [
         piece(0, Some("c1"), Some("get_"), None),
-        piece(0, Some("c1"), Some("get_wea"), None),
-        piece(0, Some("c1"), Some("get_weather"), None),
-        piece(0, Some("c1"), Some("get_weather"), Some(r#"{"a":1}"#)),
+        piece(0, Some("c1"), Some("get_fore"), None),
+        piece(0, Some("c1"), Some("get_forecast"), None),
+        piece(0, Some("c1"), Some("get_forecast"), Some(r#"{"a":1}"#)),
     ];
     for events in [&pieces[..], &with_input, &repeated, &cumulative] {
         names(events).into_iter().for_each(|calls| assert_eq!(calls, whole, "{events:?}"));
