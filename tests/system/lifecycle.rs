@@ -133,6 +133,29 @@ async fn fc_66_a_stream_longer_than_the_drain_ends_with_an_error_event_and_a_fin
 }
 
 #[tokio::test]
+async fn fc_66_a_whole_answer_longer_than_the_drain_is_refused_in_words() {
+    let config = "[server]\ndrain_timeout = \"200ms\"\n";
+    let gateway = Gateway::launch(Launch::default().config("provider-router", config)).await;
+    let _gate = gateway.fake.script("m", Turn::echo().gated());
+    for stream in [false, true] {
+        let router = gateway.router;
+        let calls = gateway.fake.calls().len();
+        let mut request = chat("fake/m", stream);
+        request["x"] = stream.into();
+        let waiting = tokio::spawn(async move { router.post(CHAT, &request).await });
+        eventually("the call", async || (gateway.fake.calls().len() > calls).then_some(())).await;
+        command(&gateway.stack, "stop").await;
+        let refused = waiting.await.unwrap().expect(503);
+        assert_eq!((&refused.json()["error"]["code"], refused.header("retry-after")), (&"shutting_down".into(), "1"));
+        let id = refused.header("x-request-id").to_owned();
+        stopped(&gateway.stack).await;
+        command(&gateway.stack, "start").await;
+        let row = gateway.stack.recorded(&id).await;
+        assert_eq!((row["status"].as_str(), &row["response"]["status_code"]), (Some("failed"), &503.into()), "{row}");
+    }
+}
+
+#[tokio::test]
 async fn i1_i3_completed_answers_survive_kill_9_and_others_are_interrupted_once() {
     let gateway = Gateway::start().await;
     let mut complete = Vec::new();

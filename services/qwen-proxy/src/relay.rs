@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde::Serialize;
 use signalbox_core::openai::{Chunk, DONE_EVENT};
-use tokio::task::yield_now;
+use tokio::time::{Duration, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,6 +22,9 @@ use crate::{
     metrics::Streaming,
     qwen::Failure,
 };
+
+/// Time for the last bytes of a stream to be written before its connection is aborted.
+const FLUSH_PAUSE: Duration = Duration::from_millis(100);
 
 /// API used by the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,8 +101,9 @@ impl Relay {
             Phase::Begun(step) => *step,
             Phase::Over => return None,
             Phase::Breaking => {
-                // Yield once, so that hyper flushes the error event before the connection is aborted.
-                yield_now().await;
+                // hyper has to write the error event before the connection is aborted; over HTTP/2, a reset drops what
+                // has not been written.
+                sleep(FLUSH_PAUSE).await;
                 self.phase = Phase::Over;
                 return Some(Err("the stream ended early".into()));
             }

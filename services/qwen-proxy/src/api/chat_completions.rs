@@ -23,6 +23,7 @@ use crate::{
     app::App,
     clock,
     convert::{ParsedRequest, text_completion::TextCompletion},
+    qwen::Failure,
     record::LogRecord,
     relay::{self, ApiFormat},
 };
@@ -71,8 +72,11 @@ async fn answer(
     let record = (!logged).then(|| LogRecord::new(id, head.uri.path(), body, &parsed));
     let mut answer_stream =
         AnswerStream::new(Arc::clone(app), format!("{prefix}-{id}"), parsed, login, record, (context, permit));
-    answer_stream.begin().await?;
-    let mut step = answer_stream.next().await?;
+    let begun = before_cut(app, async {
+        answer_stream.begin().await?;
+        answer_stream.next().await
+    });
+    let Some(mut step) = begun.await? else { return Err(cut(&mut answer_stream).await) };
     if stream {
         return Ok(events(relay::body(app, answer_stream, step, form, ReportedRequest::of(head, body.clone()))));
     }
@@ -83,8 +87,25 @@ async fn answer(
                 ApiFormat::Text => Json(TextCompletion::from_completion(completion)).into_response(),
             });
         }
-        step = answer_stream.next().await?;
+        let next = before_cut(app, answer_stream.next()).await?;
+        let Some(next) = next else { return Err(cut(&mut answer_stream).await) };
+        step = next;
     }
+}
+
+/// Takes a step of an answer of which the client has received nothing. Returns `None` once the shutdown cuts.
+async fn before_cut<T>(app: &App, step: impl Future<Output = Result<T, Failure>>) -> Result<Option<T>, ApiError> {
+    tokio::select! {
+        biased;
+        taken = step => Ok(Some(taken?)),
+        () = app.abort_streams.cancelled() => Ok(None),
+    }
+}
+
+/// Ends an answer that the shutdown cuts.
+async fn cut(answer_stream: &mut AnswerStream) -> ApiError {
+    answer_stream.abort_with(&Failure::BrokenOff("the service is shutting down".to_owned())).await;
+    ApiError::ShuttingDown
 }
 
 /// Removes the byte order mark that some clients put before the body.
