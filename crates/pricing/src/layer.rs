@@ -54,7 +54,7 @@ pub(crate) struct Wanted<'a> {
 /// The rows of a provider, a provider type or of all providers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
-    /// Indices of rows by name. At most one of them is valid at any time.
+    /// Indices of rows by name; the first one that is valid counts.
     pub(crate) names: HashMap<Box<str>, Vec<usize>>,
     /// Patterns; those with the most characters that are not wildcards come first.
     pub(crate) patterns: Vec<(Box<str>, Vec<usize>)>,
@@ -134,9 +134,12 @@ impl Scope {
         })
     }
 
-    /// Sorts patterns so that the first match is the most precise one.
-    pub(crate) fn sort(&mut self) {
+    /// Sorts patterns and rows so that the first match is the most precise one.
+    pub(crate) fn sort(&mut self, prices: &[Price]) {
         let literals = |pattern: &str| pattern.bytes().filter(|byte| !matches!(byte, b'*' | b'?')).count();
         self.patterns.sort_by_key(|(pattern, _)| std::cmp::Reverse(literals(pattern)));
+        for rows in self.names.values_mut().chain(self.patterns.iter_mut().map(|(_, rows)| rows)) {
+            rows.sort_by_key(|row| prices.get(*row).is_some_and(|price| price.hours.is_none()));
+        }
     }
 }

@@ -18,6 +18,7 @@
 mod cost;
 mod date;
 mod decimal;
+mod hours;
 mod layer;
 mod mistake;
 mod money;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::hours::Hours;
 use crate::{Class, Cost, Missing, Parts, Schedule, Tier, Unit, UnitPrices, Usage};
 
 /// The price of a model: a row of the price table.
@@ -11,6 +12,7 @@ pub struct Price {
     pub(crate) digest: Box<str>,
     pub(crate) from: i64,
     pub(crate) until: i64,
+    pub(crate) hours: Option<Hours>,
     pub(crate) standard: Schedule,
     pub(crate) tiers: Vec<(Tier, Schedule)>,
     pub(crate) units: UnitPrices,
@@ -58,6 +60,7 @@ impl Price {
             digest: Box::default(),
             from: 0,
             until: 0,
+            hours: None,
             standard: Schedule::default(),
             tiers: Vec::new(),
             units: UnitPrices::default(),
@@ -140,8 +143,19 @@ impl Price {
 
     /// Returns whether the price is valid at a Unix time in milliseconds.
     #[must_use]
-    pub const fn is_valid_at(&self, at: i64) -> bool {
-        self.from <= at && at < self.until
+    pub fn is_valid_at(&self, at: i64) -> bool {
+        self.from <= at && at < self.until && self.hours.is_none_or(|hours| hours.contain(at))
+    }
+
+    /// Returns whether this price and another one with the same names exclude each other: both are valid at some time,
+    /// and neither is more precise. A price for hours of the day wins over one for the whole day.
+    pub(crate) fn collides_with(&self, other: &Self) -> bool {
+        let same_hours = match (self.hours, other.hours) {
+            (None, None) => true,
+            (Some(mine), Some(theirs)) => mine.overlap(&theirs),
+            _ => false,
+        };
+        same_hours && self.from < other.until && other.from < self.until
     }
 
     /// Computes the cost of a request.

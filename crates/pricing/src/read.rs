@@ -71,8 +71,10 @@ pub(crate) fn layer(kind: LayerKind, document: &Value) -> Result<Layer, Mistakes
             Some(_) => check.mistake_at("prices", "must be a list of rows"),
             None => check.mistake_at("prices", "is missing: it is the list of rows"),
         }
-        layer.any.sort();
-        layer.by_id.values_mut().chain(layer.by_type.values_mut()).for_each(Scope::sort);
+        let Layer { prices, by_id, by_type, any, .. } = &mut layer;
+        for scope in by_id.values_mut().chain(by_type.values_mut()).chain([any]) {
+            scope.sort(prices);
+        }
         layer
     });
     let mistakes = check.mistakes();
@@ -156,10 +158,7 @@ fn index_row(row: &Row, index: usize, layer: &mut Layer, check: &mut Check) {
             } else {
                 scope.names.entry(name.clone()).or_default()
             };
-            let price = &row.price;
-            let same =
-                rows.iter().find(|other| prices[**other].from < price.until && price.from < prices[**other].until);
-            if let Some(other) = same {
+            if let Some(other) = rows.iter().find(|other| prices[**other].collides_with(&row.price)) {
                 check.mistake::<()>(format!(
                     "prices `{name}` at the same provider and time as prices.{other}: give one of them a `from` or \
                      `until`, or remove it"

@@ -4,16 +4,19 @@ use serde_json::{Map, Value};
 
 use super::check::{Check, quoted};
 use super::{digest, rates};
+use crate::hours::{Hours, minute_of_day};
 use crate::{MAX_NAME_BYTES, Price, Schedule, UnitPrices, date};
 
 /// Fields of a row.
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 21] = [
     "id",
     "provider",
     "provider_id",
     "match",
     "from",
     "until",
+    "hours_utc",
+    "weekdays",
     "ctx",
     "max",
     "base",
@@ -66,6 +69,7 @@ pub(super) fn read(value: &Value, check: &mut Check) -> Option<Row> {
     let providers = providers(row, id, check);
     let names = names(row, id, check);
     let (from, until) = validity(row, check);
+    let hours = hours(row, check);
     let is_free = check.field(row, "free", Check::flag).unwrap_or_default();
     let (standard, tiers, units) = if is_free {
         for key in NOT_FREE.into_iter().filter(|key| row.contains_key(*key)) {
@@ -82,6 +86,7 @@ pub(super) fn read(value: &Value, check: &mut Check) -> Option<Row> {
         digest: digest(&[Some(value)]).into(),
         from,
         until,
+        hours,
         standard,
         tiers,
         units,
@@ -170,4 +175,31 @@ fn validity(row: &Map<String, Value>, check: &mut Check) -> (i64, i64) {
         check.mistake_at("until", "must be after `from`: it is the first day on which the price is not valid any more");
     }
     (from, until)
+}
+
+/// Reads the hours and days to which a row is limited, if it is.
+fn hours(row: &Map<String, Value>, check: &mut Check) -> Option<Hours> {
+    if !row.contains_key("hours_utc") && !row.contains_key("weekdays") {
+        return None;
+    }
+    let range = check.field(row, "hours_utc", |check, value| {
+        let minute = |value: &Value| value.as_str().and_then(minute_of_day);
+        let range = match value.as_array().map(Vec::as_slice) {
+            Some([from, until]) => minute(from).zip(minute(until)).filter(|(from, until)| from != until),
+            _ => None,
+        };
+        range.or_else(|| check.mistake("must be two different times in UTC, such as [\"16:30\", \"00:30\"]"))
+    });
+    let days = check.field(row, "weekdays", |check, value| {
+        let mut days = [false; 7];
+        for day in check.texts(value)? {
+            match Hours::DAYS.iter().position(|known| *known == day) {
+                Some(index) => days[index] = true,
+                None => check.mistake(format!("must be days, of {}", Hours::DAYS.join(", ")))?,
+            }
+        }
+        Some(days)
+    });
+    let (from, until) = range.unwrap_or((0, 24 * 60));
+    Some(Hours { days: days.unwrap_or([true; 7]), from, until })
 }

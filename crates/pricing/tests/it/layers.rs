@@ -108,6 +108,40 @@ fn a_price_is_valid_from_its_first_day_until_another() {
 }
 
 #[test]
+fn a_price_for_some_hours_wins_over_one_for_the_whole_day() {
+    // NOW is the beginning of a Sunday.
+    let table = table(&json!([
+        {"id": "t/m", "base": {"in": "4"}},
+        {"id": "t/m", "hours_utc": ["16:30", "00:30"], "base": {"in": "2"}},
+        {"id": "t/m", "weekdays": "mon", "hours_utc": ["00:30", "16:30"], "base": {"in": "3"}},
+        {"id": "t/w", "weekdays": ["sat", "sun"], "base": {"in": "1"}},
+        {"id": "t/w", "until": "1970-01-01", "base": {"in": "5"}},
+    ]));
+    let minutes = |day: i64, hour: i64, minute: i64| NOW + day * DAY_MS + (hour * 60 + minute) * 60_000;
+    for (model, at, dollars) in [
+        ("m", minutes(0, 0, 0), Some(2)),
+        ("m", minutes(0, 0, 30) - 1, Some(2)),
+        ("m", minutes(0, 0, 30), Some(4)),
+        ("m", minutes(0, 16, 30) - 1, Some(4)),
+        ("m", minutes(0, 16, 30), Some(2)),
+        ("m", minutes(1, 0, 0), Some(2)),
+        ("m", minutes(1, 0, 30), Some(3)),
+        ("m", minutes(2, 0, 30), Some(4)),
+        ("w", minutes(0, 0, 0), Some(1)),
+        ("w", minutes(1, 0, 0) - 1, Some(1)),
+        ("w", minutes(1, 0, 0), None),
+        ("w", minutes(-1, 0, 0), Some(1)),
+        ("w", -1, Some(5)),
+        // 1969-12-28 and 1970-01-03 were a Sunday and a Saturday.
+        ("w", -4 * DAY_MS, Some(1)),
+        ("w", 2 * DAY_MS, Some(1)),
+    ] {
+        let found = input(table.find("t", "p1", model, at));
+        assert_eq!(found, dollars.map(|dollars| dollars * 1_000_000), "{model} {at}");
+    }
+}
+
+#[test]
 fn overrides_win_in_their_order_however_they_are_applied() {
     let row = |dollars: &str| json!([{"id": "openai/gpt-4.1", "base": {"in": dollars, "out": "1"}}]);
     let (file, api) = (layer(LayerKind::File, &row("20")), layer(LayerKind::Api, &row("30")));

@@ -53,6 +53,12 @@ fn fields() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"from": 20_260_101}), "from", "must be a date"),
         (json!({"until": "tomorrow"}), "until", "must be a date"),
         (json!({"from": "2026-01-02", "until": "2026-01-02"}), "until", "must be after `from`"),
+        (json!({"hours_utc": ["16:30"]}), "hours_utc", "two different times"),
+        (json!({"hours_utc": ["24:01", "01:00"]}), "hours_utc", "two different times"),
+        (json!({"hours_utc": ["1:00", "02:00"]}), "hours_utc", "two different times"),
+        (json!({"hours_utc": ["01:00", "01:00"]}), "hours_utc", "two different times"),
+        (json!({"weekdays": []}), "weekdays", "empty list"),
+        (json!({"weekdays": ["mon", "Monday"]}), "weekdays", "mon, tue"),
         (json!({"ctx": -1}), "ctx", "whole number of tokens"),
         (json!({"max": 1.5}), "max", "whole number of tokens"),
         (json!({"cache_min": "512"}), "cache_min", "whole number of tokens"),
@@ -218,6 +224,19 @@ fn two_prices_for_the_same_time_are_a_mistake() {
         json!({"id": "a/pattern", "match": "b*", "base": {}}),
     ] {
         assert_eq!(at(right.clone()), [], "{right}");
+    }
+    let hours = |mine: Value, theirs: Value| {
+        let row = |hours: Value| json!({"id": "a/b", "base": {}, "hours_utc": hours[0], "weekdays": hours[1]});
+        mistakes(LayerKind::File, &json!({"prices": [row(mine), row(theirs), {"id": "a/b", "base": {}}]})).len()
+    };
+    for (mine, theirs, count) in [
+        (json!([["22:00", "02:00"], ["mon"]]), json!([["01:59", "03:00"], ["mon"]]), 1),
+        (json!([["22:00", "02:00"], ["mon"]]), json!([["02:00", "22:00"], ["mon"]]), 0),
+        (json!([["22:00", "02:00"], ["mon"]]), json!([["22:00", "02:00"], ["tue"]]), 0),
+        (json!([["22:00", "02:00"], ["mon", "tue"]]), json!([["23:00", "00:30"], ["tue"]]), 1),
+        (json!([["10:00", "12:00"], ["mon"]]), json!([["09:00", "13:00"], ["mon"]]), 1),
+    ] {
+        assert_eq!(hours(mine.clone(), theirs.clone()), count, "{mine} {theirs}");
     }
     let patterns = json!([{"id": "a/x", "match": "b*", "base": {}}, {"id": "a/y", "match": "b*", "base": {}}]);
     assert_eq!(mistakes(LayerKind::File, &json!({"prices": patterns})).len(), 1);
