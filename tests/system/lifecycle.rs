@@ -135,15 +135,12 @@ async fn fc_66_a_stream_longer_than_the_drain_ends_with_an_error_event_and_a_fin
 #[tokio::test]
 async fn fc_66_a_whole_answer_longer_than_the_drain_is_refused_in_words() {
     let config = "[server]\ndrain_timeout = \"200ms\"\n";
-    let gateway = Gateway::launch(Launch::default().config("provider-router", config)).await;
-    let _gate = gateway.fake.script("m", Turn::echo().gated());
     for stream in [false, true] {
+        let gateway = Gateway::launch(Launch::default().config("provider-router", config)).await;
+        let _gate = gateway.fake.script("m", Turn::echo().gated());
         let router = gateway.router;
-        let calls = gateway.fake.calls().len();
-        let mut request = chat("fake/m", stream);
-        request["x"] = stream.into();
-        let waiting = tokio::spawn(async move { router.post(CHAT, &request).await });
-        eventually("the call", async || (gateway.fake.calls().len() > calls).then_some(())).await;
+        let waiting = tokio::spawn(async move { router.post(CHAT, &chat("fake/m", stream)).await });
+        eventually("the call", async || (!gateway.fake.calls().is_empty()).then_some(())).await;
         command(&gateway.stack, "stop").await;
         let refused = waiting.await.unwrap().expect(503);
         assert_eq!((&refused.json()["error"]["code"], refused.header("retry-after")), (&"shutting_down".into(), "1"));

@@ -221,7 +221,7 @@ impl ProviderType {
         fields.push(match self.value {
             QWEN_PROXY => Field {
                 example: Some("http://127.0.0.1:3000"),
-                ..Field::text("baseURL", "Without `/v1`; if absent, the qwen-proxy beside the router.")
+                ..Field::text("baseURL", "With or without `/v1`; if absent, the qwen-proxy beside the router.")
             },
             _ => Field {
                 example: Some("http://127.0.0.1:8000/v1"),
@@ -232,7 +232,7 @@ impl ProviderType {
                     if self.path_prefix.is_empty() {
                         "Including the version path, such as `/v1`."
                     } else {
-                        "Without `/v1`."
+                        "With or without `/v1`."
                     },
                 )
             },

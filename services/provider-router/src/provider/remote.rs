@@ -66,6 +66,8 @@ pub struct Remote {
     pub kind: ProviderType,
     /// The APIs that it speaks; not empty. Requests of any other API are translated to the first.
     pub apis: Vec<Api>,
+    /// Path between the base URL, as it is configured, and that of an API.
+    path_prefix: &'static str,
     /// Paths of [`Api::ALL`].
     paths: [PathAndQuery; 3],
     models: PathAndQuery,
@@ -113,16 +115,18 @@ impl Remote {
         for value in headers.values_mut().chain(&mut bare) {
             value.set_sensitive(true);
         }
+        // Users write the base URL of a qwen-proxy with and without `/v1`.
+        let has_prefix = base_url.trim_end_matches('/').ends_with(kind.path_prefix);
+        let path_prefix = if has_prefix { "" } else { kind.path_prefix };
         let path = |path: &str| {
-            target
-                .path(&format!("{}{path}", kind.path_prefix))
-                .map_err(|error| format!("`baseURL` cannot be used: {error}"))
+            target.path(&format!("{path_prefix}{path}")).map_err(|error| format!("`baseURL` cannot be used: {error}"))
         };
         let [chat, messages, responses] = Api::ALL.map(Api::path);
         Ok(Self {
             timeout: millis(config, "timeout")?,
             masker: Masker::new(secrets(&headers)),
             apis: apis(config, kind)?,
+            path_prefix,
             paths: [path(chat)?, path(messages)?, path(responses)?],
             models: path("/models")?,
             count_tokens: path("/messages/count_tokens")?,
@@ -186,7 +190,7 @@ impl Remote {
         caller: &HeaderMap,
         id: &str,
     ) -> Result<Request<Bytes>, String> {
-        let path = self.target.path(&format!("{}{}", self.kind.path_prefix, direct.path()));
+        let path = self.target.path(&format!("{}{}", self.path_prefix, direct.path()));
         let path = path.map_err(|error| format!("`baseURL` cannot be used: {error}"))?;
         let api = direct.companion();
         Ok(self.forwarded((&path, api), api, body, stream, caller, id))
@@ -253,7 +257,7 @@ impl Remote {
         caller: &HeaderMap,
         id: &str,
     ) -> Result<Request<Bytes>, String> {
-        let path = format!("{}{}/{rest}", self.kind.path_prefix, Api::Responses.path());
+        let path = format!("{}{}/{rest}", self.path_prefix, Api::Responses.path());
         let path = self.target.path(&path).map_err(|error| error.to_string())?;
         let mut request = self.forwarded((&path, Api::Responses), Api::Responses, Bytes::new(), false, caller, id);
         *request.method_mut() = method;

@@ -156,6 +156,10 @@ fn a_request_is_sent_in_its_own_api_if_the_provider_speaks_it() {
 
 #[test]
 fn a_qwen_proxy_base_url_has_no_version() {
+    for base_url in ["http://127.0.0.1:3000/", "http://127.0.0.1:3000/v1", "http://127.0.0.1:3000/v1/"] {
+        let provider = remote("qwen-proxy", json!({ "baseURL": base_url })).unwrap();
+        assert_eq!(provider.models().uri().path(), "/v1/models", "{base_url}");
+    }
     let provider = remote("qwen-proxy", json!({"baseURL": "http://127.0.0.1:3000"})).unwrap();
     assert_eq!(provider.models().uri(), "/v1/models");
 }

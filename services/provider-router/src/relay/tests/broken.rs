@@ -19,6 +19,21 @@ fn texts(pieces: &[&str], end: Option<Step>) -> Vec<Step> {
     pieces.iter().map(|piece| Step::Text((*piece).to_owned())).chain(end).collect()
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_http2_stream_is_reset_only_after_its_last_event_had_time_to_leave() {
+    for end in [Some(Fail), None] {
+        let mut client = Client::new(texts(&[A], end));
+        client.relay = client.relay.over(http::Version::HTTP_2);
+        let (first, error) = (client.poll(), client.poll());
+        assert!(matches!((first, error), (Seen::Bytes(_), Seen::Bytes(_))));
+        for _ in 0..3 {
+            assert_eq!(client.poll(), Seen::Pending);
+        }
+        tokio::time::advance(FLUSH_PAUSE).await;
+        assert_eq!((client.poll(), client.poll()), (Seen::Pending, Seen::Broken));
+    }
+}
+
 #[tokio::test]
 async fn the_error_is_the_next_event_wherever_the_stream_breaks() {
     for line_end in ["\n", "\r\n", "\r"] {
