@@ -85,7 +85,7 @@ async fn what_cannot_be_sent_or_used_is_an_error_in_the_clients_form() {
     for (turn, status, words) in [
         (Turn::error(429), 429, "rate"),
         (Turn::raw("application/json", r#"{"error":{"message":"no such thing","code":404}}"#), 404, "no such thing"),
-        (Turn::raw("text/html", "<html>"), 502, "neither JSON nor"),
+        (Turn::raw("text/html", "<html>"), 502, "neither json nor"),
         (Turn::raw("text/event-stream", "data: {}\n\n"), 502, "event stream"),
     ] {
         gateway.fake.script("m", turn);

@@ -138,6 +138,7 @@ async fn provider_edit_and_model_add_ask_for_every_field() {
         ("proxy - ", ""),
         ("headers - ", ""),
         ("timeout - ", "9000"),
+        ("streamUsage - ", ""),
         ("apis - ", ""),
         ("defaultModel - ", ""),
         ("logBodies - ", ""),
