@@ -326,7 +326,7 @@ impl Exchange {
             error,
             streamed,
             truncated,
-            summary: (truncated || is_hidden).then_some(Summary { usage, finish_reason }),
+            summary: (truncated || is_hidden).then(|| Box::new(Summary { usage, finish_reason })),
         };
         match answer {
             Bodies::Full => entry.end(end, &self.answer),

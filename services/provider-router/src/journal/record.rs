@@ -82,7 +82,7 @@ pub struct End {
     pub truncated: bool,
     /// Metadata that the kept response lacks: it was truncated, or its client did not ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub summary: Option<Summary>,
+    pub summary: Option<Box<Summary>>,
 }
 
 /// The form in which a translated request was sent.

@@ -241,7 +241,7 @@ mod tests {
             [(true, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\nda"), (false, "{\"choi")]
         {
             let first = transcript(FIRST);
-            let summary = Some(Summary { usage: Some(usage), finish_reason: Some("stop".into()) });
+            let summary = Some(Box::new(Summary { usage: Some(usage), finish_reason: Some("stop".into()) }));
             let end = End { streamed, summary, truncated: true, ..end(&first, RequestStatus::Completed) };
             let row = first.ended(end, cut.as_bytes().to_vec()).ended.unwrap();
             assert_eq!((row.usage, row.finish_reason.as_deref()), (Some(usage), Some("stop")));

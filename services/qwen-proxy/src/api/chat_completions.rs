@@ -97,7 +97,7 @@ async fn answer(
 async fn before_cut<T>(app: &App, step: impl Future<Output = Result<T, Failure>>) -> Result<Option<T>, ApiError> {
     tokio::select! {
         biased;
-        taken = step => Ok(Some(taken?)),
+        taken = Box::pin(step) => Ok(Some(taken?)),
         () = app.abort_streams.cancelled() => Ok(None),
     }
 }
