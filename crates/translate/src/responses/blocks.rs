@@ -30,7 +30,7 @@ struct Block {
     said: String,
     /// The text that the block was announced with, which its deltas may repeat.
     announced: String,
-    /// What the deltas have said, as long as it may be a repetition of the announced text.
+    /// The text of the deltas, as long as it may be a repetition of the announced text.
     repeated: String,
     /// The parts of the summary so far.
     summary: BTreeMap<u32, String>,

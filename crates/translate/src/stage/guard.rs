@@ -45,7 +45,7 @@ struct Input {
     text: String,
 }
 
-/// What a block shares with those that it must not overlap.
+/// The group of blocks that must not overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lane {
     /// The only lane of a surface whose blocks follow one another.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// What a provider makes of the ids of items.
+/// The way in which a provider gives ids to items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ids {
     Distinct,

@@ -50,7 +50,7 @@ pub struct ResponseItems {
     last: Option<(SeenItem, usize)>,
 }
 
-/// What tells an item of a type apart; the ids are not empty.
+/// The properties that tell an item of a type apart; the ids are not empty.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
     IdAndPlace(String, String, u32),

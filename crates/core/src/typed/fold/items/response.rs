@@ -78,7 +78,7 @@ fn pairs(list: &[Item], texts: &[String], all: &[SeenItem]) -> Vec<Option<usize>
 /// The pairs of an item of the response and the same one that was streamed.
 struct Pairs<'p> {
     list: &'p [Item],
-    /// What the streamed items have said.
+    /// The texts that the streamed items have said.
     texts: &'p [String],
     all: &'p [SeenItem],
     found: Vec<Option<usize>>,
