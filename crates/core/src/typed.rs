@@ -7,7 +7,7 @@ mod fold;
 mod quoted;
 mod reader;
 
-pub use fold::{fold_answer, fold_stream};
+pub use fold::{ResponseItems, SeenItem, fold_answer, fold_stream, kind_of_piece, with_announced};
 pub use quoted::mask_errors;
 pub use reader::{Started, TypedEvent, TypedReader, whole_answer};
 

@@ -1,5 +1,7 @@
 //! Reads the answers of providers.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use signalbox_core::json::repaired;
 
 use crate::field::Raw;
@@ -18,7 +20,7 @@ pub struct Decoder(Protocol);
 enum Protocol {
     Chat(chat::Decoder),
     Messages(messages::Decoder),
-    Responses(responses::Decoder),
+    Responses(Box<responses::Decoder>),
 }
 
 // === impl Decoder ===
@@ -30,8 +32,8 @@ impl Decoder {
     pub fn new(api: Api, id: &str) -> Self {
         Self(match api {
             Api::Chat => Protocol::Chat(chat::Decoder::new(id)),
-            Api::Messages => Protocol::Messages(messages::Decoder::new()),
-            Api::Responses => Protocol::Responses(responses::Decoder::new()),
+            Api::Messages => Protocol::Messages(messages::Decoder::new(id)),
+            Api::Responses => Protocol::Responses(Box::new(responses::Decoder::new(id))),
         })
     }
 
@@ -41,6 +43,18 @@ impl Decoder {
             Protocol::Chat(decoder) => decoder.push(data, out),
             Protocol::Messages(decoder) => decoder.push(name, data, out),
             Protocol::Responses(decoder) => decoder.push(name, data, out),
+        }
+    }
+
+    /// Returns whether the answer is complete if the stream ends or breaks off here: [`finish`](Self::finish) then ends
+    /// it without a failure. That is so after the terminal event, and in Chat Completions, whose `[DONE]` some providers
+    /// leave out, after the finish reason.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        match &self.0 {
+            Protocol::Chat(decoder) => decoder.is_complete(),
+            Protocol::Messages(decoder) => decoder.is_complete(),
+            Protocol::Responses(decoder) => decoder.is_complete(),
         }
     }
 
@@ -64,6 +78,13 @@ pub fn read_answer(api: Api, body: &[u8]) -> Result<Answer, Failure> {
         Api::Messages => messages::read_answer(body),
         Api::Responses => responses::read_answer(body),
     }
+}
+
+/// Returns a text that makes up ids of calls which differ from those of other answers in the conversation.
+pub(crate) fn id_of_body(body: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// Returns how an event or a body shows that it belongs to another API than `own`; `None` if it does not.

@@ -2,6 +2,7 @@
 //!
 //! The fields of an answer that are not known here are kept as they are.
 
+mod items;
 mod output;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,9 @@ use super::{error_of, usage_of};
 use crate::Api;
 use crate::openai::{FoldedAnswer, provider_error};
 use crate::sse::Splitter;
+
+pub use items::{ResponseItems, SeenItem, kind_of_piece, with_announced};
+use output::Output;
 
 /// Folds the bytes of a stream of `api`, which may be cut off at any byte.
 #[must_use]
@@ -78,6 +82,9 @@ fn of_answer(api: Api, answer: &Value) -> FoldedAnswer {
 
 /// Returns the texts of a message, joined.
 fn message_text(content: &Value) -> String {
+    if let Some(text) = content.as_str() {
+        return text.to_owned();
+    }
     let blocks = content.as_array().into_iter().flatten();
     blocks.filter(|block| block["type"] == "text").filter_map(|block| block["text"].as_str()).collect()
 }
@@ -85,8 +92,11 @@ fn message_text(content: &Value) -> String {
 /// Returns the texts of the messages of a response, joined.
 fn response_text(output: &Value) -> String {
     let items = output.as_array().into_iter().flatten().filter(|item| item["type"] == "message");
-    let parts = items.filter_map(|item| item["content"].as_array()).flatten();
-    parts.filter_map(|part| part["text"].as_str()).collect()
+    let text = |item: &Value| match &item["content"] {
+        Value::String(text) => text.clone(),
+        content => content.as_array().into_iter().flatten().filter_map(|part| part["text"].as_str()).collect(),
+    };
+    items.map(text).collect()
 }
 
 /// The answer so far.
@@ -94,8 +104,10 @@ fn response_text(output: &Value) -> String {
 struct StreamFold {
     api: Api,
     answer: Value,
-    /// Blocks of a message in their order, or items of a response by their index.
+    /// Blocks of a message in their order.
     parts: BTreeMap<u64, Value>,
+    /// Items of a response.
+    output: Output,
     /// Positions of the newest blocks by their index, which some providers use twice.
     newest: BTreeMap<u64, u64>,
     /// Input of tool calls of a message, which arrives as pieces of JSON.
@@ -111,6 +123,7 @@ impl Default for StreamFold {
             api: Api::Messages,
             answer: Value::Object(Map::new()),
             parts: BTreeMap::new(),
+            output: Output::default(),
             newest: BTreeMap::new(),
             inputs: BTreeMap::new(),
             error: None,
@@ -198,8 +211,6 @@ impl StreamFold {
 
     /// Adds an event of Responses. Returns whether it is known.
     fn add_response_event(&mut self, kind: &str, mut event: Value) -> bool {
-        let id = event["item_id"].as_str().or_else(|| event["item"]["id"].as_str());
-        let index = self.item_at(event["output_index"].as_u64().unwrap_or_default(), id.unwrap_or_default());
         match kind {
             "response.created" | "response.queued" | "response.in_progress" => {
                 self.answer = object(take(&mut event, "response"));
@@ -208,79 +219,26 @@ impl StreamFold {
                 self.answer = object(take(&mut event, "response"));
                 self.is_done = true;
             }
-            "response.output_item.added" | "response.output_item.done" => {
-                self.parts.insert(index, object(take(&mut event, "item")));
-            }
-            "response.content_part.added" | "response.content_part.done" => {
-                let at = event["content_index"].as_u64().unwrap_or_default();
-                let part = object(take(&mut event, "part"));
-                self.change(index, "content", at, |element| *element = part);
-            }
-            "response.output_text.delta" | "response.refusal.delta" | "response.reasoning_text.delta" => {
-                let at = event["content_index"].as_u64().unwrap_or_default();
-                let field = if kind == "response.refusal.delta" { "refusal" } else { "text" };
-                self.change(index, "content", at, |element| append_to(element, field, &event));
-            }
-            "response.reasoning_summary_text.delta" => {
-                let at = event["summary_index"].as_u64().unwrap_or_default();
-                self.change(index, "summary", at, |element| append_to(element, "text", &event));
-            }
-            "response.function_call_arguments.delta" => self.append_to(index, "arguments", &event),
-            "response.custom_tool_call_input.delta" => self.append_to(index, "input", &event),
             "error" => self.error = Some(event),
-            // The events that end a part repeat what is known; others, such as the progress of built-in tools, leave
-            // their result in the item.
-            kind => return kind.starts_with("response."),
+            kind => {
+                // Other events, such as the progress of built-in tools, leave their result in the item.
+                let Some(kind) = kind.strip_prefix("response.") else { return false };
+                self.output.add_event(kind, event);
+            }
         }
         true
-    }
-
-    /// Returns the position of an item, which is its index unless another item has that.
-    fn item_at(&self, index: u64, id: &str) -> u64 {
-        let is_it = |item: &Value| item["id"].as_str().is_none_or(|known| known == id) || id.is_empty();
-        if self.parts.get(&index).is_none_or(is_it) {
-            return index;
-        }
-        let known = self.parts.iter().rev().find(|(_, item)| item["id"] == id).map(|(at, _)| *at);
-        known.unwrap_or_else(|| self.parts.keys().next_back().map_or(0, |last| last.saturating_add(1)))
-    }
-
-    fn append_to(&mut self, index: u64, field: &str, event: &Value) {
-        let item = self.parts.entry(index).or_insert_with(|| json!({}));
-        append(&mut item[field], event["delta"].as_str().unwrap_or_default());
-    }
-
-    /// Calls `change` with an element of a list of an item, an empty object if it is new. An index that leaves a gap
-    /// means the end.
-    fn change(&mut self, index: u64, list: &str, at: u64, change: impl FnOnce(&mut Value)) {
-        let item = self.parts.entry(index).or_insert_with(|| json!({}));
-        let list = &mut item[list];
-        if !list.is_array() {
-            *list = json!([]);
-        }
-        if let Value::Array(list) = list {
-            let at = usize::try_from(at).unwrap_or(usize::MAX).min(list.len());
-            if at == list.len() {
-                list.push(json!({}));
-            }
-            if let Some(element) = list.get_mut(at) {
-                change(element);
-            }
-        }
     }
 
     fn finish(mut self) -> FoldedAnswer {
         let open: Vec<u64> = self.inputs.keys().copied().collect();
         open.into_iter().for_each(|index| self.end_block(index));
         if !self.parts.is_empty() {
-            match self.api {
-                Api::Messages => self.answer["content"] = Value::Array(self.parts.into_values().collect()),
-                // Some providers leave out items there that they streamed.
-                Api::Responses | Api::Chat => {
-                    let whole = take(&mut self.answer, "output");
-                    self.answer["output"] = Value::Array(output::merged(self.parts, whole));
-                }
-            }
+            self.answer["content"] = Value::Array(self.parts.into_values().collect());
+        }
+        if !self.output.is_empty() {
+            // Some providers leave out items there that they streamed.
+            let whole = take(&mut self.answer, "output");
+            self.answer["output"] = Value::Array(self.output.merged(whole));
         }
         let has_content = self.answer.as_object().is_some_and(|answer| !answer.is_empty());
         if let Some(error) = &self.error {
@@ -302,13 +260,6 @@ impl StreamFold {
 /// Returns a value that is an object; an empty one in place of any other.
 fn object(value: Value) -> Value {
     if value.is_object() { value } else { json!({}) }
-}
-
-/// Appends the addition of an event to a text in an object.
-fn append_to(object: &mut Value, field: &str, event: &Value) {
-    if object.is_object() {
-        append(&mut object[field], event["delta"].as_str().unwrap_or_default());
-    }
 }
 
 /// Appends to a text; anything else is replaced.

@@ -104,7 +104,11 @@ impl TypedReader {
         };
         let event = self.read_typed(typed.or_else(named), &data);
         match event {
-            TypedEvent::Failed { error, .. } => TypedEvent::Failed { error, is_native },
+            TypedEvent::Failed { error, .. } => {
+                // The error event that follows takes its number.
+                self.started.events -= u64::from(!is_native);
+                TypedEvent::Failed { error, is_native }
+            }
             event => event,
         }
     }

@@ -101,6 +101,11 @@ impl Decoder {
         out.push(Event::Finish(Finish { raw: Some(raw), ..Finish::new(reason) }));
     }
 
+    /// Returns whether the answer has its end, or its finish reason.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.has_ended || self.finish.as_deref().is_some_and(|reason| !is_failure(reason))
+    }
+
     fn fail(&mut self, failure: Failure, out: &mut Vec<Event>) {
         self.has_ended = true;
         out.push(Event::Failed(failure));
@@ -142,7 +147,14 @@ impl Decoder {
 
     /// Reads a delta, or a whole message, in which every call stands for itself.
     fn delta(&mut self, delta: &DeltaView<'_>, is_whole: bool, out: &mut Vec<Event>) {
-        for (name, _) in delta.others.iter().filter(|(_, json)| !matches!(*json, b"[]" | b"\"\"")) {
+        let has_thinking =
+            [delta.reasoning_content, delta.reasoning].into_iter().flatten().any(|text| !text.is_empty());
+        for (name, json) in delta.others.iter().filter(|(_, json)| !matches!(*json, b"[]" | b"\"\"" | b"null")) {
+            match (&**name, std::str::from_utf8(json).ok().and_then(Json::parse)) {
+                ("reasoning_details", Some(json)) if !has_thinking => self.details(Raw::document(json.as_str()), out),
+                ("audio", Some(json)) => self.transcript(Raw::document(json.as_str()), out),
+                _ => {}
+            }
             if let Some(name) = LOST.iter().find(|known| *known == name) {
                 out.push(Event::Lost(Loss::of_answer(name)));
             }
@@ -173,6 +185,20 @@ impl Decoder {
             self.calls.push(&call, out);
         }
         self.open_calls(false, out);
+    }
+
+    /// Reads the thinking of `reasoning_details`, which stand alone only if no other field has the same text.
+    fn details(&mut self, details: Raw<'_>, out: &mut Vec<Event>) {
+        for detail in details.elements().unwrap_or_default().into_iter().filter_map(Raw::fields) {
+            let text = detail.get("text").or_else(|| detail.get("summary")).and_then(Raw::text);
+            text.into_iter().for_each(|text| self.text(Kind::Thinking, text, out));
+        }
+    }
+
+    /// Reads what spoken audio says as text, because the other APIs have no audio in answers.
+    fn transcript(&mut self, audio: Raw<'_>, out: &mut Vec<Event>) {
+        let transcript = audio.fields().and_then(|audio| audio.get("transcript")?.text());
+        transcript.into_iter().for_each(|text| self.text(Kind::Text, text, out));
     }
 
     /// Reads content that is a list of parts, or a single part.

@@ -5,7 +5,7 @@ use super::tools::{read_choice, read_function_choice, read_functions, read_tools
 use crate::Api;
 use crate::error::{Problem, RequestError};
 use crate::field::{Fields, Path, Raw};
-use crate::hub::{Effort, Format, Request};
+use crate::hub::{Effort, Format, Json, Request};
 use crate::read::{body, check_results, extras};
 use crate::unread::unread;
 
@@ -51,7 +51,7 @@ pub(crate) fn read_request(json: &[u8]) -> Result<Request, RequestError> {
     if let Some(options) = fields.take_object("stream_options", &at)? {
         request.include_usage = options.get("include_usage").and_then(Raw::bool).unwrap_or_default();
     }
-    request.extras = extras(fields);
+    request.extras.extend(extras(fields));
     request.unread = unread;
     check_results(&request)?;
     Ok(request)
@@ -83,7 +83,11 @@ fn read_identity(fields: &mut Fields<'_>, request: &mut Request) -> Result<(), R
     let at = Path::Root;
     let user = fields.take_str("user", &at)?;
     match fields.take_str("safety_identifier", &at)? {
-        Some(id) => (request.user, request.user_field) = (Some(id), "safety_identifier"),
+        Some(id) => {
+            (request.user, request.user_field) = (Some(id), "safety_identifier");
+            // Kept, so that a request of the same API has both, and others report it.
+            request.extras.extend(user.map(|user| ("user".to_owned(), Json::of_str(&user))));
+        }
         None => request.user = user,
     }
     request.service_tier = fields.take_str("service_tier", &at)?;

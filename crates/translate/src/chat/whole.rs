@@ -1,19 +1,15 @@
 //! Whole answers of Chat Completions.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use super::Decoder;
 use super::emit::{report_finish, report_phase, write_call};
+use crate::decoder::id_of_body;
 use crate::hub::{Answer, Block, ErrorClass, Event, Failure, Fold, ToolCall};
 use crate::loss::{Action, Losses};
 use crate::out::{self, Object};
 
 /// Reads a whole answer: a completion is one chunk whose delta is the message.
 pub(crate) fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
-    // Ids of calls that have none differ from those of other answers in the conversation.
-    let mut hasher = DefaultHasher::new();
-    body.hash(&mut hasher);
-    let mut decoder = Decoder::new(&format!("{:016x}", hasher.finish()));
+    let mut decoder = Decoder::new(&id_of_body(body));
     let mut events = Vec::new();
     decoder.push(body, &mut events);
     decoder.finish(&mut events);

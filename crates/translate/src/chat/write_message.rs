@@ -219,6 +219,9 @@ fn write_assistant(job: &mut Job<'_>, list: &mut Array<'_>, message: &Message) -
             Block::Reasoning(item)
                 if item.encrypted.is_none() && !item.text.is_empty() && job.target.reasoning_field.is_some() =>
             {
+                if !item.summary.is_empty() {
+                    job.losses.dropped(format!("{at}.summary"), "the text is sent, which has no summary there");
+                }
                 reasoning.get_or_insert_default().push_str(&item.text);
             }
             Block::Thinking(_) | Block::RedactedThinking { .. } | Block::Reasoning(_) => {

@@ -120,6 +120,18 @@ pub enum Delta {
 // === impl Delta ===
 
 impl Delta {
+    /// Returns the length of the text in bytes.
+    pub(crate) const fn len(&self) -> usize {
+        match self {
+            Self::Text(text)
+            | Self::Thinking(text)
+            | Self::Summary { text, .. }
+            | Self::Signature(text)
+            | Self::Encrypted(text)
+            | Self::Input(text) => text.len(),
+        }
+    }
+
     /// Appends an addition of the same kind, and returns one of another kind.
     pub(crate) fn join(&mut self, more: Self) -> Option<Self> {
         match (self, more) {

@@ -27,6 +27,13 @@ impl Json {
         Self(String::from_utf8(json).unwrap_or_else(|_| "null".into()).into())
     }
 
+    /// Returns a text as a JSON string.
+    pub(crate) fn of_str(text: &str) -> Self {
+        let mut json = Vec::new();
+        crate::out::string(&mut json, text);
+        Self::written(json)
+    }
+
     /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use signalbox_core::json::repaired;
 
-use super::whole::{finish_of, is_failure};
+use super::whole::{call_id, finish_of, is_failure};
 use crate::decoder::foreign_api;
 use crate::field::{Fields, Joiner, Raw};
 use crate::hub::{CallKind, Delta, Event, Failure, Finish, Opening, Start, Usage};
@@ -15,6 +15,8 @@ use crate::{Api, Loss};
 pub(crate) struct Decoder {
     has_started: bool,
     has_ended: bool,
+    /// A prefix for ids of calls that have none.
+    id: String,
     next: u32,
     /// The open blocks: the provider's index, and what is known of each.
     open: BTreeMap<u32, Block>,
@@ -36,8 +38,9 @@ struct Block {
 // === impl Decoder ===
 
 impl Decoder {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(id: &str) -> Self {
         Self {
+            id: id.to_owned(),
             has_started: false,
             has_ended: false,
             next: 0,
@@ -98,6 +101,11 @@ impl Decoder {
         }
     }
 
+    /// Returns whether the answer has its end.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.has_ended
+    }
+
     fn fail(&mut self, failure: Failure, out: &mut Vec<Event>) {
         self.has_ended = true;
         out.push(Event::Failed(failure));
@@ -139,7 +147,7 @@ impl Decoder {
                 let input = content.get("input").filter(|input| input.is_object() && input.as_str().len() > 2);
                 first = input.map(|input| Delta::Input(input.as_str().to_owned()));
                 Opening::Call {
-                    id: content.string("id").unwrap_or_default(),
+                    id: call_id(&content, &self.id, self.next),
                     name: content.string("name").unwrap_or_default(),
                     namespace: None,
                     kind: CallKind::Function,

@@ -3,7 +3,7 @@
 use signalbox_core::json::repaired;
 
 use crate::Api;
-use crate::decoder::foreign_api;
+use crate::decoder::{foreign_api, id_of_body};
 use crate::field::{Fields, Raw};
 use crate::hub::{Answer, Block, CallKind, Failure, Finish, FinishReason, Text, Thinking, ToolCall, Usage};
 use crate::loss::{Action, Loss, Losses};
@@ -28,7 +28,15 @@ pub(crate) fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
     if let Some(counts) = &counts {
         usage.update_of_messages(counts);
     }
-    let blocks: Vec<Block> = fields.elements("content").into_iter().filter_map(read_block).collect();
+    let own = id_of_body(body);
+    let blocks: Vec<Block> = match fields.string("content") {
+        // Some providers write the content as a string, as requests have it.
+        Some(text) => vec![Block::text(text)],
+        None => {
+            let blocks = (0_u32..).zip(fields.elements("content"));
+            blocks.filter_map(|(number, block)| read_block(block, &own, number)).collect()
+        }
+    };
     let mut losses = Losses::default();
     if blocks.iter().any(|block| matches!(block, Block::Text(text) if text.citations.is_some())) {
         losses.add(Loss::of_answer("content.citations"));
@@ -43,7 +51,16 @@ pub(crate) fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
     })
 }
 
-fn read_block(value: Raw<'_>) -> Option<Block> {
+/// Returns the id of a call, or one made of `prefix` and `number` if it has none.
+pub(super) fn call_id(call: &Fields<'_>, prefix: &str, number: u32) -> String {
+    call.string("id").filter(|id| !id.is_empty()).unwrap_or_else(|| format!("call_{prefix}_{number}"))
+}
+
+/// Reads a block. `own` and `number` make up the id of a call that has none.
+fn read_block(value: Raw<'_>, own: &str, number: u32) -> Option<Block> {
+    if let Some(text) = value.str() {
+        return Some(Block::text(text.into_owned()));
+    }
     let fields = value.fields()?;
     let text = |name: &str| fields.string(name).unwrap_or_default();
     Some(match fields.str("type")?.as_ref() {
@@ -55,7 +72,7 @@ fn read_block(value: Raw<'_>) -> Option<Block> {
         "thinking" => Block::Thinking(Thinking { text: text("thinking"), signature: fields.string("signature") }),
         "redacted_thinking" => Block::RedactedThinking { data: text("data") },
         "tool_use" => Block::ToolCall(ToolCall {
-            id: text("id"),
+            id: call_id(&fields, own, number),
             name: text("name"),
             namespace: None,
             kind: CallKind::Function,

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use signalbox_core::json::repaired;
+use signalbox_core::typed::{ResponseItems, SeenItem, kind_of_piece};
 
 use super::blocks::{Blocks, Contradiction, Place, call_kind};
-use super::items::{Items, Seen};
+use super::items::{Part, input, parts, seen};
 use crate::decoder::foreign_api;
 use crate::field::{Fields, Raw};
-use crate::hub::{Delta, ErrorClass, Event, Failure, Finish, FinishReason, Opening, Start, Usage};
+use crate::hub::{ErrorClass, Event, Failure, Finish, FinishReason, Opening, Start, Usage};
 use crate::{Api, Loss};
 
 /// Reads the events of one answer.
@@ -19,7 +20,9 @@ pub(crate) struct Decoder {
     has_ended: bool,
     /// The number and the hash of the newest event: one that equals it is repeated. Not all providers count upwards.
     newest: Option<(u64, u64)>,
-    items: Items,
+    items: ResponseItems,
+    /// A prefix for ids of calls that have none.
+    id: String,
     blocks: Blocks,
     phases: BTreeMap<u32, String>,
     has_calls: bool,
@@ -29,8 +32,14 @@ pub(crate) struct Decoder {
 // === impl Decoder ===
 
 impl Decoder {
-    pub(crate) fn new() -> Self {
-        Self::default()
+    /// Creates a decoder. `id` makes up the ids of calls that have none.
+    pub(crate) fn new(id: &str) -> Self {
+        Self { id: id.to_owned(), ..Self::default() }
+    }
+
+    /// Returns whether the answer has its end.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.has_ended
     }
 
     /// Reads one event. Data that are not JSON are skipped.
@@ -102,10 +111,12 @@ impl Decoder {
         }
         let output: Vec<(Raw<'_>, Fields<'_>)> =
             response.elements("output").into_iter().filter_map(|item| Some((item, item.fields()?))).collect();
-        let seen: Vec<Seen> = (0_u32..).zip(&output).map(|(index, (_, item))| Seen::new(index, item)).collect();
-        let numbers = self.items.of_response(&seen, |number| self.blocks.said(number));
-        for (number, (value, item)) in numbers.into_iter().zip(&output) {
-            self.read_item(number, item, *value, true, out);
+        let all: Vec<SeenItem> = (0_u32..).zip(&output).map(|(place, (_, item))| seen(Some(place), item)).collect();
+        let numbers = self.items.of_response(&all, |number| self.blocks.said(number));
+        for ((number, kind), (value, item)) in numbers.into_iter().zip(&all).zip(&output) {
+            if let Some(number) = number {
+                self.read_item(number, &kind.kind, item, *value, true, out);
+            }
         }
         if self.has_ended {
             return;
@@ -147,48 +158,65 @@ impl Decoder {
     }
 
     fn item(&mut self, fields: &Fields<'_>, is_done: bool, out: &mut Vec<Event>) {
-        let index = fields.index("output_index").unwrap_or_default();
-        if let Some(value) = fields.get("item")
-            && let Some(item) = value.fields()
-        {
-            let number = self.items.of_event(&Seen::new(index, &item), |number| self.blocks.said(number));
-            self.read_item(number, &item, value, is_done, out);
-        }
+        let Some(value) = fields.get("item") else { return };
+        let Some(item) = value.fields() else { return };
+        let seen = seen(fields.index("output_index"), &item);
+        let said = |number| self.blocks.said(number);
+        let number = match is_done {
+            true => self.items.of_end(&seen, said),
+            false => self.items.of_announcement(&seen, said),
+        };
+        self.read_item(number, &seen.kind, &item, value, is_done, out);
     }
 
-    fn place_of(&mut self, fields: &Fields<'_>) -> Place {
-        let index = fields.index("output_index").unwrap_or_default();
-        (self.items.of_piece(index, fields.string("item_id")), fields.index("content_index").unwrap_or_default())
+    /// Returns the place of a piece. `kind` is the type of its item.
+    fn place_of(&mut self, kind: &str, fields: &Fields<'_>) -> Place {
+        let place = fields.index("output_index");
+        let (id, kind) = (fields.string("item_id").unwrap_or_default(), kind.to_owned());
+        let number = self.items.of_piece(SeenItem { place, id, kind, ..SeenItem::default() });
+        (number, fields.index("content_index").unwrap_or_default())
     }
 
     /// Reads an item: its beginning, or its end, which completes what no event has brought.
-    fn read_item(&mut self, number: u32, item: &Fields<'_>, value: Raw<'_>, is_done: bool, out: &mut Vec<Event>) {
+    fn read_item(
+        &mut self,
+        number: u32,
+        kind: &str,
+        item: &Fields<'_>,
+        value: Raw<'_>,
+        is_done: bool,
+        out: &mut Vec<Event>,
+    ) {
         if self.has_ended || self.items.is_done(number) {
             return;
         }
-        let kind = item.str("type").unwrap_or_default();
-        match (&*kind, call_kind(&kind)) {
+        match (kind, call_kind(kind)) {
             ("message", _) => self.read_message(number, item, is_done, out),
             ("reasoning", _) => {
                 self.open((number, 0), Opening::Reasoning { id: item.string("id") }, out);
-                if is_done {
-                    self.blocks.complete_reasoning(number, item, out);
+                match is_done {
+                    true => self.blocks.complete_reasoning(number, item, out),
+                    false => self.blocks.announce_reasoning(number, item),
                 }
             }
-            (_, Some((kind, input))) => {
+            (_, Some((kind, field))) => {
                 let name = item.string("name").unwrap_or_default();
                 // A name that is not known yet comes at the end.
                 if !name.is_empty() || is_done {
-                    let id = item.string("call_id").or_else(|| item.string("id")).unwrap_or_default();
+                    let id = |name: &str| item.string(name).filter(|id| !id.is_empty());
+                    let id = id("call_id").or_else(|| id("id")).unwrap_or_else(|| format!("call_{}_{number}", self.id));
                     self.has_calls = true;
                     self.open((number, 0), Opening::Call { id, name, namespace: item.string("namespace"), kind }, out);
                 }
-                if is_done {
-                    self.complete((number, 0), item.get(input), Delta::Input, out);
+                let text = item.get(field).map(input).unwrap_or_default();
+                match is_done {
+                    true if item.get(field).is_some() => self.complete((number, 0), &text, out),
+                    true => {}
+                    false => self.blocks.announce((number, 0), text),
                 }
             }
             _ if is_done => {
-                let opening = Opening::Opaque { api: Api::Responses, kind: kind.to_string(), json: value.to_json() };
+                let opening = Opening::Opaque { api: Api::Responses, kind: kind.to_owned(), json: value.to_json() };
                 self.open((number, 0), opening, out);
             }
             _ => {}
@@ -203,63 +231,112 @@ impl Decoder {
         if let Some(phase) = item.string("phase") {
             self.phases.insert(number, phase);
         }
-        for (index, part) in (0_u32..).zip(item.elements("content")) {
-            let Some(part) = part.fields() else { continue };
-            let (is_refusal, text) = match part.get("refusal") {
-                Some(text) => (true, Some(text)),
-                None => (false, part.get("text")),
+        let parts = parts(item);
+        if is_done && parts.iter().any(|part| part.has_annotations) {
+            out.push(Event::Lost(Loss::of_answer("content.annotations")));
+        }
+        if is_done {
+            return self.complete_message(number, &parts, out);
+        }
+        for (index, part) in (0_u32..).zip(parts) {
+            self.open_text((number, index), part.is_refusal, out);
+            self.blocks.announce((number, index), part.text);
+        }
+    }
+
+    /// Adds the parts of a message that no delta has brought, whatever indices the deltas had.
+    fn complete_message(&mut self, number: u32, parts: &[Part], out: &mut Vec<Event>) {
+        let said = self.blocks.said(number);
+        let total: String = parts.iter().map(|part| part.text.as_str()).collect();
+        let mut known = if total.starts_with(&said) { Some(said.len()) } else { None };
+        for (index, part) in (0_u32..).zip(parts) {
+            let place = (number, index);
+            let Some(length) = &mut known else {
+                // The client has seen another text: only parts that are new are added.
+                if !self.blocks.contains(place) {
+                    self.open_text(place, part.is_refusal, out);
+                    self.blocks.add_rest(place, &part.text, out);
+                }
+                continue;
             };
-            self.open_text((number, index), is_refusal, out);
-            if is_done && !part.elements("annotations").is_empty() {
-                out.push(Event::Lost(Loss::of_answer("content.annotations")));
+            let (start, rest) = part.text.split_at_checked((*length).min(part.text.len())).unwrap_or(("", &part.text));
+            *length -= start.len();
+            self.has_refusal |= part.is_refusal;
+            if rest.is_empty() && !part.text.is_empty() {
+                continue;
             }
-            self.complete((number, index), text, Delta::Text, out);
+            let is_taken = self.blocks.contains(place) && !self.blocks.is_open(place) && !rest.is_empty();
+            let place = if is_taken { self.blocks.next_place(number) } else { place };
+            self.open_text(place, part.is_refusal, out);
+            self.blocks.drop_announced(place);
+            self.blocks.add_rest(place, rest, out);
         }
     }
 
     fn part(&mut self, fields: &Fields<'_>, out: &mut Vec<Event>) {
-        let place = self.place_of(fields);
-        match fields.object("part").and_then(|part| part.string("type")).as_deref() {
-            Some("output_text") => self.open_text(place, false, out),
-            Some("refusal") => self.open_text(place, true, out),
-            _ => {}
-        }
+        let Some(part) = fields.object("part") else { return };
+        let is_refusal = match part.str("type").as_deref() {
+            Some("output_text") => false,
+            Some("refusal") => true,
+            _ => return,
+        };
+        let place = self.place_of("message", fields);
+        let place = self.blocks.place_for_more(place);
+        self.open_text(place, is_refusal, out);
+        self.blocks.announce(place, part.string(if is_refusal { "refusal" } else { "text" }).unwrap_or_default());
     }
 
     fn delta_or_other(&mut self, kind: &str, fields: &Fields<'_>, data: &[u8], out: &mut Vec<Event>) {
+        if kind == "output_text.annotation.added" {
+            return out.push(Event::Lost(Loss::of_answer("content.annotations")));
+        }
         let Some((of, what)) = kind.rsplit_once('.') else { return self.other(data, out) };
-        let (is_done, is_refusal) = (what == "done", of == "refusal");
-        let place = match (of, what) {
-            ("output_text.annotation", "added") => {
-                return out.push(Event::Lost(Loss::of_answer("content.annotations")));
-            }
-            ("output_text" | "refusal" | "function_call_arguments" | "custom_tool_call_input", "delta" | "done")
-            | ("reasoning_text" | "reasoning_summary_text", "delta") => self.place_of(fields),
-            _ => return self.other(data, out),
+        let Some(item) = kind_of_piece(kind, "").filter(|_| matches!(what, "delta" | "done") && of != "content_part")
+        else {
+            return self.other(data, out);
         };
+        let (is_done, is_refusal) = (what == "done", of == "refusal");
+        if is_done && item == "reasoning" {
+            return;
+        }
+        let place = self.place_of(item, fields);
+        if self.items.is_done(place.0) {
+            return;
+        }
         let delta = fields.get("delta").and_then(Raw::text);
         let first = (place.0, 0);
         match of {
-            "output_text" | "refusal" => {
+            "output_text" | "refusal" if is_done => {
+                let text = fields.string(if is_refusal { "refusal" } else { "text" });
+                let place = self.blocks.latest(place);
                 self.open_text(place, is_refusal, out);
-                match is_done {
-                    true => self.complete(place, fields.get(if is_refusal { of } else { "text" }), Delta::Text, out),
-                    false => self.blocks.add(place, delta, Delta::Text, out),
+                if let Some(text) = text
+                    && self.blocks.complete(place, &text, out).is_ok_and(|is_whole| is_whole)
+                    && !text.is_empty()
+                {
+                    self.blocks.close_part(place, out);
                 }
+            }
+            "output_text" | "refusal" => {
+                let place = self.blocks.place_for_more(place);
+                self.open_text(place, is_refusal, out);
+                self.blocks.add(place, delta, out);
             }
             "reasoning_text" | "reasoning_summary_text" => {
                 self.open(first, Opening::Reasoning { id: fields.string("item_id") }, out);
                 if of == "reasoning_text" {
-                    return self.blocks.add(first, delta, Delta::Thinking, out);
+                    return self.blocks.add(first, delta, out);
                 }
                 let part = fields.index("summary_index").unwrap_or_default();
                 self.blocks.add_summary(place.0, part, delta, out);
             }
             _ if is_done => {
-                let input = if of == "function_call_arguments" { "arguments" } else { "input" };
-                self.complete(first, fields.get(input), Delta::Input, out);
+                let field = if of == "function_call_arguments" { "arguments" } else { "input" };
+                if let Some(text) = fields.get(field).map(input) {
+                    self.complete(first, &text, out);
+                }
             }
-            _ => self.blocks.add(first, delta, Delta::Input, out),
+            _ => self.blocks.add_input(place.0, delta, out),
         }
     }
 
@@ -286,8 +363,9 @@ impl Decoder {
         self.blocks.open(place, opening, out);
     }
 
-    fn complete(&mut self, place: Place, text: Option<Raw<'_>>, delta: fn(String) -> Delta, out: &mut Vec<Event>) {
-        if let Err(Contradiction) = self.blocks.complete(place, text, delta, out) {
+    /// Adds the rest of the input of a call.
+    fn complete(&mut self, place: Place, input: &str, out: &mut Vec<Event>) {
+        if let Err(Contradiction) = self.blocks.complete(place, input, out) {
             self.fail(Failure::foreign("the arguments of a call are not the sum of their pieces"), out);
         }
     }

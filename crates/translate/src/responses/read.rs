@@ -42,7 +42,11 @@ pub(crate) fn read_request(json: &[u8], stored: Option<&[Json]>) -> Result<Reque
     read_reasoning(&mut fields, &mut request)?;
     let user = fields.take_str("user", &at)?;
     match fields.take_str("safety_identifier", &at)? {
-        Some(id) => (request.user, request.user_field) = (Some(id), "safety_identifier"),
+        Some(id) => {
+            (request.user, request.user_field) = (Some(id), "safety_identifier");
+            // Kept, so that a request of the same API has both, and others report it.
+            request.extras.extend(user.map(|user| ("user".to_owned(), Json::of_str(&user))));
+        }
         None => request.user = user,
     }
     request.service_tier = fields.take_str("service_tier", &at)?;

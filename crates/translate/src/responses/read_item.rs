@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use signalbox_core::typed::SeenItem;
+
 use super::handle;
-use super::items::Seen;
+use super::items::{is_again, seen};
 use crate::Api;
 use crate::chat::{read_breakpoint, read_file};
 use crate::error::{Problem, RequestError};
@@ -52,9 +54,9 @@ pub(super) struct Items<'s> {
     /// Items that are part of the conversation already.
     used: HashSet<String>,
     /// Stored items that are part of the conversation, by their ids.
-    stored: HashMap<String, Seen>,
+    stored: HashMap<String, SeenItem>,
     /// Stored calls without results, by the ids of the calls.
-    calls: HashMap<String, Seen>,
+    calls: HashMap<String, SeenItem>,
 }
 
 // === impl Items ===
@@ -69,23 +71,23 @@ impl<'s> Items<'s> {
     /// Notes an item that the conversation continues.
     pub(super) fn note(&mut self, item: Raw<'_>) {
         let Some(fields) = item.fields() else { return };
-        let seen = Seen::new(0, &fields);
+        let seen = seen(None, &fields);
         if fields.str("type").is_some_and(|kind| kind.ends_with("_output")) {
-            self.calls.remove(seen.call_id());
-        } else if !seen.call_id().is_empty() {
-            self.calls.insert(seen.call_id().to_owned(), seen.clone());
+            self.calls.remove(&seen.call_id);
+        } else if !seen.call_id.is_empty() {
+            self.calls.insert(seen.call_id.clone(), seen.clone());
         }
-        if !seen.id().is_empty() {
-            self.stored.insert(seen.id().to_owned(), seen);
+        if !seen.id.is_empty() {
+            self.stored.insert(seen.id.clone(), seen);
         }
     }
 
     /// Returns whether a client sends an item that the conversation has already: some send the answer again that they
     /// continue.
     pub(super) fn is_again(&self, item: Raw<'_>) -> bool {
-        let Some(seen) = item.fields().map(|fields| Seen::new(0, &fields)) else { return false };
-        let known = self.stored.get(seen.id()).or_else(|| self.calls.get(seen.call_id()));
-        known.is_some_and(|known| seen.is_again(known))
+        let Some(seen) = item.fields().map(|fields| seen(None, &fields)) else { return false };
+        let known = self.stored.get(&seen.id).or_else(|| self.calls.get(&seen.call_id));
+        known.is_some_and(|known| is_again(&seen, known))
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
     if fields.get("error").is_some() || fields.str("type").as_deref() == Some("error") {
         return Err(Failure::read(None, json.as_bytes()));
     }
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::new(&crate::decoder::id_of_body(body));
     let mut events = Vec::new();
     decoder.read_response(&fields, value, None, &mut events);
     let mut fold = Fold::default();

@@ -5,10 +5,14 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use crate::hub::{CallKind, Delta, Event, FinishReason, Json, Opening, Start};
 use crate::{Action, Loss};
 
+/// Maximum bytes of text that wait for another text of the same field. Beyond, the texts mix.
+const MAX_HELD: usize = 1 << 20;
+
 /// Passes events on in order: one start, additions to open blocks only, one end for every block, one end of the answer
 /// and nothing after it.
 ///
-/// A guard for surfaces whose blocks follow one another holds back blocks that begin while another one is open.
+/// Holds back blocks that begin while another one is open and would mix with it: any block on a surface whose blocks
+/// follow one another, and another text of the same field on one that has a single text of each kind.
 ///
 /// Calls get ids that differ within the answer, and calls without arguments the arguments `{}`. The last call of an
 /// answer that was cut off gets none.
@@ -30,6 +34,8 @@ pub(crate) struct Guard {
     seen: BTreeSet<u32>,
     open: Vec<Open>,
     waiting: VecDeque<Waiting>,
+    /// Bytes of text that wait.
+    held_bytes: usize,
 }
 
 /// The input of a call so far.
@@ -39,9 +45,22 @@ struct Input {
     text: String,
 }
 
+/// The group of blocks that must not overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    /// The only lane of a surface whose blocks follow one another.
+    All,
+    Text,
+    Refusal,
+    Thinking,
+    /// A block that may overlap every other one.
+    Free,
+}
+
 #[derive(Debug)]
 struct Open {
     block: u32,
+    lane: Lane,
     /// Whether it is a function call without any arguments so far.
     lacks_input: bool,
 }
@@ -49,6 +68,7 @@ struct Open {
 #[derive(Debug)]
 struct Waiting {
     block: u32,
+    lane: Lane,
     opening: Opening,
     deltas: Vec<Delta>,
     is_closed: bool,
@@ -69,6 +89,7 @@ impl Guard {
             seen: BTreeSet::new(),
             open: Vec::new(),
             waiting: VecDeque::new(),
+            held_bytes: 0,
         }
     }
 
@@ -118,10 +139,11 @@ impl Guard {
                     _ => None,
                 };
                 self.last = Some((block, input));
-                if self.overlaps || self.open.is_empty() {
-                    self.open(block, opening, out);
+                let lane = self.lane(&opening);
+                if self.is_free(lane) {
+                    self.open(block, lane, opening, out);
                 } else {
-                    self.waiting.push_back(Waiting { block, opening, deltas: Vec::new(), is_closed: false });
+                    self.waiting.push_back(Waiting { block, lane, opening, deltas: Vec::new(), is_closed: false });
                 }
             }
             Event::Delta { block, delta } => {
@@ -207,9 +229,24 @@ impl Guard {
         Some(Loss { field: field.to_owned(), action: Action::Altered, from: None, to: None, why: why.into() })
     }
 
-    fn open(&mut self, block: u32, opening: Opening, out: &mut Vec<Event>) {
+    fn lane(&self, opening: &Opening) -> Lane {
+        match opening {
+            _ if !self.overlaps => Lane::All,
+            Opening::Text { .. } => Lane::Text,
+            Opening::Refusal => Lane::Refusal,
+            Opening::Thinking | Opening::Reasoning { .. } => Lane::Thinking,
+            Opening::Redacted { .. } | Opening::Call { .. } | Opening::Opaque { .. } => Lane::Free,
+        }
+    }
+
+    /// Returns whether a block may begin: no block of its lane is open.
+    fn is_free(&self, lane: Lane) -> bool {
+        lane == Lane::Free || !self.open.iter().any(|open| open.lane == lane)
+    }
+
+    fn open(&mut self, block: u32, lane: Lane, opening: Opening, out: &mut Vec<Event>) {
         let lacks_input = matches!(opening, Opening::Call { kind: CallKind::Function, .. });
-        self.open.push(Open { block, lacks_input });
+        self.open.push(Open { block, lane, lacks_input });
         out.push(Event::Open { block, opening });
     }
 
@@ -220,12 +257,28 @@ impl Guard {
             }
             out.push(Event::Delta { block, delta });
         } else if let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.block == block) {
+            self.held_bytes = self.held_bytes.saturating_add(delta.len());
             // Joined, so that what waits takes no more memory than its text.
             let rest = match waiting.deltas.last_mut() {
                 Some(last) => last.join(delta),
                 None => Some(delta),
             };
             waiting.deltas.extend(rest);
+            if self.overlaps && self.held_bytes > MAX_HELD {
+                self.release_all(out);
+            }
+        }
+    }
+
+    /// Passes on all blocks that wait, although they mix with others.
+    fn release_all(&mut self, out: &mut Vec<Event>) {
+        self.held_bytes = 0;
+        for next in std::mem::take(&mut self.waiting) {
+            self.open(next.block, next.lane, next.opening, out);
+            next.deltas.into_iter().for_each(|delta| self.delta(next.block, delta, out));
+            if next.is_closed {
+                self.close(next.block, true, out);
+            }
         }
     }
 
@@ -241,16 +294,19 @@ impl Guard {
     /// Passes on the blocks that wait, up to the first one that is still open. The last call of an answer that was cut
     /// off gets no arguments.
     fn promote(&mut self, is_cut: bool, out: &mut Vec<Event>) {
-        while self.open.is_empty()
-            && let Some(next) = self.waiting.pop_front()
+        while let Some(at) = self.waiting.iter().position(|waiting| self.is_free(waiting.lane))
+            && let Some(next) = self.waiting.remove(at)
         {
-            self.open(next.block, next.opening, out);
+            self.open(next.block, next.lane, next.opening, out);
             next.deltas.into_iter().for_each(|delta| self.delta(next.block, delta, out));
             if next.is_closed && !self.has_ended && self.is_empty_call(next.block) {
                 self.held = Some(next.block);
             } else if next.is_closed {
                 self.close(next.block, !(is_cut && self.is_last(next.block)), out);
             }
+        }
+        if self.waiting.is_empty() {
+            self.held_bytes = 0;
         }
     }
 }

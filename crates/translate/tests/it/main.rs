@@ -4,9 +4,12 @@
 mod broken;
 mod calls;
 mod final_output;
+mod forms;
 mod fuzz;
 mod golden;
 mod grammar;
+mod matching;
 mod numbering;
+mod provider;
 mod requests;
 mod streams;

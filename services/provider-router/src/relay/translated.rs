@@ -81,6 +81,10 @@ impl TranslatedStream {
                         match self.splitter.next_frame() {
                             Ok(Some(frame)) => self.translate(&frame),
                             Ok(None) => break,
+                            Err(_) if self.decoder.is_complete() => {
+                                self.finish();
+                                break;
+                            }
                             Err(too_long) => {
                                 let message =
                                     format!("The provider sent an event of more than {} bytes.", too_long.limit);
@@ -92,22 +96,25 @@ impl TranslatedStream {
                     }
                     self.has_ended |= self.emitter.has_ended();
                 }
-                Some(Err(error)) => {
+                // Nothing counts after the finish of the answer, as in a chat stream that is not translated.
+                Some(Err(error)) if !self.decoder.is_complete() => {
                     self.has_ended = true;
                     return Poll::Ready(Some(Err(error)));
                 }
-                None => {
-                    while let Some(frame) = self.splitter.finish() {
-                        self.translate(&frame);
-                    }
-                    self.decoder.finish(&mut self.events);
-                    self.events
-                        .retain(|event| !matches!(event, Event::Failed(Failure { class: ErrorClass::Incomplete, .. })));
-                    self.emit();
-                    self.has_ended = true;
-                }
+                Some(Err(_)) | None => self.finish(),
             }
         }
+    }
+
+    /// Translates what has come of an unfinished event, and ends the stream if the answer is complete.
+    fn finish(&mut self) {
+        while let Some(frame) = self.splitter.finish() {
+            self.translate(&frame);
+        }
+        self.decoder.finish(&mut self.events);
+        self.events.retain(|event| !matches!(event, Event::Failed(Failure { class: ErrorClass::Incomplete, .. })));
+        self.emit();
+        self.has_ended = true;
     }
 
     fn translate(&mut self, frame: &Frame) {

@@ -147,3 +147,126 @@ fn items_that_only_were_streamed_are_kept() {
     let expected = ["reasoning:", "message:ONE", "message:two", "function_call:", "message:three"];
     assert_eq!(shape(&ended_with(&odd)), expected);
 }
+
+/// Streams two messages and two calls, whose ids and indices `change` gives to each event, and folds the stream.
+fn renamed(change: impl Fn(usize, usize, &str, &mut Value)) -> Vec<String> {
+    let message =
+        |text: &str| json!({"type":"message","role":"assistant","content":[{"type":"output_text","text":text}]});
+    let call = |id: &str, name: &str| json!({"type":"function_call","call_id":id,"name":name,"arguments":"{}"});
+    let items = [message("TE"), message("XT"), call("c1", "f"), call("c2", "g")];
+    let mut events = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let is_message = item["type"] == "message";
+        let mut begun = item.clone();
+        let list = if is_message { "content" } else { "arguments" };
+        begun[list] = if is_message { json!([]) } else { json!("") };
+        let mut push = |kind: &str, mut event: Value| {
+            event["type"] = json!(format!("response.{kind}"));
+            change(at, events.len(), kind, &mut event);
+            events.push(event.to_string());
+        };
+        push("output_item.added", json!({"output_index": at, "item": begun}));
+        let kind = if is_message { "output_text.delta" } else { "function_call_arguments.delta" };
+        let text = if is_message { &item["content"][0]["text"] } else { &item["arguments"] };
+        push(kind, json!({"output_index": at, "content_index": 0, "delta": text}));
+        push("output_item.done", json!({"output_index": at, "item": item}));
+    }
+    let output: Vec<Value> = items
+        .into_iter()
+        .enumerate()
+        .map(|(at, mut item)| {
+            let mut event = json!({"item": item.take()});
+            change(at, 99, "final", &mut event);
+            event["item"].take()
+        })
+        .collect();
+    let last = json!({"type":"response.completed","response":{"id":"r","object":"response","status":"completed","output":output}});
+    events.push(last.to_string());
+    let folded = fold(Api::Responses, &events.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(folded.text, "TEXT");
+    let json: Value = serde_json::from_str(&folded.json.unwrap()).unwrap();
+    json["output"].as_array().unwrap().iter().map(said_by).collect()
+}
+
+fn said_by(item: &Value) -> String {
+    let text = item["content"][0]["text"].as_str().unwrap_or_default();
+    format!("{}{}{text}", item["type"].as_str().unwrap(), item["name"].as_str().unwrap_or_default())
+}
+
+#[test]
+fn items_are_folded_once_whatever_their_ids_and_indices_are() {
+    let with = |id: fn(usize, usize, &str) -> Value, index: fn(usize) -> Value| {
+        renamed(move |at, number, kind, event| {
+            let id = id(at, number, kind);
+            match event.get_mut("item") {
+                Some(item) => item["id"] = id,
+                None => event["item_id"] = id,
+            }
+            if kind != "final" {
+                event["output_index"] = index(at);
+            }
+        })
+    };
+    let ids: [fn(usize, usize, &str) -> Value; 7] = [
+        |at, _, _| json!(format!("id{at}")),
+        |_, _, _| json!("same"),
+        |_, _, _| json!(""),
+        |_, _, _| Value::Null,
+        |at, number, _| json!(format!("id{at}_{number}")),
+        |at, _, kind| json!(format!("id{at}{}", kind.ends_with("done"))),
+        |at, _, kind| json!(format!("id{at}{}", kind == "final")),
+    ];
+    let indices: [fn(usize) -> Value; 4] = [|at| json!(at), |at| json!(at + 1), |_| json!(0), |_| Value::Null];
+    for id in ids {
+        for index in indices {
+            let items = with(id, index);
+            assert_eq!(items, ["messageTE", "messageXT", "function_callf", "function_callg"]);
+        }
+    }
+}
+
+#[test]
+fn items_that_no_event_announces_have_their_type_and_their_text() {
+    let delta = |text: &str, index: u32| {
+        format!(
+            r#"{{"type":"response.output_text.delta","item_id":"m{index}","output_index":{index},"content_index":0,"delta":"{text}"}}"#
+        )
+    };
+    let last =
+        r#"{"type":"response.completed","response":{"id":"r","object":"response","status":"completed","output":[]}}"#;
+    let folded = fold(Api::Responses, &[&delta("Hel", 0), &delta("wor", 1), &delta("lo ", 0), &delta("ld", 1), last]);
+    assert_eq!(folded.text, "Hello world");
+    let json: Value = serde_json::from_str(&folded.json.unwrap()).unwrap();
+    assert_eq!(
+        json["output"][1],
+        json!({"type":"message","id":"m1","role":"assistant","content":[{"type":"output_text","text":"world"}]})
+    );
+}
+
+#[test]
+fn a_text_that_an_item_is_announced_with_is_not_doubled() {
+    let added = r#"{"type":"response.output_item.added","output_index":0,"item":{"type":"message","id":"a","content":[{"type":"output_text","text":"Hello "}]}}"#;
+    let part = r#"{"type":"response.content_part.added","output_index":0,"item_id":"a","content_index":0,"part":{"type":"output_text","text":""}}"#;
+    let delta = |text: &str| {
+        format!(
+            r#"{{"type":"response.output_text.delta","output_index":0,"item_id":"a","content_index":0,"delta":"{text}"}}"#
+        )
+    };
+    for (events, text) in [
+        (vec![added.to_owned()], "Hello "),
+        (vec![added.to_owned(), delta("Hel"), delta("lo ")], "Hello "),
+        (vec![added.to_owned(), part.to_owned(), delta("Hel"), delta("lo world")], "Hello world"),
+        (vec![added.to_owned(), delta("world")], "Hello world"),
+    ] {
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        assert_eq!(fold(Api::Responses, &events).text, text, "{events:?}");
+    }
+}
+
+#[test]
+fn contents_that_are_strings_are_texts() {
+    let response = json!({"object":"response","status":"completed","output":[{"type":"message","content":"TEXT"}]});
+    assert_eq!(fold_answer(Api::Responses, response.to_string().as_bytes()).unwrap().text, "TEXT");
+    let message = json!({"type":"message","content":"TEXT","stop_reason":"end_turn"});
+    assert_eq!(fold_answer(Api::Messages, message.to_string().as_bytes()).unwrap().text, "TEXT");
+}

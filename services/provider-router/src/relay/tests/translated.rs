@@ -49,6 +49,19 @@ async fn a_translated_stream_that_breaks_off_never_ends_cleanly() {
 }
 
 #[tokio::test]
+async fn nothing_counts_after_the_finish_reason() {
+    let stream = [CHUNK, FINISH].concat();
+    for (api, last) in [(Api::Messages, "event: message_stop\n"), (Api::Responses, "event: response.completed\n")] {
+        for rest in [vec![], vec![Fail], vec![B(b"data: {\"cho"), Fail], vec![B(b"\xFF\n\n\n"), Fail]] {
+            let mut client = client(api, [Step::Text(stream.clone())].into_iter().chain(rest));
+            let (text, seen) = client.text();
+            assert!(text.contains(last), "{text}");
+            assert_eq!((seen, client.statuses()), (Seen::End, vec!["completed".to_owned()]), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_error_of_the_provider_reaches_the_client_in_its_own_form() {
     let stream = format!("{CHUNK}data: {{\"error\":{{\"message\":\"busy\",\"code\":\"overloaded\"}}}}\n\n");
     for (api, error) in [(Api::Messages, "\"type\":\"overloaded_error\""), (Api::Responses, "\"status\":\"failed\"")] {
