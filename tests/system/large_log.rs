@@ -48,6 +48,7 @@ fn exchange(number: usize) -> Exchange {
         upstream_request: None,
         response_body: Some(answer.to_string()),
         usage: None,
+        cost: None,
         finish_reason: Some("stop".to_owned()),
         error: None,
         duration_ms: 40,

@@ -26,6 +26,6 @@ pub use provider_configs::{ConfigValue, ProviderConfig};
 pub use provider_models::{LinkedModel, ProviderModel};
 pub use providers::{NewProvider, Provider, ProviderUpdate};
 pub use requests::{Request, RequestStatus};
-pub use responses::Response;
+pub use responses::{RequestCost, Response};
 pub use sessions::Session;
 pub use settings::Setting;

@@ -54,9 +54,13 @@ pub struct Stats {
     pub answers_last_day: i64,
     /// Number of those answers that have an error.
     pub errors_last_day: i64,
+    /// The sum of the known costs of all requests, in nano-dollars.
+    pub cost_nanos: i64,
+    /// Number of answers whose cost is unknown.
+    pub unpriced: i64,
 }
 
-const STATS: &str = "SELECT all_hours.requests, all_hours.avg_duration_ms,
+const STATS: &str = "SELECT all_hours.requests, all_hours.avg_duration_ms, all_hours.cost_nanos, all_hours.unpriced,
          (SELECT CAST(COALESCE(SUM(sessions), 0) AS BIGINT) FROM session_hours WHERE hour >= $10)
              + (SELECT COUNT(*) FROM sessions WHERE expires_at > $1 AND expires_at < $11) AS active_sessions,
          (SELECT COUNT(*) FROM providers) AS providers,
@@ -67,6 +71,8 @@ const STATS: &str = "SELECT all_hours.requests, all_hours.avg_duration_ms,
          all_hours.errors_last_day + edge.errors AS errors_last_day
      FROM (SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS requests,
                CAST(ROUND(COALESCE(SUM(duration_ms) * 1.0 / NULLIF(SUM(timed), 0), 0)) AS BIGINT) AS avg_duration_ms,
+               CAST(COALESCE(SUM(cost_nanos), 0) AS BIGINT) AS cost_nanos,
+               CAST(COALESCE(SUM(unpriced), 0) AS BIGINT) AS unpriced,
                CAST(COALESCE(SUM(CASE WHEN hour >= $4 THEN requests END), 0) AS BIGINT) AS last_hour,
                CAST(COALESCE(SUM(CASE WHEN hour >= $5 THEN requests END), 0) AS BIGINT) AS last_day,
                CAST(COALESCE(SUM(CASE WHEN hour >= $6 THEN answers END), 0) AS BIGINT) AS answers_last_day,
@@ -168,6 +174,8 @@ impl FromRow for Stats {
             last_day: row.int("last_day")?,
             answers_last_day: row.int("answers_last_day")?,
             errors_last_day: row.int("errors_last_day")?,
+            cost_nanos: row.int("cost_nanos")?,
+            unpriced: row.int("unpriced")?,
         })
     }
 }

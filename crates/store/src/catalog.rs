@@ -2,7 +2,7 @@
 //!
 //! The router serves requests from memory and polls [`version`] about once a second. Triggers in the schema change the
 //! number in the same transaction that changes `providers`, `provider_configs`, `models`, `provider_models`,
-//! `model_lists` or `settings`, so that no writer can omit it: neither the REST API nor the command line nor a manual
+//! `model_lists`, `price_layers` or `settings`, so that no writer can omit it: neither the REST API nor the command line nor a manual
 //! SQL statement.
 
 mod change;
@@ -13,6 +13,7 @@ use signalbox_core::schema::{LinkedModel, Model, Provider, ProviderConfig, Setti
 
 pub use self::change::{Change, change};
 use crate::model_lists::{self, ModelList};
+use crate::prices::{self, PriceLayer};
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::{Error, Store};
@@ -31,6 +32,8 @@ pub struct Catalog {
     pub lists: Vec<ModelList>,
     /// The settings that differ from their defaults, by key.
     pub settings: Vec<Setting>,
+    /// The operator's document of prices, if there is one.
+    pub prices: Option<String>,
 }
 
 struct Version(i64);
@@ -83,6 +86,7 @@ pub async fn load(store: &Store) -> Result<Catalog, Error> {
     let models = tx.all(Statement::new("SELECT * FROM models ORDER BY id")).await?;
     let lists = tx.all(Statement::new(model_lists::ALL)).await?;
     let settings = tx.all(Statement::new("SELECT * FROM settings ORDER BY key")).await?;
+    let prices = tx.first::<PriceLayer>(Statement::new(prices::CURRENT)).await?.map(|layer| layer.document);
 
     let mut configs_of: HashMap<String, Vec<ProviderConfig>> = HashMap::new();
     for config in configs {
@@ -97,7 +101,7 @@ pub async fn load(store: &Store) -> Result<Catalog, Error> {
         let models = models_of.remove(&provider.id).unwrap_or_default();
         (provider, configs, models)
     };
-    Ok(Catalog { version, providers: providers.into_iter().map(with_parts).collect(), models, lists, settings })
+    Ok(Catalog { version, providers: providers.into_iter().map(with_parts).collect(), models, lists, settings, prices })
 }
 
 // === impl FromRow ===

@@ -20,7 +20,7 @@ pub(crate) use sessions::expiry;
 use std::sync::Arc;
 
 use signalbox_core::openai::Usage;
-use signalbox_core::schema::RequestStatus;
+use signalbox_core::schema::{RequestCost, RequestStatus};
 
 pub use crate::bodies::base::Base;
 use crate::{Error, Store};
@@ -96,6 +96,8 @@ pub struct ExchangeEnd {
     pub response_body: Option<String>,
     /// Token counts, as reported by the provider.
     pub usage: Option<Usage>,
+    /// The cost; `None` if no provider answered.
+    pub cost: Option<RequestCost>,
     /// `stop`, `length`, `tool_calls`, `content_filter`; `error` if there was no answer.
     pub finish_reason: Option<String>,
     /// The error message, if the request failed.

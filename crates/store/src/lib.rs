@@ -48,6 +48,7 @@ pub mod models;
 mod page;
 #[cfg(test)]
 mod plans;
+pub mod prices;
 pub mod provider_configs;
 pub mod provider_models;
 pub mod providers;

@@ -88,6 +88,12 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0011_token_classes.sql"),
         postgres: include_str!("../../../migrations/postgres/0011_token_classes.sql"),
     },
+    Version {
+        number: 12,
+        name: "costs",
+        sqlite: include_str!("../../../migrations/sqlite/0012_costs.sql"),
+        postgres: include_str!("../../../migrations/postgres/0012_costs.sql"),
+    },
 ];
 
 /// The table in which sqlx records the applied versions.

@@ -68,6 +68,8 @@ pub struct ResponseSummary {
     pub total_tokens: Option<i64>,
     /// See [`Response::duration_ms`].
     pub duration_ms: Option<i64>,
+    /// The known cost in nano-dollars.
+    pub cost_nanos: Option<i64>,
     /// See [`Response::status_code`].
     pub status_code: Option<i64>,
     /// See [`Response::error`].
@@ -220,7 +222,7 @@ pub(crate) fn page_statement(filter: &Filter, page: Page) -> Statement<'_> {
              substr(requests.upstream_request, 1, 8193) AS upstream_request,
              requests.pieces, substr(requests.upstream_pieces, 1, 65536) AS upstream_pieces,
              responses.id AS response, responses.finish_reason, responses.total_tokens, responses.duration_ms,
-             responses.status_code, responses.error
+             responses.cost_nanos, responses.status_code, responses.error
          FROM requests LEFT JOIN responses ON responses.id = requests.id WHERE requests.id IN ";
     let ids = ("SELECT requests.id FROM requests", "ORDER BY requests.timestamp DESC, requests.id DESC");
     filtered.page_of(head, ids, " ORDER BY requests.timestamp DESC, requests.id DESC", page)
@@ -259,6 +261,7 @@ impl FromRow for (StoredRequest, Option<ResponseSummary>) {
                 finish_reason: row.optional_text("finish_reason")?,
                 total_tokens: row.optional_int("total_tokens")?,
                 duration_ms: row.optional_int("duration_ms")?,
+                cost_nanos: row.optional_int("cost_nanos")?,
                 status_code: row.optional_int("status_code")?,
                 error: row.optional_text("error")?,
             }),

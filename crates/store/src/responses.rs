@@ -26,6 +26,7 @@ const LISTED: &str = "SELECT responses.id, responses.id AS request_id, responses
          responses.cache_read_tokens, responses.cache_write_short_tokens, responses.cache_write_long_tokens,
          responses.input_audio_tokens, responses.input_image_tokens, responses.reasoning_tokens,
          responses.output_audio_tokens, responses.output_image_tokens, responses.tokens_adjusted,
+         responses.cost_nanos, responses.cost_origin, responses.price_version,
          substr(responses.upstream_response, 1, 8193) AS upstream_response,
          substr(responses.response_body, 1, 8193) AS response_body,
          requests.session_id, requests.request_id AS response_id
@@ -87,6 +88,10 @@ pub struct Stats {
     pub total_prompt_tokens: i64,
     /// Mean duration, rounded; 0 if there are no responses.
     pub avg_duration_ms: i64,
+    /// The sum of the known costs, in nano-dollars.
+    pub cost_nanos: i64,
+    /// Number of responses whose cost is unknown.
+    pub unpriced: i64,
 }
 
 /// The length of a body that is stored in its row.
@@ -150,7 +155,10 @@ pub async fn stats(store: &Store, session_id: Option<&str>) -> Result<Stats, Err
              CAST(COALESCE(SUM(total_tokens), 0) AS BIGINT) AS total_tokens,
              CAST(COALESCE(SUM(completion_tokens), 0) AS BIGINT) AS total_completion_tokens,
              CAST(COALESCE(SUM(prompt_tokens), 0) AS BIGINT) AS total_prompt_tokens,
-             CAST(ROUND(COALESCE(AVG(duration_ms), 0)) AS BIGINT) AS avg_duration_ms
+             CAST(ROUND(COALESCE(AVG(duration_ms), 0)) AS BIGINT) AS avg_duration_ms,
+             CAST(COALESCE(SUM(cost_nanos), 0) AS BIGINT) AS cost_nanos,
+             CAST(COALESCE(SUM(CASE WHEN cost_nanos IS NULL AND cost_origin IS NOT NULL THEN 1 ELSE 0 END), 0) AS BIGINT)
+                 AS unpriced
          FROM responses";
     store.one(filtered.all(select), ENTITY).await
 }
@@ -272,6 +280,8 @@ impl FromRow for Stats {
             total_completion_tokens: row.int("total_completion_tokens")?,
             total_prompt_tokens: row.int("total_prompt_tokens")?,
             avg_duration_ms: row.int("avg_duration_ms")?,
+            cost_nanos: row.int("cost_nanos")?,
+            unpriced: row.int("unpriced")?,
         })
     }
 }

@@ -188,6 +188,7 @@ impl LogRecord {
             upstream_request: self.upstream_request,
             response_body: outcome.completion,
             usage: outcome.usage,
+            cost: None,
             finish_reason: outcome.finish_reason,
             error: outcome.error,
             duration_ms: clock::millis(self.arrived.elapsed()),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::number::whole_number;
+use super::number::{picos, whole_number};
 use crate::json::Reader;
 use crate::token_classes::TokenClasses;
 
@@ -21,6 +21,9 @@ pub struct Usage {
     /// The parts of both counts that cost something else than the rest.
     #[serde(default, skip_serializing_if = "TokenClasses::is_empty")]
     pub classes: TokenClasses,
+    /// The cost that the provider reports, in pico-dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_picos: Option<u64>,
 }
 
 /// The counts of an object, as far as they are known.
@@ -36,6 +39,7 @@ struct Counts {
     cache_read_beside: Option<i64>,
     cache_written: Option<i64>,
     classes: TokenClasses,
+    cost_picos: Option<u64>,
 }
 
 /// Object within which a count is reported.
@@ -53,7 +57,7 @@ impl Usage {
     #[must_use]
     pub fn new(prompt_tokens: i64, completion_tokens: i64) -> Self {
         let total_tokens = prompt_tokens.saturating_add(completion_tokens);
-        Self { prompt_tokens, completion_tokens, total_tokens, classes: TokenClasses::default() }
+        Self { prompt_tokens, completion_tokens, total_tokens, ..Self::default() }
     }
 
     /// Reads an object of token counts of any API, with counts written as integers, floats or strings. A missing count
@@ -66,6 +70,11 @@ impl Usage {
                 "prompt_tokens_details" | "input_tokens_details" => Details::Prompt,
                 "completion_tokens_details" | "output_tokens_details" => Details::Completion,
                 "cache_creation" => Details::CacheWrite,
+                // OpenRouter and others; an amount in dollars.
+                "cost" => {
+                    counts.cost_picos = picos(value.raw()?);
+                    return Some(());
+                }
                 _ => {
                     counts.set(&name, value.raw()?);
                     return Some(());
@@ -127,8 +136,17 @@ impl Counts {
     }
 
     fn usage(self) -> Option<Usage> {
-        let Self { prompt, completion, total, uncached, cache_read, cache_read_beside, cache_written, mut classes } =
-            self;
+        let Self {
+            prompt,
+            completion,
+            total,
+            uncached,
+            cache_read,
+            cache_read_beside,
+            cache_written,
+            mut classes,
+            cost_picos,
+        } = self;
         prompt.or(uncached).or(completion).or(total)?;
         classes.cache_read = cache_read.or(cache_read_beside).unwrap_or_default();
         let by_lifetime = classes.cache_write_short.saturating_add(classes.cache_write_long);
@@ -143,6 +161,7 @@ impl Counts {
             completion_tokens: completion.unwrap_or_default(),
             total_tokens: 0,
             classes,
+            cost_picos,
         };
         let sum = usage.prompt_tokens.saturating_add(usage.completion_tokens);
         if let Some(rest) = total.map(|total| total.saturating_sub(sum)).filter(|rest| *rest > 0)
@@ -249,6 +268,17 @@ mod tests {
             ),
         ] {
             assert_eq!(classes(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_reported_cost_is_read() {
+        let cost = |json: &str| Usage::read(json.as_bytes()).unwrap().cost_picos;
+        assert_eq!(cost(r#"{"prompt_tokens":1,"cost":0.0123,"is_byok":false}"#), Some(12_300_000_000));
+        assert_eq!(cost(r#"{"input_tokens":1,"cost":0}"#), Some(0));
+        for none in [r#"{"prompt_tokens":1}"#, r#"{"prompt_tokens":1,"cost":null}"#, r#"{"prompt_tokens":1,"cost":-1}"#]
+        {
+            assert_eq!(cost(none), None, "{none}");
         }
     }
 

@@ -2,6 +2,18 @@
 
 use crate::token_classes::TokenClasses;
 
+/// The cost of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestCost {
+    /// Nano-dollars; `None` if the cost is unknown, which is not zero.
+    pub nanos: Option<i64>,
+    /// `reported` by the provider, `computed` from the tokens and the price table, or `unknown: ` and a word for the
+    /// reason.
+    pub origin: String,
+    /// The version of the price table that was used.
+    pub price_version: Option<String>,
+}
+
 /// A row of `responses`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
@@ -29,6 +41,8 @@ pub struct Response {
     pub total_tokens: Option<i64>,
     /// The classes of these tokens; `None` if there are no counts, or if an earlier version wrote the row.
     pub token_classes: Option<TokenClasses>,
+    /// The cost; `None` if no provider answered, or if an earlier version wrote the row.
+    pub cost: Option<RequestCost>,
     /// `stop`, `length`, `tool_calls`, `content_filter`; `error` if there was no answer.
     pub finish_reason: Option<String>,
     /// The error message, if the request failed.

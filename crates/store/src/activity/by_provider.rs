@@ -15,6 +15,10 @@ pub struct ProviderActivity {
     pub errors: i64,
     /// Mean duration, rounded; `None` if it was never measured.
     pub avg_duration_ms: Option<i64>,
+    /// The sum of the known costs, in nano-dollars.
+    pub cost_nanos: i64,
+    /// Number of requests whose cost is unknown.
+    pub unpriced: i64,
 }
 
 /// Returns the statistics by provider, the busiest first. Reads every row of `responses`, so it must not be polled.
@@ -25,7 +29,9 @@ pub async fn by_provider(store: &Store) -> Result<Vec<ProviderActivity>, Error> 
     // The casts are for PostgreSQL, where sums and averages of integers have another type.
     let select = "SELECT provider_id, COUNT(*) AS requests,
              CAST(SUM(CASE WHEN error IS NULL THEN 0 ELSE 1 END) AS BIGINT) AS errors,
-             CAST(ROUND(AVG(duration_ms)) AS BIGINT) AS avg_duration_ms
+             CAST(ROUND(AVG(duration_ms)) AS BIGINT) AS avg_duration_ms,
+             CAST(COALESCE(SUM(cost_nanos), 0) AS BIGINT) AS cost_nanos,
+             CAST(SUM(CASE WHEN cost_nanos IS NULL AND cost_origin IS NOT NULL THEN 1 ELSE 0 END) AS BIGINT) AS unpriced
          FROM responses GROUP BY provider_id ORDER BY requests DESC, provider_id";
     store.all(Statement::new(select)).await
 }
@@ -39,6 +45,8 @@ impl FromRow for ProviderActivity {
             requests: row.int("requests")?,
             errors: row.int("errors")?,
             avg_duration_ms: row.optional_int("avg_duration_ms")?,
+            cost_nanos: row.int("cost_nanos")?,
+            unpriced: row.int("unpriced")?,
         })
     }
 }

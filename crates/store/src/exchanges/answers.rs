@@ -17,9 +17,10 @@ const INSERT: (&str, usize, &str) = (
     "INSERT INTO responses (id, timestamp, response_body, in_bodies, completion_tokens, prompt_tokens, total_tokens,
          finish_reason, error, duration_ms, first_byte_ms, status_code, provider_id, attempts, truncated, created_at,
          cache_read_tokens, cache_write_short_tokens, cache_write_long_tokens, input_audio_tokens, input_image_tokens,
-         reasoning_tokens, output_audio_tokens, output_image_tokens, tokens_adjusted, translation)
+         reasoning_tokens, output_audio_tokens, output_image_tokens, tokens_adjusted, translation,
+         cost_nanos, cost_origin, price_version)
      VALUES ",
-    26,
+    29,
     "",
 );
 
@@ -64,6 +65,9 @@ impl<'a> Answers<'a> {
             class(|classes| classes.output_image),
             classes.is_some_and(|classes| classes.is_adjusted).into(),
             ended.translation.as_deref().into(),
+            ended.cost.as_ref().and_then(|cost| cost.nanos).into(),
+            ended.cost.as_ref().map(|cost| &*cost.origin).into(),
+            ended.cost.as_ref().and_then(|cost| cost.price_version.as_deref()).into(),
         ]);
     }
 

@@ -29,6 +29,8 @@ struct UsageSum {
     completion_tokens: i64,
     total_tokens: i64,
     duration_ms: i64,
+    cost_nanos: i64,
+    unpriced: i64,
 }
 
 /// The sums of a batch.
@@ -37,14 +39,15 @@ pub(super) struct UsageSums<'a>(BTreeMap<Key<'a>, UsageSum>);
 
 const ADD: (&str, usize, &str) = (
     "INSERT INTO usage_hours (hour, provider_id, model, status, requests, answers, errors, prompt_tokens,
-         completion_tokens, total_tokens, timed, duration_ms) VALUES ",
-    12,
+         completion_tokens, total_tokens, timed, duration_ms, cost_nanos, unpriced) VALUES ",
+    14,
     " ON CONFLICT (hour, provider_id, model, status) DO UPDATE SET requests = usage_hours.requests + excluded.requests,
          answers = usage_hours.answers + excluded.answers, errors = usage_hours.errors + excluded.errors,
          prompt_tokens = usage_hours.prompt_tokens + excluded.prompt_tokens,
          completion_tokens = usage_hours.completion_tokens + excluded.completion_tokens,
          total_tokens = usage_hours.total_tokens + excluded.total_tokens,
-         timed = usage_hours.timed + excluded.timed, duration_ms = usage_hours.duration_ms + excluded.duration_ms",
+         timed = usage_hours.timed + excluded.timed, duration_ms = usage_hours.duration_ms + excluded.duration_ms,
+         cost_nanos = usage_hours.cost_nanos + excluded.cost_nanos, unpriced = usage_hours.unpriced + excluded.unpriced",
 );
 
 // === impl UsageSums ===
@@ -58,6 +61,10 @@ impl<'a> UsageSums<'a> {
             sum.answers += 1;
             sum.errors += i64::from(ended.error.is_some());
             sum.duration_ms = sum.duration_ms.saturating_add(ended.duration_ms);
+            if let Some(cost) = &ended.cost {
+                sum.cost_nanos = sum.cost_nanos.saturating_add(cost.nanos.unwrap_or_default());
+                sum.unpriced += i64::from(cost.nanos.is_none());
+            }
             if let Some(usage) = &ended.usage {
                 sum.prompt_tokens = sum.prompt_tokens.saturating_add(usage.prompt_tokens);
                 sum.completion_tokens = sum.completion_tokens.saturating_add(usage.completion_tokens);
@@ -90,6 +97,8 @@ impl<'a> UsageSums<'a> {
                 // Every recorded answer has a duration.
                 sum.answers.into(),
                 sum.duration_ms.into(),
+                sum.cost_nanos.into(),
+                sum.unpriced.into(),
             ]);
         }
         rows.execute(tx).await.map(drop)

@@ -1,6 +1,6 @@
 //! Rows of the table `responses`.
 
-use signalbox_core::schema::Response;
+use signalbox_core::schema::{RequestCost, Response};
 use signalbox_core::token_classes::TokenClasses;
 
 use crate::Error;
@@ -73,6 +73,7 @@ impl FromRow for Response {
             prompt_tokens: row.optional_int("prompt_tokens")?,
             total_tokens: row.optional_int("total_tokens")?,
             token_classes: token_classes(row)?,
+            cost: cost(row)?,
             finish_reason: row.optional_text("finish_reason")?,
             error: row.optional_text("error")?,
             duration_ms: row.optional_int("duration_ms")?,
@@ -85,6 +86,12 @@ impl FromRow for Response {
             created_at: row.int("created_at")?,
         })
     }
+}
+
+fn cost(row: &dyn Columns) -> Result<Option<RequestCost>, Error> {
+    let Some(origin) = row.optional_text("cost_origin")? else { return Ok(None) };
+    let (nanos, price_version) = (row.optional_int("cost_nanos")?, row.optional_text("price_version")?);
+    Ok(Some(RequestCost { nanos, origin, price_version }))
 }
 
 fn token_classes(row: &dyn Columns) -> Result<Option<TokenClasses>, Error> {

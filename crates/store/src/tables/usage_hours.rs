@@ -14,5 +14,7 @@ pub(crate) const ANSWERS: &str = "SELECT CAST(COALESCE(SUM(answers), 0) AS BIGIN
          CAST(COALESCE(SUM(total_tokens), 0) AS BIGINT) AS total_tokens,
          CAST(COALESCE(SUM(completion_tokens), 0) AS BIGINT) AS total_completion_tokens,
          CAST(COALESCE(SUM(prompt_tokens), 0) AS BIGINT) AS total_prompt_tokens,
-         CAST(ROUND(COALESCE(SUM(duration_ms) * 1.0 / NULLIF(SUM(timed), 0), 0)) AS BIGINT) AS avg_duration_ms
+         CAST(ROUND(COALESCE(SUM(duration_ms) * 1.0 / NULLIF(SUM(timed), 0), 0)) AS BIGINT) AS avg_duration_ms,
+         CAST(COALESCE(SUM(cost_nanos), 0) AS BIGINT) AS cost_nanos,
+         CAST(COALESCE(SUM(unpriced), 0) AS BIGINT) AS unpriced
      FROM usage_hours";

@@ -17,6 +17,7 @@ mod model_lists;
 mod models;
 mod open;
 mod outage;
+mod prices;
 mod providers;
 mod qwen_turns;
 mod replaced;

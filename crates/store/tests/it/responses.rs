@@ -66,6 +66,7 @@ async fn sums_are_right(database: &Database) {
         total_completion_tokens: 2,
         total_prompt_tokens: 1,
         avg_duration_ms: 41,
+        ..Stats::default()
     };
     assert_eq!(stats, expected);
     assert!((stats.success_rate() - 50.0).abs() < f64::EPSILON);

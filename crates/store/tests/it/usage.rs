@@ -1,6 +1,6 @@
 //! Tests that the hourly sums always match the rows.
 
-use signalbox_core::schema::RequestStatus;
+use signalbox_core::schema::{RequestCost, RequestStatus};
 use signalbox_store::exchanges::{Exchange, SessionRef, record};
 use signalbox_store::requests::{self, Filter, RequestKey};
 use signalbox_store::responses::{self, ResponseKey};
@@ -27,12 +27,15 @@ const ROWS: &str = "SELECT requests.timestamp / 3600000 AS hour, COALESCE(reques
          COUNT(responses.error) AS errors, COALESCE(SUM(responses.prompt_tokens), 0) AS prompt_tokens,
          COALESCE(SUM(responses.completion_tokens), 0) AS completion_tokens,
          COALESCE(SUM(responses.total_tokens), 0) AS total_tokens, COUNT(responses.duration_ms) AS timed,
-         COALESCE(SUM(responses.duration_ms), 0) AS duration_ms
+         COALESCE(SUM(responses.duration_ms), 0) AS duration_ms,
+         COALESCE(SUM(responses.cost_nanos), 0) AS cost_nanos,
+         COALESCE(SUM(CASE WHEN responses.cost_origin LIKE 'unknown%' THEN 1 ELSE 0 END), 0) AS unpriced
      FROM requests LEFT JOIN responses ON responses.id = requests.id GROUP BY 1, 2, 3, 4";
 
 const SUMS: &str = "SELECT hour, provider_id, model, status, requests, answers, errors, prompt_tokens,
-         completion_tokens, total_tokens, timed, duration_ms FROM usage_hours
-     WHERE requests <> 0 OR answers <> 0 OR errors <> 0 OR total_tokens <> 0 OR timed <> 0 OR duration_ms <> 0";
+         completion_tokens, total_tokens, timed, duration_ms, cost_nanos, unpriced FROM usage_hours
+     WHERE requests <> 0 OR answers <> 0 OR errors <> 0 OR total_tokens <> 0 OR timed <> 0 OR duration_ms <> 0
+         OR cost_nanos <> 0 OR unpriced <> 0";
 
 /// Returns the number of rows of the sums that are wrong.
 async fn wrong(database: &Database) -> i64 {
@@ -40,11 +43,22 @@ async fn wrong(database: &Database) -> i64 {
     database.number(&less(ROWS, SUMS)).await + database.number(&less(SUMS, ROWS)).await
 }
 
+fn cost(nanos: Option<i64>, origin: &str) -> RequestCost {
+    RequestCost { nanos, origin: origin.to_owned(), price_version: Some("2026-11-29".to_owned()) }
+}
+
 /// Returns a request with varying provider, model and outcome.
 fn various(number: i64) -> Exchange {
     let session = SessionRef::Named(format!("s{}", number % 3));
     let mut exchange = whole(&format!("r{number}"), number * HOUR / 2, session);
     exchange.begun.model = format!("m{}", number % 2);
+    if let Some(ended) = &mut exchange.ended {
+        ended.cost = match number % 3 {
+            0 => Some(cost(Some(1_000_000_007 * number), "computed")),
+            1 => Some(cost(None, "unknown: price")),
+            _ => None,
+        };
+    }
     if let Some(ended) = &mut exchange.ended
         && number % 4 == 0
     {
@@ -73,6 +87,23 @@ async fn sums_follow_the_rows(database: &Database) {
     record(store, &[odd, same]).await.unwrap();
     assert_eq!(wrong(database).await, 0);
     assert_eq!(database.number("SELECT CAST(SUM(requests) AS BIGINT) FROM usage_hours").await, 26);
+
+    // The sums of all statistics are those of the rows.
+    let costs = "SELECT CAST(COALESCE(SUM(cost_nanos), 0) AS BIGINT) FROM responses";
+    let total = database.number(costs).await;
+    let unpriced = database.number("SELECT COUNT(cost_origin) FROM responses WHERE cost_nanos IS NULL").await;
+    assert!(total > 5_000_000_000 && unpriced > 5, "{total} {unpriced}");
+    let stats = responses::stats(store, None).await.unwrap();
+    assert_eq!((stats.cost_nanos, stats.unpriced), (total, unpriced));
+    let stats = activity::stats(store, 0).await.unwrap();
+    assert_eq!((stats.cost_nanos, stats.unpriced), (total, unpriced));
+    let by_provider = activity::by_provider(store).await.unwrap();
+    let sum = |count: fn(&activity::ProviderActivity) -> i64| by_provider.iter().map(count).sum::<i64>();
+    assert_eq!((sum(|row| row.cost_nanos), sum(|row| row.unpriced)), (total, unpriced));
+    let of_session = responses::stats(store, Some("s0")).await.unwrap();
+    let s0 = " WHERE id IN (SELECT id FROM requests WHERE session_id = 's0')";
+    assert_eq!(of_session.cost_nanos, database.number(&format!("{costs}{s0}")).await);
+    assert_eq!(of_session.unpriced, 0);
 
     responses::delete(store, &ResponseKey::Uuid("r1".to_owned())).await.unwrap();
     responses::delete(store, &ResponseKey::Uuid("r4".to_owned())).await.unwrap();

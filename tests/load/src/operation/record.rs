@@ -47,6 +47,7 @@ fn exchange(body: &str, number: u64) -> Exchange {
             opening_hash: Some(opening_hash("Say a hundred words.", &answer)),
             response_body: Some(answer),
             usage: Some(Usage::new(10, 20)),
+            cost: None,
             finish_reason: Some("stop".to_owned()),
             error: None,
             duration_ms: 3,

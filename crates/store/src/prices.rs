@@ -1,0 +1,59 @@
+//! Table `price_layers`: the operator's overrides of the shipped prices.
+//!
+//! The document is stored as text, and its writer checks it first: this crate does not know prices.
+
+use crate::row::{Columns, FromRow};
+use crate::statement::Statement;
+use crate::{Error, Store};
+
+/// The operator's overrides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceLayer {
+    /// A JSON document of prices.
+    pub document: String,
+    /// When it was written, in Unix milliseconds.
+    pub updated_at: i64,
+}
+
+pub(crate) const CURRENT: &str = "SELECT document, updated_at FROM price_layers WHERE id = 'api'";
+
+/// Returns the overrides, if there are any.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn get(store: &Store) -> Result<Option<PriceLayer>, Error> {
+    store.first(Statement::new(CURRENT)).await
+}
+
+/// Replaces the overrides.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn put(store: &Store, document: &str, now_ms: i64) -> Result<(), Error> {
+    let statement = Statement::new(
+        "INSERT INTO price_layers (id, document, updated_at) VALUES ('api', $1, $2)
+         ON CONFLICT (id) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at",
+    );
+    let mut tx = store.write().await?;
+    tx.execute(statement.bind(document).bind(now_ms)).await?;
+    tx.commit().await
+}
+
+/// Removes the overrides; returns whether there were any.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn delete(store: &Store) -> Result<bool, Error> {
+    let mut tx = store.write().await?;
+    let deleted = tx.execute(Statement::new("DELETE FROM price_layers WHERE id = 'api'")).await?;
+    tx.commit().await?;
+    Ok(deleted > 0)
+}
+
+// === impl FromRow ===
+
+impl FromRow for PriceLayer {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self { document: row.text("document")?, updated_at: row.int("updated_at")? })
+    }
+}
