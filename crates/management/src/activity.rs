@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::cursor;
 use super::filters::Pages;
 use super::query::{Query, one_more, take_last};
+use super::views::dollars;
 use super::{App, Error};
 
 /// Default number of listed requests.
@@ -79,6 +80,10 @@ struct Figures {
     requests_last_day: i64,
     /// In the last 24 hours; 100 if there were no answers.
     success_rate_percent: i64,
+    /// The sum of the known costs of all requests, in dollars.
+    total_cost_usd: f64,
+    /// Number of answers whose cost is unknown.
+    unpriced: i64,
 }
 
 /// Lists the newest requests, described in words.
@@ -121,6 +126,8 @@ pub(super) async fn stats(State(app): State<App>) -> Result<Json<ActivityStats>,
             requests_last_hour: stats.last_hour,
             requests_last_day: stats.last_day,
             success_rate_percent: stats.success_percent(),
+            total_cost_usd: dollars(stats.cost_nanos),
+            unpriced: stats.unpriced,
         },
     }))
 }

@@ -166,3 +166,35 @@ pub(super) struct CredentialsToPut {
     #[schema(schema_with = schemas::name)]
     pub(super) label: Field<String>,
 }
+
+/// A document of prices; its rows are described in the documentation. Rows that have the same id, or price the same
+/// model at the same provider and time, win over the shipped ones.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PricesToPut {
+    /// The version of the schema: 1.
+    #[serde(default)]
+    #[schema(value_type = i64, minimum = 1, maximum = 1)]
+    pub(super) v: Field<Value>,
+    /// A version of the document, for its author.
+    #[serde(default)]
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9._-]+$", min_length = 1, max_length = 32)]
+    pub(super) version: Field<Value>,
+    /// The date of the prices.
+    #[serde(default)]
+    #[schema(value_type = String, pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+    pub(super) as_of: Field<Value>,
+    #[serde(default)]
+    #[schema(schema_with = schemas::name)]
+    pub(super) source: Field<Value>,
+    #[serde(default)]
+    #[schema(schema_with = schemas::name)]
+    pub(super) note: Field<Value>,
+    /// By provider type: the provider types whose prices it passes on, by the vendor in the names of its models.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub(super) resellers: Field<Value>,
+    /// The rows.
+    #[schema(value_type = Vec<Object>)]
+    pub(super) prices: Field<Value>,
+}

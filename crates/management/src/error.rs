@@ -96,6 +96,9 @@ pub enum Error {
     /// A log file cannot be read.
     #[error("Cannot read the log: {0}")]
     Unreadable(String),
+    /// The shipped prices cannot be read, which a test excludes.
+    #[error("Cannot read the shipped prices: {0}")]
+    Prices(String),
     /// An error of the store.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -173,7 +176,9 @@ impl Error {
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict { .. } | Self::PortInUse(_) => StatusCode::CONFLICT,
             Self::Body(error) => error.status(),
-            Self::Lifecycle(_) | Self::Unreadable(_) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Lifecycle(_) | Self::Unreadable(_) | Self::Prices(_) | Self::Panic => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::Store(error) | Self::Attempt { error, .. } => match error {
                 store::Error::NotFound { .. } => StatusCode::NOT_FOUND,
                 store::Error::Conflict { .. } => StatusCode::CONFLICT,

@@ -33,6 +33,7 @@ mod filters;
 pub mod form;
 mod models;
 pub mod once;
+mod prices;
 mod provider_config;
 mod provider_models;
 mod provider_types;
@@ -94,6 +95,7 @@ where
         .routes(routes!(activity::recent))
         .routes(routes!(activity::stats))
         .routes(routes!(audit::list))
+        .routes(routes!(prices::get, prices::put, prices::delete))
         .routes(routes!(settings::list))
         .routes(routes!(settings::put_many))
         .routes(routes!(settings::get, settings::put, settings::delete));

@@ -15,7 +15,7 @@ use super::error::{ResourceKind, StoreErrorExt as _};
 use super::extract::Path;
 use super::filters::{Pages, RequestFilter};
 use super::query::{Parameter, Position, Query, one_more};
-use super::views::{LoggedRequest, LoggedResponse};
+use super::views::{LoggedRequest, LoggedResponse, dollars};
 use super::{App, Error};
 
 /// A page of the request log.
@@ -49,6 +49,8 @@ struct Summary {
     finish_reason: Option<String>,
     total_tokens: Option<i64>,
     duration_ms: Option<i64>,
+    /// The cost in dollars, if it is known.
+    cost_usd: Option<f64>,
     status_code: Option<i64>,
     error: Option<String>,
 }
@@ -175,6 +177,7 @@ impl From<(Request, Option<ResponseSummary>)> for SummarisedRequest {
             finish_reason: response.finish_reason,
             total_tokens: response.total_tokens,
             duration_ms: response.duration_ms,
+            cost_usd: response.cost_nanos.map(dollars),
             status_code: response.status_code,
             error: response.error,
         };

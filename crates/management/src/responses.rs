@@ -15,7 +15,7 @@ use super::extract::Path;
 use super::filters::{Pages, ResponseFilter};
 use super::query::{Position, Query, one_more};
 use super::requests::key as request_key;
-use super::views::LoggedResponse;
+use super::views::{LoggedResponse, dollars};
 use super::{App, Error};
 
 /// A page of the list of answers.
@@ -45,6 +45,10 @@ pub(super) struct ResponseStats {
     total_completion_tokens: i64,
     total_prompt_tokens: i64,
     avg_duration_ms: i64,
+    /// The sum of the known costs, in dollars.
+    total_cost_usd: f64,
+    /// Number of answers whose cost is unknown.
+    unpriced: i64,
     /// In percent; 0 if there are no answers.
     success_rate: f64,
 }
@@ -129,6 +133,8 @@ pub(super) async fn stats(State(app): State<App>, mut query: Query) -> Result<Js
         total_completion_tokens: stats.total_completion_tokens,
         total_prompt_tokens: stats.total_prompt_tokens,
         avg_duration_ms: stats.avg_duration_ms,
+        total_cost_usd: dollars(stats.cost_nanos),
+        unpriced: stats.unpriced,
         success_rate: stats.success_rate(),
     }))
 }

@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use signalbox_core::schema::{LinkedModel, Model, Request, Response};
+use signalbox_core::schema::{LinkedModel, Model, Request, RequestCost, Response};
 use signalbox_core::token_classes::TokenClasses;
+use signalbox_pricing::Money;
 use utoipa::ToSchema;
 
 /// The columns of a model.
@@ -80,6 +81,7 @@ pub(super) struct LoggedResponse {
     prompt_tokens: Option<i64>,
     total_tokens: Option<i64>,
     tokens: Option<TokensByClass>,
+    cost: Option<CostView>,
     translation: Option<String>,
     finish_reason: Option<String>,
     error: Option<String>,
@@ -90,6 +92,19 @@ pub(super) struct LoggedResponse {
     attempts: i64,
     truncated: bool,
     created_at: i64,
+}
+
+/// The cost of a request.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Cost)]
+pub(super) struct CostView {
+    /// In dollars; null if it is unknown, which is not zero.
+    amount_usd: Option<f64>,
+    /// `reported` by the provider, `computed` from the tokens and the price table, or `unknown: ` and a word for the
+    /// reason.
+    origin: String,
+    /// The version of the price table that was used.
+    price_version: Option<String>,
 }
 
 /// The tokens of an answer by what they cost. No token is in two classes; those of the prompt add up to
@@ -118,6 +133,13 @@ pub(super) struct TokensByClass {
     output_image: i64,
     /// Whether the provider's counts contradicted each other, so that some were changed.
     adjusted: bool,
+}
+
+/// Converts nano-dollars to dollars, with the fewest digits that denote the amount.
+pub(super) fn dollars(nanos: i64) -> f64 {
+    let amount = Money::from_nanos(u64::try_from(nanos).unwrap_or_default());
+    // Every decimal number is a double.
+    amount.to_string().parse().unwrap_or_default()
 }
 
 /// Returns a column as JSON. A body that is not JSON becomes a string. Valid JSON is not copied, because a body may be
@@ -183,6 +205,14 @@ impl From<Request> for LoggedRequest {
     }
 }
 
+// === impl CostView ===
+
+impl From<RequestCost> for CostView {
+    fn from(cost: RequestCost) -> Self {
+        Self { amount_usd: cost.nanos.map(dollars), origin: cost.origin, price_version: cost.price_version }
+    }
+}
+
 // === impl TokensByClass ===
 
 impl TokensByClass {
@@ -226,6 +256,7 @@ impl From<Response> for LoggedResponse {
                     classes,
                 )
             }),
+            cost: row.cost.map(CostView::from),
             translation: row.translation,
             finish_reason: row.finish_reason,
             error: row.error,

@@ -8,6 +8,7 @@ mod health;
 mod log;
 mod logs;
 mod models;
+mod prices;
 mod provider_config;
 mod provider_models;
 mod providers;

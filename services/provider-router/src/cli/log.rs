@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use signalbox_core::schema::Request;
+use signalbox_pricing::Money;
 use signalbox_store::{Page, activity, requests};
 use tokio::time::Duration;
 
@@ -52,7 +53,7 @@ pub(super) async fn history(command: &History, context: &CliContext, out: &mut O
         return Ok(CommandResult::done(json!({ "requests": [], "total": total })));
     }
     let none = || "-".to_owned();
-    let rows: Vec<[String; 7]> = items
+    let rows: Vec<[String; 8]> = items
         .iter()
         .map(|(request, summary)| {
             let code = summary.as_ref().and_then(|summary| summary.status_code);
@@ -65,11 +66,12 @@ pub(super) async fn history(command: &History, context: &CliContext, out: &mut O
                 request.method.clone(),
                 code.map_or_else(|| status.to_owned(), |code| format!("{code} {status}")),
                 duration.map_or_else(none, |ms| format!("{ms}ms")),
+                summary.as_ref().and_then(|summary| summary.cost_nanos).map_or_else(none, dollars),
                 format_time(request.timestamp),
             ]
         })
         .collect();
-    out.line(table(["Request ID", "Provider", "Endpoint", "Method", "Status", "Duration", "Timestamp"], &rows));
+    out.line(table(["Request ID", "Provider", "Endpoint", "Method", "Status", "Duration", "Cost", "Timestamp"], &rows));
     out.line(format!("{} of {total} requests", rows.len()));
     let facts: Vec<_> = items
         .iter()
@@ -84,12 +86,27 @@ pub(super) async fn history(command: &History, context: &CliContext, out: &mut O
                 "status": request.status.as_str(),
                 "status_code": summary.and_then(|summary| summary.status_code),
                 "duration_ms": summary.and_then(|summary| summary.duration_ms),
+                "cost_usd": summary.and_then(|summary| summary.cost_nanos).map(amount),
                 "error": summary.and_then(|summary| summary.error.as_deref()),
                 "timestamp": request.timestamp,
             })
         })
         .collect();
     Ok(CommandResult::done(json!({ "requests": facts, "total": total })))
+}
+
+/// Formats nano-dollars: `$0.0123`.
+fn dollars(nanos: i64) -> String {
+    format!("${}", money(nanos))
+}
+
+/// Converts nano-dollars to dollars.
+fn amount(nanos: i64) -> f64 {
+    money(nanos).to_string().parse().unwrap_or_default()
+}
+
+fn money(nanos: i64) -> Money {
+    Money::from_nanos(u64::try_from(nanos).unwrap_or_default())
 }
 
 /// Returns the newest requests that contain the text, and the number of all requests that match `filter`.
@@ -137,14 +154,18 @@ pub(super) async fn stats(context: &CliContext, out: &mut Output) -> CommandOutc
             format!("{}.{}%", tenths / 10, tenths % 10),
             provider.avg_duration_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms}ms")),
             provider.errors.to_string(),
+            dollars(provider.cost_nanos),
+            provider.unpriced.to_string(),
         ]);
         facts.push(json!({
             "provider": provider.provider_id,
             "requests": provider.requests,
             "errors": provider.errors,
             "avg_duration_ms": provider.avg_duration_ms,
+            "cost_usd": amount(provider.cost_nanos),
+            "unpriced": provider.unpriced,
         }));
     }
-    out.line(table(["Provider", "Requests", "Share", "Average", "Errors"], &rows));
+    out.line(table(["Provider", "Requests", "Share", "Average", "Errors", "Cost", "Unpriced"], &rows));
     Ok(CommandResult::done(json!({ "total_requests": total, "providers": facts })))
 }

@@ -53,6 +53,7 @@ mod tests {
             Catalog,
             tests::{Row, snapshot},
         },
+        prices::Prices,
         qwen_proxy::QwenProxy,
     };
 
@@ -60,7 +61,15 @@ mod tests {
         let catalog = Arc::new(Catalog::new(snapshot(&[Row::ENABLED], None)));
         let qwen_proxy = QwenProxy::new(None, |_| None).unwrap();
         let sealer = Sealer::new(&Secret::new([1; 32]));
-        Refresher::new(catalog, store.clone(), sealer, AddressPolicy::default(), Arc::default(), qwen_proxy)
+        Refresher::new(
+            catalog,
+            store.clone(),
+            sealer,
+            AddressPolicy::default(),
+            Arc::default(),
+            Prices::default(),
+            qwen_proxy,
+        )
     }
 
     async fn answered(refresher: &Refresher, body: &str) -> (String, bool) {

@@ -3,7 +3,7 @@
 use http::Method;
 
 /// Subtrees of `/v1` that belong completely to management.
-const SUBTREES: [&str; 5] = ["settings", "sessions", "requests", "responses", "qwen/credentials"];
+const SUBTREES: [&str; 6] = ["settings", "sessions", "requests", "responses", "qwen/credentials", "prices"];
 
 /// Returns the path below `/api` that answers this request, or `None` if it is not a management request. `path` has no
 /// query.
@@ -68,6 +68,7 @@ mod tests {
             ("POST", "/v1/settings/bulk", "/api/settings/bulk"),
             ("GET", "/v1/sessions/chat/c%2F1", "/api/sessions/chat/c%2F1"),
             ("DELETE", "/v1/requests/7", "/api/requests/7"),
+            ("PUT", "/v1/prices", "/api/prices"),
             ("GET", "/v1/responses/stats", "/api/responses/stats"),
             ("POST", "/v1/qwen/credentials", "/api/qwen/credentials"),
             ("POST", "/v1/qwen/credentials/3/activate", "/api/qwen/credentials/3/activate"),

@@ -36,7 +36,7 @@ async fn figures_are_made(site: &Site) {
         empty["stats"],
         json!({"total_api_requests": 0, "avg_response_time_ms": 0, "active_sessions": 0, "recent_errors": 0,
                "total_providers": 3, "total_models": 2, "requests_last_hour": 0, "requests_last_day": 0,
-               "success_rate_percent": 100})
+               "success_rate_percent": 100, "total_cost_usd": 0.0, "unpriced": 0})
     );
     let at = now();
     let long_ago = at - 100_000_000;
@@ -49,7 +49,9 @@ async fn figures_are_made(site: &Site) {
         ("requests_last_hour", 2),
         ("requests_last_day", 3),
         ("success_rate_percent", 67),
+        ("unpriced", 2),
     ] {
         assert_eq!(stats[name], number, "{name} of {stats}");
     }
+    assert_eq!(stats["total_cost_usd"], 0.003);
 }

@@ -1,7 +1,7 @@
 //! Request log for the tests of its routes.
 
 use signalbox_core::openai::Usage;
-use signalbox_core::schema::RequestStatus;
+use signalbox_core::schema::{RequestCost, RequestStatus};
 use signalbox_store::exchanges::{self, Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source};
 
 use crate::site::Site;
@@ -34,6 +34,7 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
             upstream_request: None,
             response_body: Some(r#"{"id":"c1"}"#.to_owned()),
             usage: Some(Usage::new(3, 4)),
+            cost: cost(Some(1_500_000), "computed"),
             finish_reason: Some("stop".to_owned()),
             error: None,
             duration_ms: 40,
@@ -47,6 +48,10 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
     }
 }
 
+fn cost(nanos: Option<i64>, origin: &str) -> Option<RequestCost> {
+    Some(RequestCost { nanos, origin: origin.to_owned(), price_version: Some("2026-11-29".to_owned()) })
+}
+
 /// Returns a failed streaming request of session `s2`.
 pub(super) fn failed(request_id: &str, at: i64) -> Exchange {
     let mut exchange = answered(request_id, at);
@@ -56,6 +61,7 @@ pub(super) fn failed(request_id: &str, at: i64) -> Exchange {
     exchange.begun.request_body = "not JSON".into();
     if let Some(ended) = &mut exchange.ended {
         ended.status = RequestStatus::Failed;
+        ended.cost = cost(None, "unknown: usage");
         ended.response_body = None;
         ended.usage = None;
         ended.finish_reason = Some("error".to_owned());

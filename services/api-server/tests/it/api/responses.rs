@@ -49,14 +49,15 @@ async fn lists_are_filtered(site: &Site) {
 
 async fn sums_are_made(site: &Site) {
     let empty = json!({"total_responses": 0, "total_tokens": 0, "total_completion_tokens": 0,
-                       "total_prompt_tokens": 0, "avg_duration_ms": 0, "success_rate": 0.0});
+                       "total_prompt_tokens": 0, "avg_duration_ms": 0, "total_cost_usd": 0.0, "unpriced": 0,
+                       "success_rate": 0.0});
     assert_eq!(site.get("/api/responses/stats").await.expect(200), empty);
     let at = now();
     record(site, &[answered("r1", at), answered("r2", at), failed("r3", at)]).await;
     assert_eq!(
         site.get("/api/responses/stats").await.expect(200),
         json!({"total_responses": 3, "total_tokens": 14, "total_completion_tokens": 8, "total_prompt_tokens": 6,
-               "avg_duration_ms": 40, "success_rate": 66.67})
+               "avg_duration_ms": 40, "total_cost_usd": 0.003, "unpriced": 1, "success_rate": 66.67})
     );
     assert_eq!(site.get("/api/responses/stats?session_id=s1").await.expect(200)["success_rate"], 100.0);
 }
