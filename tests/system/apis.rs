@@ -12,18 +12,18 @@ use crate::gateway::{Gateway, request_id};
 
 /// An API: its path, and a type of provider that speaks it only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Api {
+pub(crate) enum Api {
     Chat,
     Messages,
     Responses,
 }
 
-const APIS: [Api; 3] = [Api::Chat, Api::Messages, Api::Responses];
+pub(crate) const APIS: [Api; 3] = [Api::Chat, Api::Messages, Api::Responses];
 
 // === impl Api ===
 
 impl Api {
-    const fn path(self) -> &'static str {
+    pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Chat => "/v1/chat/completions",
             Self::Messages => "/v1/messages",
@@ -40,7 +40,7 @@ impl Api {
     }
 
     /// Starts a gateway whose provider `fake` speaks this API only.
-    async fn gateway(self) -> Gateway {
+    pub(crate) async fn gateway(self) -> Gateway {
         let gateway = Gateway::of("openai-compatible", Launch::default()).await;
         let config = json!({"config": {"apis": self.name()}});
         gateway.stack.api.put("/api/providers/fake/config", &config).await.expect(200);
@@ -48,7 +48,7 @@ impl Api {
         gateway
     }
 
-    fn request(self, model: &str, stream: bool, text: &str) -> Value {
+    pub(crate) fn request(self, model: &str, stream: bool, text: &str) -> Value {
         match self {
             Self::Chat => {
                 json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": text}]})
@@ -104,7 +104,7 @@ impl Api {
 }
 
 /// Returns the row of a request in the log, once it has ended.
-async fn logged(gateway: &Gateway, answer: &Answer) -> Value {
+pub(crate) async fn logged(gateway: &Gateway, answer: &Answer) -> Value {
     let path = format!("/api/requests/{}", request_id(answer));
     eventually("the request in the log", async || {
         let row = gateway.stack.api.get(&path).await;

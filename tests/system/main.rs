@@ -15,6 +15,7 @@ mod catalog;
 mod chaos;
 mod cli;
 mod configuration;
+mod costs;
 mod damage;
 mod deploy;
 mod dice;

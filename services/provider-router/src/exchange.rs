@@ -306,6 +306,12 @@ impl Exchange {
         }
         self.tell_details(status);
         let BodyPolicy { request, answer } = self.kept;
+        // A response that is not kept cannot be read by the loader.
+        if answer == Bodies::Off && self.ending.usage.is_none() && !self.streamed && self.status_code == Some(200) {
+            let whole = std::mem::take(&mut self.answer);
+            self.summarize(&whole);
+            self.answer = whole;
+        }
         let streamed = self.streamed && answer == Bodies::Full;
         // Providers quote the request in their errors.
         let quotable = request.max(answer) == Bodies::Full;
@@ -316,6 +322,7 @@ impl Exchange {
             status,
             ended_at: clock::unix_ms(),
             provider_id: self.provider.as_ref().map(|provider| provider.id.clone()),
+            provider_type: self.provider.as_ref().map(|provider| provider.row.kind.clone()),
             upstream_model: self.upstream_model.take(),
             sent_as: self.sent_as.take(),
             counted: self.counted,
@@ -326,7 +333,8 @@ impl Exchange {
             error,
             streamed,
             truncated,
-            summary: (truncated || is_hidden).then(|| Box::new(Summary { usage, finish_reason })),
+            summary: (truncated || is_hidden || answer == Bodies::Off)
+                .then(|| Box::new(Summary { usage, finish_reason })),
         };
         match answer {
             Bodies::Full => entry.end(end, &self.answer),

@@ -24,6 +24,7 @@
 mod answer;
 mod assembler;
 mod bodies;
+mod costs;
 mod dedup_cache;
 mod loader;
 mod lock;

@@ -31,6 +31,7 @@ pub mod management;
 pub mod metrics;
 pub mod model_list;
 mod model_lists;
+pub mod prices;
 mod private_keys;
 mod probe;
 pub mod provider;

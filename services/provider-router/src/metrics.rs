@@ -74,6 +74,8 @@ pub struct Metrics {
     duration: Histograms<ProviderLabel>,
     first_token: Histograms<ProviderLabel>,
     tokens: Histograms<TokenLabels>,
+    cost: Family<ProviderLabel, Counter<f64, AtomicU64>>,
+    unpriced: Family<ProviderLabel, Counter>,
     refused: Counter,
     in_flight: Gauge,
     connections: Family<ConnectionLabel, Gauge>,
@@ -131,6 +133,8 @@ impl Default for Metrics {
             duration: Family::new_with_constructor(seconds),
             first_token: Family::new_with_constructor(first_token),
             tokens: Family::new_with_constructor(tokens),
+            cost: Family::default(),
+            unpriced: Family::default(),
             refused: Counter::default(),
             in_flight: Gauge::default(),
             connections: Family::default(),
@@ -161,6 +165,8 @@ impl Default for Metrics {
             metrics.first_token.clone(),
         );
         registry.register("gen_ai_client_token_usage", "Tokens as providers reported them", metrics.tokens.clone());
+        registry.register("signalbox_cost_dollars", "Known costs of requests, by provider", metrics.cost.clone());
+        registry.register("signalbox_unpriced", "Answers whose cost is unknown, by provider", metrics.unpriced.clone());
         registry.register(
             "signalbox_requests_refused",
             "Requests refused because of overload",
@@ -220,6 +226,17 @@ impl Metrics {
         }
     }
 
+    /// Records the cost of a request in nano-dollars, or that it is unknown.
+    pub fn cost(&self, provider: &str, nanos: Option<i64>) {
+        let label = ProviderLabel { gen_ai_provider_name: provider.into() };
+        match nanos {
+            // A double has all digits of a nano-dollar up to 9 million dollars.
+            #[expect(clippy::cast_precision_loss, reason = "the metric is a double; exact sums are in the database")]
+            Some(nanos) => drop(self.cost.get_or_create(&label).inc_by(nanos.max(0) as f64 / 1e9)),
+            None => drop(self.unpriced.get_or_create(&label).inc()),
+        }
+    }
+
     /// Counts a request that was refused because of overload.
     pub fn refused(&self) {
         self.refused.inc();
@@ -273,6 +290,9 @@ mod tests {
         provider.ended(RequestStatus::Completed, Duration::from_millis(30), Some(Duration::from_millis(3)));
         provider.ended(RequestStatus::Truncated, Duration::from_millis(30), None);
         metrics.tokens("p", &Usage::new(5, 70_000));
+        metrics.cost("p", Some(1_250_000_000));
+        metrics.cost("p", Some(250_000_000));
+        metrics.cost("p", None);
         let gauges = Gauges {
             in_flight: 2,
             idle_connections: 1,
@@ -294,6 +314,8 @@ mod tests {
             r#"gen_ai_client_token_usage_sum{gen_ai_provider_name="p",gen_ai_token_type="output"} 70000.0"#,
             r#"signalbox_upstream_connections{state="busy"} 3"#,
             "signalbox_upstream_requests_resent_total 6",
+            r#"signalbox_cost_dollars_total{gen_ai_provider_name="p"} 1.5"#,
+            r#"signalbox_unpriced_total{gen_ai_provider_name="p"} 1"#,
             "signalbox_requests_in_flight 2",
             "signalbox_journal_unlogged 3",
             "signalbox_journal_set_aside 2",

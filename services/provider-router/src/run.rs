@@ -22,6 +22,7 @@ use crate::{
     management::Management,
     metrics::Metrics,
     model_lists,
+    prices::Prices,
     private_keys::PrivateKeys,
     qwen_proxy::QwenProxy,
     server::Server,
@@ -51,11 +52,19 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let metrics = Arc::new(Metrics::default());
     let rows =
         signalbox_store::catalog::load(&store).await.map_err(|error| Exit::of_database(error.exit_code(), error))?;
+    let prices = Prices::shipped().map_err(|mistakes| Exit::Config(format!("the shipped prices: {mistakes}")))?;
+    prices.set_overrides(rows.prices.as_deref());
     let snapshot = Snapshot::new(rows, &sealer, &policy, &metrics, qwen_proxy.current().await);
     let catalog = Arc::new(Catalog::new(snapshot));
-    let refresher =
-        Refresher::new(Arc::clone(&catalog), store.clone(), sealer.clone(), policy, Arc::clone(&metrics), qwen_proxy);
-    let refresher = Arc::new(refresher);
+    let refresher = Arc::new(Refresher::new(
+        Arc::clone(&catalog),
+        store.clone(),
+        sealer.clone(),
+        policy,
+        Arc::clone(&metrics),
+        prices.clone(),
+        qwen_proxy,
+    ));
     let watch = tokio::spawn({
         let refresher = Arc::clone(&refresher);
         async move { refresher.watch().await }
@@ -75,7 +84,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
             ))
         })?;
     let loader = loader
-        .spawn(store.clone(), config.retention, Arc::clone(&metrics), Handle::current())
+        .spawn(store.clone(), config.retention, Arc::clone(&metrics), prices, Handle::current())
         .map_err(|error| Exit::Temporary(format!("cannot start the loader of the request log: {error}")))?;
 
     let client = config.upstream.client(context.listener.addresses());

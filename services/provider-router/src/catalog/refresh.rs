@@ -8,7 +8,7 @@ use signalbox_upstream::AddressPolicy;
 use tokio::time::{Duration, MissedTickBehavior, interval, timeout};
 
 use super::{Catalog, Snapshot, snapshot::address};
-use crate::{clock::unix_ms, metrics::Metrics, provider::Provider, qwen_proxy::QwenProxy};
+use crate::{clock::unix_ms, metrics::Metrics, prices::Prices, provider::Provider, qwen_proxy::QwenProxy};
 
 /// Polling interval: four times a second, so that a change takes effect well within the promised second.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -26,6 +26,7 @@ pub struct Refresher {
     sealer: Sealer,
     policy: AddressPolicy,
     metrics: Arc<Metrics>,
+    prices: Prices,
     qwen_proxy: QwenProxy,
 }
 
@@ -59,9 +60,10 @@ impl Refresher {
         sealer: Sealer,
         policy: AddressPolicy,
         metrics: Arc<Metrics>,
+        prices: Prices,
         qwen_proxy: QwenProxy,
     ) -> Self {
-        Self { catalog, store, sealer, policy, metrics, qwen_proxy }
+        Self { catalog, store, sealer, policy, metrics, prices, qwen_proxy }
     }
 
     /// Polls the database for changes. Never returns; cancelled by dropping the future.
@@ -143,6 +145,7 @@ impl Refresher {
             return Ok(None);
         }
         let rows = catalog::load(&self.store).await?;
+        self.prices.set_overrides(rows.prices.as_deref());
         Ok(Some(Snapshot::new(rows, &self.sealer, &self.policy, &self.metrics, qwen_proxy)))
     }
 }

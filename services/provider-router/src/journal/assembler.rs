@@ -21,6 +21,7 @@ use super::{
     segment_reader::{ReadBuffer, RecordPosition, SegmentReader},
     transcript::Transcript,
 };
+use crate::prices::Prices;
 
 /// Time after which a request in flight is stored as pending. Most requests end earlier, which saves a row write.
 const SHOW_PENDING_AFTER: Duration = Duration::from_secs(1);
@@ -73,6 +74,8 @@ pub(crate) struct Assembler {
     pub(crate) yields: bool,
     /// Number of files that were set aside.
     set_aside: u64,
+    /// Prices of the exchanges that end.
+    pub(crate) prices: Prices,
 }
 
 /// A request in flight.
@@ -98,6 +101,11 @@ enum Event {
 }
 
 impl Assembler {
+    /// Creates an empty assembler that computes costs with these prices.
+    pub(crate) fn new(prices: Prices) -> Self {
+        Self { prices, ..Self::default() }
+    }
+
     /// Adds a segment.
     pub(crate) fn add(&mut self, segment: Arc<Segment>) {
         self.readers.insert(self.next, SegmentReader::new(segment));
@@ -341,7 +349,7 @@ impl Assembler {
             Some(transcript) => transcript,
             None => self.transcript(id, open.begin)?,
         };
-        Ok(transcript.ended(end, answer))
+        Ok(transcript.ended(end, answer, self.prices.current().as_deref()))
     }
 
     /// Gives up a request whose records cannot be read again; its segments are kept on disk.

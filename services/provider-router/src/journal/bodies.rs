@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use signalbox_core::{Api, json::Reader, openai::FoldedAnswer};
 
-use super::answer::fold;
+use super::{answer::fold, costs::service_tier};
 
 /// Detail in which the log keeps bodies. The stricter of two values is the greater one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -32,7 +32,7 @@ pub struct BodyPolicy {
 }
 
 /// String fields without user content, which [`Bodies::Redact`] keeps as they are.
-const PLAIN: [&str; 7] = ["role", "type", "model", "finish_reason", "stop_reason", "status", "object"];
+const PLAIN: [&str; 8] = ["role", "type", "model", "finish_reason", "stop_reason", "status", "object", "service_tier"];
 
 impl Bodies {
     /// Parses a value of a provider's configuration.
@@ -66,7 +66,7 @@ impl Bodies {
         let whole = answer.json.as_deref().and_then(|json| Reader::new(json.as_bytes()).value());
         match (self, whole) {
             (Self::Redact, Some(whole)) => redact(whole, true),
-            _ => outline(api, &answer),
+            _ => with_tier(outline(api, &answer), answer.json.as_deref()),
         }
         .to_string()
         .into_bytes()
@@ -102,6 +102,14 @@ fn outline(api: Api, answer: &FoldedAnswer) -> Value {
             json!({"id": answer.id, "object": "response", "status": status, "output": [], "usage": usage, "error": error, "incomplete_details": details})
         }
     }
+}
+
+/// Adds the service tier of the answer, on which its cost depends.
+fn with_tier(mut outline: Value, answer: Option<&str>) -> Value {
+    if let Some(tier) = answer.and_then(service_tier) {
+        outline["service_tier"] = tier.into();
+    }
+    outline
 }
 
 /// Replaces every string by its length, except those in [`PLAIN`] fields where `keeps_plain`. The input of a tool call

@@ -31,7 +31,7 @@ use super::{
 };
 pub use status::LoaderStatus;
 
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, prices::Prices};
 
 /// Interval at which the segments are polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -113,6 +113,7 @@ impl Loader {
         store: Store,
         keep: RetentionConfig,
         metrics: Arc<Metrics>,
+        prices: Prices,
         runtime: Handle,
     ) -> std::io::Result<Running> {
         let give_up = Arc::new(AtomicBool::new(false));
@@ -124,7 +125,7 @@ impl Loader {
             runtime,
             give_up: Arc::clone(&give_up),
             writers_gone: false,
-            assembler: Assembler::default(),
+            assembler: Assembler::new(prices),
             lost: Vec::new(),
             busy: Instant::now(),
             retention,
@@ -337,6 +338,9 @@ impl Work {
             self.status().loader.loaded.fetch_add(1, Ordering::Relaxed);
             if let (Some(provider), Some(usage)) = (&ended.provider_id, &ended.usage) {
                 self.metrics.tokens(provider, usage);
+            }
+            if let (Some(provider), Some(cost)) = (&ended.provider_id, &ended.cost) {
+                self.metrics.cost(provider, cost.nanos);
             }
         }
     }

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::time::{Duration, sleep, timeout};
 
 use super::*;
+use crate::prices::Prices;
 
 struct World {
     dir: TempDir,
@@ -35,7 +36,9 @@ impl World {
             bodies: signalbox_daemon::config::Duration::from_secs(0),
             max_body_bytes: Size::from_bytes(0),
         };
-        loader.spawn(self.store.clone(), keep, Arc::default(), tokio::runtime::Handle::current()).unwrap()
+        loader
+            .spawn(self.store.clone(), keep, Arc::default(), Prices::default(), tokio::runtime::Handle::current())
+            .unwrap()
     }
 
     async fn rows(&self) -> Vec<(Request, Option<Response>)> {
@@ -79,6 +82,7 @@ fn end(status: RequestStatus) -> End {
         status,
         ended_at: 1500,
         provider_id: Some("echo".into()),
+        provider_type: None,
         upstream_model: None,
         sent_as: None,
         counted: false,

@@ -10,6 +10,7 @@ use signalbox_core::{
     provider_type::provider_type,
     schema::RequestStatus,
 };
+use signalbox_pricing::Table;
 use signalbox_store::exchanges::{Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source};
 use uuid::Uuid;
 
@@ -17,6 +18,7 @@ use signalbox_translate::{read_request, write_request};
 
 use super::{
     answer::fold,
+    costs::{Ended, cost},
     record::{Begin, End, SentAs},
 };
 use crate::{envelope, provider::target};
@@ -44,20 +46,26 @@ impl Transcript {
         Exchange { begun: self.begun_row(&opening), ended: None }
     }
 
-    /// Returns the rows of an ended request; `answer` has all bytes of the response that were kept.
-    pub(crate) fn ended(self, end: End, answer: Vec<u8>) -> Exchange {
+    /// Returns the rows of an ended request; `answer` has all bytes of the response that were kept. There is
+    /// no cost without `prices`.
+    pub(crate) fn ended(self, end: End, answer: Vec<u8>, prices: Option<&Table>) -> Exchange {
         let opening = Opening::of(self.request.as_bytes());
         let api = self.api();
         let upstream_request = self.upstream_request(api, &end);
-        let begun = self.begun_row(&opening);
         let raw = Bytes::from(answer);
         let mut answer = fold(api, &raw, end.streamed).unwrap_or_default();
-        if let Some(summary) = end.summary {
+        if let Some(summary) = &end.summary {
             // The journal has only the beginning of the response.
             answer.usage = summary.usage.or(answer.usage);
-            answer.finish_reason = summary.finish_reason.or(answer.finish_reason);
+            answer.finish_reason = summary.finish_reason.clone().or(answer.finish_reason);
         }
         let status = final_status(end.status, &answer);
+        let cost = prices.and_then(|prices| {
+            let model = end.upstream_model.as_deref().unwrap_or(&self.begin.model);
+            let request = upstream_request.as_deref().unwrap_or(&self.request);
+            cost(prices, Ended { end: &end, status, answer: &answer, model, request })
+        });
+        let begun = self.begun_row(&opening);
         let opening_hash = (begun.session == SessionRef::Opens && status == RequestStatus::Completed)
             .then(|| conversation::opening_hash(opening.user.as_deref().unwrap_or_default(), &answer.text));
         let error = end.error.or_else(|| answer.error.map(|error| error.message));
@@ -68,6 +76,7 @@ impl Transcript {
             upstream_request,
             response_body: answer.json.map(without_nul).or_else(|| (!raw.is_empty()).then(|| text(&raw).into_owned())),
             usage: answer.usage,
+            cost,
             finish_reason: answer.finish_reason.or_else(|| error.is_some().then(|| "error".into())),
             error,
             duration_ms: end.duration_ms,
@@ -112,6 +121,7 @@ impl Transcript {
             status: RequestStatus::Interrupted,
             ended_at: self.begin.received_at,
             provider_id: None,
+            provider_type: None,
             upstream_model: None,
             sent_as: None,
             counted: false,
@@ -208,7 +218,7 @@ mod tests {
         let first = transcript(FIRST);
         let answer = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
         let end = end(&first, RequestStatus::Completed);
-        let row = first.ended(end, answer.to_vec());
+        let row = first.ended(end, answer.to_vec(), None);
         assert_eq!(row.begun.session, SessionRef::Opens);
         let hash = row.ended.unwrap().opening_hash.unwrap();
         let second = transcript(
@@ -222,7 +232,7 @@ mod tests {
         let cut = |bytes: &[u8]| {
             let first = transcript(FIRST);
             let end = end(&first, RequestStatus::ClientDisconnected);
-            first.ended(end, bytes.to_vec()).ended.unwrap().status
+            first.ended(end, bytes.to_vec(), None).ended.unwrap().status
         };
         assert_eq!(
             cut(b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"),
@@ -243,7 +253,7 @@ mod tests {
             let first = transcript(FIRST);
             let summary = Some(Box::new(Summary { usage: Some(usage), finish_reason: Some("stop".into()) }));
             let end = End { streamed, summary, truncated: true, ..end(&first, RequestStatus::Completed) };
-            let row = first.ended(end, cut.as_bytes().to_vec()).ended.unwrap();
+            let row = first.ended(end, cut.as_bytes().to_vec(), None).ended.unwrap();
             assert_eq!((row.usage, row.finish_reason.as_deref()), (Some(usage), Some("stop")));
             assert!(row.response_body.is_some() && row.truncated);
         }
@@ -253,7 +263,7 @@ mod tests {
     fn bodies_that_are_not_json_are_stored_as_valid_text() {
         let broken = transcript("\0not json");
         let end = End { streamed: false, ..end(&broken, RequestStatus::Failed) };
-        let row = broken.ended(end, b"<html>\0\xFF".to_vec());
+        let row = broken.ended(end, b"<html>\0\xFF".to_vec(), None);
         assert_eq!(&*row.begun.request_body, "\u{FFFD}not json");
         assert_eq!(row.ended.unwrap().response_body.unwrap(), "<html>\u{FFFD}\u{FFFD}");
     }
@@ -262,11 +272,11 @@ mod tests {
     fn a_renamed_model_is_shown_as_sent_upstream() {
         let first = transcript(FIRST);
         let ended = End { upstream_model: Some("other".into()), ..end(&first, RequestStatus::Completed) };
-        let row = first.ended(ended, Vec::new()).ended.unwrap();
+        let row = first.ended(ended, Vec::new(), None).ended.unwrap();
         assert_eq!(row.upstream_request.unwrap(), r#"{"model":"other","messages":[{"role":"user","content":"hi"}]}"#);
         let first = transcript(FIRST);
         let ended = End { counted: true, ..end(&first, RequestStatus::Completed) };
-        let row = first.ended(ended, Vec::new()).ended.unwrap();
+        let row = first.ended(ended, Vec::new(), None).ended.unwrap();
         assert!(row.upstream_request.unwrap().contains(r#""stream_options":{"include_usage":true}"#));
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use signalbox_core::{
-    openai::Usage,
+    openai::{ChunkView, Usage},
     sse::{Frame, Splitter},
     token_classes::TokenClasses,
 };
@@ -32,6 +32,8 @@ pub struct TranslatedStream {
     events: Vec<Event>,
     /// The newest token counts, which a client of Chat Completions sees only if it asks for them.
     usage: Option<Usage>,
+    /// The cost that a provider of Chat Completions reports beside the counts, in pico-dollars.
+    cost_picos: Option<u64>,
     out: Vec<u8>,
     has_ended: bool,
 }
@@ -50,6 +52,7 @@ impl TranslatedStream {
             emitter,
             events: Vec::new(),
             usage: None,
+            cost_picos: None,
             out: Vec::new(),
             has_ended: false,
         }
@@ -57,8 +60,8 @@ impl TranslatedStream {
 
     /// Returns the token counts that the provider has sent.
     #[must_use]
-    pub const fn usage(&self) -> Option<Usage> {
-        self.usage
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage.map(|usage| Usage { cost_picos: self.cost_picos, ..usage })
     }
 
     /// Polls for the next events of the client's API; `None` at the end.
@@ -119,6 +122,10 @@ impl TranslatedStream {
 
     fn translate(&mut self, frame: &Frame) {
         if let Some(data) = frame.data() {
+            if memchr::memmem::find(&data, b"\"cost\"").is_some() {
+                let usage = ChunkView::read(&data).and_then(|chunk| chunk.usage());
+                self.cost_picos = usage.and_then(|usage| usage.cost_picos).or(self.cost_picos);
+            }
             let name = frame.event().and_then(|name| std::str::from_utf8(name).ok());
             self.decoder.push(name, &data, &mut self.events);
             self.emit();

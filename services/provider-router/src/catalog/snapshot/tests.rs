@@ -67,6 +67,7 @@ pub(crate) fn snapshot(rows: &[Row<'_>], active: Option<&str>) -> Snapshot {
         models: vec![],
         lists: lists.collect(),
         settings: active.map(setting).into_iter().collect(),
+        prices: None,
     };
     Snapshot::new(catalog, &sealer(1), &AddressPolicy::default(), &Metrics::default(), None)
 }
@@ -151,6 +152,7 @@ fn a_list_of_another_base_url_is_ignored() {
             models: vec![],
             lists: vec![list(base_url)],
             settings: vec![],
+            prices: None,
         };
         let moved = Snapshot::new(catalog, &sealer(1), &AddressPolicy::default(), &Metrics::default(), None);
         assert_eq!(moved.own_list(provider).is_some(), kept, "{base_url}");
@@ -168,6 +170,7 @@ fn a_qwen_proxy_without_an_address_is_the_one_beside_the_router() {
             models: vec![],
             lists: vec![],
             settings: vec![],
+            prices: None,
         };
         let (policy, qwen_proxy) = (AddressPolicy::default(), qwen_proxy.map(str::to_owned));
         Snapshot::new(catalog, &sealer(1), &policy, &Metrics::default(), qwen_proxy)

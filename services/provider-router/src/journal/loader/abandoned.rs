@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use super::{GaveUp, Work};
-use crate::journal::{recovery, segment::Segment};
+use crate::journal::{assembler::Assembler, recovery, segment::Segment};
 
 impl Work {
     /// Loads the segments of dead processes, and retries those that were set aside.
@@ -35,7 +35,8 @@ impl Work {
         if segments.is_empty() {
             return Ok(0);
         }
-        let live = std::mem::take(&mut self.assembler);
+        let own = Assembler::new(self.assembler.prices.clone());
+        let live = std::mem::replace(&mut self.assembler, own);
         for segment in segments {
             self.status().backlog.fetch_add(segment.len(), Ordering::Relaxed);
             self.assembler.add(Arc::new(segment));

@@ -1,0 +1,114 @@
+//! Computes the costs of requests.
+
+use serde::Deserialize;
+use signalbox_core::{
+    openai::{FoldedAnswer, Usage},
+    schema::{RequestCost, RequestStatus},
+};
+use signalbox_pricing::{Missing, Money, Priced, Table, Tier, Tokens, Usage as Consumption};
+
+use super::record::End;
+
+/// Maximum cost of one request, in nano-dollars: 100,000 dollars. A provider that reports more is mistaken, and the sums
+/// of many such amounts could not be represented.
+const MAX_NANOS: i64 = 100_000_000_000_000;
+
+/// A request that has ended, as far as its cost depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended<'a> {
+    pub(super) end: &'a End,
+    /// Status of the row, which may differ from that of `end`.
+    pub(super) status: RequestStatus,
+    pub(super) answer: &'a FoldedAnswer,
+    /// Model that the provider was asked for.
+    pub(super) model: &'a str,
+    /// Body as it was sent to the provider.
+    pub(super) request: &'a str,
+}
+
+/// The places of the service tier: top level in Chat Completions and Responses, usage in Messages.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Tiers {
+    service_tier: Option<String>,
+    usage: Option<UsageTier>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct UsageTier {
+    service_tier: Option<String>,
+}
+
+/// Returns the cost of a request; `None` if no provider answered.
+pub(super) fn cost(prices: &Table, ended: Ended<'_>) -> Option<RequestCost> {
+    let Ended { end, model, .. } = ended;
+    let provider_id = end.provider_id.as_deref()?;
+    let usage = ended.answer.usage;
+    if usage.is_none() && !ended.has_answer() {
+        return None;
+    }
+    let sent_as = end.sent_as.as_deref().map(|sent| sent.kind.as_str());
+    let provider_type = end.provider_type.as_deref().or(sent_as).unwrap_or_default();
+    let price = prices.find(provider_type, provider_id, model, end.ended_at);
+    let reported = usage.and_then(|usage| usage.cost_picos).map(|picos| Money::from_picos(picos.into()));
+    let consumption = usage.map(|usage| Consumption { tier: ended.tier(), ..tokens(&usage).into() });
+    let priced = Priced::new(reported, consumption.as_ref(), price);
+    let nanos = priced.amount().and_then(Money::nanos).filter(|nanos| *nanos <= MAX_NANOS);
+    let origin = match (priced, nanos) {
+        (Priced::Unknown { missing }, _) => unknown(missing),
+        (_, None) => unknown(Missing::Amount),
+        (priced, Some(_)) => priced.origin().to_owned(),
+    };
+    let is_reported = reported.is_some();
+    Some(RequestCost { nanos, origin, price_version: (!is_reported).then(|| prices.version().to_owned()) })
+}
+
+fn unknown(missing: Missing) -> String {
+    format!("unknown: {}", missing.code())
+}
+
+/// Converts the counts of the log to disjoint classes.
+fn tokens(usage: &Usage) -> Tokens {
+    let count = |tokens: i64| u64::try_from(tokens).unwrap_or_default();
+    let classes = usage.classes;
+    Tokens {
+        input: count(classes.uncached_input(usage.prompt_tokens)),
+        cache_read: count(classes.cache_read),
+        cache_write_short: count(classes.cache_write_short),
+        cache_write_long: count(classes.cache_write_long),
+        input_audio: count(classes.input_audio),
+        input_image: count(classes.input_image),
+        output: count(classes.other_output(usage.completion_tokens)),
+        reasoning: count(classes.reasoning),
+        output_audio: count(classes.output_audio),
+        output_image: count(classes.output_image),
+    }
+}
+
+/// Returns the service tier that an answer or a request names.
+pub(super) fn service_tier(json: &str) -> Option<String> {
+    memchr::memmem::find(json.as_bytes(), b"\"service_tier\"")?;
+    let tiers: Tiers = serde_json::from_str(json).ok()?;
+    tiers.service_tier.or_else(|| tiers.usage?.service_tier)
+}
+
+// === impl Ended ===
+
+impl Ended<'_> {
+    /// Returns whether the client received an answer or the beginning of one.
+    fn has_answer(&self) -> bool {
+        let is_success = self.end.status_code.is_some_and(|status| (200..300).contains(&status));
+        let is_error = !self.end.streamed && (self.answer.error.is_some() || self.status == RequestStatus::Failed);
+        is_success && !is_error
+    }
+
+    /// Returns the service tier: of the answer, else of the request.
+    fn tier(&self) -> Tier {
+        let named = self.answer.json.as_deref().and_then(service_tier).or_else(|| service_tier(self.request));
+        named.as_deref().map(Tier::read).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

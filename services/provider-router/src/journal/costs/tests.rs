@@ -1,0 +1,154 @@
+use signalbox_core::token_classes::TokenClasses;
+use signalbox_pricing::{Layer, LayerKind};
+use uuid::Uuid;
+
+use super::*;
+use crate::journal::{record::Begin, record::SentAs, transcript::Transcript};
+
+/// Prices in dollars per million tokens, and thus in millionths of a dollar per token.
+const PRICES: &str = r#"{"prices":[
+    {"id":"openai/priced","base":{"in":"2","cr":"0.5","cw_s":"2.5","cw_l":"4","out":"8","rs":"6"},
+     "tier":{"flex":{"x":[1,2]}}},
+    {"id":"only-mine","provider_id":"mine","match":["special"],"base":{"in":"1","out":"1"}},
+    {"id":"openai/plain","base":{"in":"3","out":"5"}}]}"#;
+
+fn table() -> Table {
+    Table::shipped().unwrap().with(Layer::from_json(LayerKind::Api, PRICES).unwrap())
+}
+
+fn end() -> End {
+    let begin = Begin { received_at: 5, path: "/".into(), model: "priced".into(), stream: false, session: None };
+    End {
+        status: RequestStatus::Completed,
+        ended_at: 1_790_000_000_000,
+        provider_id: Some("p".into()),
+        provider_type: Some("openai".into()),
+        status_code: Some(200),
+        error: None,
+        ..Transcript::new(Uuid::nil(), begin, b"{}").interrupted()
+    }
+}
+
+fn usage(prompt: i64, completion: i64, classes: TokenClasses) -> Option<Usage> {
+    Some(Usage { classes, ..Usage::new(prompt, completion) })
+}
+
+fn of(end: &End, answer: &FoldedAnswer, model: &str, request: &str) -> Option<(Option<i64>, String)> {
+    let cost = cost(&table(), Ended { end, status: end.status, answer, model, request })?;
+    Some((cost.nanos, cost.origin))
+}
+
+fn answered(usage: Option<Usage>) -> FoldedAnswer {
+    FoldedAnswer { usage, ..FoldedAnswer::default() }
+}
+
+fn known(nanos: i64, origin: &str) -> Option<(Option<i64>, String)> {
+    Some((Some(nanos), origin.to_owned()))
+}
+
+fn unpriced(reason: &str) -> Option<(Option<i64>, String)> {
+    Some((None, format!("unknown: {reason}")))
+}
+
+#[test]
+fn each_class_has_its_price() {
+    let classes = TokenClasses {
+        cache_read: 100,
+        cache_write_short: 20,
+        cache_write_long: 10,
+        reasoning: 30,
+        ..TokenClasses::default()
+    };
+    let answer = answered(usage(1000, 50, classes));
+    // 870 × 2,000 + 100 × 500 + 20 × 2,500 + 10 × 4,000 + 20 × 8,000 + 30 × 6,000 nano-dollars.
+    assert_eq!(of(&end(), &answer, "priced", "{}"), known(2_220_000, "computed"));
+    let cost = cost(
+        &table(),
+        Ended { end: &end(), status: RequestStatus::Completed, answer: &answer, model: "priced", request: "{}" },
+    );
+    assert_eq!(cost.unwrap().price_version.as_deref(), Some(table().version()));
+}
+
+#[test]
+fn unknown_costs_name_the_reason_and_are_not_zero() {
+    let tokens = usage(10, 5, TokenClasses::default());
+    assert_eq!(of(&end(), &answered(tokens), "no-such-model", "{}"), unpriced("price"));
+    assert_eq!(of(&end(), &answered(None), "priced", "{}"), unpriced("usage"));
+    let cached = usage(10, 5, TokenClasses { cache_read: 1, ..TokenClasses::default() });
+    assert_eq!(of(&end(), &answered(cached), "plain", "{}"), unpriced("parts"));
+    assert_eq!(of(&end(), &answered(usage(i64::MAX, 5, TokenClasses::default())), "plain", "{}"), unpriced("amount"));
+    for (tier, expected) in [("priority", unpriced("tier")), ("flex", known(30_000, "computed"))] {
+        let answer = FoldedAnswer { json: Some(format!(r#"{{"service_tier":"{tier}"}}"#)), ..answered(tokens) };
+        assert_eq!(of(&end(), &answer, "priced", "{}"), expected, "{tier}");
+        // The request counts if the answer names no tier.
+        let request = format!(r#"{{"service_tier":"{tier}"}}"#);
+        assert_eq!(of(&end(), &answered(tokens), "priced", &request), expected, "{tier}");
+        let answer = FoldedAnswer { json: Some(r#"{"service_tier":"default"}"#.into()), ..answered(tokens) };
+        assert_eq!(of(&end(), &answer, "priced", &request), known(60_000, "computed"), "{tier}");
+    }
+}
+
+#[test]
+fn a_reported_cost_wins() {
+    let with = |cost_picos| answered(Some(Usage { cost_picos, ..Usage::new(10, 5) }));
+    assert_eq!(of(&end(), &with(Some(1_234_500)), "priced", "{}"), known(1235, "reported"));
+    assert_eq!(of(&end(), &with(Some(0)), "no-such-model", "{}"), known(0, "reported"));
+    assert_eq!(of(&end(), &with(Some(u64::MAX)), "priced", "{}"), unpriced("amount"));
+    assert_eq!(of(&end(), &with(None), "priced", "{}"), known(60_000, "computed"));
+}
+
+#[test]
+fn a_request_without_an_answer_has_no_cost() {
+    let nothing = answered(None);
+    for (status, status_code) in [
+        (RequestStatus::Failed, Some(502)),
+        (RequestStatus::Failed, Some(429)),
+        (RequestStatus::Cancelled, None),
+        (RequestStatus::Failed, Some(200)),
+    ] {
+        assert_eq!(of(&End { status, status_code, ..end() }, &nothing, "priced", "{}"), None, "{status:?}");
+    }
+    let nowhere = End { provider_id: None, ..end() };
+    assert_eq!(of(&nowhere, &answered(usage(1, 1, TokenClasses::default())), "priced", "{}"), None);
+    // The client has the beginning of a stream, which the provider may charge.
+    let broken = End { status: RequestStatus::Failed, streamed: true, ..end() };
+    assert_eq!(of(&broken, &nothing, "priced", "{}"), unpriced("usage"));
+    let left = End { status: RequestStatus::ClientDisconnected, streamed: true, ..end() };
+    assert_eq!(of(&left, &nothing, "priced", "{}"), unpriced("usage"));
+}
+
+#[test]
+fn prices_are_found_by_provider_type_and_id() {
+    let tokens = answered(usage(10, 5, TokenClasses::default()));
+    assert_eq!(
+        of(&End { provider_id: Some("mine".into()), ..end() }, &tokens, "special", "{}"),
+        known(15_000, "computed")
+    );
+    assert_eq!(of(&end(), &tokens, "special", "{}"), unpriced("price"));
+    // Models of this machine are free, whatever they report.
+    for kind in ["echo", "ollama", "lm-studio", "qwen-proxy"] {
+        let own = End { provider_type: Some(kind.into()), ..end() };
+        assert_eq!(of(&own, &tokens, "anything", "{}"), known(0, "computed"), "{kind}");
+        assert_eq!(of(&own, &answered(None), "anything", "{}"), known(0, "computed"), "{kind}");
+    }
+    // Journals of earlier versions have the type only of translated requests.
+    let sent = SentAs { api: "chat".into(), kind: "openai".into(), translation: String::new() };
+    let old = End { provider_type: None, sent_as: Some(Box::new(sent)), ..end() };
+    assert_eq!(of(&old, &tokens, "plain", "{}"), known(55_000, "computed"));
+    assert_eq!(of(&End { provider_type: None, ..end() }, &tokens, "plain", "{}"), unpriced("price"));
+}
+
+#[test]
+fn service_tiers_are_read_where_each_api_has_them() {
+    for (json, expected) in [
+        (r#"{"service_tier":"flex","usage":{}}"#, Some("flex")),
+        (r#"{"type":"message","usage":{"service_tier":"batch"}}"#, Some("batch")),
+        (r#"{"service_tier":null}"#, None),
+        (r#"{"service_tier":7}"#, None),
+        (r#"{"text":"\"service_tier\":\"flex\""}"#, None),
+        ("[6 characters]", None),
+        ("\"service_tier\"", None),
+    ] {
+        assert_eq!(service_tier(json).as_deref(), expected, "{json}");
+    }
+}
