@@ -28,7 +28,7 @@ use clap::Args;
 use cores::Cores;
 use others::Watch;
 use process::Process;
-use results::{Audit, Results, Sample};
+use results::{Results, Sample};
 use scenario::{Run, SCENARIOS, START, Scenario};
 use target::{Kind, Site, Start, Target};
 use tempfile::TempDir;
@@ -42,7 +42,8 @@ pub struct Options {
     /// One short round, without D, E and L: only shows that everything works
     #[arg(long)]
     pub quick: bool,
-    /// Only these scenarios: A, B, C, D2k, D8k, E, F, L, Q, Q50, Q500, R100, R2000 (repeatable)
+    /// Only these scenarios: A, B, C, CT, D2k, D8k, DT, E, F, L, M, MT, P, PT, Q, Q50, Q500, R100,
+    /// R2000 (repeatable)
     #[arg(long)]
     pub scenario: Vec<String>,
     /// Number of rounds; the figures are their medians
@@ -63,8 +64,8 @@ struct Bench {
     targets: Vec<Target>,
     results: Results,
     options: Options,
-    /// The upstreams: the mock and the fake of chat.qwen.ai.
-    upstreams: [Process; 2],
+    /// The upstreams: the mock and, if it is needed, the fake of chat.qwen.ai.
+    upstreams: Vec<Process>,
     /// Last field, so that it is removed after the processes that write to it.
     _dir: TempDir,
 }
@@ -81,12 +82,26 @@ pub async fn run(options: Options) -> anyhow::Result<Results> {
     }
     let limit = descriptors::raise_limit().context("cannot raise the limit of open files")?;
     let mut bench = Bench::start(options).await?;
-    if bench.is_wanted(START) && !bench.options.quick {
+    if bench.options.wants(START) && !bench.options.quick {
         bench.starts().await?;
     }
     bench.warm_up().await?;
     bench.rounds(limit).await?;
     bench.audit().await
+}
+
+// === impl Options ===
+
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.scenario.is_empty() || self.scenario.iter().any(|wanted| wanted == name)
+    }
+
+    /// Returns whether a scenario to be run has this kind of target. Starts are measured with all of them.
+    fn needs(&self, kind: Kind) -> bool {
+        self.wants(START)
+            || SCENARIOS.iter().any(|scenario| self.wants(scenario.name) && scenario.targets.contains(&kind))
+    }
 }
 
 // === impl Bench ===
@@ -115,12 +130,13 @@ impl Bench {
             qwen: target::free_port()?,
             pool: Pool::new(),
         };
-        let upstreams = [
-            upstream("mock-upstream", &[&site.upstream.to_string()], site.upstream, &site).await?,
-            upstream("fake-qwen", &["--port", &site.qwen.to_string()], site.qwen, &site).await?,
-        ];
+        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|&kind| options.needs(kind)).collect();
+        let mut upstreams = vec![upstream("mock-upstream", &[&site.upstream.to_string()], site.upstream, &site).await?];
+        if kinds.iter().any(|kind| kind.is_qwen()) {
+            upstreams.push(upstream("fake-qwen", &["--port", &site.qwen.to_string()], site.qwen, &site).await?);
+        }
         let mut targets = Vec::new();
-        for kind in Kind::ALL {
+        for kind in kinds {
             let mut target = Target::prepare(kind, &site).await?;
             match target.start(&site).await? {
                 Start::Ready(_) => targets.push(target),
@@ -128,10 +144,6 @@ impl Bench {
             }
         }
         Ok(Self { site, targets, results, options, upstreams, _dir: dir })
-    }
-
-    fn is_wanted(&self, name: &str) -> bool {
-        self.options.scenario.is_empty() || self.options.scenario.iter().any(|wanted| wanted == name)
     }
 
     async fn starts(&mut self) -> anyhow::Result<()> {
@@ -161,14 +173,14 @@ impl Bench {
         for run in [Run::Rounds, Run::HeavyRounds] {
             for round in 0..self.options.rounds {
                 for scenario in SCENARIOS.iter().filter(|scenario| scenario.run == run) {
-                    if self.is_wanted(scenario.name) {
+                    if self.options.wants(scenario.name) {
                         self.round(scenario, round as usize).await?;
                     }
                 }
             }
         }
         for scenario in SCENARIOS.iter().filter(|scenario| matches!(scenario.run, Run::Once | Run::Long)) {
-            if !self.is_wanted(scenario.name) || self.options.quick {
+            if !self.options.wants(scenario.name) || self.options.quick {
                 continue;
             }
             if scenario.descriptors() > descriptors {
@@ -234,9 +246,7 @@ impl Bench {
             self.results.complaints.extend(complaints.iter().map(|line| format!("{}: {line}", target.kind.name())));
             target.stop().await?;
             if target.kind.is_logged() {
-                let (rows, completed) = target.rows().await?;
-                let audit = Audit { answered: target.answered, rows, completed };
-                self.results.audits.insert(target.kind.name().to_owned(), audit);
+                self.results.audits.insert(target.kind.name().to_owned(), target.audit().await?);
             }
         }
         Ok(self.results)

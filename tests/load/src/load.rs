@@ -10,6 +10,7 @@
 //! that leaves on time is timed from when its timer fired: the slack of the timer is not caused by the target.
 
 mod exchange;
+mod grammar;
 mod qwen;
 mod report;
 
@@ -42,8 +43,12 @@ pub enum Mode {
 /// The API of the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Api {
-    /// OpenAI's.
-    Openai,
+    /// OpenAI's Chat Completions.
+    Chat,
+    /// Anthropic's Messages.
+    Messages,
+    /// OpenAI's Responses.
+    Responses,
     /// The API of chat.qwen.ai's web page, as used by a client without a proxy.
     Qwen,
 }
@@ -54,7 +59,7 @@ pub struct Load {
     /// How requests follow each other
     pub mode: Mode,
     /// API of the requests
-    #[arg(long, value_enum, default_value_t = Api::Openai)]
+    #[arg(long, value_enum, default_value_t = Api::Chat)]
     pub api: Api,
     /// Port on 127.0.0.1
     #[arg(long)]
@@ -88,6 +93,30 @@ struct Worker {
     tally: Rc<RefCell<Tally>>,
     prompts: Prompts,
     kept: Option<Wire>,
+}
+
+// === impl Api ===
+
+impl Api {
+    /// Returns the API of the router's clients that this one is; the prompts for the site of Qwen are those of Chat
+    /// Completions.
+    fn known(self) -> signalbox_core::Api {
+        match self {
+            Self::Chat | Self::Qwen => signalbox_core::Api::Chat,
+            Self::Messages => signalbox_core::Api::Messages,
+            Self::Responses => signalbox_core::Api::Responses,
+        }
+    }
+}
+
+impl From<signalbox_core::Api> for Api {
+    fn from(api: signalbox_core::Api) -> Self {
+        match api {
+            signalbox_core::Api::Chat => Self::Chat,
+            signalbox_core::Api::Messages => Self::Messages,
+            signalbox_core::Api::Responses => Self::Responses,
+        }
+    }
 }
 
 // === impl Load ===
@@ -126,7 +155,8 @@ impl Load {
         let tasks = LocalSet::new();
         let begin = Instant::now();
         for index in 0..load.connections {
-            let prompts = Prompts::new(load.prompt, &pool, load.port, &load.model, load.stream, u64::from(index) + 1);
+            let service = (load.api.known(), load.port);
+            let prompts = Prompts::new(load.prompt, &pool, service, &load.model, load.stream, u64::from(index) + 1);
             let worker = Worker { load: Rc::clone(&load), tally: Rc::clone(&tally), prompts, kept: None };
             tasks.spawn_local(worker.work(index, begin));
         }
@@ -171,8 +201,8 @@ impl Worker {
         self.tally.borrow_mut().began();
         let patience = Duration::from_secs_f64(self.load.patience);
         let outcome = match self.load.api {
-            Api::Openai => timeout(patience, exchange::exchange(self)).await,
             Api::Qwen => timeout(patience, qwen::exchange(self)).await,
+            Api::Chat | Api::Messages | Api::Responses => timeout(patience, exchange::exchange(self)).await,
         };
         self.tally.borrow_mut().ended(start, outcome.unwrap_or_else(|_| Err("no answer in time".to_owned())));
     }

@@ -1,12 +1,17 @@
-//! The upstream: an OpenAI-compatible provider with minimal cost.
+//! The upstream: a provider of Chat Completions, Messages and Responses with minimal cost.
 //!
 //! `fake-provider` records every call, which would distort a benchmark; this provider keeps nothing. The model name
 //! determines the shape of a stream: `mock-<chunks>x<milliseconds between them>`. Every chunk is a separate write and
-//! carries its send time, `t=<CLOCK_MONOTONIC in ns> `, from which the client computes its latency.
+//! carries its send time, `t=<CLOCK_MONOTONIC in ns> `, from which the client computes its latency. In each API a stream
+//! consists of as many writes: one before the chunks, three after them.
+
+mod events;
 
 use std::{io::Write as _, str, time::Duration};
 
 use bytes::Buf;
+use events::Events;
+use signalbox_core::Api;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{JoinSet, yield_now},
@@ -58,6 +63,21 @@ impl Shape {
     }
 }
 
+/// Returns a complete stream of `api` with `chunks` texts, as the upstream sends it.
+#[must_use]
+pub fn stream(api: Api, chunks: u32) -> String {
+    let events = Events::new(api, "mock");
+    let mut stream = events.opening();
+    let mut said = String::new();
+    for number in 0..chunks {
+        let word = format!("t={} ", monotonic_ns());
+        stream.push_str(&events.text(number, &word));
+        said.push_str(&word);
+    }
+    stream.push_str(&events.closing(chunks, &said).concat());
+    stream
+}
+
 /// Serves until dropped, which also ends all connections.
 pub async fn serve(listener: TcpListener) {
     let mut connections = JoinSet::new();
@@ -85,9 +105,9 @@ async fn connection(stream: TcpStream) -> std::io::Result<()> {
         let stream = memchr::memmem::find(asked, br#""stream":true"#).is_some();
         let model = text(asked, br#""model":""#).unwrap_or_default().to_owned();
         wire.consume(len);
-        match (head.path.as_str(), Shape::of_model(&model)) {
-            ("/v1/chat/completions", Some(shape)) if stream => answer(&mut wire, &model, shape).await?,
-            ("/v1/chat/completions", Some(_)) => whole(&mut wire, 200, COMPLETION).await?,
+        match (Api::of_path(&head.path), Shape::of_model(&model)) {
+            (Some(api), Some(shape)) if stream => answer(&mut wire, &Events::new(api, &model), shape).await?,
+            (Some(Api::Chat), Some(_)) => whole(&mut wire, 200, COMPLETION).await?,
             _ => whole(&mut wire, 404, r#"{"error":{"message":"this path does not exist"}}"#).await?,
         }
     }
@@ -106,17 +126,13 @@ async fn whole(wire: &mut Wire, status: u16, body: &str) -> std::io::Result<()> 
     wire.write(head.as_bytes().chain(body.as_bytes())).await
 }
 
-async fn answer(wire: &mut Wire, model: &str, shape: Shape) -> std::io::Result<()> {
+async fn answer(wire: &mut Wire, events: &Events, shape: Shape) -> std::io::Result<()> {
     const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n";
-    let prefix = format!(
-        r#"data: {{"id":"chatcmpl-mock0000000000000000","object":"chat.completion.chunk","created":1700000000,"model":"{model}","choices":["#
-    );
-    let event = |rest: &str| format!("{prefix}{rest}}}\n\n");
     let mut out = HEAD.to_vec();
-    let role = event(r#"{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]"#);
-    send(wire, &mut out, &role, b"").await?;
+    send(wire, &mut out, &events.opening(), b"").await?;
+    let mut said = String::new();
     let mut due = Instant::now();
-    for _ in 0..shape.chunks {
+    for number in 0..shape.chunks {
         if shape.delay.is_zero() {
             // Let other streams run, as a real provider does.
             yield_now().await;
@@ -124,15 +140,16 @@ async fn answer(wire: &mut Wire, model: &str, shape: Shape) -> std::io::Result<(
             sleep_until(due).await;
             due += shape.delay;
         }
-        let now = monotonic_ns();
-        let word = event(&format!(r#"{{"index":0,"delta":{{"content":"t={now} "}},"finish_reason":null}}]"#));
-        send(wire, &mut out, &word, b"").await?;
+        let word = format!("t={} ", monotonic_ns());
+        send(wire, &mut out, &events.text(number, &word), b"").await?;
+        if events.repeats_text() {
+            said.push_str(&word);
+        }
     }
-    send(wire, &mut out, &event(r#"{"index":0,"delta":{},"finish_reason":"stop"}]"#), b"").await?;
-    let (words, total) = (shape.chunks, shape.chunks + 12);
-    let usage = format!(r#"],"usage":{{"prompt_tokens":12,"completion_tokens":{words},"total_tokens":{total}}}"#);
-    send(wire, &mut out, &event(&usage), b"").await?;
-    send(wire, &mut out, "data: [DONE]\n\n", b"0\r\n\r\n").await
+    let [first, second, last] = events.closing(shape.chunks, &said);
+    send(wire, &mut out, &first, b"").await?;
+    send(wire, &mut out, &second, b"").await?;
+    send(wire, &mut out, &last, b"0\r\n\r\n").await
 }
 
 /// Writes the pending bytes in `out`, then `event` as a chunk, in one call.

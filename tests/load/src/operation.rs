@@ -82,7 +82,7 @@ impl Operation {
 
 /// Returns the body of a request.
 fn body(kind: Kind) -> Bytes {
-    let mut prompts = Prompts::new(kind, &Pool::new(), 1, "mock-100x0", true, 1);
+    let mut prompts = Prompts::new(kind, &Pool::new(), (Api::Chat, 1), "mock-100x0", true, 1);
     let mut request = prompts.request();
     let request = request.copy_to_bytes(request.remaining());
     let at = memchr::memmem::find(&request, b"\r\n\r\n").map_or(0, |at| at + 4);

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use bytes::Buf;
 use clap::ValueEnum;
+use signalbox_core::Api;
 
 use crate::mock::Shape;
 
@@ -99,16 +100,29 @@ impl Default for Pool {
 // === impl Prompts ===
 
 impl Prompts {
-    /// Creates requests to the service at `port` of 127.0.0.1. Different seeds yield different texts.
+    /// Creates requests of `api` to the service at `port` of 127.0.0.1. Different seeds yield different texts. The
+    /// conversations of [`Kind::Conversation`] are of Chat Completions.
     #[must_use]
-    pub fn new(kind: Kind, pool: &Pool, port: u16, model: &str, stream: bool, seed: u64) -> Self {
+    pub fn new(kind: Kind, pool: &Pool, (api, port): (Api, u16), model: &str, stream: bool, seed: u64) -> Self {
+        let path = api.path();
+        // Other servers than Anthropic's ignore the version.
+        let version = if api == Api::Messages { "anthropic-version: 2023-06-01\r\n" } else { "" };
         let head = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\ncontent-length: "
+            "POST /v1{path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n{version}content-length: "
         );
         let ticks = Shape::of_model(model).map(ticks).unwrap_or_default();
         let model = if kind == Kind::Ticking { &ticks.0 } else { model };
-        let options = if stream { r#""stream":true,"stream_options":{"include_usage":true},"# } else { "" };
-        let opening = format!(r#"{{"model":"{model}",{options}"messages":["#);
+        let options = match (stream, api) {
+            (true, Api::Chat) => r#""stream":true,"stream_options":{"include_usage":true},"#,
+            (true, Api::Messages | Api::Responses) => r#""stream":true,"#,
+            (false, _) => "",
+        };
+        let messages = match api {
+            Api::Chat => r#""messages":["#,
+            Api::Messages => r#""max_tokens":4096,"messages":["#,
+            Api::Responses => r#""input":["#,
+        };
+        let opening = format!(r#"{{"model":"{model}",{options}{messages}"#);
         Self {
             kind,
             pool: pool.clone(),
@@ -206,7 +220,7 @@ mod tests {
 
     /// Returns the bodies of the first `count` requests.
     fn bodies(kind: Kind, count: usize) -> Vec<Vec<u8>> {
-        let mut prompts = Prompts::new(kind, &Pool::new(), 1, "mock-1x0", true, 7);
+        let mut prompts = Prompts::new(kind, &Pool::new(), (Api::Chat, 1), "mock-1x0", true, 7);
         let mut body = || {
             let mut request = prompts.request();
             let request = request.copy_to_bytes(request.remaining());
@@ -226,12 +240,33 @@ mod tests {
         for (model, paced_by, command) in
             [("mock-7x0", "qwen3-max", "ticks 7"), ("mock-40x100", "fake-slow-100", "ticks 40")]
         {
-            let mut prompts = Prompts::new(Kind::Ticking, &Pool::new(), 1, model, true, 7);
+            let mut prompts = Prompts::new(Kind::Ticking, &Pool::new(), (Api::Chat, 1), model, true, 7);
             let request = prompts.request().copy_to_bytes(SHORT);
             assert!(memchr::memmem::find(&request, format!(r#""model":"{paced_by}""#).as_bytes()).is_some());
             let (model, text) = prompts.ticking();
             let text: String = serde_json::from_str(&format!("\"{text}\"")).unwrap();
             assert_eq!((model.as_str(), text.rsplit("\n\n").next()), (paced_by, Some(command)));
+        }
+    }
+
+    #[test]
+    fn each_api_has_its_path_and_its_fields() {
+        for (api, path, input) in [
+            (Api::Chat, "chat/completions", "messages"),
+            (Api::Messages, "messages", "messages"),
+            (Api::Responses, "responses", "input"),
+        ] {
+            let mut prompts = Prompts::new(Kind::Short, &Pool::new(), (api, 1), "mock-1x0", true, 7);
+            let mut request = prompts.request();
+            let request = request.copy_to_bytes(request.remaining());
+            let at = memchr::memmem::find(&request, b"\r\n\r\n").unwrap();
+            let head = std::str::from_utf8(&request[..at]).unwrap();
+            assert!(head.starts_with(&format!("POST /v1/{path} HTTP/1.1\r\n")), "{head}");
+            assert_eq!(head.contains("anthropic-version"), api == Api::Messages);
+            let body: Value = serde_json::from_slice(&request[at + 4..]).unwrap();
+            assert_eq!((&body["stream"], &body[input][0]["role"]), (&true.into(), &"user".into()));
+            assert_eq!(body.get("max_tokens").is_some(), api == Api::Messages);
+            assert_eq!(body.get("stream_options").is_some(), api == Api::Chat);
         }
     }
 

@@ -38,10 +38,15 @@ fn a_quick_run_has_figures_and_no_errors_in_every_scenario() {
     }
     for kind in [Kind::JournalOn, Kind::QwenProxy] {
         let audit = results.audits[kind.name()];
-        assert!(audit.rows == audit.completed && audit.completed > 0, "{}: {audit:?}", kind.name());
+        assert!(
+            audit.rows == audit.completed && audit.completed > 0 && audit.missing == 0,
+            "{}: {audit:?}",
+            kind.name()
+        );
     }
     let table = String::from_utf8(run.stdout).expect("text");
     assert!(table.contains("| **A** 1 KB answers: throughput"), "{table}");
+    assert!(table.contains("| MT: processor time over that of C"), "{table}");
     assert!(table.contains("| **Q** streams of 100 chunks"), "{table}");
     assert!(picture.is_file());
 }

@@ -67,8 +67,7 @@ pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seco
     };
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 requests")]
     let cpu_us = cpu.as_secs_f64() * 1e6 / (report.ok.max(1) as f64);
-    target.answered += report.ok;
-    target.answered_by_process += report.ok;
+    target.note_answered(scenario.provider_id(), report.ok);
     Ok(Sample { load: report, cpu_us, grown_kb, kept_kb, journal, noise: 0.0 })
 }
 

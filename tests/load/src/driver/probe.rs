@@ -4,6 +4,7 @@ use std::{io, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use signalbox_core::Api;
 use tokio::time::timeout;
 
 use crate::{
@@ -30,7 +31,7 @@ pub struct JournalState {
 /// # Errors
 /// Fails if there is no answer within the timeout.
 pub async fn chat(port: u16, pool: &Pool) -> io::Result<u16> {
-    let mut prompts = Prompts::new(Kind::Short, pool, port, "mock-1x0", false, 0);
+    let mut prompts = Prompts::new(Kind::Short, pool, (Api::Chat, port), "mock-1x0", false, 0);
     exchange(port, prompts.request()).await.map(|(status, _)| status)
 }
 

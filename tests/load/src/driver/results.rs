@@ -73,6 +73,9 @@ pub struct Audit {
     pub rows: u64,
     /// Rows of completed requests.
     pub completed: u64,
+    /// Answers that the log does not have.
+    #[serde(default)]
+    pub missing: u64,
 }
 
 /// Number of cores kept busy by others above which figures are doubtful.
@@ -113,8 +116,8 @@ impl Results {
         for kind in Kind::ALL.into_iter().filter(|&kind| self.failed(kind) > 0) {
             faults.push(format!("{} requests to {} failed", self.failed(kind), kind.name()));
         }
-        for (name, audit) in self.audits.iter().filter(|(_, audit)| audit.missing() > 0) {
-            faults.push(format!("{} of {} answers of {name} are not in its log", audit.missing(), audit.answered));
+        for (name, audit) in self.audits.iter().filter(|(_, audit)| audit.missing > 0) {
+            faults.push(format!("{} of {} answers of {name} are not in its log", audit.missing, audit.answered));
         }
         faults
     }
@@ -130,10 +133,12 @@ impl Results {
 // === impl Audit ===
 
 impl Audit {
-    /// Returns the number of answers that a client received and the log does not have.
-    #[must_use]
-    pub fn missing(&self) -> u64 {
-        self.answered.saturating_sub(self.completed)
+    /// Adds the answers and the completed requests of one kind, so that too many rows of one kind do not hide that one
+    /// of another kind is missing.
+    pub fn add(&mut self, answered: u64, completed: u64) {
+        self.answered += answered;
+        self.completed += completed;
+        self.missing += answered.saturating_sub(completed);
     }
 }
 
@@ -169,13 +174,21 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_one_kind_do_not_stand_for_those_of_another() {
+        let mut audit = Audit::default();
+        audit.add(7, 9);
+        audit.add(3, 2);
+        assert_eq!((audit.answered, audit.completed, audit.missing), (10, 11, 1));
+    }
+
+    #[test]
     fn failures_are_listed_as_faults() {
         let mut results = Results { failures: vec!["A of null: it has exited".to_owned()], ..Results::default() };
         let load = Report { errors: [("502".to_owned(), 3)].into(), ..Report::default() };
         let sample = Sample { load, ..Sample::default() };
         results.samples.entry("A".to_owned()).or_default().insert("nginx".to_owned(), vec![sample]);
-        results.audits.insert("router".to_owned(), Audit { answered: 7, rows: 6, completed: 6 });
-        results.audits.insert("router-power".to_owned(), Audit { answered: 7, rows: 7, completed: 7 });
+        results.audits.insert("router".to_owned(), Audit { answered: 7, rows: 6, completed: 6, missing: 1 });
+        results.audits.insert("router-power".to_owned(), Audit { answered: 7, rows: 7, completed: 7, missing: 0 });
         assert_eq!(
             results.faults(),
             ["A of null: it has exited", "3 requests to nginx failed", "1 of 7 answers of router are not in its log"]

@@ -1,11 +1,13 @@
 //! The scenarios: the requests sent to the targets.
 
+use signalbox_core::Api;
+
 use crate::{
     driver::target::{
         Kind::{self, Direct, JournalOff, JournalOn, JournalPower, Nginx, Null, QwenProxy, QwenSite},
         Target,
     },
-    load::{Api, Load, Mode},
+    load::{self, Load, Mode},
     prompt,
 };
 
@@ -24,6 +26,10 @@ pub struct Scenario {
     prompt: prompt::Kind,
     stream: bool,
     model: &'static str,
+    /// API of the client.
+    client: Api,
+    /// API of the provider.
+    provider: Api,
     /// When the scenario is run.
     pub run: Run,
 }
@@ -43,6 +49,8 @@ pub enum Run {
 
 const ALL: &[Kind] = &[Null, JournalOn, Nginx, JournalOff, JournalPower];
 const NOT_POWER: &[Kind] = &[Null, JournalOn, Nginx, JournalOff];
+/// Translation is compared with the null proxy, which forwards the same bytes of the provider to a client of its API.
+const TRANSLATED: &[Kind] = &[Null, JournalOn, JournalOff];
 const QWEN: &[Kind] = &[QwenSite, QwenProxy];
 const PLAIN: Scenario = Scenario {
     name: "",
@@ -54,18 +62,52 @@ const PLAIN: Scenario = Scenario {
     prompt: prompt::Kind::Short,
     stream: false,
     model: "mock-100x0",
+    client: Api::Chat,
+    provider: Api::Chat,
     run: Run::Rounds,
 };
+const STREAMS: Scenario = Scenario { connections: 32, stream: true, ..PLAIN };
 
 /// All scenarios, in the order in which they are run.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "A", title: "1 KB answers, 64 connections", ..PLAIN },
+    Scenario { name: "C", title: "streams of 100 chunks without delay, 32 connections", ..STREAMS },
     Scenario {
-        name: "C",
-        title: "streams of 100 chunks without delay, 32 connections",
-        connections: 32,
-        stream: true,
-        ..PLAIN
+        name: "M",
+        title: "as C, with Messages",
+        client: Api::Messages,
+        provider: Api::Messages,
+        targets: NOT_POWER,
+        ..STREAMS
+    },
+    Scenario {
+        name: "P",
+        title: "as C, with Responses",
+        client: Api::Responses,
+        provider: Api::Responses,
+        targets: NOT_POWER,
+        ..STREAMS
+    },
+    Scenario {
+        name: "MT",
+        title: "as C, a client of Messages in front of a provider of Chat Completions",
+        client: Api::Messages,
+        targets: TRANSLATED,
+        ..STREAMS
+    },
+    Scenario {
+        name: "CT",
+        title: "as C, a client of Chat Completions in front of a provider of Messages",
+        provider: Api::Messages,
+        targets: TRANSLATED,
+        ..STREAMS
+    },
+    Scenario {
+        name: "PT",
+        title: "as C, a client of Responses in front of a provider of Chat Completions",
+        client: Api::Responses,
+        targets: TRANSLATED,
+        ..STREAMS
     },
     Scenario {
         name: "R100",
@@ -120,6 +162,18 @@ pub const SCENARIOS: &[Scenario] = &[
         stream: true,
         model: "mock-16x500",
         targets: NOT_POWER,
+        run: Run::Once,
+        ..PLAIN
+    },
+    Scenario {
+        name: "DT",
+        title: "as D2k, a client of Messages in front of a provider of Chat Completions",
+        mode: Mode::Streams,
+        connections: 2000,
+        stream: true,
+        model: "mock-40x100",
+        client: Api::Messages,
+        targets: TRANSLATED,
         run: Run::Once,
         ..PLAIN
     },
@@ -181,18 +235,31 @@ impl Scenario {
             Run::Once => f64::from(self.connections) / 2000.0 + 1.0,
             Run::Long => 20.0 * seconds,
         };
+        let provider = self.provider_id().filter(|_| target.kind.is_router());
         Load {
             mode: self.mode,
-            api: if target.kind == QwenSite { Api::Qwen } else { Api::Openai },
+            api: match target.kind {
+                QwenSite => load::Api::Qwen,
+                kind if kind.is_router() => self.client.into(),
+                // Any other proxy translates nothing.
+                _ => self.provider.into(),
+            },
             port: target.port,
             connections: self.connections,
             seconds,
             rate: self.rate,
             prompt: self.prompt,
-            model: self.model.to_owned(),
+            model: provider.map_or_else(|| self.model.to_owned(), |id| format!("{id}/{}", self.model)),
             stream: self.stream,
             patience: 30.0,
         }
+    }
+
+    /// Returns the id of the router's provider that answers, if the model names it. Requests of Chat Completions to a
+    /// provider of the same API do not: they go to the provider that serves every model.
+    #[must_use]
+    pub fn provider_id(&self) -> Option<&'static str> {
+        (self.client != Api::Chat || self.provider != Api::Chat).then(|| self.provider.as_str())
     }
 
     /// Returns the number of files that a proxy needs open.
@@ -212,5 +279,27 @@ impl Scenario {
     #[must_use]
     pub fn is_crowd(&self) -> bool {
         self.mode == Mode::Streams
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_has_its_own_name() {
+        for (at, scenario) in SCENARIOS.iter().enumerate() {
+            assert!(scenario.name != START && SCENARIOS[..at].iter().all(|other| other.name != scenario.name));
+        }
+    }
+
+    #[test]
+    fn requests_name_their_provider_unless_it_serves_every_model() {
+        let of = |name: &str| SCENARIOS.iter().find(|scenario| scenario.name == name).unwrap().provider_id();
+        assert_eq!((of("A"), of("M"), of("P")), (None, Some("messages"), Some("responses")));
+        assert_eq!(
+            (of("MT"), of("CT"), of("PT"), of("DT")),
+            (Some("chat"), Some("messages"), Some("chat"), Some("chat"))
+        );
     }
 }

@@ -96,7 +96,7 @@ fn audits(results: &Results, shown: &[Kind]) -> Option<Vec<String>> {
     let mut line = vec!["answers that are not in the log".to_owned(), "0".to_owned()];
     for kind in shown {
         line.push(results.audits.get(kind.name()).map_or_else(String::new, |audit| {
-            let missing = audit.missing();
+            let missing = audit.missing;
             format!("{missing} of {}{}", audit.answered, if missing == 0 { " ✓" } else { " ✗" })
         }));
     }

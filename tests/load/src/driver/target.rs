@@ -3,22 +3,22 @@
 mod settings;
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
-use settings::{base_url, nginx_conf, provider, qwen_toml, router_toml};
-use signalbox_core::schema::RequestStatus;
-use signalbox_core::secret::Secret;
-use signalbox_store::{Page, Sealer, Store, providers, requests};
+use settings::{UNUSED_MODEL, nginx_conf, of_api, provider, qwen_toml, router_toml};
+use signalbox_core::{Api, schema::RequestStatus, secret::Secret};
+use signalbox_store::{Page, Sealer, Store, provider_models, providers, requests};
 use tokio::{
     process::Command,
     time::{Duration, Instant, sleep},
 };
 
-use super::{cores::Cores, probe, process::Process};
+use super::{cores::Cores, probe, process::Process, results::Audit};
 use crate::prompt::Pool;
 
 /// Longer than any target takes to start.
@@ -71,8 +71,9 @@ pub struct Target {
     pub kind: Kind,
     /// Port on which it listens.
     pub port: u16,
-    /// Requests answered successfully since its directory was created.
-    pub answered: u64,
+    /// Requests answered successfully since its directory was created, by the provider that the model names; "" for
+    /// those whose model names none.
+    pub answered: BTreeMap<&'static str, u64>,
     /// Requests answered successfully by its current process.
     pub answered_by_process: u64,
     dir: PathBuf,
@@ -133,6 +134,12 @@ impl Kind {
         }
     }
 
+    /// Returns whether it is provider-router.
+    #[must_use]
+    pub fn is_router(self) -> bool {
+        matches!(self, Self::JournalOff | Self::JournalOn | Self::JournalPower)
+    }
+
     /// Returns whether it is measured with the fake of chat.qwen.ai as its upstream.
     #[must_use]
     pub fn is_qwen(self) -> bool {
@@ -184,11 +191,17 @@ impl Target {
                 let store = open(&dir).await?;
                 // The database holds no secrets, so any key will do.
                 let sealer = Sealer::new(&Secret::new([0; 32]));
-                providers::insert(&store, &sealer, &provider(), &[base_url(site.upstream)], 0).await?;
+                let (plain, config) = provider(site.upstream);
+                providers::insert(&store, &sealer, &plain, &config, 0).await?;
+                for api in Api::ALL {
+                    let (of_api, config) = of_api(api, site.upstream);
+                    providers::insert(&store, &sealer, &of_api, &config, 0).await?;
+                    provider_models::sync(&store, &of_api.id, &[UNUSED_MODEL.to_owned()], 0).await?;
+                }
                 store.close().await;
             }
         }
-        Ok(Self { kind, port, answered: 0, answered_by_process: 0, dir, process: None })
+        Ok(Self { kind, port, answered: BTreeMap::new(), answered_by_process: 0, dir, process: None })
     }
 
     /// Starts the target and waits until it answers.
@@ -204,8 +217,8 @@ impl Target {
         let mut process = Process::spawn(self.kind.name(), command, site.cores.map(|cores| cores.target), &self.dir)?;
         loop {
             if probe::chat(self.port, &site.pool).await.is_ok_and(|status| status == 200) {
-                self.answered += 1;
-                self.answered_by_process = 1;
+                self.answered_by_process = 0;
+                self.note_answered(None, 1);
                 self.process = Some(process);
                 return Ok(Start::Ready(begin.elapsed()));
             }
@@ -239,18 +252,31 @@ impl Target {
         }
     }
 
-    /// Returns the numbers of all requests and of completed requests in its database. The target must not be running.
+    /// Counts requests that were answered successfully by the provider that their model names, if any.
+    pub fn note_answered(&mut self, provider: Option<&'static str>, count: u64) {
+        *self.answered.entry(provider.unwrap_or_default()).or_default() += count;
+        self.answered_by_process += count;
+    }
+
+    /// Compares its database with the answers that clients have received, for each provider by itself. The target must
+    /// not be running.
     ///
     /// # Errors
     /// Fails if the database cannot be read.
-    pub async fn rows(&self) -> anyhow::Result<(u64, u64)> {
+    pub async fn audit(&self) -> anyhow::Result<Audit> {
         let store = open(&self.dir).await?;
-        let nothing = Page { limit: 0, offset: 0 };
-        let all = requests::list(&store, &requests::Filter::default(), nothing).await?.total;
-        let completed = requests::Filter { status: Some(RequestStatus::Completed), ..requests::Filter::default() };
-        let completed = requests::list(&store, &completed, nothing).await?.total;
+        let mut audit = Audit { rows: count(&store, requests::Filter::default()).await?, ..Audit::default() };
+        let mut others = 0;
+        for provider in Api::ALL.map(Api::as_str) {
+            let completed = completed(Some(provider));
+            let completed = count(&store, completed).await?;
+            audit.add(self.answered.get(provider).copied().unwrap_or_default(), completed);
+            others += completed;
+        }
+        let all = count(&store, completed(None)).await?;
+        audit.add(self.answered.get("").copied().unwrap_or_default(), all.saturating_sub(others));
         store.close().await;
-        Ok((u64::try_from(all)?, u64::try_from(completed)?))
+        Ok(audit)
     }
 
     fn command(&self, site: &Site) -> Option<Command> {
@@ -278,6 +304,20 @@ impl Target {
         command.env("PATH", "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin");
         Some(command)
     }
+}
+
+/// Selects the completed requests, of one provider or of all.
+fn completed(provider: Option<&str>) -> requests::Filter {
+    requests::Filter {
+        status: Some(RequestStatus::Completed),
+        provider_id: provider.map(str::to_owned),
+        ..requests::Filter::default()
+    }
+}
+
+async fn count(store: &Store, filter: requests::Filter) -> anyhow::Result<u64> {
+    let nothing = Page { limit: 0, offset: 0 };
+    Ok(u64::try_from(requests::list(store, &filter, nothing).await?.total)?)
 }
 
 /// Returns whether the program of `command` is on its path.

@@ -2,8 +2,19 @@
 //!
 //! As in qwen-proxy, a turn that begins a conversation consists of two calls: one creates a chat, one sends the prompt.
 
-use super::{Worker, exchange::read_chunks};
-use crate::wire::{Framing, Head, Peer, Wire};
+use std::time::Duration;
+
+use memchr::memmem;
+
+use super::{
+    Worker,
+    exchange::read_chunks,
+    grammar::{STAMP, stamp},
+};
+use crate::{
+    clock::monotonic_ns,
+    wire::{Framing, Head, Peer, Wire},
+};
 
 /// Headers of a browser with a login, as required by the fake site.
 const HEADERS: &str = "host: 127.0.0.1\r\nuser-agent: Mozilla/5.0\r\ncookie: a=b\r\nbx-umidtoken: any\r\ncontent-type: application/json\r\n";
@@ -28,7 +39,13 @@ pub(super) async fn exchange(worker: &mut Worker) -> Result<(), String> {
     let turn = turn(&model, &chat_id, &text);
     let head = post(&mut wire, &format!("/api/v2/chat/completions?chat_id={chat_id}"), &turn).await?;
     let Framing::Chunked = head.framing else { return Err(format!("{}: no stream", head.status)) };
-    let complete = read_chunks(worker, &mut wire, FINISHED).await.map_err(|error| format!("body: {error}"))?;
+    let complete = read_chunks(&mut wire, FINISHED, |chunk| {
+        let now = monotonic_ns();
+        for sent in memmem::find_iter(chunk, STAMP).filter_map(|at| stamp(&chunk[at..])) {
+            worker.tally.borrow_mut().chunk_came(Duration::from_nanos(now.saturating_sub(sent)));
+        }
+    });
+    let complete = complete.await.map_err(|error| format!("body: {error}"))?;
     if !complete || head.status != 200 {
         return Err(format!("{}: incomplete answer", head.status));
     }

@@ -66,7 +66,7 @@ pub(super) fn lines(results: &Results) -> Option<Vec<Vec<String>>> {
     let failed = |kind| results.failed(kind).to_string();
     lines.push(vec!["failed requests".to_owned(), failed(QwenSite), failed(QwenProxy), String::new()]);
     if let Some(audit) = results.audits.get(QwenProxy.name()) {
-        let missing = format!("{} of {}", audit.missing(), audit.answered);
+        let missing = format!("{} of {}", audit.missing, audit.answered);
         lines.push(vec!["answers that are not in the log".to_owned(), String::new(), missing, String::new()]);
     }
     Some(lines)

@@ -79,6 +79,11 @@ fn drain_s(sample: &Sample) -> f64 {
     sample.journal.map_or(0.0, |journal| journal.seconds)
 }
 
+/// Relaying a stream of any API costs about the same.
+const AS_CHAT: &[(Kind, Goal)] = &[(JournalOn, AtMost(1.1)), (JournalOff, AtMost(1.1))];
+/// Translating a stream costs at most as much as relaying it.
+const TWICE: &[(Kind, Goal)] = &[(JournalOn, AtMost(2.0)), (JournalOff, AtMost(2.0))];
+
 pub(super) const ROWS: &[Row] = &[
     row(
         "**A** 1 KB answers: throughput",
@@ -112,6 +117,56 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row("**C** streams of 100 chunks: processor time", Of("C", cpu), Show::Ratio, " µs", &[(JournalOn, AtMost(0.92))]),
     row("C: p99 of the delay of a chunk", Of("C", lag), Show::Ratio, " µs", &[(JournalOn, AtMost(0.7))]),
+    row("**M** streams of Messages: processor time", Of("M", cpu), Show::Ratio, " µs", &[]),
+    row(
+        "M: processor time over that of C",
+        From(|results, kind| over(results, kind, "M", "C")),
+        Show::Absolute,
+        "",
+        AS_CHAT,
+    ),
+    row("M: throughput", Of("M", per_second), Show::Ratio, "/s", &[]),
+    row("M: p99 of the delay of a chunk", Of("M", lag), Show::Ratio, " µs", &[]),
+    row("**P** streams of Responses: processor time", Of("P", cpu), Show::Ratio, " µs", &[]),
+    row(
+        "P: processor time over that of C",
+        From(|results, kind| over(results, kind, "P", "C")),
+        Show::Absolute,
+        "",
+        AS_CHAT,
+    ),
+    row("P: throughput", Of("P", per_second), Show::Ratio, "/s", &[]),
+    row("P: p99 of the delay of a chunk", Of("P", lag), Show::Ratio, " µs", &[]),
+    row("**MT** Messages in front of Chat: processor time", Of("MT", cpu), Show::Ratio, " µs", &[]),
+    row(
+        "MT: processor time over that of C",
+        From(|results, kind| translated(results, kind, "MT", "C")),
+        Show::Absolute,
+        "",
+        TWICE,
+    ),
+    row("MT: throughput", Of("MT", per_second), Show::Ratio, "/s", &[]),
+    row("MT: p99 of the delay of a chunk", Of("MT", lag), Show::Ratio, " µs", &[]),
+    row("**CT** Chat in front of Messages: processor time", Of("CT", cpu), Show::Ratio, " µs", &[]),
+    row(
+        "CT: processor time over that of M",
+        From(|results, kind| translated(results, kind, "CT", "M")),
+        Show::Absolute,
+        "",
+        TWICE,
+    ),
+    row("CT: throughput", Of("CT", per_second), Show::Ratio, "/s", &[]),
+    row("CT: p99 of the delay of a chunk", Of("CT", lag), Show::Ratio, " µs", &[]),
+    row("**PT** Responses in front of Chat: processor time", Of("PT", cpu), Show::Ratio, " µs", &[]),
+    row(
+        "PT: processor time over that of C",
+        From(|results, kind| translated(results, kind, "PT", "C")),
+        Show::Absolute,
+        "",
+        TWICE,
+    ),
+    row("PT: throughput", Of("PT", per_second), Show::Ratio, "/s", &[]),
+    row("PT: p99 of the delay of a chunk", Of("PT", lag), Show::Ratio, " µs", &[]),
     row("**R100** 100 requests/s: p50", Of("R100", p50), Show::Difference, " µs", &[(JournalOn, AtMost(20.0))]),
     row("R100: added to p99", Of("R100", p99), Show::AddedRatio, " µs", &[(JournalOn, AtMost(1.5))]),
     row("**R2000** 2,000 requests/s: p50", Of("R2000", p50), Show::Difference, " µs", &[(JournalOn, AtMost(20.0))]),
@@ -134,6 +189,9 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row("D, 8,000: memory per stream", Of("D8k", per_stream), Show::Absolute, " KB", &[(JournalOn, AtMost(40.0))]),
     row("D, 8,000: memory kept afterwards", Of("D8k", kept_mb), Show::Absolute, " MB", &[]),
+    row("**DT** D, 2,000, as MT: p99 of the delay of a chunk", Of("DT", lag), Show::Ratio, " µs", &[]),
+    row("DT: memory per stream", Of("DT", per_stream), Show::Absolute, " KB", &[(JournalOn, AtMost(60.0))]),
+    row("DT: memory kept afterwards", Of("DT", kept_mb), Show::Absolute, " MB", &[]),
     row("**E** start to first answer", From(first_answer), Show::Absolute, " ms", &[(JournalOn, AtMost(50.0))]),
     row("E: memory when idle", From(idle_mb), Show::Absolute, " MB", &[(JournalOn, AtMost(15.0))]),
     row("**L** A for a minute: maximum size of the journal", Of("L", backlog_mb), Show::Absolute, " MB", &[]),
@@ -155,6 +213,16 @@ fn journal_us(results: &Results, kind: Kind) -> Option<f64> {
         return None;
     }
     Some(results.median("A", kind, cpu)? - results.median("A", JournalOff, cpu)?)
+}
+
+/// Returns the processor time of one scenario as a multiple of that of another one.
+fn over(results: &Results, kind: Kind, scenario: &str, other: &str) -> Option<f64> {
+    Some(results.median(scenario, kind, cpu)? / results.median(other, kind, cpu)?)
+}
+
+/// Returns the same for a router that translates in `scenario` the stream that it passes through in `other`.
+fn translated(results: &Results, kind: Kind, scenario: &str, other: &str) -> Option<f64> {
+    if kind.is_router() { over(results, kind, scenario, other) } else { None }
 }
 
 fn power(results: &Results, kind: Kind) -> Option<f64> {

@@ -44,6 +44,25 @@ fn figures_are_ratios_compared_with_their_goals() {
 }
 
 #[test]
+fn translation_is_compared_with_the_same_stream_passed_through() {
+    let text = markdown(&results(&[
+        ("C", Null, sample(1.0, 500.0, 1.0)),
+        ("C", JournalOn, sample(1.0, 600.0, 1.0)),
+        ("M", Null, sample(1.0, 550.0, 1.0)),
+        ("M", JournalOn, sample(1.0, 720.0, 1.0)),
+        ("MT", Null, sample(1.0, 500.0, 1.0)),
+        ("MT", JournalOn, sample(1.0, 900.0, 1.0)),
+        ("CT", JournalOn, sample(1.0, 1512.0, 1.0)),
+    ]));
+    let goal = |bound| format!("≤ {bound}, off: ≤ {bound}");
+    assert_eq!(line(&text, "M: processor"), [&goal("1.10"), "1.10", "1.20 ✗"]);
+    assert_eq!(line(&text, "**MT**"), ["", "500 µs", "1.80"]);
+    assert_eq!(line(&text, "MT: processor"), [&goal("2.00"), "", "1.50 ✓"]);
+    assert_eq!(line(&text, "CT: processor"), [&goal("2.00"), "", "2.10 ✗"]);
+    assert!(!text.contains("PT"), "missing measurements are not shown");
+}
+
+#[test]
 fn latency_is_the_difference_to_the_upstream() {
     let text = markdown(&results(&[
         ("R2000", Direct, sample(1.0, 0.0, 100.0)),
@@ -67,7 +86,7 @@ fn omitted_measurements_are_listed() {
     results.notes.push("nginx is not installed".to_owned());
     results.failures.push("A of null: it has exited".to_owned());
     results.starts.insert("router".to_owned(), vec![StartSample { first_answer_ms: 12.0, idle_kb: 10_240.0 }]);
-    results.audits.insert("router".to_owned(), Audit { answered: 7, rows: 6, completed: 6 });
+    results.audits.insert("router".to_owned(), Audit { answered: 7, rows: 6, completed: 6, missing: 1 });
     let text = markdown(&results);
     assert!(text.ends_with("\nFailed: A of null: it has exited\n\nOmitted: nginx is not installed\n"), "{text}");
     assert_eq!(line(&text, "E: memory"), ["≤ 15 MB", "", "10.0 MB ✓"]);

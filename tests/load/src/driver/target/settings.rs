@@ -1,25 +1,43 @@
 //! Configurations of the targets.
 
 use signalbox_core::{
+    Api,
+    provider_type::GENERIC,
     schema::{ConfigValue, NewProvider},
     secret::Secret,
 };
 
-/// A provider without linked models receives requests for every model that no other provider has.
-pub(super) fn provider() -> NewProvider {
-    NewProvider {
-        id: "mock".to_owned(),
-        name: "The benchmark's upstream".to_owned(),
-        kind: "openai".to_owned(),
+/// A model that no request names. A provider that is linked to it receives no requests for models of other names, unless
+/// they name the provider, too.
+pub(super) const UNUSED_MODEL: &str = "unused";
+
+/// Returns a provider without linked models, which receives requests for every model that no other provider has.
+pub(super) fn provider(upstream: u16) -> (NewProvider, Vec<ConfigValue>) {
+    new("mock", "openai", upstream)
+}
+
+/// Returns the provider of one API. Its id is the name of the API.
+pub(super) fn of_api(api: Api, upstream: u16) -> (NewProvider, Vec<ConfigValue>) {
+    let kind = if api == Api::Messages { "anthropic" } else { GENERIC.value };
+    let (provider, mut config) = new(api.as_str(), kind, upstream);
+    config.push(text("apis", api.as_str()));
+    (provider, config)
+}
+
+fn new(id: &str, kind: &str, upstream: u16) -> (NewProvider, Vec<ConfigValue>) {
+    let provider = NewProvider {
+        id: id.to_owned(),
+        name: format!("The benchmark's upstream ({id})"),
+        kind: kind.to_owned(),
         enabled: true,
         priority: 1,
         description: None,
-    }
+    };
+    (provider, vec![text("baseURL", &format!("http://127.0.0.1:{upstream}/v1"))])
 }
 
-pub(super) fn base_url(upstream: u16) -> ConfigValue {
-    let value = format!("\"http://127.0.0.1:{upstream}/v1\"");
-    ConfigValue { key: "baseURL".to_owned(), value: Secret::new(value), is_sensitive: false }
+fn text(key: &str, value: &str) -> ConfigValue {
+    ConfigValue { key: key.to_owned(), value: Secret::new(format!("\"{value}\"")), is_sensitive: false }
 }
 
 /// Default settings, except for limits that would turn 8,000 clients away.
