@@ -2,6 +2,7 @@
 
 mod record;
 mod stream;
+mod translate;
 
 use anyhow::Context as _;
 use bytes::{Buf as _, Bytes};
@@ -28,6 +29,9 @@ use tokio::sync::Semaphore;
 
 use crate::prompt::{Kind, Pool, Prompts};
 
+/// Number of texts in a stream.
+const CHUNKS: u32 = 100;
+
 /// A part of the router's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Operation {
@@ -35,6 +39,8 @@ pub enum Operation {
     EnvelopeShort,
     /// Parses the fields of a body of 100 KB.
     EnvelopeLarge,
+    /// Parses the fields of a body of Messages of 200 bytes.
+    EnvelopeMessages,
     /// Looks up the providers of a model.
     Route,
     /// Writes a request of 200 bytes and its answer of 1 KB to the journal.
@@ -43,6 +49,12 @@ pub enum Operation {
     JournalLarge,
     /// Requests a stream of 100 chunks from a provider and relays it, including the journal.
     Stream,
+    /// The same for a stream of Messages.
+    StreamMessages,
+    /// Translates a stream of 100 chunks of Chat Completions to Messages.
+    TranslateToMessages,
+    /// Translates a stream of Messages with 100 texts to Chat Completions.
+    TranslateToChat,
     /// Writes a request of 200 bytes and its answer of 1 KB to the database.
     Record,
 }
@@ -69,29 +81,33 @@ impl Operation {
     /// Fails if a required step fails.
     pub async fn repeat(self, times: u64) -> anyhow::Result<()> {
         match self {
-            Self::EnvelopeShort => read(&body(Kind::Short), times),
-            Self::EnvelopeLarge => read(&body(Kind::Fresh), times),
+            Self::EnvelopeShort => read(Api::Chat, &body(Api::Chat, Kind::Short), times),
+            Self::EnvelopeLarge => read(Api::Chat, &body(Api::Chat, Kind::Fresh), times),
+            Self::EnvelopeMessages => read(Api::Messages, &body(Api::Messages, Kind::Short), times),
             Self::Route => find(times).await,
-            Self::Journal => write_down(&body(Kind::Short), times),
-            Self::JournalLarge => write_down(&body(Kind::Fresh), times),
-            Self::Stream => stream::relay(&Log::open()?, &body(Kind::Short), times).await,
-            Self::Record => record::record(&body(Kind::Short), times).await,
+            Self::Journal => write_down(&body(Api::Chat, Kind::Short), times),
+            Self::JournalLarge => write_down(&body(Api::Chat, Kind::Fresh), times),
+            Self::Stream => stream::relay(&Log::open()?, Api::Chat, times).await,
+            Self::StreamMessages => stream::relay(&Log::open()?, Api::Messages, times).await,
+            Self::TranslateToMessages => translate::translate(Api::Chat, Api::Messages, times),
+            Self::TranslateToChat => translate::translate(Api::Messages, Api::Chat, times),
+            Self::Record => record::record(&body(Api::Chat, Kind::Short), times).await,
         }
     }
 }
 
-/// Returns the body of a request.
-fn body(kind: Kind) -> Bytes {
-    let mut prompts = Prompts::new(kind, &Pool::new(), (Api::Chat, 1), "mock-100x0", true, 1);
+/// Returns the body of a request of `api`.
+fn body(api: Api, kind: Kind) -> Bytes {
+    let mut prompts = Prompts::new(kind, &Pool::new(), (api, 1), "mock-100x0", true, 1);
     let mut request = prompts.request();
     let request = request.copy_to_bytes(request.remaining());
     let at = memchr::memmem::find(&request, b"\r\n\r\n").map_or(0, |at| at + 4);
     request.slice(at..)
 }
 
-fn read(body: &Bytes, times: u64) -> anyhow::Result<()> {
+fn read(api: Api, body: &Bytes, times: u64) -> anyhow::Result<()> {
     for _ in 0..times {
-        black_box(Envelope::parse(Api::Chat, black_box(body))?);
+        black_box(Envelope::parse(api, black_box(body))?);
     }
     Ok(())
 }
@@ -125,7 +141,7 @@ fn write_down(body: &Bytes, times: u64) -> anyhow::Result<()> {
     let log = Log::open()?;
     let answer = [b'x'; 1000];
     for _ in 0..times {
-        let mut exchange = log.begin(body)?;
+        let mut exchange = log.begin(Api::Chat, body)?;
         exchange.head(200, false);
         exchange.answer(&answer);
         drop(exchange.finish(RequestStatus::Completed, None));
@@ -146,10 +162,10 @@ impl Log {
     }
 
     /// Does the router's work after reading a request.
-    fn begin(&self, body: &Bytes) -> anyhow::Result<Exchange> {
+    fn begin(&self, api: Api, body: &Bytes) -> anyhow::Result<Exchange> {
         let begin = Begin {
             received_at: 1_700_000_000_000,
-            path: "/v1/chat/completions".to_owned(),
+            path: format!("/v1{}", api.path()),
             model: "mock-100x0".to_owned(),
             stream: true,
             session: None,
@@ -158,7 +174,7 @@ impl Log {
         let context = RequestContext::new(AccessLog::Errors);
         let entry = self.journal.begin(context.id(), &begin, &kept.request.of_request(body))?;
         let permit = Arc::clone(&self.permits).try_acquire_owned()?;
-        Ok(Exchange::new(entry, context, Api::Chat, self.journal.max_answer_bytes(), kept, permit))
+        Ok(Exchange::new(entry, context, api, self.journal.max_answer_bytes(), kept, permit))
     }
 }
 

@@ -9,7 +9,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use bytes::Bytes;
 use hyper::{Method, Request, Uri};
 use provider_router::relay::{Relay, Source};
 use signalbox_core::Api;
@@ -17,15 +16,15 @@ use signalbox_upstream::{AddressPolicy, Client, ClientConfig, Deadlines, Target}
 use tokio::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-use super::Log;
+use super::{CHUNKS, Log};
+use crate::{mock, prompt::Kind};
 
-const CHUNKS: usize = 100;
-
-/// Requests and relays the stream `times` times.
-pub(super) async fn relay(log: &Log, body: &Bytes, times: u64) -> anyhow::Result<()> {
-    let port = provider(body.len(), times)?;
+/// Requests and relays a stream of `api` `times` times.
+pub(super) async fn relay(log: &Log, api: Api, times: u64) -> anyhow::Result<()> {
+    let body = &super::body(api, Kind::Short);
+    let port = provider(api, body.len(), times)?;
     let target = Target::parse(&format!("http://127.0.0.1:{port}/v1"), &AddressPolicy::default())?;
-    let path = target.path("/chat/completions")?;
+    let path = target.path(api.path())?;
     let client = Client::new(&ClientConfig {
         max_idle_per_target: 1,
         idle_timeout: Duration::from_secs(60),
@@ -34,15 +33,15 @@ pub(super) async fn relay(log: &Log, body: &Bytes, times: u64) -> anyhow::Result
     let limit = Duration::from_secs(60);
     let deadlines = Deadlines { connect: limit, headers: limit, idle: limit, total: limit };
     for _ in 0..times {
-        let mut exchange = log.begin(body)?;
+        let mut exchange = log.begin(api, body)?;
         let mut request = Request::new(body.clone());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from(path.clone());
         let response = client.send(&target, request, &deadlines).await?;
         exchange.head(200, true);
         let source = Source::Upstream(response.into_body());
-        let mut relay = Relay::new((Vec::new(), source), exchange, Api::Chat, 1, CancellationToken::new());
-        let mut frames = 0;
+        let mut relay = Relay::new((Vec::new(), source), exchange, api, 1, CancellationToken::new());
+        let mut frames = 0_u32;
         while let Some(frame) = poll_fn(|cx| relay.poll_frame(cx)).await {
             frame.map_err(|error| anyhow::anyhow!("the relay failed: {error}"))?;
             frames += 1;
@@ -53,10 +52,10 @@ pub(super) async fn relay(log: &Log, body: &Bytes, times: u64) -> anyhow::Result
 }
 
 /// Serves `times` requests on one connection, each answered with one write.
-fn provider(body_len: usize, times: u64) -> anyhow::Result<u16> {
+fn provider(api: Api, body_len: usize, times: u64) -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = listener.local_addr()?.port();
-    let answer = answer();
+    let answer = answer(api);
     thread::Builder::new()
         .spawn(move || -> std::io::Result<()> {
             let (mut stream, _) = listener.accept()?;
@@ -78,9 +77,16 @@ fn provider(body_len: usize, times: u64) -> anyhow::Result<u16> {
     Ok(port)
 }
 
-fn answer() -> Vec<u8> {
+fn answer(api: Api) -> Vec<u8> {
     let mut answer =
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    if api != Api::Chat {
+        for event in mock::stream(api, CHUNKS).split_inclusive("\n\n") {
+            answer.extend_from_slice(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes());
+        }
+        answer.extend_from_slice(b"0\r\n\r\n");
+        return answer;
+    }
     let mut event = |text: &str| {
         let event = format!("{:x}\r\ndata: {text}\n\n\r\n", text.len() + 8);
         answer.extend_from_slice(event.as_bytes());
