@@ -124,6 +124,7 @@ mod tests {
             total_tokens: None,
             token_classes: None,
             translation: None,
+            cost: None,
             finish_reason: Some("stop".to_owned()),
             error: None,
             duration_ms: Some(5),
