@@ -34,6 +34,9 @@ pub struct BodyPolicy {
 /// String fields without user content, which [`Bodies::Redact`] keeps as they are.
 const PLAIN: [&str; 8] = ["role", "type", "model", "finish_reason", "stop_reason", "status", "object", "service_tier"];
 
+/// Fields whose values have names of the user's or the model's own. The keys of `logprobs` are the tokens of the answer.
+const OWN: [&str; 4] = ["metadata", "documents", "logprobs", "top_logprobs"];
+
 impl Bodies {
     /// Parses a value of a provider's configuration.
     #[must_use]
@@ -112,23 +115,30 @@ fn with_tier(mut outline: Value, answer: Option<&str>) -> Value {
     outline
 }
 
-/// Replaces every string by its length, except those in [`PLAIN`] fields where `keeps_plain`. The input of a tool call
-/// and metadata have names of the user's own, so nothing in them is kept.
+/// Replaces every string by its length, except those in [`PLAIN`] fields where `keeps_plain`.
+///
+/// Numbers stay, but not lists of them: token ids, bytes and vectors are texts in another form. The input of a tool call,
+/// metadata and documents have names of the user's own, so nothing in them is kept, neither names nor numbers.
 fn redact(value: Value, keeps_plain: bool) -> Value {
     match value {
         Value::String(text) => Value::String(format!("[{} characters]", text.chars().count())),
+        Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_number) => {
+            Value::String(format!("[{} numbers]", items.len()))
+        }
         Value::Array(items) => Value::Array(items.into_iter().map(|item| redact(item, keeps_plain)).collect()),
         Value::Object(fields) => {
             let is_call = fields.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("tool_use"));
-            let redacted = fields.into_iter().map(|(key, value)| match value {
-                Value::String(_) if keeps_plain && PLAIN.contains(&key.as_str()) => (key, value),
+            let redacted = fields.into_iter().enumerate().map(|(at, (key, value))| match value {
+                value if !keeps_plain => (format!("[field {}]", at + 1), redact(value, false)),
+                Value::String(_) if PLAIN.contains(&key.as_str()) => (key, value),
                 value => {
-                    let is_own = key == "metadata" || key == "input" && is_call;
-                    (key, redact(value, keeps_plain && !is_own))
+                    let is_own = OWN.contains(&key.as_str()) || key == "input" && is_call;
+                    (key, redact(value, !is_own))
                 }
             });
             Value::Object(redacted.collect::<Map<String, Value>>())
         }
+        Value::Number(_) if !keeps_plain => Value::String("[number]".into()),
         plain => plain,
     }
 }
@@ -162,7 +172,27 @@ mod tests {
         let kept: Value = serde_json::from_slice(&kept).unwrap();
         assert!(!kept.to_string().contains("canary"), "{kept}");
         assert_eq!(kept["messages"][0]["content"][0]["type"], "tool_use");
-        assert_eq!(kept["messages"][0]["content"][0]["input"]["in"]["type"], "[6 characters]");
+        let input = &kept["messages"][0]["content"][0]["input"];
+        assert_eq!(input["[field 1]"]["[field 1]"], "[6 characters]", "{kept}");
+    }
+
+    #[test]
+    fn numbers_and_names_that_are_text_are_not_kept() {
+        for body in [
+            json!({"prompt": [1234, 5678]}),
+            json!({"input": [[1234], [5678, 1234]]}),
+            json!({"data": [{"index": 0, "embedding": [0.1234, -0.5678]}]}),
+            json!({"choices": [{"logprobs": {"tokens": ["a"], "top_logprobs": [{"1234": -0.5678}], "text_offset": [1234]}}]}),
+            json!({"choices": [{"logprobs": {"content": [{"token": "a", "bytes": [1234], "logprob": -0.5678}]}}]}),
+            json!({"output": [{"content": [{"text": "a", "logprobs": [{"bytes": [1234], "top_logprobs": [{"token": "5678"}]}]}]}]}),
+            json!({"documents": [{"1234": 5678}], "metadata": {"1234": "5678"}}),
+        ] {
+            let kept = Bodies::Redact.of_request(&body.to_string().into());
+            let kept = String::from_utf8_lossy(&kept).into_owned();
+            assert!(!kept.contains("1234") && !kept.contains("5678"), "{kept}");
+        }
+        let kept = Bodies::Redact.of_request(&Bytes::from_static(br#"{"n":2,"stop":[],"usage":{"total_tokens":3}}"#));
+        assert_eq!(kept, r#"{"n":2,"stop":[],"usage":{"total_tokens":3}}"#);
     }
 
     #[test]
