@@ -65,6 +65,23 @@ async fn a_stream_of_completions_passes_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn odd_json_costs_no_answer_and_an_error_at_the_start_of_a_stream_is_one() {
+    let gateway = Gateway::of("openai", Launch::default()).await;
+    let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+    for odd in [r#"{"data":[{"embedding":[NaN,-Infinity]}]}"#.to_owned(), format!(r#"{{"x":{deep},"error":null}}"#)] {
+        gateway.fake.script("m", Turn::raw("application/json", odd.clone()));
+        let answer = gateway.router.post("/v1/embeddings", &json!({"model": "fake/m", "input": "hi"})).await;
+        assert_eq!((answer.status, answer.text()), (200, odd));
+    }
+    let error = "data: {\"error\":{\"message\":\"busy\",\"code\":503}}\n\n";
+    gateway.fake.script("m", Turn::raw("text/event-stream", error));
+    let request = json!({"model": "fake/m", "prompt": "hi", "stream": true});
+    let answer = gateway.router.post("/v1/completions", &request).await.expect(503);
+    assert!(answer.text().contains("busy"), "{}", answer.text());
+    assert_eq!(logged(&gateway, &answer).await["status"], "failed");
+}
+
+#[tokio::test]
 async fn what_cannot_be_sent_or_used_is_an_error_in_the_clients_form() {
     let gateway = Gateway::of("openai", Launch::default()).await;
     for (path, field) in REQUESTS {
@@ -85,6 +102,7 @@ async fn what_cannot_be_sent_or_used_is_an_error_in_the_clients_form() {
     for (turn, status, words) in [
         (Turn::error(429), 429, "rate"),
         (Turn::raw("application/json", r#"{"error":{"message":"no such thing","code":404}}"#), 404, "no such thing"),
+        (Turn::raw("application/json", r#"{"error":"no such thing","data":[[1.5]]}"#), 502, "no such thing"),
         (Turn::raw("text/html", "<html>"), 502, "neither json nor"),
         (Turn::raw("text/event-stream", "data: {}\n\n"), 502, "event stream"),
     ] {

@@ -18,7 +18,7 @@ mod translation;
 use bytes::Bytes;
 use failure::AttemptError;
 use http::{HeaderMap, Response, StatusCode, Version};
-use signalbox_core::schema::RequestStatus;
+use signalbox_core::{openai::Usage, schema::RequestStatus};
 use tracing::Instrument as _;
 
 use crate::{
@@ -58,7 +58,7 @@ enum AcceptedAnswer {
     /// A stream: its headers, the pieces already read, and the remaining source.
     Stream { headers: HeaderMap, begun: Vec<Bytes>, rest: Source },
     /// A complete response, and the failure that it reports beside its choices.
-    Whole { headers: HeaderMap, body: Bytes, failure: Option<String> },
+    Whole { headers: HeaderMap, body: Bytes, failure: Option<String>, usage: Option<Usage> },
 }
 
 // === impl AcceptedAnswer ===
@@ -124,8 +124,9 @@ async fn answer(
             let relay = Relay::new((begun, rest), exchange, envelope.api, envelope.choices, abort).over(version);
             (headers, ResponseBody::Relay(Box::new(relay)))
         }
-        AcceptedAnswer::Whole { headers, body, failure } => {
+        AcceptedAnswer::Whole { headers, body, failure, usage } => {
             exchange.note_translation(&headers);
+            exchange.note_usage(usage);
             exchange.head(200, false);
             let (status, body, failure) = match failure {
                 None => (RequestStatus::Completed, body, None),

@@ -48,6 +48,14 @@ pub enum EnvelopeError {
         /// Message for the client.
         reason: String,
     },
+    /// The body of a request that is not translated is not a JSON object, or repeats a field.
+    #[error("the request body is not valid JSON for /v1{}: {reason}", .direct.path())]
+    MalformedDirect {
+        /// The API.
+        direct: DirectApi,
+        /// Message for the client.
+        reason: String,
+    },
     /// `messages` is absent or null.
     #[error("`messages` is missing: send an array with at least one message")]
     MissingMessages,
@@ -123,7 +131,7 @@ impl Envelope {
     /// Returns an [`EnvelopeError`] if the body is not a request of that API.
     pub fn parse_direct(direct: DirectApi, body: &[u8]) -> Result<Self, EnvelopeError> {
         let api = direct.companion();
-        let fields = Fields::find(body).map_err(|reason| EnvelopeError::Malformed { api, reason })?;
+        let fields = Fields::find(body).map_err(|reason| EnvelopeError::MalformedDirect { direct, reason })?;
         let mut has_subject = false;
         // The body has been read as JSON before.
         let _ = Reader::new(body).object(|name, value| {

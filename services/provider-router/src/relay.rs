@@ -45,7 +45,7 @@ use signalbox_core::{
 };
 use tokio::time::{Duration, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-pub use translated::TranslatedStream;
+pub use translated::{TranslatedStream, counts};
 use typed::TypedStream;
 pub use unasked_usage::UncountedStream;
 

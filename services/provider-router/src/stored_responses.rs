@@ -24,8 +24,9 @@ const MAX_BYTES: usize = 64 << 20;
 /// Time for an answer that has just ended to reach the database, and the pause between two looks.
 const WAIT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(20);
-/// Maximum age of a request that may not be in the database yet, in milliseconds.
-const MAX_LOADING_MS: i128 = 60_000;
+/// Maximum age of a request that may not be in the database yet, in milliseconds. A database that is away for longer is
+/// away for this look, too.
+const MAX_LOADING_MS: i128 = 600_000;
 
 /// Reason why an earlier answer cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +40,7 @@ pub enum StoredError {
         why: &'static str,
     },
     /// The answer is so new that it need not be in the database.
-    #[error("the answer `{0}` is not in the request log yet, because the database is behind; try again in a moment")]
+    #[error("the answer `{0}` is not complete in the request log yet; try again in a moment")]
     NotLoaded(String),
     /// The database is away.
     #[error("the request log, which has the earlier answers, is unavailable: {0}")]
@@ -135,9 +136,11 @@ pub async fn load(store: &Store, id: &str) -> Result<Stored, StoredError> {
                 return Ok(Stored { request, response });
             }
             Ok((row, None)) if row.status != RequestStatus::Pending => return Err(not_found("it was deleted")),
-            Ok((_, None)) if is_late => return Err(not_found("it is not complete")),
             Err(Error::NotFound { .. }) if !is_recent => return Err(not_found("it may have been deleted")),
-            Err(Error::NotFound { .. }) if is_late => return Err(StoredError::NotLoaded(id.to_owned())),
+            // A pending request may have ended since: its end need not be in the database.
+            Ok((_, None)) | Err(Error::NotFound { .. }) if is_late => {
+                return Err(StoredError::NotLoaded(id.to_owned()));
+            }
             Ok((_, None)) | Err(Error::NotFound { .. }) => sleep(PAUSE).await,
             Err(error) => return Err(StoredError::Unavailable(error)),
         }

@@ -53,6 +53,9 @@ enum Details {
 // === impl Usage ===
 
 impl Usage {
+    /// Maximum of a count. A larger one is a mistake of the provider, and sums of such counts would overflow.
+    pub const MAX_COUNT: i64 = 1 << 40;
+
     /// Creates the counts of an answer whose tokens are all of the same class.
     #[must_use]
     pub fn new(prompt_tokens: i64, completion_tokens: i64) -> Self {
@@ -101,7 +104,7 @@ impl Counts {
             "cache_creation_input_tokens" => &mut self.cache_written,
             _ => return,
         };
-        *count = whole_number(raw).map(|count| count.max(0)).or(*count);
+        *count = whole_number(raw).map(|count| count.clamp(0, Usage::MAX_COUNT)).or(*count);
     }
 
     fn read_details(&mut self, details: Details, value: &mut Reader<'_>) -> Option<()> {
@@ -113,7 +116,7 @@ impl Counts {
                 return self.read_details(Details::CacheWrite, value);
             }
             let raw = value.raw()?;
-            let Some(count) = whole_number(raw).map(|count| count.max(0)) else { return Some(()) };
+            let Some(count) = whole_number(raw).map(|count| count.clamp(0, Usage::MAX_COUNT)) else { return Some(()) };
             let classes = &mut self.classes;
             match (details, &*name) {
                 (Details::Prompt, "cached_tokens") => self.cache_read_beside = Some(count),
@@ -279,6 +282,18 @@ mod tests {
         for none in [r#"{"prompt_tokens":1}"#, r#"{"prompt_tokens":1,"cost":null}"#, r#"{"prompt_tokens":1,"cost":-1}"#]
         {
             assert_eq!(cost(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn absurd_counts_are_bounded() {
+        for json in [
+            r#"{"prompt_tokens":9e18,"completion_tokens":9223372036854775807,"total_tokens":"9223372036854775807"}"#,
+            r#"{"input_tokens":9e18,"cache_read_input_tokens":9e18,"output_tokens":9e18}"#,
+        ] {
+            let (prompt, completion, classes) = classes(json);
+            let all = [classes.uncached_input(prompt), classes.other_output(completion), prompt, completion];
+            assert!(all.iter().all(|count| (0..=4 * Usage::MAX_COUNT).contains(count)), "{json}: {all:?}");
         }
     }
 

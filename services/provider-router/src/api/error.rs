@@ -147,7 +147,9 @@ impl ApiError {
             Self::Envelope(EnvelopeError::MissingSubject { field, .. }) => {
                 (REQUEST, "missing_required_parameter", Some(*field))
             }
-            Self::Envelope(EnvelopeError::Malformed { .. }) => (REQUEST, "invalid_json", None),
+            Self::Envelope(EnvelopeError::Malformed { .. } | EnvelopeError::MalformedDirect { .. }) => {
+                (REQUEST, "invalid_json", None)
+            }
             Self::Envelope(EnvelopeError::MissingMessages) => (REQUEST, "missing_required_parameter", Some("messages")),
             Self::Envelope(EnvelopeError::MissingInput) => (REQUEST, "missing_required_parameter", Some("input")),
             Self::Envelope(EnvelopeError::InvalidMessages) => (REQUEST, "invalid_type", Some("messages")),

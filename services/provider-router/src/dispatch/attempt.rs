@@ -117,7 +117,7 @@ async fn send_direct(
     exchange.add_trace(request.headers_mut());
     let response =
         app.client.send(&remote.target, request, &deadlines(app, remote, exchange.arrived().elapsed())).await?;
-    classify_direct(response, envelope.stream).await.map_err(|failure| failure.masked(&remote.masker))
+    classify_direct(response, envelope.stream, app.max_preamble).await.map_err(|failure| failure.masked(&remote.masker))
 }
 
 /// Returns the deadlines of an attempt that begins `elapsed` after the request arrived; all attempts share one total. A
@@ -139,5 +139,5 @@ fn echo_answer(echo: &Echo, id: &str, model: &str, body: &Bytes, envelope: &Enve
         return AcceptedAnswer::Stream { headers, begun: Vec::new(), rest };
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    AcceptedAnswer::Whole { headers, body: echo.completion(id, model, created, body), failure: None }
+    AcceptedAnswer::Whole { headers, body: echo.completion(id, model, created, body), failure: None, usage: None }
 }

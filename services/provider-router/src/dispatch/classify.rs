@@ -56,7 +56,7 @@ pub(super) async fn classify_response(
         (false, Framing::Json) => {
             let (body, failure) = whole(api, begun, &mut source).await?;
             let body = if api == Api::Chat { body } else { mask_errors(&body, masker).map_or(body, Bytes::from) };
-            Ok(AcceptedAnswer::Whole { headers, body, failure })
+            Ok(AcceptedAnswer::Whole { headers, body, failure, usage: None })
         }
         (true, Framing::Json) => {
             let (body, _) = whole(api, begun, &mut source).await?;
@@ -72,7 +72,7 @@ pub(super) async fn classify_response(
             let (body, failure) = whole_of(api, &stream, masker)
                 .ok_or_else(|| AttemptError::Invalid { reason: "it is an incomplete event stream".into() })?;
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Json.content_type()));
-            Ok(AcceptedAnswer::Whole { headers, body, failure })
+            Ok(AcceptedAnswer::Whole { headers, body, failure, usage: None })
         }
     }
 }
@@ -82,6 +82,7 @@ pub(super) async fn classify_response(
 pub(super) async fn classify_direct(
     response: Response<signalbox_upstream::Body>,
     stream: bool,
+    max_preamble: Duration,
 ) -> Result<AcceptedAnswer, AttemptError> {
     let (head, mut source) = successful(response).await?;
     let (begun, framing) = recognise(&mut source, &head.headers).await?;
@@ -89,20 +90,37 @@ pub(super) async fn classify_direct(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(framing.content_type()));
     if framing == Framing::Events {
         return if stream {
-            Ok(AcceptedAnswer::Stream { headers, begun: vec![begun], rest: source })
+            let held_until = Instant::now() + max_preamble;
+            let begun = first_event(Api::Chat, begun, &mut source, held_until).await?;
+            Ok(AcceptedAnswer::Stream { headers, begun, rest: source })
         } else {
             Err(AttemptError::Invalid { reason: "it is an event stream, which was not asked for".into() })
         };
     }
     let body = without_bom(read_whole(begun, &mut source).await?);
-    let Some(answer) = json::Reader::new(&body).value() else {
+    let Some(reports) = reports_error(&body) else {
         return Err(AttemptError::Invalid { reason: format!("it is not JSON: {}", json::parse_error(&body)) });
     };
-    let reports = answer.get("error").is_some_and(|error| error.is_object() || error.is_string());
     match provider_error(&body).filter(|_| reports) {
         Some(error) => Err(AttemptError::Reported { error: Box::new(error), body }),
-        None => Ok(AcceptedAnswer::Whole { headers, body, failure: None }),
+        None => Ok(AcceptedAnswer::Whole { headers, body, failure: None, usage: None }),
     }
+}
+
+/// Returns whether an answer has an error beside or instead of its content; `None` if it is not JSON. Reads no value
+/// into memory: an answer may have megabytes of numbers.
+fn reports_error(answer: &[u8]) -> Option<bool> {
+    let (mut reader, mut reports) = (json::Reader::lenient(answer), false);
+    if reader.peek()? != b'{' {
+        reader.skip()?;
+    } else {
+        reader.fields(|name, value| {
+            reports |= name == "error" && matches!(value.peek()?, b'{' | b'"');
+            value.skip()
+        })?;
+    }
+    reader.end()?;
+    Some(reports)
 }
 
 /// Splits a response, or returns the error that it is.

@@ -165,9 +165,7 @@ impl AttemptError {
             (_, other) => {
                 let (status, code) = other.status_and_code();
                 let body = match api {
-                    Api::Chat | Api::Responses => {
-                        ErrorBody::new("upstream_error", code, message.clone()).to_json().into()
-                    }
+                    Api::Chat | Api::Responses => ErrorBody::new(other.kind(), code, message.clone()).to_json().into(),
                     Api::Messages => {
                         write_error(api, &hub::Failure::of_status(status.as_u16(), code, message.clone()), id).1.into()
                     }
@@ -181,6 +179,15 @@ impl AttemptError {
         };
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         (status, headers, body, message)
+    }
+
+    /// Returns the `type` of an error of the gateway's own.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::NoRoute { .. } | Self::Stored(StoredError::NotFound { .. }) => "invalid_request_error",
+            Self::ShuttingDown | Self::Stored(_) => "server_error",
+            _ => "upstream_error",
+        }
     }
 
     fn status_and_code(&self) -> (StatusCode, &'static str) {

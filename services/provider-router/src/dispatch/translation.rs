@@ -17,7 +17,7 @@ use crate::{
     clock,
     exchange::TRANSLATION,
     provider::target,
-    relay::{Source, TranslatedStream},
+    relay::{Source, TranslatedStream, counts},
 };
 
 /// A client that sends `true` has its request refused instead of losing a field.
@@ -80,13 +80,14 @@ impl Translation {
             }
             AcceptedAnswer::Whole { mut headers, body, .. } => {
                 let answer = read_answer(self.provider, &body).map_err(|failure| reported(failure, &body))?;
+                let usage = answer.usage.as_ref().map(counts);
                 let (body, lost) = write_answer(self.client, answer, self.options.clone())
                     .map_err(|failure| reported(failure, &body))?;
                 let mut losses = self.losses.clone();
                 losses.append(lost);
                 self.report(&losses, &mut headers);
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Json.content_type()));
-                Ok(AcceptedAnswer::Whole { headers, body: body.into(), failure: None })
+                Ok(AcceptedAnswer::Whole { headers, body: body.into(), failure: None, usage })
             }
         }
     }

@@ -146,9 +146,10 @@ impl TranslatedStream {
 }
 
 /// Converts the counts of the hub.
-fn counts(usage: &hub::Usage) -> Usage {
-    let count = |tokens| i64::try_from(tokens).unwrap_or(i64::MAX);
-    let classes = TokenClasses {
+pub fn counts(usage: &hub::Usage) -> Usage {
+    let count = |tokens| i64::try_from(tokens).unwrap_or(i64::MAX).min(Usage::MAX_COUNT);
+    let (prompt, completion) = (count(usage.prompt()), count(usage.completion()));
+    let mut classes = TokenClasses {
         cache_read: count(usage.cache_read),
         cache_write_short: count(usage.cache_write_short),
         cache_write_long: count(usage.cache_write_long),
@@ -159,5 +160,6 @@ fn counts(usage: &hub::Usage) -> Usage {
         output_image: count(usage.output_image),
         is_adjusted: usage.is_odd,
     };
-    Usage { classes, ..Usage::new(count(usage.prompt()), count(usage.completion())) }
+    classes.fit(prompt, completion);
+    Usage { classes, ..Usage::new(prompt, completion) }
 }
