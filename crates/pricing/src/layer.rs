@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
-
+use crate::Price;
 use crate::name::{Names, matches};
-use crate::{Mistakes, Price, read};
 
 /// Where a layer of prices comes from. A later one wins over an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,30 +61,6 @@ pub(crate) struct Scope {
 // === impl Layer ===
 
 impl Layer {
-    /// Reads a JSON document.
-    ///
-    /// # Errors
-    /// Returns all mistakes.
-    pub fn from_json(kind: LayerKind, text: &str) -> Result<Self, Mistakes> {
-        read::json(text).and_then(|document| Self::from_value(kind, &document))
-    }
-
-    /// Reads a TOML document.
-    ///
-    /// # Errors
-    /// Returns all mistakes.
-    pub fn from_toml(kind: LayerKind, text: &str) -> Result<Self, Mistakes> {
-        read::toml(text).and_then(|document| Self::from_value(kind, &document))
-    }
-
-    /// Reads a document that was parsed already, such as the body of a request.
-    ///
-    /// # Errors
-    /// Returns all mistakes.
-    pub fn from_value(kind: LayerKind, document: &Value) -> Result<Self, Mistakes> {
-        read::layer(kind, document)
-    }
-
     /// Returns where the layer comes from.
     #[must_use]
     pub const fn kind(&self) -> LayerKind {

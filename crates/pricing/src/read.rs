@@ -20,13 +20,41 @@ const SCHEMA: u64 = 1;
 /// Fields of a document.
 const FIELDS: [&str; 7] = ["v", "version", "as_of", "source", "note", "resellers", "prices"];
 
+// === impl Layer ===
+
+impl Layer {
+    /// Reads a JSON document.
+    ///
+    /// # Errors
+    /// Returns all mistakes.
+    pub fn from_json(kind: LayerKind, text: &str) -> Result<Self, Mistakes> {
+        json(text).and_then(|document| Self::from_value(kind, &document))
+    }
+
+    /// Reads a TOML document.
+    ///
+    /// # Errors
+    /// Returns all mistakes.
+    pub fn from_toml(kind: LayerKind, text: &str) -> Result<Self, Mistakes> {
+        toml(text).and_then(|document| Self::from_value(kind, &document))
+    }
+
+    /// Reads a document that was parsed already, such as the body of a request.
+    ///
+    /// # Errors
+    /// Returns all mistakes.
+    pub fn from_value(kind: LayerKind, document: &Value) -> Result<Self, Mistakes> {
+        layer(kind, document)
+    }
+}
+
 /// Parses a JSON document.
-pub(crate) fn json(text: &str) -> Result<Value, Mistakes> {
+fn json(text: &str) -> Result<Value, Mistakes> {
     serde_json::from_str(text).map_err(|error| of_document(&format!("is not valid JSON: {error}")))
 }
 
 /// Parses a TOML document.
-pub(crate) fn toml(text: &str) -> Result<Value, Mistakes> {
+fn toml(text: &str) -> Result<Value, Mistakes> {
     let table: toml::Table =
         text.parse().map_err(|error: toml::de::Error| of_document(&format!("is not valid TOML: {error}")))?;
     Ok(json_of(toml::Value::Table(table)))
@@ -50,7 +78,7 @@ fn json_of(value: toml::Value) -> Value {
 }
 
 /// Reads a document.
-pub(crate) fn layer(kind: LayerKind, document: &Value) -> Result<Layer, Mistakes> {
+fn layer(kind: LayerKind, document: &Value) -> Result<Layer, Mistakes> {
     let mut check = Check::default();
     let layer = check.object(document).map(|document| {
         check.known_fields(document, &FIELDS);
