@@ -69,7 +69,7 @@ fn message(id: Option<&str>, text: &str) -> Value {
     item
 }
 
-/// What the last event has of the items.
+/// Returns outputs of the last event that lack some of the items.
 fn outputs() -> Vec<Value> {
     let call =
         |id: &str| json!({"type": "function_call", "id": id, "call_id": "c1", "name": "f", "arguments": "{\"a\":1}"});

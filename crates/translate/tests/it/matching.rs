@@ -1,4 +1,4 @@
-//! Whatever a provider of Responses makes of ids and indices, its texts and calls are passed on once.
+//! Texts and calls of a provider of Responses are passed on once, with any ids and indices.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -141,7 +141,7 @@ fn items_that_only_were_streamed_are_kept() {
     ] {
         assert_eq!(shape(&ended_with(&output)), all, "{output}");
     }
-    // What only the response has is added, and its form of an item counts.
+    // Items that only the response has are added, and its form of an item counts.
     let odd =
         json!([{"type":"message","id":"msg_1","content":[{"type":"output_text","text":"ONE"}]}, message("three")]);
     let expected = ["reasoning:", "message:ONE", "message:two", "function_call:", "message:three"];
