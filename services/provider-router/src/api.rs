@@ -31,14 +31,19 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::State,
     routing::{get, post},
 };
 
-use crate::app::App;
+use crate::{app::App, direct::DirectApi};
 
 /// Builds the routes, except those of [`inference`].
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
+    let direct = DirectApi::ALL.into_iter().fold(Router::new(), |router, direct| {
+        let answer = move |State(app), request| inference::direct(app, direct, request);
+        router.route(&format!("/v1{}", direct.path()), post(answer))
+    });
+    direct
         .route("/", get(root::describe))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
@@ -50,11 +55,6 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/responses/{id}", get(responses::get).delete(responses::delete))
         .route("/v1/responses/{id}/input_items", get(responses::input_items))
         .route("/v1/responses/{id}/cancel", post(responses::cancel))
-        .route("/v1/completions", post(inference::completions))
-        .route("/v1/embeddings", post(inference::embeddings))
-        .route("/v1/moderations", post(inference::moderations))
-        .route("/v1/rerank", post(inference::rerank))
-        .route("/v1/responses/compact", post(inference::compact))
         .route("/v1/models", get(models::list))
         .route("/v1/models/sync", post(model_sync::all))
         .route("/v1/models/sync/{provider}", post(model_sync::one))

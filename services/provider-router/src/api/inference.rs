@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::{body::Body, extract::State};
+use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use signalbox_core::{Api, id};
@@ -40,33 +40,9 @@ pub async fn inference(app: &App, api: Api, request: Request<RequestBody>) -> Re
     answer_or_error(app, Surface::Translated(api), request).await
 }
 
-/// Answers a request of [`DirectApi::Completions`].
-pub(super) async fn completions(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    direct(&app, DirectApi::Completions, request).await
-}
-
-/// Answers a request of [`DirectApi::Embeddings`].
-pub(super) async fn embeddings(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    direct(&app, DirectApi::Embeddings, request).await
-}
-
-/// Answers a request of [`DirectApi::Moderations`].
-pub(super) async fn moderations(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    direct(&app, DirectApi::Moderations, request).await
-}
-
-/// Answers a request of [`DirectApi::Rerank`].
-pub(super) async fn rerank(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    direct(&app, DirectApi::Rerank, request).await
-}
-
-/// Answers a request of [`DirectApi::Compact`].
-pub(super) async fn compact(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    direct(&app, DirectApi::Compact, request).await
-}
-
-async fn direct(app: &App, direct: DirectApi, request: Request<Body>) -> Response<Body> {
-    answer_or_error(app, Surface::Direct(direct), request).await.map(Body::new)
+/// Answers a request that is not translated.
+pub(super) async fn direct(app: Arc<App>, direct: DirectApi, request: Request<Body>) -> Response<Body> {
+    answer_or_error(&app, Surface::Direct(direct), request).await.map(Body::new)
 }
 
 async fn answer_or_error<B>(app: &App, surface: Surface, request: Request<B>) -> Response<ResponseBody>
