@@ -49,6 +49,7 @@ pub struct Exchange {
     provider: Option<Arc<Provider>>,
     upstream_model: Option<String>,
     sent_as: Option<Box<SentAs>>,
+    /// Whether the provider was asked for token counts that the client did not ask for.
     counted: bool,
     attempts: i64,
     /// Span of the last attempt, open until the response has been relayed.

@@ -101,7 +101,7 @@ pub(super) async fn classify_direct(
     let Some(reports) = reports_error(&body) else {
         return Err(AttemptError::Invalid { reason: format!("it is not JSON: {}", json::parse_error(&body)) });
     };
-    match provider_error(&body).filter(|_| reports) {
+    match reports.then(|| provider_error(&body)).flatten() {
         Some(error) => Err(AttemptError::Reported { error: Box::new(error), body }),
         None => Ok(AcceptedAnswer::Whole { headers, body, failure: None, usage: None }),
     }

@@ -1,7 +1,6 @@
 //! Folds the answer of any API for the log.
 
 use bytes::Bytes;
-use serde_json::Value;
 use signalbox_core::{
     Api,
     json::Reader,
@@ -19,10 +18,17 @@ pub(super) fn fold(api: Api, raw: &Bytes, streamed: bool) -> Option<FoldedAnswer
     }
 }
 
-/// Folds a whole answer of an API that is not translated: it stays as it is.
+/// Folds a whole answer of an API that is not translated: it stays as it is. Only its usage is read, because an answer
+/// may have megabytes of numbers.
 fn fold_other(raw: &Bytes) -> Option<FoldedAnswer> {
-    let answer = Reader::new(raw).value().filter(Value::is_object)?;
-    let usage = answer.get("usage").and_then(|usage| Usage::read(usage.to_string().as_bytes()));
+    let mut usage = None;
+    Reader::lenient(raw).fields(|name, value| {
+        let json = value.raw()?;
+        if name == "usage" {
+            usage = Usage::read(json);
+        }
+        Some(())
+    })?;
     let json = simdutf8::basic::from_utf8(raw).ok()?.to_owned();
     Some(FoldedAnswer { json: Some(json), usage, ..FoldedAnswer::default() })
 }

@@ -87,8 +87,8 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Reads `apis`, `baseURL`, `proxy`, `caFile`, `clientCert`, `clientKey`, `apiKey`, `headers`, `apis`, `streamUsage` and `timeout`
-    /// (milliseconds). The files are read when a connection is opened.
+    /// Reads `apis`, `baseURL`, `proxy`, `caFile`, `clientCert`, `clientKey`, `apiKey`, `headers`, `streamUsage` and
+    /// `timeout` (milliseconds). The files are read when a connection is opened.
     ///
     /// # Errors
     /// Returns a message for the user if a value is invalid.
