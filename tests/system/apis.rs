@@ -1,11 +1,12 @@
 //! The three APIs in front of providers of each of them.
 
 mod counts;
+mod kept;
 
 use http::Method;
 use serde_json::{Value, json};
 use signalbox_fakes::{Turn, script::FaultKind};
-use signalbox_harness::{Answer, Launch, eventually};
+use signalbox_harness::{Answer, Launch};
 
 use crate::gateway::{Gateway, request_id};
 
@@ -104,12 +105,7 @@ impl Api {
 
 /// Returns the row of a request in the log, once it has ended.
 pub(crate) async fn logged(gateway: &Gateway, answer: &Answer) -> Value {
-    let path = format!("/api/requests/{}", request_id(answer));
-    eventually("the request in the log", async || {
-        let row = gateway.stack.api.get(&path).await;
-        (row.status == 200 && row.json()["response"].is_object()).then(|| row.json())
-    })
-    .await
+    gateway.stack.recorded(&request_id(answer)).await
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 use http::Method;
 use serde_json::{Value, json};
 use signalbox_fakes::Turn;
-use signalbox_harness::{Answer, Launch, eventually};
+use signalbox_harness::Launch;
 
-use crate::gateway::{Gateway, request_id};
+use crate::apis::logged;
+use crate::gateway::Gateway;
 
 const REQUESTS: [(&str, &str); 5] = [
     ("/v1/completions", "prompt"),
@@ -14,15 +15,6 @@ const REQUESTS: [(&str, &str); 5] = [
     ("/v1/rerank", "query"),
     ("/v1/responses/compact", "input"),
 ];
-
-async fn logged(gateway: &Gateway, answer: &Answer) -> Value {
-    let path = format!("/api/requests/{}", request_id(answer));
-    eventually("the request in the log", async || {
-        let row = gateway.stack.api.get(&path).await;
-        (row.status == 200 && row.json()["response"].is_object()).then(|| row.json())
-    })
-    .await
-}
 
 #[tokio::test]
 async fn only_the_model_changes_and_every_request_is_logged() {
