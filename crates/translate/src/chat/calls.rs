@@ -29,7 +29,7 @@ struct Call {
     block: Option<u32>,
     /// Arguments that came before the block began.
     early: String,
-    /// All arguments so far of a call without an index.
+    /// The arguments so far of a call without an index, up to the piece that exceeds [`MAX_CHECKED`].
     anonymous: String,
     joiner: Joiner,
 }
@@ -66,7 +66,7 @@ impl Calls {
                 (view.function.name.map(|name| name.to_str().into_owned()), input)
             }
         };
-        if call.index.is_none() {
+        if call.index.is_none() && call.anonymous.len() <= MAX_CHECKED {
             call.anonymous.push_str(&input);
         }
         match call.block {

@@ -8,6 +8,9 @@ use crate::{Action, Loss};
 /// Maximum bytes of text that wait for another text of the same field. Beyond, the texts mix.
 const MAX_HELD: usize = 1 << 20;
 
+/// Maximum bytes of the input of a call that are checked for completeness.
+const MAX_CHECKED: usize = 1 << 20;
+
 /// Passes events on in order: one start, additions to open blocks only, one end for every block, one end of the answer
 /// and nothing after it.
 ///
@@ -38,7 +41,7 @@ pub(crate) struct Guard {
     held_bytes: usize,
 }
 
-/// The input of a call so far.
+/// The input of a call so far, up to the piece that exceeds [`MAX_CHECKED`].
 #[derive(Debug)]
 struct Input {
     kind: CallKind,
@@ -149,6 +152,7 @@ impl Guard {
             Event::Delta { block, delta } => {
                 if let (Some((last, Some(input))), Delta::Input(more)) = (&mut self.last, &delta)
                     && *last == block
+                    && input.text.len() <= MAX_CHECKED
                 {
                     input.text.push_str(more);
                 }
@@ -221,6 +225,7 @@ impl Guard {
         let Some((_, Some(input))) = &self.last else { return None };
         let (field, why) = match input.kind {
             CallKind::Function if input.text.trim_ascii().is_empty() && !is_cut => return None,
+            CallKind::Function if input.text.len() > MAX_CHECKED && !is_cut => return None,
             CallKind::Function if Json::parse(&input.text).is_some() => return None,
             CallKind::Function => ("tool_calls.arguments", "the arguments are cut off"),
             CallKind::Custom if is_cut => ("tool_calls.input", "the input may be cut off"),

@@ -163,6 +163,25 @@ fn arguments_that_are_cut_off_are_neither_completed_nor_dropped() {
 }
 
 #[test]
+fn long_arguments_are_passed_whole_and_not_reported() {
+    let word = "x".repeat(300_000);
+    let pieces = ["{\"a\":\"", &word, &word, &word, &word, "\"}"];
+    for index in [Some(0), None] {
+        let mut events =
+            vec![chunk(&json!({"tool_calls": [{"index": index, "id": "c1", "function": {"name": "f"}}]}), None)];
+        for input in pieces {
+            events.push(chunk(&json!({"tool_calls": [{"index": index, "function": {"arguments": input}}]}), None));
+        }
+        events.push(chunk(&json!({}), Some("tool_calls")));
+        for to in APIS {
+            let (frames, losses) = stream(Api::Chat, to, &events);
+            assert_eq!(said(to, &frames).calls, [("c1".to_owned(), "f".to_owned(), pieces.concat())]);
+            assert_eq!(losses.to_header(), "", "{to:?}");
+        }
+    }
+}
+
+#[test]
 fn whole_answers_tell_that_arguments_are_cut_off() {
     for input in [r#"{"path":"a","te"#, ""] {
         let body = json!({"choices": [{"index": 0, "finish_reason": "length", "message": {"role": "assistant", "content": null,
