@@ -10,6 +10,7 @@
 //! | `responses.response_body` | `openai_response` |
 //! | `responses.upstream_response` | `qwen_response` |
 
+mod api_keys;
 mod audit;
 mod models;
 mod provider_configs;
@@ -17,9 +18,11 @@ mod provider_models;
 mod providers;
 mod requests;
 mod responses;
+mod routes;
 mod sessions;
 mod settings;
 
+pub use api_keys::{ApiKey, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits};
 pub use audit::AuditEntry;
 pub use models::{Model, ModelUpdate, NewModel};
 pub use provider_configs::{ConfigValue, ProviderConfig};
@@ -27,5 +30,6 @@ pub use provider_models::{LinkedModel, ProviderModel};
 pub use providers::{NewProvider, Provider, ProviderUpdate};
 pub use requests::{Request, RequestStatus};
 pub use responses::{RequestCost, Response};
+pub use routes::{Resume, Route, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky};
 pub use sessions::Session;
 pub use settings::Setting;

@@ -1,0 +1,110 @@
+//! Table `api_keys`: keys of clients, with their permissions and limits.
+
+use serde::{Deserialize, Serialize};
+
+/// A row of table `api_keys`. The key itself is never stored, only its digest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApiKey {
+    /// Identifier.
+    pub id: String,
+    /// Name, unique.
+    pub name: String,
+    /// First characters of the key, by which its owner recognises it.
+    pub hint: String,
+    /// SHA-256 of the key, in hexadecimal digits.
+    pub digest: String,
+    /// Digest of the key before the last rotation.
+    pub previous_digest: Option<String>,
+    /// When the previous key ends to be valid.
+    pub previous_expires_at: Option<i64>,
+    /// Permissions and limits.
+    pub grant: KeyGrant,
+    /// When the key ends to be valid.
+    pub expires_at: Option<i64>,
+    /// When the key was revoked.
+    pub revoked_at: Option<i64>,
+    /// Creation time.
+    pub created_at: i64,
+    /// Time of the last change.
+    pub updated_at: i64,
+}
+
+/// Permissions and limits of a key, stored as one JSON document and shown by the REST API.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyGrant {
+    /// Person or team that uses the key; budgets of the same owner add up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Labels for the sums of costs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Model names that may be requested; a `*` matches any characters in its place. Unset: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// APIs that may be used: `chat`, `messages`, `responses`, `completions`, `embeddings`, … Unset: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub surfaces: Option<Vec<String>>,
+    /// Addresses and networks that may present the key. Unset: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<String>>,
+    /// Limits of the rate.
+    #[serde(skip_serializing_if = "KeyLimits::is_empty")]
+    pub limits: KeyLimits,
+    /// Budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<KeyBudget>,
+    /// How much of its requests is logged: `full`, `redact` or `off`. Unset: the setting of the router.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_bodies: Option<String>,
+    /// Whether a translation that loses a field is refused.
+    pub strict: bool,
+}
+
+/// Limits of the rate of a key. Those that are unset do not apply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyLimits {
+    /// Requests per minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpm: Option<u32>,
+    /// Tokens per minute, input and output together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpm: Option<u64>,
+    /// Requests in flight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+}
+
+/// Amount of money that may be spent in a period.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeyBudget {
+    /// Amount in US dollars.
+    pub amount_usd: f64,
+    /// Period after which it starts anew.
+    pub period: BudgetPeriod,
+}
+
+/// Period of a budget. Days, weeks and months begin at midnight UTC, weeks on Monday.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BudgetPeriod {
+    /// A day.
+    Day,
+    /// A week.
+    Week,
+    /// A calendar month.
+    Month,
+    /// All time.
+    Total,
+}
+
+// === impl KeyLimits ===
+
+impl KeyLimits {
+    /// Returns whether no limit is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -1,0 +1,137 @@
+//! Table `routes`: the targets that serve a public model name, and how they are tried.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A row of table `routes`. All fields but the id, the name and the times are stored as one JSON document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Identifier.
+    pub id: String,
+    /// Public model name, unique; a single `*` matches any characters in its place.
+    pub model: String,
+    /// Whether requests are routed by it.
+    pub enabled: bool,
+    /// Targets and the way they are tried.
+    pub plan: RoutePlan,
+    /// Creation time.
+    pub created_at: i64,
+    /// Time of the last change.
+    pub updated_at: i64,
+}
+
+/// Targets of a route and the way they are tried, as stored and as the REST API shows them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoutePlan {
+    /// Other names of the route.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Order in which the targets are tried.
+    pub policy: RoutePolicy,
+    /// Targets, in the order in which they were given; at least one.
+    pub targets: Vec<RouteTarget>,
+    /// Maximum number of attempts after the first one, over all targets. Unset: each target is tried once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u8>,
+    /// Deadlines that replace those of the router.
+    #[serde(skip_serializing_if = "RouteDeadlines::is_empty")]
+    pub deadlines: RouteDeadlines,
+    /// Continuation of a stream that broke after the client received a part of it.
+    pub resume: Resume,
+    /// Property of the request that keeps it at the same target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Sticky>,
+    /// Whether a translation that loses a field is refused.
+    pub strict: bool,
+}
+
+/// Order in which the targets of a route are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoutePolicy {
+    /// The order in which they were given.
+    #[default]
+    Priority,
+    /// At random, in proportion to their weights.
+    Weighted,
+    /// In turn.
+    RoundRobin,
+    /// The one with the fewest requests in flight first, relative to its weight.
+    LeastBusy,
+    /// The one with the lowest expected time to the first token first.
+    Latency,
+    /// The one with the lowest price for the request first; targets without a known price last.
+    Cheapest,
+}
+
+/// A provider, and the model to ask it for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteTarget {
+    /// Id of the provider.
+    pub provider: String,
+    /// Name of the model at the provider.
+    pub model: String,
+    /// Share of the requests relative to the other targets, 1 to 1,000. Unset: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u16>,
+    /// Fields that replace those of the same name in the body of the request.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub params: Map<String, Value>,
+    /// Tokens of context that the model holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_tokens: Option<u64>,
+}
+
+/// Deadlines of a route, in milliseconds. Those that are unset are the router's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteDeadlines {
+    /// Resolving the name, connecting and the TLS handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<u64>,
+    /// From sending the request until the head of the response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers_ms: Option<u64>,
+    /// From sending the request until the first token of a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token_ms: Option<u64>,
+    /// Silence within a response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<u64>,
+    /// The whole request, over all attempts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_ms: Option<u64>,
+}
+
+/// Continuation of a stream that broke after the client received a part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resume {
+    /// None: the stream ends with an error event.
+    #[default]
+    Off,
+    /// The next target is asked afresh, and its stream continues that of the client as long as its beginning is equal.
+    Verbatim,
+}
+
+/// Property of a request that keeps it at the same target, so that the caches of providers stay warm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sticky {
+    /// Its session.
+    Session,
+    /// The beginning of its prompt.
+    Prefix,
+}
+
+// === impl RouteDeadlines ===
+
+impl RouteDeadlines {
+    /// Returns whether no deadline is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
