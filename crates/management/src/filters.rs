@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::query::Parameter;
+use super::parameter::Parameter;
 
 /// The page of a list.
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -33,6 +33,7 @@ mod filters;
 pub mod form;
 mod models;
 pub mod once;
+mod parameter;
 mod prices;
 mod provider_config;
 mod provider_models;

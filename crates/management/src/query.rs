@@ -1,23 +1,23 @@
 //! Parses the query string of a list: filters and the requested page.
 //!
-//! The parameters of a list are a struct of [`Parameter`]s that derives [`Deserialize`] and `IntoParams`: the same
+//! The parameters of a list are a struct of [`Parameter`]s that derives `Deserialize` and `IntoParams`: the same
 //! parameters are read and described.
 
 use std::collections::HashMap;
-use std::marker::PhantomData;
 use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ReadError, MapDeserializer};
-use serde::{Deserialize, Deserializer, Serialize};
 use signalbox_store::{ListPage, Page, RowPosition};
 use utoipa::ToSchema;
 
 use super::Error;
 use super::cursor::{self, Id, List};
 use super::filters::Pages;
+use super::parameter::Parameter;
 
 /// Maximum number of rows in a page.
 const MAX_LIMIT: i64 = 1000;
@@ -30,10 +30,6 @@ pub struct Query {
     parameters: HashMap<String, String>,
     mistakes: Vec<String>,
 }
-
-/// The text of a parameter whose values have this type. It is parsed by the [`Query`], which collects the mistakes.
-#[derive(Clone, Debug)]
-pub struct Parameter<T>(Option<String>, PhantomData<T>);
 
 /// The position of a page in its list, included in the response.
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,19 +62,19 @@ impl Query {
 
     /// Takes `true` or `false`; an empty text counts as absent.
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
-        let parameter = Parameter(self.parameters.remove(name), PhantomData);
+        let parameter = Parameter::new(self.parameters.remove(name));
         self.switch(name, parameter)
     }
 
     /// Returns `true` or `false`; an empty text counts as absent.
     pub(super) fn switch(&mut self, name: &str, parameter: Parameter<bool>) -> Option<bool> {
-        let text = parameter.0.filter(|text| !text.is_empty())?;
+        let text = parameter.text()?;
         self.parsed(&text, format!("{name} must be true or false"))
     }
 
     /// Returns a time in milliseconds since 1970.
     pub(super) fn time(&mut self, name: &str, parameter: Parameter<i64>) -> Option<i64> {
-        self.parsed(&parameter.0?, format!("{name} must be a time in milliseconds"))
+        self.parsed(&parameter.raw()?, format!("{name} must be a time in milliseconds"))
     }
 
     /// Takes a number from 1 to `most`.
@@ -93,7 +89,8 @@ impl Query {
 
     /// Takes `limit` (1 to 1000 if given) and `offset`.
     pub(super) fn page(&mut self, default_limit: i64) -> Page {
-        let Pages { limit: Parameter(limit, _), offset: Parameter(offset, _) } = self.read();
+        let Pages { limit, offset } = self.read();
+        let (limit, offset) = (limit.raw(), offset.raw());
         let limit =
             limit.map_or(Some(default_limit), |text| text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)));
         let offset = offset.map_or(Some(0), |text| text.parse().ok().filter(|offset| *offset >= 0));
@@ -159,27 +156,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
             .await
             .map(|axum::extract::Query(parameters)| Self { parameters, mistakes: Vec::new() })
             .map_err(|rejection| Error::invalid(rejection.to_string()))
-    }
-}
-
-// === impl Parameter ===
-
-impl Parameter<String> {
-    /// Returns the text; an empty one counts as absent.
-    pub(super) fn text(self) -> Option<String> {
-        self.0.filter(|text| !text.is_empty())
-    }
-}
-
-impl<T> Default for Parameter<T> {
-    fn default() -> Self {
-        Self(None, PhantomData)
-    }
-}
-
-impl<'de, T> Deserialize<'de> for Parameter<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Some(text), PhantomData))
     }
 }
 

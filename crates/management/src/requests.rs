@@ -14,7 +14,8 @@ use super::done::Done;
 use super::error::{ResourceKind, StoreErrorExt as _};
 use super::extract::Path;
 use super::filters::{Pages, RequestFilter};
-use super::query::{Parameter, Position, Query, one_more};
+use super::parameter::Parameter;
+use super::query::{Position, Query, one_more};
 use super::views::{LoggedRequest, LoggedResponse, dollars};
 use super::{App, Error};
 

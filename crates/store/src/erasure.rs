@@ -23,9 +23,8 @@ mod references;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bodies::{Key, Part, answer, day, references_of, removal};
-use crate::requests::RequestKey;
-use crate::responses::ResponseKey;
 use crate::row::{Columns, FromRow};
+use crate::row_keys::{RequestKey, ResponseKey};
 use crate::rows::Rows;
 use crate::statement::{Statement, Value};
 use crate::transaction::Transaction;

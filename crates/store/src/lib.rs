@@ -57,6 +57,7 @@ pub mod requests;
 pub mod responses;
 pub mod retention;
 mod row;
+mod row_keys;
 mod rows;
 mod sealer;
 mod sealing;

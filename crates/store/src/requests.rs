@@ -16,6 +16,7 @@ use crate::{Error, ListPage, Page, RowPosition, Store};
 
 pub use self::newest::{NewRequest, NewRequests, newer_than};
 pub use self::search::{SearchLimits, SearchPage, search};
+pub use crate::row_keys::RequestKey;
 
 /// The name of a row of this table in errors.
 const ENTITY: &str = "request";
@@ -26,15 +27,6 @@ const EXCERPTS_AT_ONCE: usize = 16;
 /// Length in bytes from which a list does not read the description of the body sent to a provider, which contains the
 /// differing text. The SQL of [`page_statement`] repeats the number.
 const MAX_LISTED_PIECES_BYTES: usize = 65_536;
-
-/// The key of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RequestKey {
-    /// The number of the row.
-    Id(i64),
-    /// The UUID in `request_id`.
-    Uuid(String),
-}
 
 /// Selects requests. `None` matches all; filters combine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

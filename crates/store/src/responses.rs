@@ -6,8 +6,9 @@ use signalbox_core::schema::Response;
 
 use crate::bodies::{BodyStart, Reader};
 use crate::erasure;
-use crate::requests::RequestKey;
 use crate::row::{Columns, FromRow};
+use crate::row_keys::RequestKey;
+pub use crate::row_keys::ResponseKey;
 use crate::rows::Rows;
 use crate::statement::{Filtered, Statement};
 use crate::tables::responses::{BY_ID, BY_UUID, StoredResponse, fill_bodies};
@@ -44,15 +45,6 @@ const SIZES: (&str, usize, &str) = (
 );
 
 const OF_SESSION: &str = "responses.id IN (SELECT id FROM requests WHERE session_id = ?)";
-
-/// The key of a response.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ResponseKey {
-    /// The number of the row, which equals that of its request.
-    Id(i64),
-    /// The UUID in `response_id`, which equals the `request_id` of its request.
-    Uuid(String),
-}
 
 /// Selects responses. `None` matches all; filters combine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use http::StatusCode;
 
 use crate::policy::RefusedAddress;
 use crate::proxy::ProxyUrlError;
-use crate::tls::advice;
+use crate::tls_error::advice;
 
 /// The reason why an exchange failed. Its [`code`](Self::code) is stable, for clients and logs.
 #[derive(Debug, thiserror::Error)]

@@ -62,6 +62,7 @@ mod proxy;
 mod stream;
 mod target;
 mod tls;
+mod tls_error;
 
 pub use body::Body;
 pub use client::{Client, ClientConfig};

@@ -1,7 +1,6 @@
 //! TLS to providers: trusted certificates, and the certificates that clients show.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -11,11 +10,12 @@ use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
 use crate::error::ConfigError;
 use crate::pem_file;
+use crate::tls_error::webpki_error;
 
 /// Trusts certificates issued by the authorities, and the certificates of `extra_ca_file` themselves.
 ///
@@ -220,24 +220,6 @@ fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
 /// validity period first, so the certificate is within it.
 fn is_authority_only(error: &rustls::Error) -> bool {
     matches!(webpki_error(error), Some(webpki::Error::CaUsedAsEndEntity))
-}
-
-/// Returns the error of webpki for which rustls has no variant of its own.
-fn webpki_error(error: &rustls::Error) -> Option<&webpki::Error> {
-    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else { return None };
-    other.0.downcast_ref()
-}
-
-/// Returns what to do about a failed handshake, as the end of an error message; empty if that is not known.
-pub(crate) fn advice(error: &io::Error) -> &'static str {
-    let Some(error) = error.get_ref().and_then(|error| error.downcast_ref()) else { return "" };
-    match (error, webpki_error(error)) {
-        // The signature is wrong if an authority of the same name, but with another key, is trusted.
-        (rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature), _)
-        | (_, Some(webpki::Error::CaUsedAsEndEntity)) => "; set `caFile` to the PEM file of its authority",
-        (_, Some(webpki::Error::UnsupportedCertVersion)) => "; its certificate must have X.509 version 3",
-        _ => "",
-    }
 }
 
 // === impl Verifier ===
