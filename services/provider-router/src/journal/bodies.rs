@@ -31,11 +31,17 @@ pub struct BodyPolicy {
     pub answer: Bodies,
 }
 
-/// String fields without user content, which [`Bodies::Redact`] keeps as they are.
-const PLAIN: [&str; 8] = ["role", "type", "model", "finish_reason", "stop_reason", "status", "object", "service_tier"];
-
 /// Fields whose values have names of the user's or the model's own. The keys of `logprobs` are the tokens of the answer.
-const OWN: [&str; 4] = ["metadata", "documents", "logprobs", "top_logprobs"];
+const OWN: [&str; 7] = ["arguments", "attributes", "documents", "logprobs", "metadata", "top_logprobs", "variables"];
+
+/// Values of `role` that are kept.
+const ROLES: [&str; 7] = ["assistant", "developer", "function", "model", "system", "tool", "user"];
+
+/// Values of `status` that are kept.
+const STATUSES: [&str; 6] = ["cancelled", "completed", "failed", "in_progress", "incomplete", "queued"];
+
+/// Maximum length of a word in the terms of an API, such as a type.
+const MAX_WORD: usize = 40;
 
 impl Bodies {
     /// Parses a value of a provider's configuration.
@@ -56,7 +62,7 @@ impl Bodies {
             Self::Full => body.clone(),
             Self::Off => Bytes::from_static(b"null"),
             Self::Redact => {
-                serde_json::from_slice(body).map(|body| redact(body, true)).unwrap_or_default().to_string().into()
+                serde_json::from_slice(body).map(|body| redact(body, Some(0))).unwrap_or_default().to_string().into()
             }
         }
     }
@@ -68,7 +74,7 @@ impl Bodies {
         let answer = fold(api, &raw, streamed).unwrap_or_default();
         let whole = answer.json.as_deref().and_then(|json| Reader::new(json.as_bytes()).value());
         match (self, whole) {
-            (Self::Redact, Some(whole)) => redact(whole, true),
+            (Self::Redact, Some(whole)) => redact(whole, Some(0)),
             _ => with_tier(outline(api, &answer), answer.json.as_deref()),
         }
         .to_string()
@@ -115,30 +121,49 @@ fn with_tier(mut outline: Value, answer: Option<&str>) -> Value {
     outline
 }
 
-/// Replaces every string by its length, except those in [`PLAIN`] fields where `keeps_plain`.
+/// Returns whether a text is in the terms of an API rather than of its user. `level` is the number of objects around
+/// the object that has the field.
+fn is_term(field: &str, text: &str, level: usize) -> bool {
+    let is_word = || {
+        let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.');
+        text.len() <= MAX_WORD && text.bytes().all(is_letter)
+    };
+    match field {
+        "model" => level == 0,
+        "role" => ROLES.contains(&text),
+        "status" => STATUSES.contains(&text),
+        "type" | "object" | "finish_reason" | "stop_reason" | "service_tier" => is_word(),
+        _ => false,
+    }
+}
+
+/// Replaces every string by its length, except the [terms of the API](is_term). `level` is the number of objects around
+/// the value; `None` in values whose names are the user's own.
 ///
 /// Numbers stay, but not lists of them: token ids, bytes and vectors are texts in another form. The input of a tool call,
 /// metadata and documents have names of the user's own, so nothing in them is kept, neither names nor numbers.
-fn redact(value: Value, keeps_plain: bool) -> Value {
+fn redact(value: Value, level: Option<usize>) -> Value {
     match value {
         Value::String(text) => Value::String(format!("[{} characters]", text.chars().count())),
         Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_number) => {
             Value::String(format!("[{} numbers]", items.len()))
         }
-        Value::Array(items) => Value::Array(items.into_iter().map(|item| redact(item, keeps_plain)).collect()),
+        Value::Array(items) => Value::Array(items.into_iter().map(|item| redact(item, level)).collect()),
         Value::Object(fields) => {
             let is_call = fields.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("tool_use"));
-            let redacted = fields.into_iter().enumerate().map(|(at, (key, value))| match value {
-                value if !keeps_plain => (format!("[field {}]", at + 1), redact(value, false)),
-                Value::String(_) if PLAIN.contains(&key.as_str()) => (key, value),
-                value => {
-                    let is_own = OWN.contains(&key.as_str()) || key == "input" && is_call;
-                    (key, redact(value, !is_own))
+            let redacted = fields.into_iter().enumerate().map(|(at, (key, value))| {
+                let Some(level) = level else { return (format!("[field {}]", at + 1), redact(value, None)) };
+                match value {
+                    Value::String(text) if is_term(&key, &text, level) => (key, Value::String(text)),
+                    value => {
+                        let is_own = OWN.contains(&key.as_str()) || key == "input" && is_call;
+                        (key, redact(value, (!is_own).then_some(level + 1)))
+                    }
                 }
             });
             Value::Object(redacted.collect::<Map<String, Value>>())
         }
-        Value::Number(_) if !keeps_plain => Value::String("[number]".into()),
+        Value::Number(_) if level.is_none() => Value::String("[number]".into()),
         plain => plain,
     }
 }
@@ -174,6 +199,30 @@ mod tests {
         assert_eq!(kept["messages"][0]["content"][0]["type"], "tool_use");
         let input = &kept["messages"][0]["content"][0]["input"];
         assert_eq!(input["[field 1]"]["[field 1]"], "[6 characters]", "{kept}");
+    }
+
+    #[test]
+    fn texts_under_the_names_of_terms_are_not_kept() {
+        const NAMES: [&str; 8] =
+            ["finish_reason", "model", "object", "role", "service_tier", "status", "stop_reason", "type"];
+        for name in NAMES {
+            let own = json!({ name: "canary words" });
+            for body in [
+                json!({"model": "m", "messages": [{"tool_calls": [{"function": {"name": "f", "arguments": own}}]}]}),
+                json!({"model": "m", "prompt": {"id": "p", "variables": {name: "canary"}}}),
+                json!({"model": "m", "output": [{"results": [{"attributes": {name: "canary"}}]}]}),
+                json!({"model": "m", "results": [{"index": 0, "document": own}]}),
+                json!({"model": "m", "input": [own], "extra": {"deep": own}}),
+                json!({"model": "m", "tools": [{"parameters": {"examples": [own]}}]}),
+            ] {
+                let kept = Bodies::Redact.of_request(&body.to_string().into());
+                let kept = String::from_utf8_lossy(&kept).into_owned();
+                assert!(!kept.contains("canary") && kept.contains(r#""model":"m""#), "{kept}");
+            }
+        }
+        let plain = json!({"object": "chat.completion", "choices": [{"message": {"role": "assistant"}, "finish_reason": "stop"}]});
+        let kept = Bodies::Redact.of_request(&plain.to_string().into());
+        assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap(), plain);
     }
 
     #[test]
