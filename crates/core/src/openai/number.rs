@@ -6,7 +6,8 @@ pub(super) fn whole_number(raw: &[u8]) -> Option<i64> {
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
     text.parse().ok().or_else(|| {
         let number: f64 = text.parse().ok().filter(|number: &f64| number.is_finite())?;
-        format!("{number:.0}").parse().ok()
+        let saturated = if number < 0.0 { i64::MIN } else { i64::MAX };
+        Some(format!("{number:.0}").parse().unwrap_or(saturated))
     })
 }
 

@@ -104,7 +104,10 @@ impl Counts {
             "cache_creation_input_tokens" => &mut self.cache_written,
             _ => return,
         };
-        *count = whole_number(raw).map(|count| count.clamp(0, Usage::MAX_COUNT)).or(*count);
+        if let Some(read) = whole_number(raw) {
+            *count = Some(read.clamp(0, Usage::MAX_COUNT));
+            self.classes.is_adjusted |= *count != Some(read);
+        }
     }
 
     fn read_details(&mut self, details: Details, value: &mut Reader<'_>) -> Option<()> {
@@ -116,8 +119,10 @@ impl Counts {
                 return self.read_details(Details::CacheWrite, value);
             }
             let raw = value.raw()?;
-            let Some(count) = whole_number(raw).map(|count| count.clamp(0, Usage::MAX_COUNT)) else { return Some(()) };
+            let Some(read) = whole_number(raw) else { return Some(()) };
+            let count = read.clamp(0, Usage::MAX_COUNT);
             let classes = &mut self.classes;
+            classes.is_adjusted |= count != read;
             match (details, &*name) {
                 (Details::Prompt, "cached_tokens") => self.cache_read_beside = Some(count),
                 (Details::Prompt, "cache_write_tokens") => self.cache_written = Some(count),
@@ -177,7 +182,7 @@ impl Counts {
             } else {
                 // xAI and Gemini leave the reasoning out of the answer's count, and Gemini does not report it otherwise.
                 usage.completion_tokens = usage.completion_tokens.saturating_add(rest);
-                usage.classes.is_adjusted = usage.classes.reasoning != rest;
+                usage.classes.is_adjusted |= usage.classes.reasoning != rest;
                 usage.classes.reasoning = usage.classes.reasoning.max(rest);
             }
         }
@@ -194,6 +199,26 @@ mod tests {
     fn classes(json: &str) -> (i64, i64, TokenClasses) {
         let usage = Usage::read(json.as_bytes()).unwrap();
         (usage.prompt_tokens, usage.completion_tokens, usage.classes)
+    }
+
+    #[test]
+    fn counts_out_of_range_are_cut_and_marked() {
+        for (count, read) in [
+            ("99999999999999999999999", Usage::MAX_COUNT),
+            ("9223372036854775807", Usage::MAX_COUNT),
+            ("1e30", Usage::MAX_COUNT),
+            ("-5", 0),
+            ("-1e30", 0),
+        ] {
+            let (prompt, _, marked) = classes(&format!(r#"{{"prompt_tokens":{count},"completion_tokens":2}}"#));
+            assert_eq!((prompt, marked.is_adjusted), (read, true), "{count}");
+            let (_, _, marked) = classes(&format!(
+                r#"{{"prompt_tokens":9,"completion_tokens":2,"prompt_tokens_details":{{"cached_tokens":{count}}}}}"#
+            ));
+            assert!(marked.is_adjusted, "{count}");
+        }
+        let (prompt, _, marked) = classes(r#"{"prompt_tokens":7,"completion_tokens":2}"#);
+        assert_eq!((prompt, marked.is_adjusted), (7, false));
     }
 
     #[test]

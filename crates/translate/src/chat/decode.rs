@@ -126,7 +126,7 @@ impl Decoder {
             self.choice(choice, out);
         }
         if let Some(usage) = chunk.usage_json().and_then(|json| std::str::from_utf8(json).ok()) {
-            let usage = Json::parse(usage).and_then(|json| Usage::of_chat_json(Raw::document(json.as_str())));
+            let usage = Json::parse(usage).and_then(|json| Usage::read(Raw::document(json.as_str())));
             out.extend(usage.map(Event::Usage));
         }
     }

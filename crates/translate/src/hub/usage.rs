@@ -1,5 +1,7 @@
 //! Token counts in classes that do not overlap.
 
+use signalbox_core::openai as counts;
+
 use crate::field::{Fields, Raw};
 use crate::out::Object;
 
@@ -64,49 +66,28 @@ impl Usage {
         total.saturating_sub(sum)
     }
 
-    /// Reads the usage of Chat Completions.
-    pub(crate) fn of_chat(usage: &Fields<'_>) -> Self {
-        let mut classes = Self::default();
-        let prompt_details = usage.object("prompt_tokens_details").unwrap_or_default();
-        let details = usage.object("completion_tokens_details").unwrap_or_default();
-        let count = |fields: &Fields<'_>, name: &str| fields.count(name).unwrap_or_default();
-        let prompt = count(usage, "prompt_tokens");
-        // Moonshot and DeepSeek report cached tokens beside the details.
-        let cached = prompt_details.count("cached_tokens").or_else(|| usage.count("cached_tokens"));
-        classes.cache_read = cached.or_else(|| usage.count("prompt_cache_hit_tokens")).unwrap_or_default();
-        classes.cache_write_short = count(&prompt_details, "cache_write_tokens");
-        classes.input_audio = count(&prompt_details, "audio_tokens");
-        classes.input_image = count(&prompt_details, "image_tokens");
-        classes.input = classes
-            .rest(prompt, &[classes.cache_read, classes.cache_write_short, classes.input_audio, classes.input_image]);
-        let mut completion = count(usage, "completion_tokens");
-        classes.reasoning = count(&details, "reasoning_tokens");
-        classes.output_audio = count(&details, "audio_tokens");
-        classes.output_image = count(&details, "image_tokens");
-        // xAI does not include reasoning in the completion, as the total shows.
-        let with_reasoning = completion.saturating_add(classes.reasoning);
-        if usage.count("total_tokens") == Some(prompt.saturating_add(with_reasoning)) {
-            completion = with_reasoning;
-        }
-        classes.output = classes.rest(completion, &[classes.reasoning, classes.output_audio, classes.output_image]);
-        classes
+    /// Reads an object of token counts of any API, as the request log reads it. Returns `None` if it has none.
+    pub(crate) fn read(json: Raw<'_>) -> Option<Self> {
+        counts::Usage::read(json.as_str().as_bytes()).map(|usage| Self::of(&usage))
     }
 
-    /// Reads the usage of Responses.
-    pub(crate) fn of_responses(usage: &Fields<'_>) -> Self {
-        let mut classes = Self::default();
-        let details = usage.object("input_tokens_details").unwrap_or_default();
-        let by_ttl = details.object("cache_write_tokens_details").unwrap_or_default();
-        let written = details.count("cache_write_tokens").unwrap_or_default();
-        classes.cache_read = details.count("cached_tokens").unwrap_or_default();
-        classes.cache_write_long = by_ttl.count("ttl_12h_tokens").unwrap_or_default().min(written);
-        classes.cache_write_short = written - classes.cache_write_long;
-        let input = usage.count("input_tokens").unwrap_or_default();
-        classes.input = classes.rest(input, &[classes.cache_read, written]);
-        let output = usage.object("output_tokens_details").unwrap_or_default();
-        classes.reasoning = output.count("reasoning_tokens").unwrap_or_default();
-        classes.output = classes.rest(usage.count("output_tokens").unwrap_or_default(), &[classes.reasoning]);
-        classes
+    fn of(usage: &counts::Usage) -> Self {
+        let count = |count: i64| u64::try_from(count).unwrap_or_default();
+        let classes = &usage.classes;
+        Self {
+            input: count(classes.uncached_input(usage.prompt_tokens)),
+            cache_read: count(classes.cache_read),
+            cache_write_short: count(classes.cache_write_short),
+            cache_write_long: count(classes.cache_write_long),
+            input_audio: count(classes.input_audio),
+            input_image: count(classes.input_image),
+            output: count(classes.other_output(usage.completion_tokens)),
+            reasoning: count(classes.reasoning),
+            output_audio: count(classes.output_audio),
+            output_image: count(classes.output_image),
+            web_searches: 0,
+            is_odd: classes.is_adjusted,
+        }
     }
 
     /// Reads the usage of Messages, where the input side and the output side may come in different events: a count that
@@ -136,11 +117,6 @@ impl Usage {
             self.reasoning = thinking.unwrap_or(self.reasoning);
             self.output = self.rest(output, &[self.reasoning]);
         }
-    }
-
-    /// Reads token counts in the form of any API.
-    pub(crate) fn of_chat_json(json: Raw<'_>) -> Option<Self> {
-        json.fields().map(|fields| Self::of_chat(&fields))
     }
 
     /// Writes the usage of Chat Completions.
@@ -204,5 +180,39 @@ impl Usage {
 fn write_positive(details: &mut Object<'_>, name: &str, count: u64) {
     if count > 0 {
         details.num(name, count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counts_of_every_provider_are_those_of_the_log() {
+        for json in [
+            // OpenAI, then Gemini (thoughts only in the total), xAI, DeepSeek, Moonshot.
+            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_tokens_details":{"cached_tokens":60},
+                "completion_tokens_details":{"reasoning_tokens":20,"audio_tokens":4}}"#,
+            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":190}"#,
+            r#"{"prompt_tokens":9,"completion_tokens":5,"total_tokens":34,"completion_tokens_details":{"reasoning_tokens":20}}"#,
+            r#"{"prompt_tokens":9,"completion_tokens":5,"prompt_cache_hit_tokens":7,"prompt_cache_miss_tokens":2}"#,
+            r#"{"prompt_tokens":9,"completion_tokens":5,"cached_tokens":7}"#,
+            // LiteLLM reports the names of Messages beside those of chat.
+            r#"{"prompt_tokens":90,"completion_tokens":5,"cache_read_input_tokens":70,"cache_creation_input_tokens":10}"#,
+            // Counts of other types, and counts that contradict each other.
+            r#"{"prompt_tokens":"9","completion_tokens":5.0}"#,
+            r#"{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":11}}"#,
+            r#"{"input_tokens":9,"output_tokens":5,"total_tokens":14,"input_tokens_details":{"cached_tokens":4,
+                "cache_write_tokens":3,"cache_write_tokens_details":{"ttl_12h_tokens":1}}}"#,
+        ] {
+            let logged = counts::Usage::read(json.as_bytes()).unwrap();
+            let read = Usage::read(Raw::document(json)).unwrap();
+            assert_eq!(i64::try_from(read.prompt()).unwrap(), logged.prompt_tokens, "{json}");
+            assert_eq!(i64::try_from(read.completion()).unwrap(), logged.completion_tokens, "{json}");
+            assert_eq!(i64::try_from(read.cache_read).unwrap(), logged.classes.cache_read, "{json}");
+            assert_eq!(i64::try_from(read.reasoning).unwrap(), logged.classes.reasoning, "{json}");
+            assert_eq!(read.is_odd, logged.classes.is_adjusted, "{json}");
+        }
+        assert_eq!(Usage::read(Raw::document("{}")), None);
     }
 }

@@ -122,8 +122,7 @@ impl Decoder {
             return;
         }
         self.blocks.close_all(out);
-        if let Some(usage) = response.object("usage") {
-            let mut usage = Usage::of_responses(&usage);
+        if let Some(mut usage) = response.get("usage").and_then(Usage::read) {
             let searches = response.object("tool_usage").and_then(|tools| tools.object("web_search"));
             usage.web_searches = searches.and_then(|search| search.count("num_requests")).unwrap_or_default();
             out.push(Event::Usage(usage));
