@@ -1,11 +1,16 @@
 //! Creates and validates identifiers.
 
-use sha1::{Digest as _, Sha1};
-use uuid::{Builder, Uuid};
+use std::time::SystemTime;
 
-/// Creates a request id: a version 7 UUID, so that ids sort by creation time.
+use sha1::{Digest as _, Sha1};
+use uuid::{Builder, NoContext, Timestamp, Uuid};
+
+/// Creates a request id: a version 7 UUID, so that ids sort by creation time. A clock before 1970 counts as 1970.
 #[must_use]
 pub fn request_id() -> Uuid {
+    if SystemTime::now() < SystemTime::UNIX_EPOCH {
+        return Uuid::new_v7(Timestamp::from_unix(NoContext, 0, 0));
+    }
     Uuid::now_v7()
 }
 
