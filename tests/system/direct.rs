@@ -57,6 +57,21 @@ async fn a_stream_of_completions_passes_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_whole_completion_becomes_the_stream_that_was_asked_for() {
+    let gateway = Gateway::of("openai", Launch::default()).await;
+    let whole =
+        "{\"object\":\"text_completion\",\n\"choices\":[{\"text\":\"once\",\"index\":0,\"finish_reason\":\"stop\"}]}";
+    gateway.fake.script("m", Turn::raw("application/json", whole.to_owned()));
+    let request = json!({"model": "fake/m", "prompt": "hi", "stream": true});
+    let answer = gateway.router.post("/v1/completions", &request).await;
+    assert_eq!(answer.header("content-type"), "text/event-stream", "{}", answer.text());
+    assert_eq!(answer.text(), format!("data: {}\n\ndata: [DONE]\n\n", whole.replace('\n', " ")));
+    let row = logged(&gateway, &answer).await;
+    assert_eq!(row["status"], "completed", "{row}");
+    assert_eq!(row["response"]["openai_response"]["choices"][0]["message"]["content"], "once", "{row}");
+}
+
+#[tokio::test]
 async fn odd_json_costs_no_answer_and_an_error_at_the_start_of_a_stream_is_one() {
     let gateway = Gateway::of("openai", Launch::default()).await;
     let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));

@@ -27,6 +27,16 @@ impl Api {
         }
     }
 
+    /// Returns the name in sentences.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Chat => "Chat Completions",
+            Self::Messages => "Messages",
+            Self::Responses => "Responses",
+        }
+    }
+
     /// Returns the API with this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {

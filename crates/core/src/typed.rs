@@ -6,10 +6,11 @@
 mod fold;
 mod quoted;
 mod reader;
+mod usual;
 
 pub use fold::{ResponseItems, SeenItem, fold_answer, fold_stream, kind_of_piece, with_announced};
 pub use quoted::mask_errors;
-pub use reader::{Started, TypedEvent, TypedReader, whole_answer};
+pub use reader::{Started, TypedEvent, TypedReader, api_of_event, whole_answer};
 
 use serde_json::Value;
 

@@ -8,7 +8,7 @@ use crate::json::Reader;
 use crate::masking::Masker;
 
 /// Fields whose values are the provider's own words, never text of the model.
-const QUOTING: [&str; 2] = ["error", "incomplete_details"];
+pub(super) const QUOTING: [&str; 2] = ["error", "incomplete_details"];
 
 /// Masks the credentials in the errors of an event, or of an answer, that is passed on. Returns `None` if it has none.
 /// Text of the model is not changed.

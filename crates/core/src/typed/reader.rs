@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
+use super::quoted::QUOTING;
+use super::usual::Usual;
 use super::{error_of, usage_of};
 use crate::Api;
 use crate::json::Reader;
-use crate::openai::{Ending, ProviderError, provider_error};
+use crate::openai::{Ending, ProviderError, StreamEvent, provider_error, read_event};
 use crate::sse::Frame;
 
 /// Meaning of an event.
@@ -48,6 +50,7 @@ pub struct TypedReader {
     ending: Ending,
     started: Started,
     usage: Value,
+    usual: Usual,
 }
 
 /// Beginnings of the names of the events of Responses that have content of the model.
@@ -75,7 +78,13 @@ impl TypedReader {
     /// Creates a reader of `api`, which is not [`Api::Chat`].
     #[must_use]
     pub fn new(api: Api) -> Self {
-        Self { api, ending: Ending::default(), started: Started::default(), usage: Value::Null }
+        Self {
+            api,
+            ending: Ending::default(),
+            started: Started::default(),
+            usage: Value::Null,
+            usual: Usual::default(),
+        }
     }
 
     /// Returns what has been read of the end so far.
@@ -90,6 +99,14 @@ impl TypedReader {
         &self.started
     }
 
+    /// Returns whether the next event only adds a piece of text, as the one before did; it need not be
+    /// [read](Self::read) then, and has none of the fields that [`mask_errors`](super::mask_errors) looks for.
+    pub fn is_usual(&mut self, event: &[u8]) -> bool {
+        let is_usual = self.usual.fits(event);
+        self.started.events += u64::from(is_usual);
+        is_usual
+    }
+
     /// Reads the next event. Its type is the field `type` of its data, or else its name.
     pub fn read(&mut self, frame: &Frame) -> TypedEvent {
         let Some(data) = frame.data() else { return TypedEvent::Unknown };
@@ -102,7 +119,12 @@ impl TypedReader {
             Some("error") => self.api != Api::Messages || name == Some(b"error"),
             kind => kind == Some("response.failed"),
         };
-        let event = self.read_typed(typed.or_else(named), &data);
+        let kind = typed.or_else(named);
+        let is_delta = kind.as_deref().is_some_and(|kind| kind == "content_block_delta" || kind.ends_with(".delta"));
+        let event = self.read_typed(kind, &data);
+        if is_delta && event == TypedEvent::Content {
+            self.usual.learn(frame.raw(), &QUOTING);
+        }
         match event {
             TypedEvent::Failed { error, .. } => {
                 // The error event that follows takes its number.
@@ -219,6 +241,21 @@ fn error_in(data: &[u8]) -> ProviderError {
     value(data).map_or_else(text, |event| error_of(&event))
 }
 
+/// Returns the API of an event that only one API has; `None` if it is of none or of several.
+#[must_use]
+pub fn api_of_event(data: &[u8]) -> Option<Api> {
+    match type_of(data).as_deref() {
+        Some("message_start" | "message_delta" | "message_stop") => Some(Api::Messages),
+        Some("content_block_start" | "content_block_delta" | "content_block_stop") => Some(Api::Messages),
+        Some(kind) if kind.starts_with("response.") => Some(Api::Responses),
+        Some(_) => None,
+        None => match read_event(data) {
+            StreamEvent::Chunk(chunk) if !chunk.choices.is_empty() => Some(Api::Chat),
+            _ => None,
+        },
+    }
+}
+
 /// Checks that a body is a whole answer of `api`, which is not [`Api::Chat`].
 ///
 /// # Errors
@@ -292,6 +329,23 @@ mod tests {
     use crate::openai::Usage;
     use crate::sse::Splitter;
     use crate::token_classes::TokenClasses;
+
+    #[test]
+    fn events_name_their_api() {
+        for (data, api) in [
+            (r#"{"type":"message_start","message":{}}"#, Some(Api::Messages)),
+            (r#"{"type":"content_block_delta","index":0}"#, Some(Api::Messages)),
+            (r#"{"type":"response.created","response":{}}"#, Some(Api::Responses)),
+            (r#"{"id":"c","object":"chat.completion.chunk","choices":[{"delta":{"content":"x"}}]}"#, Some(Api::Chat)),
+            (r#"{"type":"ping"}"#, None),
+            (r#"{"type":"error","error":{"message":"m"}}"#, None),
+            (r#"{"choices":[]}"#, None),
+            ("[DONE]", None),
+            ("words", None),
+        ] {
+            assert_eq!(api_of_event(data.as_bytes()), api, "{data}");
+        }
+    }
 
     fn read(api: Api, stream: &str) -> (Vec<TypedEvent>, TypedReader) {
         let mut splitter = Splitter::new(usize::MAX);

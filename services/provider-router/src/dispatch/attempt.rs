@@ -117,7 +117,8 @@ async fn send_direct(
     exchange.add_trace(request.headers_mut());
     let response =
         app.client.send(&remote.target, request, &deadlines(app, remote, exchange.arrived().elapsed())).await?;
-    classify_direct(response, envelope.stream, app.max_preamble).await.map_err(|failure| failure.masked(&remote.masker))
+    let judged = classify_direct(response, (direct, envelope.stream), app.max_preamble).await;
+    judged.map_err(|failure| failure.masked(&remote.masker))
 }
 
 /// Returns the deadlines of an attempt that begins `elapsed` after the request arrived; all attempts share one total. A

@@ -24,10 +24,12 @@ use super::{
     headers::forwardable,
     preamble::{MAX_ERROR, check_events, first_event},
 };
-use crate::{envelope::without_bom, relay::Source};
+use crate::{direct::DirectApi, envelope::without_bom, relay::Source};
 
 /// Maximum bytes of a complete response; a larger one is not passed on.
 const MAX_BODY: usize = 64 << 20;
+/// Bytes of a complete response from which it is parsed on a thread for blocking work.
+const LARGE_BODY: usize = 1 << 20;
 /// Maximum time for an error body.
 const ERROR_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time for the end of a response whose last event has come.
@@ -81,7 +83,7 @@ pub(super) async fn classify_response(
 /// for in it.
 pub(super) async fn classify_direct(
     response: Response<signalbox_upstream::Body>,
-    stream: bool,
+    (direct, stream): (DirectApi, bool),
     max_preamble: Duration,
 ) -> Result<AcceptedAnswer, AttemptError> {
     let (head, mut source) = successful(response).await?;
@@ -98,12 +100,34 @@ pub(super) async fn classify_direct(
         };
     }
     let body = without_bom(read_whole(begun, &mut source).await?);
+    let body = if body.len() < LARGE_BODY {
+        without_error(body)
+    } else {
+        let checked = tokio::task::spawn_blocking(move || without_error(body)).await;
+        checked.unwrap_or(Err(AttemptError::ShuttingDown))
+    }?;
+    if stream && direct == DirectApi::Completions {
+        // The events of Completions have the form of its whole answers.
+        let events = ["data: ".as_bytes(), &one_line(&body), b"\n\ndata: [DONE]\n\n"].concat();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Events.content_type()));
+        return Ok(AcceptedAnswer::Stream { headers, begun: vec![events.into()], rest: source });
+    }
+    Ok(AcceptedAnswer::Whole { headers, body, failure: None, usage: None })
+}
+
+/// Returns JSON without line breaks, which can only stand between its values.
+fn one_line(json: &[u8]) -> Vec<u8> {
+    json.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }).collect()
+}
+
+/// Checks that the response to a request that is not translated is JSON and no error.
+fn without_error(body: Bytes) -> Result<Bytes, AttemptError> {
     let Some(reports) = reports_error(&body) else {
         return Err(AttemptError::Invalid { reason: format!("it is not JSON: {}", json::parse_error(&body)) });
     };
     match reports.then(|| provider_error(&body)).flatten() {
         Some(error) => Err(AttemptError::Reported { error: Box::new(error), body }),
-        None => Ok(AcceptedAnswer::Whole { headers, body, failure: None, usage: None }),
+        None => Ok(body),
     }
 }
 
@@ -308,6 +332,16 @@ fn masked_unread(body: Bytes, masker: &Masker) -> Bytes {
 /// beside its choices.
 async fn whole(api: Api, begun: Bytes, source: &mut Source) -> Result<(Bytes, Option<String>), AttemptError> {
     let body = without_bom(read_whole(begun, source).await?);
+    if body.len() < LARGE_BODY {
+        return checked(api, body);
+    }
+    // Parsing it takes long enough to delay the other requests of the thread.
+    let checked = tokio::task::spawn_blocking(move || checked(api, body)).await;
+    checked.unwrap_or_else(|_| Err(AttemptError::ShuttingDown))
+}
+
+/// Checks that a complete response is an answer of `api`.
+fn checked(api: Api, body: Bytes) -> Result<(Bytes, Option<String>), AttemptError> {
     if api != Api::Chat {
         return match whole_answer(api, &body) {
             Ok(()) => Ok((body, None)),

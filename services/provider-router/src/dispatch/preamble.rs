@@ -7,7 +7,7 @@ use signalbox_core::{
     Api,
     openai::{ErrorBody, ProviderError, StreamEvent, joined_events, read_event},
     sse::{Frame, Splitter},
-    typed::{TypedEvent, TypedReader},
+    typed::{TypedEvent, TypedReader, api_of_event},
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -109,7 +109,14 @@ impl Preamble {
 
 /// Returns whether an event has content of the answer; fails if it reports an error.
 fn classify_event(api: Api, frame: &Frame) -> Result<bool, AttemptError> {
-    if api == Api::Chat { classify_chunk(frame) } else { classify_typed(api, frame) }
+    let has_content = if api == Api::Chat { classify_chunk(frame) } else { classify_typed(api, frame) }?;
+    if !has_content && let Some(other) = frame.data().and_then(|data| api_of_event(&data)).filter(|other| *other != api)
+    {
+        let reason =
+            format!("it is a stream of {}, not of {}; check `apis` of the provider", other.title(), api.title());
+        return Err(AttemptError::Invalid { reason });
+    }
+    Ok(has_content)
 }
 
 fn classify_typed(api: Api, frame: &Frame) -> Result<bool, AttemptError> {

@@ -125,6 +125,10 @@ impl Passed {
         reader: &mut TypedReader,
         mask: impl Fn(Bytes, Quotes) -> Bytes,
     ) -> Option<Taken> {
+        if reader.is_usual(frame.raw()) {
+            self.push(frame.raw());
+            return None;
+        }
         let raw = frame.raw().clone();
         match reader.read(frame) {
             TypedEvent::Preamble | TypedEvent::Content => self.push(&mask(raw, Quotes::Errors)),

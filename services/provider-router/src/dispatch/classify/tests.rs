@@ -119,6 +119,30 @@ async fn keys_in_unread_events_of_an_assembled_answer_are_masked() {
 }
 
 #[tokio::test]
+async fn a_stream_of_another_api_is_a_failure() {
+    for event in [
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\"}}\n\n",
+        "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n",
+    ] {
+        for before in ["", ": ping\n\n"] {
+            let begun = format!("{before}{event}");
+            let failure = judged(true, "content-type: text/event-stream\r\n", &[&begun]).await.unwrap_err();
+            assert!(failure.to_string().contains("not of Chat Completions"), "{failure}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_large_answer_is_checked_like_a_small_one() {
+    let large = format!(r#"{{"choices":[{{"message":{{"content":"{}"}}}}]}}"#, "x".repeat(LARGE_BODY));
+    let (_, body) = judged(false, "content-type: application/json\r\n", &[&large]).await.unwrap();
+    assert_eq!(body.len(), large.len());
+    let error = format!(r#"{{"error":{{"message":"{}"}}}}"#, "y".repeat(LARGE_BODY));
+    let failure = judged(false, "content-type: application/json\r\n", &[&error]).await.unwrap_err();
+    assert!(matches!(failure, AttemptError::Reported { .. }), "{}", failure.code());
+}
+
+#[tokio::test]
 async fn an_error_that_breaks_off_keeps_its_words() {
     let words = r#"{"error":{"message":"boom words"}}"#;
     for pieces in [&[words, BREAK][..], &[&words[..9], &words[9..], BREAK]] {
