@@ -22,7 +22,7 @@ mod routes;
 mod sessions;
 mod settings;
 
-pub use api_keys::{ApiKey, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits};
+pub use api_keys::{ApiKey, ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits, NewApiKey};
 pub use audit::AuditEntry;
 pub use models::{Model, ModelUpdate, NewModel};
 pub use provider_configs::{ConfigValue, ProviderConfig};
@@ -30,6 +30,6 @@ pub use provider_models::{LinkedModel, ProviderModel};
 pub use providers::{NewProvider, Provider, ProviderUpdate};
 pub use requests::{Request, RequestStatus};
 pub use responses::{RequestCost, Response};
-pub use routes::{Resume, Route, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky};
+pub use routes::{NewRoute, Resume, Route, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky};
 pub use sessions::Session;
 pub use settings::Setting;

@@ -2,14 +2,14 @@
 //!
 //! The router serves requests from memory and polls [`version`] about once a second. Triggers in the schema change the
 //! number in the same transaction that changes `providers`, `provider_configs`, `models`, `provider_models`,
-//! `model_lists`, `price_layers` or `settings`, so that no writer can omit it: neither the REST API nor the command line nor a manual
-//! SQL statement.
+//! `model_lists`, `price_layers`, `routes`, `api_keys` or `settings`, so that no writer can omit it: neither the REST
+//! API nor the command line nor a manual SQL statement.
 
 mod change;
 
 use std::collections::HashMap;
 
-use signalbox_core::schema::{LinkedModel, Model, Provider, ProviderConfig, Setting};
+use signalbox_core::schema::{ApiKey, LinkedModel, Model, Provider, ProviderConfig, Route, Setting};
 
 pub use self::change::{Change, change};
 use crate::model_lists::{self, ModelList};
@@ -34,7 +34,14 @@ pub struct Catalog {
     pub settings: Vec<Setting>,
     /// The operator's document of prices, if there is one.
     pub prices: Option<String>,
+    /// All routes, enabled and disabled, by model name. Those that cannot be read are left out.
+    pub routes: Vec<Route>,
+    /// All keys of clients, revoked and expired ones too, by name. Those that cannot be read are left out.
+    pub keys: Vec<ApiKey>,
 }
+
+/// A row, if it can be read. A single row that another program wrote must not keep the router from all others.
+struct Readable<T>(Option<T>);
 
 struct Version(i64);
 
@@ -87,6 +94,8 @@ pub async fn load(store: &Store) -> Result<Catalog, Error> {
     let lists = tx.all(Statement::new(model_lists::ALL)).await?;
     let settings = tx.all(Statement::new("SELECT * FROM settings ORDER BY key")).await?;
     let prices = tx.first::<PriceLayer>(Statement::new(prices::CURRENT)).await?.map(|layer| layer.document);
+    let routes = tx.all(Statement::new("SELECT * FROM routes ORDER BY model")).await?;
+    let keys = tx.all(Statement::new("SELECT * FROM api_keys ORDER BY name")).await?;
 
     let mut configs_of: HashMap<String, Vec<ProviderConfig>> = HashMap::new();
     for config in configs {
@@ -101,10 +110,29 @@ pub async fn load(store: &Store) -> Result<Catalog, Error> {
         let models = models_of.remove(&provider.id).unwrap_or_default();
         (provider, configs, models)
     };
-    Ok(Catalog { version, providers: providers.into_iter().map(with_parts).collect(), models, lists, settings, prices })
+    let providers = providers.into_iter().map(with_parts).collect();
+    let (routes, keys) = (readable(routes), readable(keys));
+    Ok(Catalog { version, providers, models, lists, settings, prices, routes, keys })
+}
+
+fn readable<T>(rows: Vec<Readable<T>>) -> Vec<T> {
+    rows.into_iter().filter_map(|row| row.0).collect()
 }
 
 // === impl FromRow ===
+
+impl<T: FromRow> FromRow for Readable<T> {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        match T::from_row(row) {
+            Ok(read) => Ok(Self(Some(read))),
+            Err(error @ Error::Corrupt(_)) => {
+                tracing::warn!(id = row.text("id")?, %error, "a row of the catalogue cannot be read and is ignored");
+                Ok(Self(None))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
 
 impl FromRow for Version {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {

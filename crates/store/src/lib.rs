@@ -32,6 +32,7 @@
 
 pub mod activity;
 mod actor;
+pub mod api_keys;
 pub mod audit;
 mod bodies;
 pub mod catalog;
@@ -56,6 +57,7 @@ pub mod qwen_turns;
 pub mod requests;
 pub mod responses;
 pub mod retention;
+pub mod routes;
 mod row;
 mod row_keys;
 mod rows;

@@ -94,6 +94,12 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0012_costs.sql"),
         postgres: include_str!("../../../migrations/postgres/0012_costs.sql"),
     },
+    Version {
+        number: 13,
+        name: "routes and keys",
+        sqlite: include_str!("../../../migrations/sqlite/0013_routes_and_keys.sql"),
+        postgres: include_str!("../../../migrations/postgres/0013_routes_and_keys.sql"),
+    },
 ];
 
 /// The table in which sqlx records the applied versions.

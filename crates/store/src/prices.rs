@@ -4,6 +4,7 @@
 
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
+use crate::transaction::Transaction;
 use crate::{Error, Store};
 
 /// The operator's overrides.
@@ -16,6 +17,7 @@ pub struct PriceLayer {
 }
 
 pub(crate) const CURRENT: &str = "SELECT document, updated_at FROM price_layers WHERE id = 'api'";
+pub(crate) const DELETE: &str = "DELETE FROM price_layers WHERE id = 'api'";
 
 /// Returns the overrides, if there are any.
 ///
@@ -30,12 +32,8 @@ pub async fn get(store: &Store) -> Result<Option<PriceLayer>, Error> {
 /// # Errors
 /// See [`Error`].
 pub async fn put(store: &Store, document: &str, now_ms: i64) -> Result<(), Error> {
-    let statement = Statement::new(
-        "INSERT INTO price_layers (id, document, updated_at) VALUES ('api', $1, $2)
-         ON CONFLICT (id) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at",
-    );
     let mut tx = store.write().await?;
-    tx.execute(statement.bind(document).bind(now_ms)).await?;
+    set(&mut tx, document, now_ms).await?;
     tx.commit().await
 }
 
@@ -45,9 +43,17 @@ pub async fn put(store: &Store, document: &str, now_ms: i64) -> Result<(), Error
 /// See [`Error`].
 pub async fn delete(store: &Store) -> Result<bool, Error> {
     let mut tx = store.write().await?;
-    let deleted = tx.execute(Statement::new("DELETE FROM price_layers WHERE id = 'api'")).await?;
+    let deleted = tx.execute(Statement::new(DELETE)).await?;
     tx.commit().await?;
     Ok(deleted > 0)
+}
+
+pub(crate) async fn set(tx: &mut Transaction, document: &str, now_ms: i64) -> Result<(), Error> {
+    let statement = Statement::new(
+        "INSERT INTO price_layers (id, document, updated_at) VALUES ('api', $1, $2)
+         ON CONFLICT (id) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at",
+    );
+    tx.execute(statement.bind(document).bind(now_ms)).await.map(drop)
 }
 
 // === impl FromRow ===

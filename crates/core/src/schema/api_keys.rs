@@ -29,8 +29,33 @@ pub struct ApiKey {
     pub updated_at: i64,
 }
 
+/// The fields of a new key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewApiKey {
+    /// See [`ApiKey::id`].
+    pub id: String,
+    /// See [`ApiKey::hint`].
+    pub hint: String,
+    /// See [`ApiKey::digest`].
+    pub digest: String,
+    /// The fields that may change later.
+    pub fields: ApiKeyFields,
+}
+
+/// The fields of a key that a user may change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApiKeyFields {
+    /// See [`ApiKey::name`].
+    pub name: String,
+    /// See [`ApiKey::grant`].
+    pub grant: KeyGrant,
+    /// See [`ApiKey::expires_at`].
+    pub expires_at: Option<i64>,
+}
+
 /// Permissions and limits of a key, stored as one JSON document and shown by the REST API.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct KeyGrant {
     /// Person or team that uses the key; budgets of the same owner add up.
@@ -63,6 +88,7 @@ pub struct KeyGrant {
 
 /// Limits of the rate of a key. Those that are unset do not apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct KeyLimits {
     /// Requests per minute.
@@ -78,6 +104,7 @@ pub struct KeyLimits {
 
 /// Amount of money that may be spent in a period.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyBudget {
     /// Amount in US dollars.
     pub amount_usd: f64,
@@ -87,6 +114,7 @@ pub struct KeyBudget {
 
 /// Period of a budget. Days, weeks and months begin at midnight UTC, weeks on Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BudgetPeriod {
     /// A day.

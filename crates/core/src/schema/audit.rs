@@ -13,7 +13,8 @@ pub struct AuditEntry {
     pub actor: Option<String>,
     /// `created`, `updated` or `deleted`; for a request, its method.
     pub action: String,
-    /// `provider`, `provider_config`, `model`, `provider_model`, `setting`, `credential` or `request`.
+    /// `provider`, `provider_config`, `model`, `provider_model`, `setting`, `credential`, `prices`, `route`,
+    /// `key` or `request`.
     pub resource: String,
     /// The id of the resource: `provider/key` or `provider/model` for dependent rows; for a request, its path.
     pub resource_id: String,

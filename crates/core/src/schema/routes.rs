@@ -20,8 +20,22 @@ pub struct Route {
     pub updated_at: i64,
 }
 
+/// The fields of a new route, or those that replace the fields of an existing one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewRoute {
+    /// See [`Route::id`].
+    pub id: String,
+    /// See [`Route::model`].
+    pub model: String,
+    /// See [`Route::enabled`].
+    pub enabled: bool,
+    /// See [`Route::plan`].
+    pub plan: RoutePlan,
+}
+
 /// Targets of a route and the way they are tried, as stored and as the REST API shows them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct RoutePlan {
     /// Other names of the route.
@@ -48,6 +62,7 @@ pub struct RoutePlan {
 
 /// Order in which the targets of a route are tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RoutePolicy {
     /// The order in which they were given.
@@ -67,6 +82,7 @@ pub enum RoutePolicy {
 
 /// A provider, and the model to ask it for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct RouteTarget {
     /// Id of the provider.
@@ -78,6 +94,7 @@ pub struct RouteTarget {
     pub weight: Option<u16>,
     /// Fields that replace those of the same name in the body of the request.
     #[serde(skip_serializing_if = "Map::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, Value>))]
     pub params: Map<String, Value>,
     /// Tokens of context that the model holds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +103,7 @@ pub struct RouteTarget {
 
 /// Deadlines of a route, in milliseconds. Those that are unset are the router's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct RouteDeadlines {
     /// Resolving the name, connecting and the TLS handshake.
@@ -107,6 +125,7 @@ pub struct RouteDeadlines {
 
 /// Continuation of a stream that broke after the client received a part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Resume {
     /// None: the stream ends with an error event.
@@ -118,6 +137,7 @@ pub enum Resume {
 
 /// Property of a request that keeps it at the same target, so that the caches of providers stay warm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Sticky {
     /// Its session.

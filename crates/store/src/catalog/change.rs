@@ -1,12 +1,12 @@
 //! Applies several changes of the catalogue atomically, and only to the version they were computed for.
 
-use signalbox_core::schema::{ConfigValue, NewModel, NewProvider, Provider};
+use signalbox_core::schema::{ApiKeyFields, ConfigValue, NewModel, NewProvider, NewRoute, Provider};
 
 use super::VERSION;
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::tables::provider_models::{self, NewLink};
-use crate::tables::{models, provider_configs, providers};
+use crate::tables::{api_keys, models, provider_configs, providers, routes};
 use crate::transaction::Transaction;
 use crate::{Error, Sealer, Store};
 
@@ -34,6 +34,16 @@ pub enum Change {
     Setting { key: String, value: String },
     /// Resets a setting to its default.
     ResetSetting(String),
+    /// Creates or updates a route.
+    Route(NewRoute),
+    /// Deletes a route.
+    DeleteRoute(String),
+    /// Updates a key, which must exist: a new one would have a secret.
+    Key { id: String, fields: ApiKeyFields },
+    /// Sets the document of prices.
+    Prices(String),
+    /// Deletes the document of prices.
+    DeletePrices,
 }
 
 struct Version(i64);
@@ -42,7 +52,7 @@ struct Version(i64);
 /// returns whether it had. Deleting a row that does not exist is not an error.
 ///
 /// # Errors
-/// [`Error::Conflict`] if `providers.name` is taken, [`Error::NotFound`] if a value or a link refers to a missing row;
+/// [`Error::Conflict`] if a name is taken, [`Error::NotFound`] if a value or a link refers to a missing row;
 /// see [`Error`].
 pub async fn change(
     store: &Store,
@@ -62,9 +72,11 @@ pub async fn change(
     let mut changes: Vec<&Change> = changes.iter().collect();
     changes.sort_by_key(|change| change.execution_order());
     free_names(&mut tx, &changes).await?;
+    free_models(&mut tx, &changes).await?;
     for change in changes {
         execute_change(&mut tx, sealer, change, now_ms).await?;
     }
+    routes::check_names(&mut tx).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -86,6 +98,22 @@ async fn free_names(tx: &mut Transaction, changes: &[&Change]) -> Result<(), Err
     Ok(())
 }
 
+/// Renames routes temporarily, for the same reason.
+async fn free_models(tx: &mut Transaction, changes: &[&Change]) -> Result<(), Error> {
+    let new = || changes.iter().filter_map(|change| if let Change::Route(new) = change { Some(new) } else { None });
+    if new().nth(1).is_none() {
+        return Ok(());
+    }
+    for row in routes::names(tx).await? {
+        let gives_up = new().any(|new| new.id == row.id && new.model != row.model);
+        if gives_up && new().any(|new| new.id != row.id && new.model == row.model) {
+            let free = Statement::new("UPDATE routes SET model = 'renamed: ' || id WHERE id = $1");
+            tx.execute(free.bind(row.id)).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn execute_change(tx: &mut Transaction, sealer: &Sealer, change: &Change, now_ms: i64) -> Result<(), Error> {
     let statement = match change {
         Change::Provider(provider) => return providers::put(tx, provider, now_ms).await,
@@ -96,6 +124,11 @@ async fn execute_change(tx: &mut Transaction, sealer: &Sealer, change: &Change, 
             return provider_configs::upsert(tx, provider_id, &value, now_ms).await;
         }
         Change::Setting { key, value } => return crate::settings::set(tx, key, value, now_ms).await,
+        Change::Route(route) => return routes::put(tx, route, now_ms).await,
+        Change::Key { id, fields } => return api_keys::update(tx, id, fields, now_ms).await.map(drop),
+        Change::Prices(document) => return crate::prices::set(tx, document, now_ms).await,
+        Change::DeletePrices => Statement::new(crate::prices::DELETE),
+        Change::DeleteRoute(id) => Statement::new("DELETE FROM routes WHERE id = $1").bind(id),
         Change::DeleteProvider(id) => Statement::new("DELETE FROM providers WHERE id = $1").bind(id),
         Change::DeleteModel(id) => Statement::new("DELETE FROM models WHERE id = $1").bind(id),
         Change::ResetSetting(key) => Statement::new("DELETE FROM settings WHERE key = $1").bind(key),
@@ -118,10 +151,15 @@ impl Change {
     /// referenced rows come before the rows that refer to them.
     const fn execution_order(&self) -> u8 {
         match self {
-            Self::DeleteLink { .. } | Self::DeleteConfig { .. } | Self::ResetSetting(_) => 0,
-            Self::DeleteProvider(_) | Self::DeleteModel(_) => 1,
+            Self::DeleteLink { .. } | Self::DeleteConfig { .. } | Self::ResetSetting(_) | Self::DeletePrices => 0,
+            Self::DeleteProvider(_) | Self::DeleteModel(_) | Self::DeleteRoute(_) => 1,
             Self::Provider(_) | Self::Model(_) => 2,
-            Self::Config { .. } | Self::Link(_) | Self::Setting { .. } => 3,
+            Self::Config { .. }
+            | Self::Link(_)
+            | Self::Setting { .. }
+            | Self::Route(_)
+            | Self::Key { .. }
+            | Self::Prices(_) => 3,
         }
     }
 }

@@ -25,6 +25,13 @@ async fn every_change_of_the_catalogue_changes_the_version(database: &Database) 
         "INSERT INTO settings (key, value, updated_at) VALUES ('s', '1', 1)",
         "UPDATE settings SET value = '2' WHERE key = 's'",
         "DELETE FROM settings WHERE key = 's'",
+        "INSERT INTO routes (id, model, document, created_at, updated_at) VALUES ('r', 'm', '{}', 1, 1)",
+        "UPDATE routes SET enabled = FALSE WHERE id = 'r'",
+        "DELETE FROM routes WHERE id = 'r'",
+        "INSERT INTO api_keys (id, name, hint, digest, document, created_at, updated_at)
+         VALUES ('k', 'K', 'h', 'd', '{}', 1, 1)",
+        "UPDATE api_keys SET revoked_at = 1 WHERE id = 'k'",
+        "DELETE FROM api_keys WHERE id = 'k'",
         "DELETE FROM provider_models WHERE provider_id = 'p'",
         "DELETE FROM models WHERE id = 'm'",
         "DELETE FROM provider_configs WHERE provider_id = 'p'",

@@ -1,6 +1,7 @@
 //! Runs the same tests on both databases, and tests of features that only one of them has.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod api_keys;
 mod audit;
 mod bodies;
 mod catalog;
@@ -24,6 +25,7 @@ mod replaced;
 mod requests;
 mod responses;
 mod retention;
+mod routes;
 mod search;
 mod sessions;
 mod settings;

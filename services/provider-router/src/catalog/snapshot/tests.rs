@@ -68,6 +68,8 @@ pub(crate) fn snapshot(rows: &[Row<'_>], active: Option<&str>) -> Snapshot {
         lists: lists.collect(),
         settings: active.map(setting).into_iter().collect(),
         prices: None,
+        routes: vec![],
+        keys: vec![],
     };
     Snapshot::new(catalog, &sealer(1), &AddressPolicy::default(), &Metrics::default(), None)
 }
@@ -153,6 +155,8 @@ fn a_list_of_another_base_url_is_ignored() {
             lists: vec![list(base_url)],
             settings: vec![],
             prices: None,
+            routes: vec![],
+            keys: vec![],
         };
         let moved = Snapshot::new(catalog, &sealer(1), &AddressPolicy::default(), &Metrics::default(), None);
         assert_eq!(moved.own_list(provider).is_some(), kept, "{base_url}");
@@ -171,6 +175,8 @@ fn a_qwen_proxy_without_an_address_is_the_one_beside_the_router() {
             lists: vec![],
             settings: vec![],
             prices: None,
+            routes: vec![],
+            keys: vec![],
         };
         let (policy, qwen_proxy) = (AddressPolicy::default(), qwen_proxy.map(str::to_owned));
         Snapshot::new(catalog, &sealer(1), &policy, &Metrics::default(), qwen_proxy)
