@@ -1,0 +1,164 @@
+//! Reads and validates the name, permissions and limits of a client key, as users write them.
+//!
+//! The REST API, configuration documents and the command line all use [`read`].
+
+use serde_json::{Map, Value, json};
+
+use crate::fields::{Fields, check_pattern};
+use crate::network::Network;
+use crate::provider_config::Mistake;
+use crate::route_document::MAX_MODEL;
+use crate::schema::{ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits};
+
+/// Maximum characters of a name or an owner.
+pub const MAX_NAME: usize = 128;
+
+/// Maximum characters of a tag.
+pub const MAX_TAG: usize = 64;
+
+/// Maximum number of tags.
+pub const MAX_TAGS: usize = 32;
+
+/// Maximum number of models, surfaces or addresses.
+pub const MAX_ALLOWED: usize = 256;
+
+/// APIs that a key may be restricted to. Counting tokens belongs to the API whose tokens are counted.
+pub const SURFACES: [&str; 7] = ["chat", "messages", "responses", "completions", "embeddings", "moderations", "rerank"];
+
+/// Words of [`KeyGrant::log_bodies`].
+pub const LOG_BODIES: [&str; 3] = ["full", "redact", "off"];
+
+/// Words of [`BudgetPeriod`].
+pub const PERIODS: [&str; 4] = ["day", "week", "month", "total"];
+
+/// Maximum US dollars of a budget.
+pub const MAX_AMOUNT_USD: f64 = 1_000_000_000.0;
+
+/// Maximum requests per minute, and requests in flight.
+pub const MAX_REQUESTS: u64 = 1_000_000_000;
+
+/// Maximum tokens per minute.
+pub const MAX_TOKENS: u64 = 1_000_000_000_000;
+
+/// Latest expiry: the end of the year 9999.
+pub const MAX_EXPIRES_AT: i64 = 253_402_300_799_999;
+
+/// Which times of expiry are accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Expiry {
+    /// The current time in Unix milliseconds: the expiry has to be later.
+    pub now_ms: i64,
+    /// The stored expiry, which may stay in the past.
+    pub stored: Option<i64>,
+}
+
+/// Reads the fields of a key.
+///
+/// # Errors
+/// Returns every mistake.
+pub fn read(document: Map<String, Value>, expiry: Expiry) -> Result<ApiKeyFields, Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    let is_named = document.get("name").is_some_and(|name| !name.is_null());
+    let mut fields = Fields::new(String::new(), document, &mut mistakes);
+    if !is_named {
+        fields.mistake("name", "is required: what the key is for");
+    }
+    let name = fields.line("name", MAX_NAME).unwrap_or_default();
+    let any = |_: &str| Ok(());
+    let grant = KeyGrant {
+        owner: fields.line("owner", MAX_NAME),
+        tags: fields.texts("tags", 0..=MAX_TAGS, MAX_TAG, any).unwrap_or_default(),
+        models: fields.texts("models", 1..=MAX_ALLOWED, MAX_MODEL, check_pattern),
+        surfaces: fields.texts("surfaces", 1..=MAX_ALLOWED, MAX_NAME, check_surface),
+        addresses: fields.texts("addresses", 1..=MAX_ALLOWED, MAX_NAME, check_address),
+        limits: fields.nested("limits").map(limits).unwrap_or_default(),
+        budget: fields.nested("budget").and_then(budget),
+        log_bodies: fields.word("log_bodies", &LOG_BODIES),
+        strict: fields.boolean("strict").unwrap_or(false),
+    };
+    let expires_at = fields.take("expires_at").and_then(|value| {
+        let read = expires_at(&value, expiry);
+        read.map_err(|what| fields.mistake("expires_at", what)).ok()
+    });
+    fields.finish();
+    if mistakes.is_empty() { Ok(ApiKeyFields { name, grant, expires_at }) } else { Err(mistakes) }
+}
+
+/// Returns the fields as users write them; [`read`] returns the same ones.
+#[must_use]
+pub fn write(name: &str, grant: &KeyGrant, expires_at: Option<i64>) -> Map<String, Value> {
+    let mut document = Map::new();
+    document.insert("name".to_owned(), name.into());
+    if let Ok(Value::Object(grant)) = serde_json::to_value(grant) {
+        document.extend(grant);
+    }
+    if let Some(expires_at) = expires_at {
+        document.insert("expires_at".to_owned(), json!(expires_at));
+    }
+    document
+}
+
+fn check_surface(surface: &str) -> Result<(), String> {
+    if SURFACES.contains(&surface) { Ok(()) } else { Err(format!("must be one of {}", SURFACES.join(", "))) }
+}
+
+fn check_address(address: &str) -> Result<(), String> {
+    let what = |_| "must be an address or a network, such as 192.168.1.7 or 10.0.0.0/8".to_owned();
+    address.parse::<Network>().map(drop).map_err(what)
+}
+
+fn limits(mut fields: Fields<'_>) -> KeyLimits {
+    let requests = |number: Option<u64>| number.and_then(|number| u32::try_from(number).ok());
+    let limits = KeyLimits {
+        rpm: requests(fields.integer("rpm", 1..=MAX_REQUESTS)),
+        tpm: fields.integer("tpm", 1..=MAX_TOKENS),
+        concurrency: requests(fields.integer("concurrency", 1..=MAX_REQUESTS)),
+    };
+    fields.finish();
+    limits
+}
+
+fn budget(mut fields: Fields<'_>) -> Option<KeyBudget> {
+    let amount = fields.take("amount_usd");
+    let amount_usd = amount.as_ref().and_then(Value::as_f64).filter(|usd| *usd > 0.0 && *usd <= MAX_AMOUNT_USD);
+    if amount_usd.is_none() {
+        fields.mistake("amount_usd", format!("must be a number above 0 and up to {MAX_AMOUNT_USD}"));
+    }
+    let period: Option<BudgetPeriod> = match fields.take("period") {
+        Some(Value::String(word)) if PERIODS.contains(&&*word) => serde_json::from_value(word.into()).ok(),
+        _ => None,
+    };
+    if period.is_none() {
+        fields.mistake("period", "must be day, week, month or total");
+    }
+    fields.finish();
+    Some(KeyBudget { amount_usd: amount_usd?, period: period? })
+}
+
+/// Reads a time as RFC 3339 or Unix milliseconds.
+fn expires_at(value: &Value, expiry: Expiry) -> Result<i64, String> {
+    let read = match value {
+        Value::String(text) => text.trim().parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond),
+        Value::Number(_) => {
+            value.as_i64().or_else(|| value.as_u64().map(|_| i64::MAX)).or_else(|| integral(value.as_f64()?))
+        }
+        _ => None,
+    };
+    let at = read
+        .filter(|at| (0..=MAX_EXPIRES_AT).contains(at))
+        .ok_or("must be a time such as 2027-01-31T00:00:00Z, or Unix milliseconds")?;
+    if at > expiry.now_ms || Some(at) == expiry.stored {
+        Ok(at)
+    } else {
+        Err("must be in the future; to end a key now, revoke it".to_owned())
+    }
+}
+
+/// Returns the integer that a fraction stands for, such as `5.0`.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked by the caller, and the cast saturates")]
+fn integral(number: f64) -> Option<i64> {
+    (number.fract() == 0.0).then_some(number as i64)
+}
+
+#[cfg(test)]
+mod tests;
