@@ -14,8 +14,8 @@ use crate::secret_file::{create, random, read};
 /// Name of the file in the data directory.
 pub const CONTROL_TOKEN_FILE: &str = "control.token";
 
-/// Prefix of generated tokens, by which people and secret scanners recognise them.
-const PREFIX: &str = "sbx-";
+/// Prefix of generated tokens and client keys, by which people and secret scanners recognise them.
+pub(crate) const PREFIX: &str = "sbx-";
 
 /// Minimum length in characters of a user-chosen token.
 pub const MIN_TOKEN: usize = 16;

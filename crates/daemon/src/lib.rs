@@ -15,7 +15,7 @@
 //!   `Host` and `Origin` headers.
 //! - [`addresses`]: addresses that a supervisor publishes for its children. [`admin`]: shutdown over HTTP.
 //!   [`adoption`]: takeover of the children of a killed supervisor. [`identity`]: detection of reused process ids.
-//! - `descriptors`: raises the limit of open files. [`auth`]: client keys; `guesses`: the rate limit for wrong ones.
+//! - `descriptors`: raises the limit of open files. [`auth`]: client keys; `new_key`: their creation; `guesses`: the rate limit for wrong ones.
 //!   [`hops`]: detection of request loops. [`forwarded`]: requests that provider-router passes on to api-server;
 //!   [`instance`]: the address of the running api-server. `sealing_key`: the key for secrets in the database;
 //!   `control_token`: the token of the control API; both are stored as a `secret_file`. [`terminal`]: prompts for the
@@ -70,6 +70,7 @@ mod internal_request;
 mod lifeline;
 pub mod listener;
 pub mod log_file;
+mod new_key;
 mod peer;
 mod request;
 mod run;
@@ -104,6 +105,7 @@ pub use exposition::exposition;
 pub use host_origin_guard::HostOriginGuard;
 pub use internal_request::{INTERNAL_REQUEST, RequestSigner, trusted_request};
 pub use listener::Listener;
+pub use new_key::{NewKey, key_digest};
 pub use peer::PeerAddr;
 pub use request::{ACCESS_TARGET, AttemptEnd, Details, REQUEST_ID, RequestContext, fail_lifecycle, lifecycle_span};
 pub use run::{run, run_command};

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::form::Field;
 
+pub(super) mod route_schemas;
 pub(super) mod schemas;
 
 /// A provider to create.
@@ -197,4 +198,107 @@ pub(super) struct PricesToPut {
     /// The rows.
     #[schema(value_type = Vec<Object>)]
     pub(super) prices: Field<Value>,
+}
+
+/// A route. A field that is absent or null has its default value.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteToPut {
+    /// The name of the model in requests, unique; a single `*` matches any characters in its place.
+    #[schema(schema_with = route_schemas::model)]
+    pub(super) model: Field<Value>,
+    /// `true` by default.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::flag)]
+    pub(super) enabled: Field<Value>,
+    /// Other names of the route.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::aliases)]
+    pub(super) aliases: Field<Value>,
+    /// The order in which the targets are tried; `priority` by default: the order in which they are given.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::policy)]
+    pub(super) policy: Field<Value>,
+    /// The providers to ask, and the model to ask each for; a `*` takes the text that matched the one in `model`.
+    #[schema(schema_with = route_schemas::targets)]
+    pub(super) targets: Field<Value>,
+    /// Attempts after the first one, over all targets; if absent, each target is tried once.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::retries)]
+    pub(super) retries: Field<Value>,
+    /// Deadlines that replace those of the router.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::deadlines)]
+    pub(super) deadlines: Field<Value>,
+    /// The continuation of a broken stream; `off` by default.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::resume)]
+    pub(super) resume: Field<Value>,
+    /// The property of a request that keeps it at the same target; none by default.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::sticky)]
+    pub(super) sticky: Field<Value>,
+    /// Whether a translation that loses a field is refused; `false` by default.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::flag)]
+    pub(super) strict: Field<Value>,
+}
+
+/// The name, the permissions and the limits of a key. A field that is absent or null restricts nothing.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyToPut {
+    /// What the key is for; unique.
+    #[schema(schema_with = route_schemas::key_name)]
+    pub(super) name: Field<Value>,
+    /// The person or team that uses it.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::owner)]
+    pub(super) owner: Field<Value>,
+    /// Labels for the sums of costs.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::tags)]
+    pub(super) tags: Field<Value>,
+    /// The models that may be requested; a `*` matches any characters in its place.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::models)]
+    pub(super) models: Field<Value>,
+    /// The APIs that may be used.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::surfaces)]
+    pub(super) surfaces: Field<Value>,
+    /// The addresses and networks that may present it.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::addresses)]
+    pub(super) addresses: Field<Value>,
+    /// Limits of the rate.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::limits)]
+    pub(super) limits: Field<Value>,
+    /// The money that may be spent in a period, in UTC.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::budget)]
+    pub(super) budget: Field<Value>,
+    /// How much of its requests is logged; if absent, as the provider says.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::log_bodies)]
+    pub(super) log_bodies: Field<Value>,
+    /// Whether a translation that loses a field is refused; `false` by default.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::flag)]
+    pub(super) strict: Field<Value>,
+    /// When it ends to be valid: a time in RFC 3339, or Unix milliseconds.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::expires_at)]
+    pub(super) expires_at: Field<Value>,
+}
+
+/// A rotation of a key.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RotationToMake {
+    /// How long the previous key stays valid; 0 by default: it ends at once.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::overlap)]
+    pub(super) overlap_seconds: Field<Option<Number>>,
 }

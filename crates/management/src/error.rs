@@ -99,6 +99,9 @@ pub enum Error {
     /// The shipped prices cannot be read, which a test excludes.
     #[error("Cannot read the shipped prices: {0}")]
     Prices(String),
+    /// The system returned no random bytes for a key.
+    #[error("Cannot create a key: {0}")]
+    NoRandom(String),
     /// An error of the store.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -127,6 +130,8 @@ pub enum ResourceKind {
     Request,
     Response,
     Credential,
+    Route,
+    Key,
     Log,
 }
 
@@ -176,7 +181,7 @@ impl Error {
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict { .. } | Self::PortInUse(_) => StatusCode::CONFLICT,
             Self::Body(error) => error.status(),
-            Self::Lifecycle(_) | Self::Unreadable(_) | Self::Prices(_) | Self::Panic => {
+            Self::Lifecycle(_) | Self::Unreadable(_) | Self::Prices(_) | Self::NoRandom(_) | Self::Panic => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             Self::Store(error) | Self::Attempt { error, .. } => match error {
@@ -312,6 +317,8 @@ impl ResourceKind {
             Self::Request => "request_not_found",
             Self::Response => "response_not_found",
             Self::Credential => "credential_not_found",
+            Self::Route => "configured_route_not_found",
+            Self::Key => "key_not_found",
             Self::Log => "log_not_found",
         }
     }
@@ -328,6 +335,8 @@ impl std::fmt::Display for ResourceKind {
             Self::Request => "Request",
             Self::Response => "Response",
             Self::Credential => "Credential",
+            Self::Route => "Route",
+            Self::Key => "Key",
             Self::Log => "Log",
         })
     }

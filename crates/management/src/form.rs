@@ -267,6 +267,12 @@ impl Form {
     }
 }
 
+/// Returns the fields that the body has as one document, for a validation that reads them itself.
+pub(super) fn document_of<const LENGTH: usize>(fields: [(&str, Field<Value>); LENGTH]) -> Map<String, Value> {
+    let given = |(name, field): (&str, Field<Value>)| Some((name.to_owned(), field.valid()?));
+    fields.into_iter().filter_map(given).collect()
+}
+
 /// Returns the integer value of a number, if it is integral. JSON has only one number type, and some writers append
 /// `.0` to integers.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]

@@ -31,6 +31,7 @@ pub mod error_schemas;
 pub mod extract;
 mod filters;
 pub mod form;
+mod keys;
 mod models;
 pub mod once;
 mod parameter;
@@ -43,6 +44,7 @@ pub mod query;
 mod qwen_credentials;
 mod requests;
 mod responses;
+mod routes;
 mod sessions;
 pub mod settings;
 mod views;
@@ -54,7 +56,9 @@ use utoipa_axum::routes;
 
 pub use self::app::{App, Runtime, Statuses};
 pub use self::error::Error;
+pub use self::keys::MAX_OVERLAP_SECONDS;
 pub use self::providers::find;
+pub use self::routes::{problems, shared_name};
 pub use self::views::ModelView;
 
 /// Path of the login at chat.qwen.ai, the only route that browser extensions may call.
@@ -97,6 +101,12 @@ where
         .routes(routes!(activity::stats))
         .routes(routes!(audit::list))
         .routes(routes!(prices::get, prices::put, prices::delete))
+        .routes(routes!(routes::list, routes::create))
+        .routes(routes!(routes::get, routes::update, routes::delete))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::get, keys::update, keys::delete))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::revoke))
         .routes(routes!(settings::list))
         .routes(routes!(settings::put_many))
         .routes(routes!(settings::get, settings::put, settings::delete));

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use signalbox_daemon::clock::unix_ms;
 use signalbox_pricing::{Layer, LayerKind, Table};
 use signalbox_store::prices;
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::bodies::PricesToPut;
 use super::done::Done;
 use super::extract::Body;
-use super::form::{Field, Form};
+use super::form::{Form, document_of};
 use super::{App, Error};
 
 /// The price table in effect.
@@ -90,7 +90,7 @@ fn check(document: &Value, form: &mut Form) {
 /// Returns the fields of a body as one document.
 fn document(given: PricesToPut) -> Value {
     let PricesToPut { v, version, as_of, source, note, resellers, prices } = given;
-    let fields = [
+    Value::Object(document_of([
         ("v", v),
         ("version", version),
         ("as_of", as_of),
@@ -98,9 +98,7 @@ fn document(given: PricesToPut) -> Value {
         ("note", note),
         ("resellers", resellers),
         ("prices", prices),
-    ];
-    let given = |(name, field): (&str, Field<Value>)| Some((name.to_owned(), field.valid()?));
-    Value::Object(fields.into_iter().filter_map(given).collect::<Map<_, _>>())
+    ]))
 }
 
 async fn shown(app: &App) -> Result<PriceTable, Error> {

@@ -10,7 +10,7 @@ use utoipa::{
 };
 
 /// A line with at least one visible character: no control characters, line separators or bidirectional overrides.
-const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*[^\s\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069][^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$";
+pub(super) const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*[^\s\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069][^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$";
 /// A line, possibly empty.
 const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$";
 /// Lines: tabs, line feeds and carriage returns are allowed.
@@ -72,6 +72,6 @@ pub(super) fn not_null() -> Schema {
     AnyOfBuilder::new().item(other).item(text(PROSE)).into()
 }
 
-fn text(pattern: &str) -> ObjectBuilder {
+pub(super) fn text(pattern: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern))
 }

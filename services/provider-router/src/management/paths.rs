@@ -3,7 +3,8 @@
 use http::Method;
 
 /// Subtrees of `/v1` that belong completely to management.
-const SUBTREES: [&str; 6] = ["settings", "sessions", "requests", "responses", "qwen/credentials", "prices"];
+const SUBTREES: [&str; 8] =
+    ["settings", "sessions", "requests", "responses", "qwen/credentials", "prices", "routes", "keys"];
 
 /// Returns the path below `/api` that answers this request, or `None` if it is not a management request. `path` has no
 /// query.
@@ -69,6 +70,8 @@ mod tests {
             ("GET", "/v1/sessions/chat/c%2F1", "/api/sessions/chat/c%2F1"),
             ("DELETE", "/v1/requests/7", "/api/requests/7"),
             ("PUT", "/v1/prices", "/api/prices"),
+            ("PUT", "/v1/routes/r", "/api/routes/r"),
+            ("POST", "/v1/keys/k/rotate", "/api/keys/k/rotate"),
             ("GET", "/v1/responses/stats", "/api/responses/stats"),
             ("POST", "/v1/qwen/credentials", "/api/qwen/credentials"),
             ("POST", "/v1/qwen/credentials/3/activate", "/api/qwen/credentials/3/activate"),
