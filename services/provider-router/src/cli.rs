@@ -4,24 +4,28 @@
 //! # Layout
 //! - [`context`]: state shared by commands. [`output`], [`table`]: text or JSON output. [`prompt`]: interactive
 //!   questions.
-//! - [`provider`], [`model`]: subcommands of the same names. [`active`]: the provider in the setting `active_provider`.
+//! - [`provider`], [`model`], [`route`], [`key`], [`price`]: subcommands of the same names; [`document`]: their files. [`active`]: the provider in the setting `active_provider`.
 //!   [`log`]: the request log. [`migrate`]: import of the environment variables of the Node.js version.
 //!
 //! # Invariants
 //! - A command asks all its questions before it writes, and writes in a single transaction. Only [`migrate`] uses two:
 //!   it stores the login separately.
-//! - Secrets are never printed, and not echoed while they are typed.
+//! - Secrets are never printed, and not echoed while they are typed; only a new client key is printed, once.
 //! - Without a terminal, no questions are asked: a missing value is an error that names the flag.
 //! - Exit codes: 0 success, 1 failure, 64 usage, 78 configuration, 130 interrupted.
 
 mod active;
 mod context;
+mod document;
+mod key;
 mod log;
 mod migrate;
 mod model;
 mod output;
+mod price;
 mod prompt;
 mod provider;
+mod route;
 mod table;
 mod values;
 
@@ -58,6 +62,12 @@ enum Command {
     Provider(SubcommandGroup<provider::Command>),
     /// List and add models, and link them to providers
     Model(SubcommandGroup<model::Command>),
+    /// List, show, set and delete routes: the targets that serve a model name
+    Route(SubcommandGroup<route::Command>),
+    /// List, create, rotate, revoke and delete the keys of clients
+    Key(SubcommandGroup<key::Command>),
+    /// Show the prices, and set or reset your own
+    Price(SubcommandGroup<price::Command>),
     /// Choose the active provider, which is tried first
     Set(active::Set),
     /// List the providers, and mark the active one
@@ -190,6 +200,9 @@ impl Command {
         match self {
             Self::Provider(noun) => noun.json,
             Self::Model(noun) => noun.json,
+            Self::Route(noun) => noun.json,
+            Self::Key(noun) => noun.json,
+            Self::Price(noun) => noun.json,
             Self::Set(command) => command.json,
             Self::List(plain) | Self::Status(plain) | Self::Stats(plain) => plain.json,
             Self::Test(command) => command.json,
@@ -203,6 +216,9 @@ impl Command {
         match self {
             Self::Provider(noun) => noun.command.act(context, out).await,
             Self::Model(noun) => noun.command.act(context, out).await,
+            Self::Route(noun) => noun.command.act(context, out).await,
+            Self::Key(noun) => noun.command.act(context, out).await,
+            Self::Price(noun) => noun.command.act(context, out).await,
             Self::Set(set) => active::set(&set, context, out).await,
             Self::List(_) => active::list(context, out).await,
             Self::Status(_) => active::status(context, out).await,

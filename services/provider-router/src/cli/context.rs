@@ -60,6 +60,9 @@ impl CliContext {
             Ok(false) => {
                 bail!("another process changed the configuration; nothing was changed: run the command again")
             }
+            Err(Error::Conflict { entity }) if entity.starts_with("routes.") => {
+                bail!("another route has one of these names; nothing was changed")
+            }
             Err(Error::Conflict { entity }) if entity.ends_with(".name") => {
                 bail!("another provider has this name; nothing was changed: choose another --name")
             }

@@ -1,0 +1,137 @@
+//! `route set`: creates or replaces a route, from a document or from flags.
+
+use std::path::PathBuf;
+
+use anyhow::{bail, ensure};
+use serde_json::{Map, Value, json};
+use signalbox_core::{id::request_id, route_document};
+use signalbox_management::shared_name;
+use signalbox_store::catalog::Change;
+
+use super::{facts, providers};
+use crate::cli::{
+    context::CliContext,
+    document::{self, refused},
+    output::{Colour, CommandOutcome, CommandResult, Output},
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  provider-router route set --model fast --target groq/llama-3.3-70b --target openai/gpt-4.1-mini
+  provider-router route set --model big --policy weighted --target a/x,weight=3 --target b/x --retries 2
+  provider-router route set route.toml
+  provider-router route show fast > fast.toml; edit fast.toml; provider-router route set fast.toml";
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Set {
+    /// Document of the route: a .json or .toml file, or - for stdin
+    #[arg(conflicts_with_all = ["model", "target", "policy", "retries", "alias", "sticky", "disabled"])]
+    file: Option<PathBuf>,
+    /// Name of the model in requests; a * matches any characters in its place
+    #[arg(long, value_name = "NAME", requires = "target")]
+    model: Option<String>,
+    /// Target: a provider and the name of the model there, and its weight. Can be repeated
+    #[arg(long, value_name = "PROVIDER/MODEL[,weight=N]", requires = "model")]
+    target: Vec<String>,
+    /// Order in which the targets are tried: priority, weighted, round-robin, least-busy, latency or cheapest
+    /// [default: priority]
+    #[arg(long, value_name = "POLICY", requires = "model")]
+    policy: Option<String>,
+    /// Attempts after the first one, over all targets [default: each target once]
+    #[arg(long, value_name = "N", requires = "model")]
+    retries: Option<u64>,
+    /// Other name of the route. Can be repeated
+    #[arg(long, value_name = "NAME", requires = "model")]
+    alias: Vec<String>,
+    /// Keep requests of the same session or prompt prefix at the same target: session or prefix
+    #[arg(long, value_name = "PROPERTY", requires = "model")]
+    sticky: Option<String>,
+    /// Do not route requests by it
+    #[arg(long, requires = "model")]
+    disabled: bool,
+}
+
+pub(super) async fn set(command: Set, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let document = match (&command.file, &command.model) {
+        (Some(file), _) => document::read(file)?,
+        (None, Some(model)) => command.document(model)?,
+        (None, None) => bail!("the route is missing: give a file, or --model and --target"),
+    };
+    let catalog = context.catalog().await?;
+    let has_provider = |id: &str| catalog.providers.iter().any(|(row, ..)| row.id == id);
+    let model = document.get("model").and_then(Value::as_str);
+    let existing = catalog.routes.iter().find(|route| Some(route.model.as_str()) == model);
+    let id = existing.map_or_else(|| request_id().to_string(), |route| route.id.clone());
+    let route = route_document::read(id, document, &has_provider).map_err(|mistakes| refused(&mistakes))?;
+    if let Some((name, other)) = shared_name(&route, &catalog.routes) {
+        bail!("the route for {other} has the name {name} already; nothing was changed");
+    }
+    context.change(catalog.version, &[Change::Route(route.clone())]).await?;
+    let word = if existing.is_some() { "changed" } else { "created" };
+    out.coloured(Colour::Green, &format!("Route {word} successfully!"));
+    let catalog = context.catalog().await?;
+    let providers = providers(&catalog);
+    let stored = catalog.routes.iter().find(|stored| stored.id == route.id);
+    Ok(CommandResult::done(json!({
+        "created": existing.is_none(),
+        "route": stored.map(|stored| facts(stored, &providers)),
+    })))
+}
+
+// === impl Set ===
+
+impl Set {
+    fn document(&self, model: &str) -> anyhow::Result<Map<String, Value>> {
+        let targets = self.target.iter().map(|target| self::target(target)).collect::<anyhow::Result<Vec<_>>>()?;
+        let given = json!({
+            "model": model,
+            "enabled": !self.disabled,
+            "aliases": self.alias,
+            "policy": self.policy,
+            "targets": targets,
+            "retries": self.retries,
+            "sticky": self.sticky,
+        });
+        match given {
+            Value::Object(fields) => Ok(fields),
+            _ => Ok(Map::new()),
+        }
+    }
+}
+
+/// Reads `provider/model,weight=N`. A model name may contain slashes and commas.
+fn target(text: &str) -> anyhow::Result<Value> {
+    let (name, weight) = match text.rsplit_once(",weight=") {
+        Some((name, weight)) => (name, Some(weight)),
+        None => (text, None),
+    };
+    let usage = || format!("--target takes PROVIDER/MODEL, with `,weight=N` if it has a weight; not `{text}`");
+    let Some((provider, model)) = name.split_once('/') else { bail!(usage()) };
+    ensure!(!provider.is_empty() && !model.is_empty(), usage());
+    let mut target = json!({ "provider": provider, "model": model });
+    if let Some(weight) = weight {
+        let Ok(weight) = weight.parse::<u64>() else { bail!(usage()) };
+        target["weight"] = weight.into();
+    }
+    Ok(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_read() {
+        for (text, read) in [
+            ("a/m", json!({"provider": "a", "model": "m"})),
+            ("a/org/m:free", json!({"provider": "a", "model": "org/m:free"})),
+            ("a/m,weight=3", json!({"provider": "a", "model": "m", "weight": 3})),
+            ("a/x,y", json!({"provider": "a", "model": "x,y"})),
+        ] {
+            assert_eq!(target(text).unwrap(), read);
+        }
+        for text in ["a", "/m", "a/", "a/m,weight=", "a/m,weight=-1", "a/m,weight=x"] {
+            assert!(target(text).unwrap_err().to_string().contains("PROVIDER/MODEL"), "{text}");
+        }
+    }
+}
