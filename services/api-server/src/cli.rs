@@ -79,7 +79,8 @@ enum Manage {
     Logs(logs::Logs),
     /// End the process that holds a port
     KillPort(kill_port::KillPort),
-    /// Show or change the configuration; `export` and `apply` work on providers, models and settings
+    /// Show or change the configuration; `export` and `apply` work on providers, models, settings, routes, keys
+    /// and prices
     Config(Box<settings::Config>),
     /// Remove the remains of a server that was killed
     Cleanup(cleanup::Cleanup),

@@ -19,12 +19,24 @@
 //!
 //! [settings]
 //! active_provider = "openai"
+//!
+//! [[routes]]                               # by model; see `route_document`
+//! model = "fast"
+//! targets = [{ provider = "openai", model = "gpt-5" }]
+//!
+//! [[keys]]                                 # by name; see `key_document`
+//! name = "ci"
+//! limits = { rpm = 60 }
+//!
+//! [prices]                                 # the overrides of the shipped prices; empty: none
+//! prices = []
 //! ```
 //! An entry is declared completely: a missing field has its default value. Entries that are not declared stay
 //! unchanged, unless pruning is requested, which deletes them in the sections that are present.
 //!
 //! # Invariants
-//! - A secret is never exported: the mask takes its place, and means "unchanged" when it is imported.
+//! - A secret is never exported: the mask takes its place, and means "unchanged" when it is imported. Keys of clients are
+//!   exported without secret and digest; a document changes existing ones, but cannot create or delete any.
 //! - A document is applied only if all of it is valid; then it is written in one transaction, based on the state that
 //!   was compared.
 //! - Applying a document a second time changes nothing.
@@ -38,7 +50,7 @@ pub mod write;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use signalbox_core::schema::{NewModel, NewProvider};
+use signalbox_core::schema::{ApiKeyFields, NewModel, NewProvider, NewRoute};
 use signalbox_daemon::listener::check_host;
 use signalbox_store::{Sealer, Store, catalog};
 
@@ -56,6 +68,12 @@ pub struct Document {
     pub models: Option<BTreeMap<String, NewModel>>,
     /// Settings by key, as they are stored.
     pub settings: Option<BTreeMap<String, String>>,
+    /// Routes, without ids: the model identifies them.
+    pub routes: Option<Vec<NewRoute>>,
+    /// Keys: the name identifies them.
+    pub keys: Option<Vec<ApiKeyFields>>,
+    /// Overrides of the shipped prices; `Some(None)` for an empty section, which removes them.
+    pub prices: Option<Option<Map<String, Value>>>,
 }
 
 /// A declared provider.
@@ -145,7 +163,7 @@ pub async fn apply(
 ) -> Result<Plan, Error> {
     for _ in 0..ATTEMPTS {
         let catalog = catalog::load(store).await?;
-        let plan = compare(document, &catalog, sealer, how.prune).map_err(Error::Mistakes)?;
+        let plan = compare(document, &catalog, sealer, how.prune, now_ms).map_err(Error::Mistakes)?;
         if how.dry_run || plan.changes.is_empty() {
             return Ok(plan);
         }

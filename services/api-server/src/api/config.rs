@@ -34,7 +34,7 @@ struct Updated {
     what: Vec<String>,
 }
 
-/// Exports providers, models and settings as a document. Secrets are masked.
+/// Exports providers, models, settings, routes, keys and prices as a document. Secrets are masked, and keys have none.
 #[utoipa::path(
     get, path = "/api/config/export", tag = "config",
     params(("format" = Option<String>, Query, pattern = "^(toml|yaml|json)?$",
@@ -57,7 +57,8 @@ pub(super) async fn export(State(app): State<App>, mut query: Query, headers: He
     Ok(([(header::CONTENT_TYPE, format.media_type())], text).into_response())
 }
 
-/// Applies a document to providers, models and settings, completely or not at all. A masked secret stays unchanged.
+/// Applies a document to providers, models, settings, routes, keys and prices, completely or not at all. A masked secret
+/// stays unchanged. Keys are changed, but neither created nor deleted.
 #[utoipa::path(
     post, path = "/api/config/apply", tag = "config",
     params(

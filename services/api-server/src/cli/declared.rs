@@ -21,9 +21,9 @@ use crate::instance::private_directory;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Print providers, models and settings as a document; secrets are masked
+    /// Print providers, models, settings, routes, keys and prices as a document; secrets are masked
     Export(Export),
-    /// Apply a document to providers, models and settings
+    /// Apply a document to providers, models, settings, routes, keys and prices
     Apply(ApplyFile),
 }
 

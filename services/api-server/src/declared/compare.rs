@@ -1,5 +1,7 @@
 //! Comparison of a document with the catalogue: determines the required changes.
 
+mod routes;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -34,15 +36,24 @@ pub struct Plan {
 type Row = (Provider, Vec<ProviderConfig>, Vec<LinkedModel>);
 
 /// Compares a document with the catalogue. With `prune`, entries that are not declared are deleted in the sections that
-/// are present.
+/// are present; keys are never deleted. Keys that end before `now_ms` are refused, unless they did already.
 ///
 /// # Errors
 /// All contradictions, each with its path.
-pub fn compare(document: &Document, catalog: &Catalog, sealer: &Sealer, prune: bool) -> Result<Plan, Vec<String>> {
+pub fn compare(
+    document: &Document,
+    catalog: &Catalog,
+    sealer: &Sealer,
+    prune: bool,
+    now_ms: i64,
+) -> Result<Plan, Vec<String>> {
     let mut plan = Plan::default();
     plan.providers(document, catalog, sealer, prune);
     plan.models(document, catalog, prune);
     plan.settings(document, catalog, prune);
+    plan.routes(document, catalog, prune);
+    plan.keys(document, catalog, now_ms);
+    plan.prices(document, catalog);
     if plan.mistakes.is_empty() { Ok(plan) } else { Err(plan.mistakes) }
 }
 

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use signalbox_core::id::{check_provider_id, is_resource_id};
+use signalbox_core::key_document::{self, Expiry};
 use signalbox_core::provider_config::{Mistake, check_key, check_link, check_type, check_value};
-use signalbox_core::schema::{NewModel, NewProvider};
+use signalbox_core::route_document;
+use signalbox_core::schema::{ApiKeyFields, NewModel, NewProvider, NewRoute};
 use signalbox_core::secret::MASK;
 use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_blank, is_line, is_prose, quoted};
 use signalbox_management::settings;
+use signalbox_pricing::{Layer, LayerKind};
 use signalbox_upstream::{AddressPolicy, Target};
 
 use super::reference::References;
@@ -40,8 +43,11 @@ fn document(value: Value, references: &References, mistakes: &mut Vec<String>) -
     let providers = section("providers", mistakes);
     let models = section("models", mistakes);
     let settings = section("settings", mistakes);
-    let unknown = top.keys().map(|key| format!("{}: unknown section; use providers, models or settings", quoted(key)));
-    mistakes.extend(unknown);
+    let routes = top.remove("routes").map(|value| list("routes", value, mistakes, route));
+    let keys = top.remove("keys").map(|value| list("keys", value, mistakes, key));
+    let prices = top.remove("prices").map(|value| prices(value, mistakes));
+    let sections = "use providers, models, settings, routes, keys or prices";
+    mistakes.extend(top.keys().map(|key| format!("{}: unknown section; {sections}", quoted(key))));
     Document {
         providers: providers.map(|all| {
             each("providers", all, mistakes, |path, id, value, mistakes| {
@@ -52,7 +58,52 @@ fn document(value: Value, references: &References, mistakes: &mut Vec<String>) -
         settings: settings.map(|all| {
             each("settings", all, mistakes, |path, key, value, mistakes| setting(path, key, &value, mistakes))
         }),
+        routes,
+        keys,
+        prices,
     }
+}
+
+/// Reads the tables of a list; the invalid ones are left out.
+fn list<T>(
+    section: &str,
+    value: Value,
+    mistakes: &mut Vec<String>,
+    read: impl Fn(Map<String, Value>) -> Result<T, Vec<Mistake>>,
+) -> Vec<T> {
+    let items = match value {
+        Value::Array(items) => items,
+        // An empty section of YAML.
+        Value::Null => Vec::new(),
+        _ => {
+            mistakes.push(format!("{section}: must be a list of tables: [[{section}]]"));
+            return Vec::new();
+        }
+    };
+    let each = |(at, item)| {
+        let path = format!("{section}[{at}]");
+        let read = read(object(&path, item, mistakes)?);
+        read.map_err(|wrong| mistakes.extend(wrong.iter().map(|mistake| message_of(&path, mistake)))).ok()
+    };
+    items.into_iter().enumerate().filter_map(each).collect()
+}
+
+/// Reads a route. Whether its providers exist depends on the catalogue.
+fn route(document: Map<String, Value>) -> Result<NewRoute, Vec<Mistake>> {
+    route_document::read(String::new(), document, &|_| true)
+}
+
+/// Reads a key. Whether its expiry is in the future depends on the stored one.
+fn key(document: Map<String, Value>) -> Result<ApiKeyFields, Vec<Mistake>> {
+    key_document::read(document, Expiry { now_ms: i64::MIN, stored: None })
+}
+
+fn prices(value: Value, mistakes: &mut Vec<String>) -> Option<Map<String, Value>> {
+    let document = object("prices", value, mistakes).filter(|document| !document.is_empty())?;
+    if let Err(wrong) = Layer::from_value(LayerKind::Api, &Value::Object(document.clone())) {
+        mistakes.extend(wrong.0.iter().map(|mistake| format!("prices: {mistake}")));
+    }
+    Some(document)
 }
 
 fn each<T>(

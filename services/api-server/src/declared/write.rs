@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use signalbox_core::schema::{LinkedModel, Model, Provider, ProviderConfig};
 use signalbox_core::secret::{MASK, is_sensitive_key};
+use signalbox_core::{key_document, route_document};
 use signalbox_management::settings;
 use signalbox_store::catalog::Catalog;
 use signalbox_store::{Error, Sealer, provider_configs};
@@ -22,14 +23,25 @@ pub fn write(catalog: &Catalog, sealer: &Sealer) -> Result<(Value, Vec<String>),
     let models: Map<String, Value> = catalog.models.iter().map(|row| (row.id.clone(), model(row))).collect();
     let settings: Map<String, Value> =
         catalog.settings.iter().map(|row| (row.key.clone(), settings::typed(&row.key, row.value.clone()))).collect();
-    Ok((json!({ "providers": providers, "models": models, "settings": settings }), secrets))
+    let routes: Vec<Value> =
+        catalog.routes.iter().map(|row| route_document::write(&row.model, row.enabled, &row.plan).into()).collect();
+    let mut document = json!({ "providers": providers, "models": models, "settings": settings, "routes": routes });
+    if !catalog.keys.is_empty() {
+        let keys = catalog.keys.iter().map(|row| key_document::write(&row.name, &row.grant, row.expires_at).into());
+        document["keys"] = keys.collect::<Vec<Value>>().into();
+    }
+    let prices = catalog.prices.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    if let Some(prices) = prices {
+        document["prices"] = prices;
+    }
+    Ok((document, secrets))
 }
 
 /// Returns the comment lines for the head of the text.
 #[must_use]
 pub fn comments(secrets: &[String]) -> Vec<String> {
     let mut lines = vec![
-        "The configuration of Signalbox: providers, models and settings. `api-server config apply FILE` applies it."
+        "The configuration of Signalbox. `api-server config apply FILE` applies it; keys must exist there already."
             .to_owned(),
     ];
     if !secrets.is_empty() {
