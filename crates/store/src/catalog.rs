@@ -14,7 +14,7 @@ use signalbox_core::schema::{ApiKey, LinkedModel, Model, Provider, ProviderConfi
 pub use self::change::{Change, change};
 use crate::model_lists::{self, ModelList};
 use crate::prices::{self, PriceLayer};
-use crate::row::{Columns, FromRow};
+use crate::row::{Columns, FromRow, readable};
 use crate::statement::Statement;
 use crate::{Error, Store};
 
@@ -39,9 +39,6 @@ pub struct Catalog {
     /// All keys of clients, revoked and expired ones too, by name. Those that cannot be read are left out.
     pub keys: Vec<ApiKey>,
 }
-
-/// A row, if it can be read. A single row that another program wrote must not keep the router from all others.
-struct Readable<T>(Option<T>);
 
 struct Version(i64);
 
@@ -115,24 +112,7 @@ pub async fn load(store: &Store) -> Result<Catalog, Error> {
     Ok(Catalog { version, providers, models, lists, settings, prices, routes, keys })
 }
 
-fn readable<T>(rows: Vec<Readable<T>>) -> Vec<T> {
-    rows.into_iter().filter_map(|row| row.0).collect()
-}
-
 // === impl FromRow ===
-
-impl<T: FromRow> FromRow for Readable<T> {
-    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        match T::from_row(row) {
-            Ok(read) => Ok(Self(Some(read))),
-            Err(error @ Error::Corrupt(_)) => {
-                tracing::warn!(id = row.text("id")?, %error, "a row of the catalogue cannot be read and is ignored");
-                Ok(Self(None))
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
 
 impl FromRow for Version {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {

@@ -22,6 +22,14 @@ pub(crate) trait FromRow: Sized {
     fn from_row(row: &dyn Columns) -> Result<Self, Error>;
 }
 
+/// A row, if it can be read. A single row that another program wrote must not hide all others.
+pub(crate) struct Readable<T>(Option<T>);
+
+/// Returns the rows that can be read.
+pub(crate) fn readable<T>(rows: Vec<Readable<T>>) -> Vec<T> {
+    rows.into_iter().filter_map(|row| row.0).collect()
+}
+
 macro_rules! columns {
     ($row:ty) => {
         impl Columns for $row {
@@ -54,6 +62,21 @@ macro_rules! columns {
 
 columns!(SqliteRow);
 columns!(PgRow);
+
+// === impl Readable ===
+
+impl<T: FromRow> FromRow for Readable<T> {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        match T::from_row(row) {
+            Ok(read) => Ok(Self(Some(read))),
+            Err(error @ Error::Corrupt(_)) => {
+                tracing::warn!(id = row.text("id")?, %error, "a row of the catalogue cannot be read and is ignored");
+                Ok(Self(None))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
 
 // === impl FromRow for () ===
 

@@ -73,10 +73,13 @@ pub async fn change(
     changes.sort_by_key(|change| change.execution_order());
     free_names(&mut tx, &changes).await?;
     free_models(&mut tx, &changes).await?;
+    let routes_change = changes.iter().any(|change| matches!(change, Change::Route(_)));
     for change in changes {
         execute_change(&mut tx, sealer, change, now_ms).await?;
     }
-    routes::check_names(&mut tx).await?;
+    if routes_change {
+        routes::check_names(&mut tx).await?;
+    }
     tx.commit().await?;
     Ok(true)
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use signalbox_core::schema::{NewRoute, Route};
 
 use crate::Error;
-use crate::row::{Columns, FromRow};
+use crate::row::{Columns, FromRow, readable};
 use crate::statement::Statement;
 use crate::transaction::Transaction;
 
@@ -36,7 +36,7 @@ pub(crate) async fn put(tx: &mut Transaction, route: &NewRoute, now_ms: i64) -> 
 /// Checks that no name belongs to two routes, be it as the model or as an alias. The transaction has written to the
 /// table before, so that it excludes other writers.
 pub(crate) async fn check_names(tx: &mut Transaction) -> Result<(), Error> {
-    let rows: Vec<Route> = tx.all(Statement::new("SELECT * FROM routes ORDER BY model")).await?;
+    let rows: Vec<Route> = readable(tx.all(Statement::new("SELECT * FROM routes ORDER BY model")).await?);
     let mut names = HashSet::new();
     match rows
         .iter()
