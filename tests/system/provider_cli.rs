@@ -1,5 +1,6 @@
 //! The commands of the provider CLI, as users run them, with and without a running router.
 
+mod catalogue;
 mod migrate;
 mod terminal;
 

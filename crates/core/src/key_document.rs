@@ -40,6 +40,9 @@ pub const MAX_REQUESTS: u64 = 1_000_000_000;
 /// Maximum tokens per minute.
 pub const MAX_TOKENS: u64 = 1_000_000_000_000;
 
+/// Maximum seconds for which a rotated key stays valid: 30 days.
+pub const MAX_OVERLAP_SECONDS: u32 = 30 * 86_400;
+
 /// Latest expiry: the end of the year 9999.
 pub const MAX_EXPIRES_AT: i64 = 253_402_300_799_999;
 
@@ -146,7 +149,7 @@ fn expires_at(value: &Value, expiry: Expiry) -> Result<i64, String> {
     };
     let at = read
         .filter(|at| (0..=MAX_EXPIRES_AT).contains(at))
-        .ok_or("must be a time such as 2027-01-31T00:00:00Z, or Unix milliseconds")?;
+        .ok_or("must be a text with a time, such as \"2027-01-31T00:00:00Z\", or Unix milliseconds")?;
     if at > expiry.now_ms || Some(at) == expiry.stored {
         Ok(at)
     } else {

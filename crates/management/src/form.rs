@@ -261,9 +261,25 @@ impl Form {
     ///
     /// # Errors
     /// [`Error::Validation`] with every mistake.
-    pub fn finish(mut self) -> Result<(), Error> {
+    pub fn finish(self) -> Result<(), Error> {
+        let mistakes = self.into_mistakes();
+        if mistakes.is_empty() { Ok(()) } else { Err(Error::Validation(mistakes)) }
+    }
+
+    /// Reports all mistakes, with those that another validation found; returns what that one read.
+    pub(super) fn finish_with<T>(mut self, read: Result<T, Vec<Mistake>>) -> Result<T, Error> {
+        match read {
+            Ok(value) => self.finish().map(|()| value),
+            Err(mistakes) => {
+                self.mistakes(&mistakes);
+                Err(Error::Validation(self.into_mistakes()))
+            }
+        }
+    }
+
+    fn into_mistakes(mut self) -> Vec<String> {
         self.mistakes.extend(self.unknown.iter().map(|field| format!("unknown field: {field}")));
-        if self.mistakes.is_empty() { Ok(()) } else { Err(Error::Validation(self.mistakes)) }
+        self.mistakes
     }
 }
 

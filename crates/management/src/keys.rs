@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 use signalbox_core::id::request_id;
-use signalbox_core::key_document::{self, Expiry};
+use signalbox_core::key_document::{self, Expiry, MAX_OVERLAP_SECONDS};
 use signalbox_core::schema::{ApiKey, ApiKeyFields, KeyGrant, NewApiKey};
 use signalbox_daemon::NewKey;
 use signalbox_daemon::clock::unix_ms;
@@ -24,9 +24,6 @@ use super::filters::Pages;
 use super::form::{Field, Form, document_of};
 use super::query::{Query, next_offset_cursor};
 use super::{App, Error};
-
-/// Maximum seconds in which a rotated key stays valid: 30 days.
-pub const MAX_OVERLAP_SECONDS: i64 = 30 * 86_400;
 
 /// A key, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
@@ -150,7 +147,7 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
 ///
 /// The previous key stays valid for `overlap_seconds`, so that clients can be changed one after the other.
 #[utoipa::path(
-    post, path = "/api/keys/{id}/rotate", tag = "keys", request_body = RotationToMake, params(("id" = String, Path)),
+    post, path = "/api/keys/{id}/rotate", tag = "keys", request_body = Option<RotationToMake>, params(("id" = String, Path)),
     responses(
     (status = 200, description = "The new key", body = KeyWithSecret),
     (status = 409, description = "`key_revoked`", body = Failure),
@@ -220,7 +217,7 @@ fn overlap(given: RotationToMake, form: &mut Form) -> i64 {
     };
     let Some(number) = given.flatten() else { return 0 };
     match form.integer("overlap_seconds", Field::Valid(number)) {
-        Some(seconds) if !(0..=MAX_OVERLAP_SECONDS).contains(&seconds) => {
+        Some(seconds) if !(0..=i64::from(MAX_OVERLAP_SECONDS)).contains(&seconds) => {
             form.mistake(overlap_mistake());
             0
         }
@@ -232,15 +229,8 @@ fn overlap_mistake() -> String {
     format!("overlap_seconds must be a whole number from 0 to {MAX_OVERLAP_SECONDS}")
 }
 
-fn read(given: KeyToPut, mut form: Form, expiry: Expiry) -> Result<ApiKeyFields, Error> {
-    match key_document::read(document(given), expiry) {
-        Ok(fields) => form.finish().map(|()| fields),
-        Err(mistakes) => {
-            form.mistakes(&mistakes);
-            form.finish()?;
-            Err(Error::Validation(Vec::new()))
-        }
-    }
+fn read(given: KeyToPut, form: Form, expiry: Expiry) -> Result<ApiKeyFields, Error> {
+    form.finish_with(key_document::read(document(given), expiry))
 }
 
 fn document(given: KeyToPut) -> Map<String, Value> {

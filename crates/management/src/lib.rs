@@ -56,7 +56,6 @@ use utoipa_axum::routes;
 
 pub use self::app::{App, Runtime, Statuses};
 pub use self::error::Error;
-pub use self::keys::MAX_OVERLAP_SECONDS;
 pub use self::providers::find;
 pub use self::routes::{problems, shared_name};
 pub use self::views::ModelView;

@@ -129,6 +129,7 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
 }
 
 /// Returns a sentence for each target that cannot be asked.
+#[must_use]
 pub fn problems(plan: &RoutePlan, providers: &[Provider]) -> Vec<String> {
     let problem = |(at, target): (usize, &signalbox_core::schema::RouteTarget)| {
         let id = &target.provider;
@@ -152,16 +153,9 @@ pub fn shared_name<'a>(route: &'a NewRoute, others: &'a [Route]) -> Option<(&'a 
     taken.find(|(name, _)| names().any(|own| own == name))
 }
 
-fn read(id: String, given: RouteToPut, mut form: Form, providers: &[Provider]) -> Result<NewRoute, Error> {
+fn read(id: String, given: RouteToPut, form: Form, providers: &[Provider]) -> Result<NewRoute, Error> {
     let has_provider = |id: &str| providers.iter().any(|provider| provider.id == id);
-    match route_document::read(id, document(given), &has_provider) {
-        Ok(route) => form.finish().map(|()| route),
-        Err(mistakes) => {
-            form.mistakes(&mistakes);
-            form.finish()?;
-            Err(Error::Validation(Vec::new()))
-        }
-    }
+    form.finish_with(route_document::read(id, document(given), &has_provider))
 }
 
 fn document(given: RouteToPut) -> Map<String, Value> {

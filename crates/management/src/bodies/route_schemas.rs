@@ -113,7 +113,7 @@ pub(in super::super) fn expires_at() -> Object {
 }
 
 pub(in super::super) fn overlap() -> Object {
-    whole(0, u64::try_from(super::super::keys::MAX_OVERLAP_SECONDS).unwrap_or_default())
+    whole(0, u64::from(key::MAX_OVERLAP_SECONDS))
 }
 
 /// Returns the schema of an object without unknown fields.

@@ -171,3 +171,173 @@ async fn a_secret_is_sealed_and_a_masked_value_keeps_it() {
     assert_eq!(provider_configs::list(&store, "p").await.unwrap().len(), 2);
     store.close().await;
 }
+
+const ROUTES: &str = r#"
+[[routes]]
+model = "fast"
+aliases = ["quick"]
+targets = [{ provider = "echo", model = "echo", weight = 2, params = { temperature = 0 } }]
+
+[[routes]]
+model = "slow-*"
+enabled = false
+targets = [{ provider = "echo", model = "*" }]
+"#;
+
+#[tokio::test]
+async fn routes_are_declared_by_model() {
+    let store = store().await;
+    let dry = Apply { dry_run: true, prune: false };
+    let plan = apply(&store, &parsed(ROUTES, Format::Toml), dry).await;
+    assert_eq!(plan.created, ["routes.fast", "routes.slow-*"]);
+    assert!(catalog::load(&store).await.unwrap().routes.is_empty(), "a dry run");
+    apply(&store, &parsed(ROUTES, Format::Toml), Apply::default()).await;
+    for format in [Format::Toml, Format::Yaml, Format::Json] {
+        let exported = export(&store, format).await;
+        let plan = apply(&store, &parsed(&exported, format), WHOLE).await;
+        assert!(plan.changes.is_empty(), "{:?} of\n{exported}", plan.facts());
+    }
+    let ids: Vec<String> = catalog::load(&store).await.unwrap().routes.into_iter().map(|route| route.id).collect();
+
+    let changed = ROUTES.replace("weight = 2", "weight = 3").replace("enabled = false", "policy = \"latency\"");
+    let plan = apply(&store, &parsed(&changed, Format::Toml), Apply::default()).await;
+    let fields = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let expected = [
+        ("routes.fast".to_owned(), fields(&["targets"])),
+        ("routes.slow-*".to_owned(), fields(&["enabled", "policy"])),
+    ];
+    assert_eq!(plan.updated, expected);
+    let after = catalog::load(&store).await.unwrap().routes;
+    assert_eq!(after.iter().map(|route| &*route.id).collect::<Vec<_>>(), ids, "ids stay");
+
+    let one = ROUTES.split("\n\n[[routes]]").next().unwrap();
+    let kept = apply(&store, &parsed(one, Format::Toml), Apply::default()).await;
+    assert!(kept.deleted.is_empty());
+    let plan = apply(&store, &parsed(one, Format::Toml), WHOLE).await;
+    assert_eq!(plan.deleted, ["routes.slow-*"]);
+    apply(&store, &parsed("[settings]", Format::Toml), WHOLE).await;
+    assert_eq!(catalog::load(&store).await.unwrap().routes.len(), 1, "the section is absent");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn mistakes_of_routes_and_keys_are_told_with_their_paths() {
+    let store = store().await;
+    apply(&store, &parsed(ROUTES, Format::Toml), Apply::default()).await;
+    let before = catalog::version(&store).await.unwrap();
+    let target = r#"targets = [{ provider = "echo", model = "m" }]"#;
+    let two = |first: &str, second: &str| format!("[[routes]]\n{first}\n{target}\n[[routes]]\n{second}\n{target}\n");
+    for (text, told) in [
+        ("routes = 5".to_owned(), "routes: must be a list of tables: [[routes]]"),
+        ("routes = [5]".to_owned(), "routes[0]: must be a table"),
+        ("[[routes]]\nmodel = \"m\"".to_owned(), "routes[0].targets: is required"),
+        (format!("[[routes]]\nmodel = \"m\"\nretries = 11\n{target}"), "routes[0].retries: must be a whole number"),
+        (
+            "[[routes]]\nmodel = \"m\"\ntargets = [{ provider = \"none\", model = \"m\" }]".to_owned(),
+            "routes[0].targets[0].provider: must be the id of a provider; there is none with the id none",
+        ),
+        (two("model = \"m\"", "model = \"m\""), "routes[1].model: is the model of routes[0] already"),
+        (
+            two("model = \"m\"", "model = \"n\"\naliases = [\"m\"]"),
+            "routes[1].aliases[0]: is a name of the route for m already",
+        ),
+        (
+            two("model = \"m\"\naliases = [\"a\"]", "model = \"n\"\naliases = [\"a\"]"),
+            "routes[1].aliases[0]: is a name of the route for m already",
+        ),
+        (
+            two("model = \"quick\"", "model = \"n\"\naliases = [\"fast\"]"),
+            "routes[0].model: is an alias of the route for fast already",
+        ),
+        (
+            "[[keys]]\nname = \"new\"".to_owned(),
+            "keys[0]: there is no key with the name new; create it with `provider-router key create`",
+        ),
+        ("[[keys]]\nname = \"k\"\nkey = \"sbx-mine\"".to_owned(), "keys[0].key: is an unknown field"),
+        ("[[keys]]\nname = \"k\"\nlimits = { rpm = 0 }".to_owned(), "keys[0].limits.rpm: must be a whole number"),
+        ("[prices]\nprices = [{ id = \"a\", base = { in = \"-1\" } }]".to_owned(), "prices: prices.0"),
+        (
+            "[route]\nmodel = \"m\"".to_owned(),
+            "route: unknown section; use providers, models, settings, routes, keys or prices",
+        ),
+    ] {
+        let mistakes = match read(&text, Format::Toml, &References::Own) {
+            Err(mistakes) => mistakes,
+            Ok(document) => match declared::apply(&store, &sealer(), &document, Apply::default(), 7).await {
+                Err(declared::Error::Mistakes(mistakes)) => mistakes,
+                other => panic!("{other:?} of\n{text}"),
+            },
+        };
+        assert!(mistakes[0].starts_with(told), "{mistakes:?} of\n{text}");
+    }
+    assert_eq!(catalog::version(&store).await.unwrap(), before);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_route_of_a_deleted_provider_can_be_applied_again() {
+    let store = store().await;
+    apply(&store, &parsed(ROUTES, Format::Toml), Apply::default()).await;
+    signalbox_store::providers::delete(&store, "echo").await.unwrap();
+    let exported = export(&store, Format::Toml).await;
+    let plan = apply(&store, &parsed(&exported, Format::Toml), WHOLE).await;
+    assert!(plan.changes.is_empty(), "{:?}", plan.facts());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn keys_are_changed_but_neither_created_nor_deleted() {
+    let store = store().await;
+    let fields = |name: &str, expires_at: Option<i64>| signalbox_core::schema::ApiKeyFields {
+        name: name.into(),
+        grant: Default::default(),
+        expires_at,
+    };
+    for (id, name, expires_at) in [("1", "ci", None), ("2", "old", Some(3))] {
+        let new = signalbox_core::schema::NewApiKey {
+            id: id.into(),
+            hint: "sbx-canary".into(),
+            digest: format!("canary-{id}"),
+            fields: fields(name, expires_at),
+        };
+        signalbox_store::api_keys::insert(&store, &new, 1).await.unwrap();
+    }
+    let exported = export(&store, Format::Toml).await;
+    assert!(exported.contains("[[keys]]\n") && !exported.contains("canary"), "{exported}");
+    let plan = apply(&store, &parsed(&exported, Format::Toml), WHOLE).await;
+    assert!(plan.changes.is_empty(), "an expired key can be applied again: {:?}", plan.facts());
+
+    let text = "[[keys]]\nname = \"ci\"\nowner = \"team\"\nlimits = { rpm = 5 }\n";
+    let plan = apply(&store, &parsed(text, Format::Toml), WHOLE).await;
+    let expected = [("keys.ci".to_owned(), vec!["limits".to_owned(), "owner".to_owned()])];
+    assert_eq!((&plan.updated[..], &plan.deleted), (&expected[..], &vec![]));
+    let keys = catalog::load(&store).await.unwrap().keys;
+    assert_eq!(keys.iter().map(|key| &*key.digest).collect::<Vec<_>>(), ["canary-1", "canary-2"]);
+    assert_eq!(keys[0].grant.limits.rpm, Some(5));
+
+    let past = parsed("[[keys]]\nname = \"ci\"\nexpires_at = 5\n", Format::Toml);
+    match declared::apply(&store, &sealer(), &past, Apply::default(), 7).await {
+        Err(declared::Error::Mistakes(mistakes)) => {
+            assert_eq!(mistakes, ["keys[0].expires_at: must be in the future; to end a key now, revoke it"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn prices_are_declared_as_a_whole() {
+    let store = store().await;
+    let text = "[prices]\nprices = [{ id = \"mine\", provider_id = \"p\", match = [\"*\"], free = true }]\n";
+    assert_eq!(apply(&store, &parsed(text, Format::Toml), Apply::default()).await.created, ["prices"]);
+    let exported = export(&store, Format::Yaml).await;
+    let plan = apply(&store, &parsed(&exported, Format::Yaml), WHOLE).await;
+    assert!(plan.changes.is_empty(), "{:?} of\n{exported}", plan.facts());
+    let plan = apply(&store, &parsed(&text.replace("mine", "ours"), Format::Toml), Apply::default()).await;
+    assert_eq!(plan.updated, [("prices".to_owned(), vec!["prices".to_owned()])]);
+    assert_eq!(apply(&store, &parsed("[settings]", Format::Toml), WHOLE).await.deleted, ["settings.active_provider"]);
+    assert!(catalog::load(&store).await.unwrap().prices.is_some(), "the section is absent");
+    assert_eq!(apply(&store, &parsed("[prices]", Format::Toml), Apply::default()).await.deleted, ["prices"]);
+    assert!(apply(&store, &parsed("[prices]", Format::Toml), Apply::default()).await.changes.is_empty());
+    store.close().await;
+}

@@ -7,11 +7,10 @@ use clap::Subcommand;
 use serde_json::{Map, Value, json};
 use signalbox_core::{
     id::request_id,
-    key_document::{self, Expiry},
+    key_document::{self, Expiry, MAX_OVERLAP_SECONDS},
     schema::{ApiKey, NewApiKey},
 };
 use signalbox_daemon::NewKey;
-use signalbox_management::MAX_OVERLAP_SECONDS;
 use signalbox_store::{
     Error, Page,
     api_keys::{self, Rotation},
@@ -173,7 +172,7 @@ async fn create(command: &Create, context: &CliContext, out: &mut Output) -> Com
 
 async fn rotate(name: &str, overlap: i64, context: &CliContext, out: &mut Output) -> CommandOutcome {
     ensure!(
-        (0..=MAX_OVERLAP_SECONDS).contains(&overlap),
+        (0..=i64::from(MAX_OVERLAP_SECONDS)).contains(&overlap),
         "--overlap must be from 0 to {MAX_OVERLAP_SECONDS} seconds; nothing was changed"
     );
     let found = find(context, name).await?;
