@@ -126,7 +126,8 @@ async fn keys_are_part_of_the_catalogue(database: &Database) {
 async fn digests_are_not_audited(database: &Database) {
     let store = &database.store;
     api_keys::insert(store, &new("k"), 1).await.unwrap();
-    api_keys::rotate(store, "k", &rotation("digest-of-second", Some(50)), 2).await.unwrap();
+    let second = Rotation { hint: "sbx-2".into(), ..rotation("digest-of-second", Some(50)) };
+    api_keys::rotate(store, "k", &second, 2).await.unwrap();
     api_keys::revoke(store, "k", 3).await.unwrap();
     api_keys::delete(store, "k").await.unwrap();
     let filter = audit::Filter { resource: Some("key".to_owned()), ..audit::Filter::default() };

@@ -154,7 +154,7 @@ capabilities = "chat"
     assert_eq!(
         apply(site, "", document).await.mistakes(),
         [
-            "provider: unknown section; use providers, models or settings".to_owned(),
+            "provider: unknown section; use providers, models, settings, routes, keys or prices".to_owned(),
             "providers.Bad: an id must contain only lowercase letters, numbers, and hyphens".to_owned(),
             "providers.Bad.type: must be a non-empty string".to_owned(),
             "providers.Bad.type: is required: openai, lm-studio, …".to_owned(),

@@ -27,7 +27,7 @@ async fn a_route_is_created_replaced_and_deleted(site: &Site) {
         "model": "fast-*", "aliases": ["quick"], "policy": "weighted",
         "targets": [
             {"provider": "echo", "model": "big-*", "weight": 3, "params": {"temperature": 0}, "context_tokens": 1000},
-            {"provider": "lm-studio-default", "model": "small"},
+            {"provider": "qwen-proxy-default", "model": "small"},
         ],
         "retries": 2, "deadlines": {"first_token_ms": 10_000}, "sticky": "session", "strict": true,
     });
@@ -137,14 +137,14 @@ async fn names_are_taken_once(site: &Site) {
 
 async fn targets_that_cannot_be_asked_are_problems(site: &Site) {
     let mut given = route("m");
-    given["targets"] = json!([target(), {"provider": "lm-studio-default", "model": "x"}]);
+    given["targets"] = json!([target(), {"provider": "qwen-proxy-default", "model": "x"}]);
     let made = site.post("/api/routes", given).await.expect(201);
     assert_eq!(made["problems"], json!([]));
-    site.post("/api/providers/lm-studio-default/disable", json!({})).await.expect(200);
+    site.post("/api/providers/qwen-proxy-default/disable", json!({})).await.expect(200);
     site.delete("/api/providers/echo").await.expect(200);
     let listed = &site.get("/api/routes").await.expect(200)["routes"][0];
     let expected =
-        ["targets[0]: the provider echo does not exist", "targets[1]: the provider lm-studio-default is disabled"];
+        ["targets[0]: the provider echo does not exist", "targets[1]: the provider qwen-proxy-default is disabled"];
     assert_eq!(listed["problems"], json!(expected));
     let told = site.put(&format!("/api/routes/{}", made["id"].as_str().unwrap()), listed.clone()).await.mistakes();
     assert_eq!(told, ["targets[0].provider must be the id of a provider; there is none with the id echo"]);
