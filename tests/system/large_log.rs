@@ -40,6 +40,7 @@ fn exchange(number: usize) -> Exchange {
         session: SessionRef::Opens,
         base: None,
         source: Source::Router,
+        key_id: None,
     };
     let ended = ExchangeEnd {
         status: RequestStatus::Completed,

@@ -103,7 +103,7 @@ async fn the_spans_of_a_request_reach_the_collector_without_its_texts() {
             ("http.request.method", json!("POST")),
             ("url.path", json!(CHAT)),
             ("signalbox.attempts", json!(2)),
-            ("key", json!(1)),
+            ("key", json!("config-1")),
         ] {
             assert_eq!(request.attribute(key), value, "{key}");
         }

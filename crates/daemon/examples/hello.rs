@@ -23,6 +23,7 @@ const SPEC: Spec = Spec {
     defaults: include_str!("hello.toml"),
     version: env!("CARGO_PKG_VERSION"),
     env_prefix: Some("HELLO_"),
+    issues_keys: false,
 };
 
 /// Greets, streams and fails on request.

@@ -5,7 +5,8 @@
 //! 1. **Host and origin**: the names that are served, and the web pages that may send requests. They come first, so
 //!    that no foreign page can try keys through a browser.
 //! 2. **Preflights** are answered. They carry no key.
-//! 3. **Client key**, except on the paths that the service leaves open. Wrong keys are counted.
+//! 3. **Client key**, except on the paths that the service leaves open. Wrong keys are counted. The [`Caller`] goes with
+//!    the request in its extensions.
 //! 4. **The service.**
 //!
 //! A page that may read the response gets the CORS headers on it, refusals included.
@@ -22,7 +23,7 @@ use std::task::{Context, Poll, ready};
 use http::{Request, Response, StatusCode, request::Parts};
 use tower::{Layer, Service};
 
-use crate::auth::{ClientKeys, Denied};
+use crate::auth::{Caller, ClientKeys, Denied, IssuedKeys};
 use crate::host_origin_guard::{CorsOrigin, Forbidden, HostOriginGuard, is_preflight};
 
 /// Reason why a request does not reach the service.
@@ -47,6 +48,11 @@ pub trait EntryPolicy {
     /// Returns whether requests for this path need no client key.
     fn is_open(&self, path: &str) -> bool;
 
+    /// Returns the client keys of the table `api_keys`, if the service accepts them beside those of the configuration.
+    fn issued_keys(&self) -> Option<Arc<IssuedKeys>> {
+        None
+    }
+
     /// Builds the response to a refused request, in the error format of the service.
     fn refused(&self, refusal: Refusal, request: &Parts) -> Response<Self::Body>;
 
@@ -54,6 +60,14 @@ pub trait EntryPolicy {
     fn preflight_status<B>(&self, request: &Request<B>) -> Option<StatusCode> {
         is_preflight(request).then_some(StatusCode::NO_CONTENT)
     }
+}
+
+/// A request that is not refused.
+enum Checked {
+    /// A preflight, which gets this status.
+    Preflight(StatusCode),
+    /// A request that passes on, and who sent it.
+    Admitted(Option<Caller>),
 }
 
 /// The checks of one service.
@@ -96,21 +110,30 @@ pin_project_lite::pin_project! {
 // === impl Entry ===
 
 impl<P: EntryPolicy> Entry<P> {
-    /// Creates the entry. If `keys` is empty, no request needs a key.
+    /// Creates the entry. If `keys` is empty and there are no issued keys, no request needs a key.
     #[must_use]
     pub fn new(host_origin_guard: Arc<HostOriginGuard>, keys: Arc<ClientKeys>, policy: P) -> Self {
         Self { host_origin_guard, keys, policy }
     }
 
     /// Passes an admitted request to `service`, and answers all others.
-    pub fn handle<R, F, E>(&self, request: Request<R>, service: impl FnOnce(Request<R>) -> F) -> EntryFuture<F, P::Body>
+    pub fn handle<R, F, E>(
+        &self,
+        mut request: Request<R>,
+        service: impl FnOnce(Request<R>) -> F,
+    ) -> EntryFuture<F, P::Body>
     where
         F: Future<Output = Result<Response<P::Body>, E>>,
     {
         let cors_origin = self.host_origin_guard.cors_origin(&request);
         let answer = match self.check(&request) {
-            Ok(None) => Answer::OfService { future: service(request) },
-            Ok(Some(status)) => {
+            Ok(Checked::Admitted(caller)) => {
+                if let Some(caller) = caller {
+                    request.extensions_mut().insert(caller);
+                }
+                Answer::OfService { future: service(request) }
+            }
+            Ok(Checked::Preflight(status)) => {
                 let mut response = Response::new(P::Body::default());
                 *response.status_mut() = status;
                 Answer::OfEntry { response: Some(response) }
@@ -123,17 +146,23 @@ impl<P: EntryPolicy> Entry<P> {
         EntryFuture { answer, cors_origin }
     }
 
-    /// Returns the status if the request is a preflight, and `None` if it is admitted.
-    fn check<R>(&self, request: &Request<R>) -> Result<Option<StatusCode>, Refusal> {
+    fn check<R>(&self, request: &Request<R>) -> Result<Checked, Refusal> {
         self.host_origin_guard.check(request)?;
-        let preflight = self.policy.preflight_status(request);
-        if preflight.is_none() && !self.policy.is_open(request.uri().path()) {
-            match P::NAMES_KEY {
-                true => self.keys.admit_request(request)?,
-                false => self.keys.admit(request.headers(), request.extensions().get())?,
-            }
+        if let Some(status) = self.policy.preflight_status(request) {
+            return Ok(Checked::Preflight(status));
         }
-        Ok(preflight)
+        if self.policy.is_open(request.uri().path()) {
+            return Ok(Checked::Admitted(None));
+        }
+        if !P::NAMES_KEY {
+            self.keys.admit(request.headers(), request.extensions().get())?;
+            return Ok(Checked::Admitted(None));
+        }
+        let caller = match self.policy.issued_keys() {
+            Some(issued) => self.keys.admit_request(request, &issued)?,
+            None => self.keys.admit_request(request, &IssuedKeys::default())?,
+        };
+        Ok(Checked::Admitted(caller))
     }
 }
 

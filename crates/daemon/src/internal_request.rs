@@ -3,10 +3,13 @@
 //! provider-router sends its own request id to qwen-proxy in [`INTERNAL_REQUEST`], followed by a signature over that
 //! id. The key is derived from the sealing key, which is shared by all services of an installation and unknown to
 //! clients.
+//!
+//! api-server signs its requests to provider-router in [`SERVICE`], so that they need no client key. This signature
+//! covers the method, the path and the time, because it grants access.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use ring::hmac;
 use signalbox_core::secret::Secret;
 
@@ -15,6 +18,19 @@ pub const INTERNAL_REQUEST: HeaderName = HeaderName::from_static("x-signalbox-re
 
 /// Domain separator between this use of the sealing key and all others.
 const PURPOSE: &[u8] = b"signalbox internal request 1";
+
+/// Header of a request of api-server to provider-router: `<unix milliseconds>.<signature>`.
+const SERVICE: HeaderName = HeaderName::from_static("x-signalbox-service");
+
+/// Domain separator of the signatures in [`SERVICE`].
+const SERVICE_PURPOSE: &[u8] = b"signalbox service request 1";
+
+/// Maximum age of a signature in [`SERVICE`], and maximum difference of the clocks, in milliseconds.
+const MAX_AGE_MS: i64 = 30_000;
+
+/// Signer and verifier of the header [`SERVICE`].
+#[derive(Clone, Debug)]
+pub struct ServiceSigner(hmac::Key);
 
 /// Signer and verifier of the header [`INTERNAL_REQUEST`].
 #[derive(Clone, Debug)]
@@ -38,8 +54,7 @@ impl RequestSigner {
     /// [`sealing_key`](fn@crate::sealing_key).
     #[must_use]
     pub fn new(sealing_key: &Secret<[u8; 32]>) -> Self {
-        let root = hmac::Key::new(hmac::HMAC_SHA256, sealing_key.expose());
-        Self(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, PURPOSE).as_ref()))
+        Self(derived(sealing_key, PURPOSE))
     }
 
     /// Returns the value of [`INTERNAL_REQUEST`] for the request with this id; `None` if the id is not valid in a
@@ -49,6 +64,51 @@ impl RequestSigner {
         let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, id.as_bytes()));
         HeaderValue::try_from(format!("{id}.{signature}")).ok()
     }
+}
+
+// === impl ServiceSigner ===
+
+impl ServiceSigner {
+    /// Derives the signer from the sealing key of the installation, as returned by
+    /// [`sealing_key`](fn@crate::sealing_key).
+    #[must_use]
+    pub fn new(sealing_key: &Secret<[u8; 32]>) -> Self {
+        Self(derived(sealing_key, SERVICE_PURPOSE))
+    }
+
+    /// Returns the header for a request with this method, path and query; `None` if its value is not valid in a header.
+    #[must_use]
+    pub fn sign(&self, method: &Method, path: &str, now_ms: i64) -> Option<(HeaderName, HeaderValue)> {
+        let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, signed(method, path, now_ms).as_bytes()));
+        Some((SERVICE, HeaderValue::try_from(format!("{now_ms}.{signature}")).ok()?))
+    }
+
+    /// Returns whether a service of the installation has signed the request at about this time.
+    pub(crate) fn has_signed<B>(&self, request: &Request<B>, now_ms: i64) -> bool {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let verified = || {
+            let mut values = request.headers().get_all(&SERVICE).into_iter();
+            let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
+            let (at, signature) = value.split_once('.')?;
+            let at: i64 = at.parse().ok()?;
+            let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+            let is_recent = now_ms.checked_sub(at)?.checked_abs()? <= MAX_AGE_MS;
+            hmac::verify(&self.0, signed(request.method(), path, at).as_bytes(), &signature).ok()?;
+            is_recent.then_some(())
+        };
+        verified().is_some()
+    }
+}
+
+/// Returns the text that a signature in [`SERVICE`] covers.
+fn signed(method: &Method, path: &str, at_ms: i64) -> String {
+    format!("{at_ms}\n{method}\n{path}")
+}
+
+/// Derives a key for one purpose.
+fn derived(sealing_key: &Secret<[u8; 32]>, purpose: &[u8]) -> hmac::Key {
+    let root = hmac::Key::new(hmac::HMAC_SHA256, sealing_key.expose());
+    hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, purpose).as_ref())
 }
 
 #[cfg(test)]
@@ -80,5 +140,37 @@ mod tests {
         let signed = RequestSigner::new(&Secret::new([1; 32])).sign("id").unwrap();
         let plain = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]), b"id");
         assert_ne!(signed, format!("id.{}", URL_SAFE_NO_PAD.encode(plain)));
+    }
+
+    #[test]
+    fn a_service_signs_one_path_for_half_a_minute() {
+        let ours = ServiceSigner::new(&Secret::new([1; 32]));
+        let request = |method: &str, path: &str, signed: &[&HeaderValue]| {
+            let mut request = Request::builder().method(method).uri(path).body(()).unwrap();
+            for value in signed {
+                request.headers_mut().append(SERVICE, (*value).clone());
+            }
+            request
+        };
+        let now = 1_000_000;
+        let (_, signed) = ours.sign(&Method::GET, "/v1/models?provider=a", now).unwrap();
+        let valid = request("GET", "/v1/models?provider=a", &[&signed]);
+        for (at, expected) in
+            [(now, true), (now + 30_000, true), (now - 30_000, true), (now + 30_001, false), (0, false)]
+        {
+            assert_eq!(ours.has_signed(&valid, at), expected, "{at}");
+        }
+        assert!(!ServiceSigner::new(&Secret::new([2; 32])).has_signed(&valid, now), "another installation");
+        let later = signed.to_str().unwrap().replace("1000000.", "1000001.");
+        for (why, other) in [
+            ("another path", request("GET", "/v1/models?provider=b", &[&signed])),
+            ("another method", request("POST", "/v1/models?provider=a", &[&signed])),
+            ("none", request("GET", "/v1/models?provider=a", &[])),
+            ("twice", request("GET", "/v1/models?provider=a", &[&signed, &signed])),
+            ("another time", request("GET", "/v1/models?provider=a", &[&HeaderValue::try_from(later).unwrap()])),
+            ("no time", request("GET", "/v1/models?provider=a", &[&HeaderValue::from_static(".AAAA")])),
+        ] {
+            assert!(!ours.has_signed(&other, now), "{why}");
+        }
     }
 }

@@ -94,7 +94,7 @@ mod wall_clock;
 
 pub use allocator::{ALLOCATOR, Allocator};
 pub use args::{CommonArgs, parse_args, parse_args_from};
-pub use auth::{ClientKeys, Denied};
+pub use auth::{Caller, CallerKind, ClientKeys, Denied, IssuedKeys};
 pub use body::{BodyError, collect};
 pub use config::Common;
 pub use context::Context;
@@ -103,7 +103,7 @@ pub use entry::{Entry, EntryLayer, EntryPolicy, Refusal};
 pub use exit::Exit;
 pub use exposition::exposition;
 pub use host_origin_guard::HostOriginGuard;
-pub use internal_request::{INTERNAL_REQUEST, RequestSigner, trusted_request};
+pub use internal_request::{INTERNAL_REQUEST, RequestSigner, ServiceSigner, trusted_request};
 pub use listener::Listener;
 pub use new_key::{NewKey, key_digest};
 pub use peer::PeerAddr;
@@ -133,4 +133,7 @@ pub struct Spec {
     /// Prefix of environment variables that take precedence over those without it: with `API_`, `API_PORT` overrides
     /// `PORT`.
     pub env_prefix: Option<&'static str>,
+    /// Whether the service accepts keys that are not in its configuration. It then checks itself that an address which
+    /// other machines can reach is guarded by a key.
+    pub issues_keys: bool,
 }

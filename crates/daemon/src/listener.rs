@@ -117,7 +117,8 @@ impl Listener {
     }
 
     /// Returns the first address that other machines can reach, if any.
-    pub(crate) fn beyond_loopback(&self) -> Option<SocketAddr> {
+    #[must_use]
+    pub fn beyond_loopback(&self) -> Option<SocketAddr> {
         let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut addresses = sockets.iter().filter_map(|socket| socket.local_addr().ok());
         addresses.find(|addr| !addr.ip().to_canonical().is_loopback())
@@ -199,10 +200,11 @@ pub async fn check_host(host: &str, guarded: bool) -> Result<(), Exit> {
 }
 
 /// Returns the error message for an address that other machines can reach without a client key.
-pub(crate) fn exposed(ip: IpAddr) -> String {
+#[must_use]
+pub fn exposed(ip: IpAddr) -> String {
     format!(
         "{ip} can be reached from other machines, and no client key is configured: set CLIENT_KEYS or auth.client_keys, \
-         listen on 127.0.0.1, or accept the risk with --insecure-no-auth"
+         for provider-router create a key (`provider-router key create`), listen on 127.0.0.1, or accept the risk with --insecure-no-auth"
     )
 }
 

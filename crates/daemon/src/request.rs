@@ -25,6 +25,7 @@ use tokio::time::{Duration, Instant};
 use tracing::{Span, field::Empty};
 use uuid::Uuid;
 
+use crate::auth::Caller;
 use crate::config::AccessLog;
 use crate::peer::PeerAddr;
 use crate::trace_parent::{Incoming, TRACEPARENT};
@@ -183,11 +184,10 @@ impl RequestContext {
         }
     }
 
-    /// Records which of the configured client keys was presented; `n` counts from 1, in the order of the configuration.
-    pub(crate) fn record_key(&self, n: usize) {
+    /// Records whose key was presented: `config-1` for the first key of the configuration, or the id of an issued key.
+    pub(crate) fn record_key(&self, caller: &Caller) {
         if !self.0.span.is_disabled() {
-            // Exported as a number only if it has a sign.
-            self.0.span.record("key", i64::try_from(n).unwrap_or(i64::MAX));
+            self.0.span.record("key", caller.id());
         }
     }
 

@@ -152,7 +152,7 @@ where
         let _signals = Signals::install(shutdown.clone())?;
         let supervision = if supervised { Some(Supervision::begin(&loaded.common, &shutdown)?) } else { None };
         let tls = Tls::load(&loaded.common.tls)?;
-        let listener = acquire(&loaded.common).await?;
+        let listener = acquire(&loaded.common, spec.issues_keys).await?;
         let context = Context {
             common: loaded.common,
             listener,
@@ -190,9 +190,11 @@ fn runtime(worker_threads: usize) -> Result<Runtime, Exit> {
 /// Takes the passed sockets or binds new ones.
 ///
 /// # Errors
-/// Besides the errors of the listener, returns [`Exit::Config`] if other machines could connect without a key.
-async fn acquire(common: &Common) -> Result<Listener, Exit> {
+/// Besides the errors of the listener, returns [`Exit::Config`] if other machines could connect without a key; a service
+/// that `issues_keys` checks that itself.
+async fn acquire(common: &Common, issues_keys: bool) -> Result<Listener, Exit> {
     let guarded = |beyond: Option<std::net::IpAddr>| match beyond {
+        _ if issues_keys => Ok(()),
         Some(ip) if common.auth.client_keys.is_empty() && !common.auth.insecure_no_auth => {
             Err(Exit::Config(listener::exposed(ip)))
         }

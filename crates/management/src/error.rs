@@ -279,8 +279,9 @@ impl Failure {
 impl From<Denied> for Error {
     fn from(denied: Denied) -> Self {
         match denied {
-            Denied::Unknown => Self::Unauthorized,
             Denied::TooMany { .. } => Self::WrongKeys(denied),
+            // The control token neither expires nor is bound to an address.
+            Denied::Unknown | Denied::Expired | Denied::Revoked | Denied::Address(_) => Self::Unauthorized,
         }
     }
 }

@@ -42,6 +42,9 @@ pub(super) struct RequestFilter {
     /// Requests answered or last tried by this provider.
     #[param(value_type = Option<String>)]
     pub(super) provider_id: Parameter<String>,
+    /// Requests of the client key with this id.
+    #[param(value_type = Option<String>)]
+    pub(super) key: Parameter<String>,
     /// Requests that arrived at this time or later, in milliseconds since 1970.
     #[param(value_type = Option<i64>)]
     pub(super) start_date: Parameter<i64>,

@@ -47,6 +47,7 @@ mod responses;
 mod routes;
 mod sessions;
 pub mod settings;
+mod usage;
 mod views;
 
 use axum::extract::FromRef;
@@ -98,6 +99,7 @@ where
         .routes(routes!(qwen_credentials::activate))
         .routes(routes!(activity::recent))
         .routes(routes!(activity::stats))
+        .routes(routes!(usage::sums))
         .routes(routes!(audit::list))
         .routes(routes!(prices::get, prices::put, prices::delete))
         .routes(routes!(routes::list, routes::create))

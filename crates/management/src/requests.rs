@@ -97,6 +97,7 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
         end: query.time("end_date", given.end_date),
         status: status(&mut query, given.status),
         provider_id: given.provider_id.text(),
+        key_id: given.key.text(),
         after: None,
     };
     let search_text = query.text("q");
@@ -111,7 +112,8 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     }
     let mut list = requests::list(&app.store, &filter, one_more(page)).await?;
     let position = Position::of(&mut list, page, |(request, _)| cursor_of(request));
-    let requests = list.items.into_iter().map(SummarisedRequest::from).collect();
+    let mut requests: Vec<_> = list.items.into_iter().map(SummarisedRequest::from).collect();
+    LoggedRequest::name_keys(&app.store, requests.iter_mut().map(|row| &mut row.request)).await?;
     Ok(Json(RequestList { requests, position, scanned: None, complete: None }))
 }
 
@@ -119,8 +121,10 @@ async fn search(app: &App, filter: &Filter, text: &str, page: Page) -> Result<Re
     let bounds = SearchLimits { found: usize::try_from(page.limit).unwrap_or(SEARCH_LIMITS.found), ..SEARCH_LIMITS };
     let found = requests::search(&app.store, filter, text, page.offset, bounds).await?;
     let next = found.next.map(|after| cursor::REQUESTS.text(&after));
+    let mut requests: Vec<_> = found.items.into_iter().map(SummarisedRequest::from).collect();
+    LoggedRequest::name_keys(&app.store, requests.iter_mut().map(|row| &mut row.request)).await?;
     Ok(RequestList {
-        requests: found.items.into_iter().map(SummarisedRequest::from).collect(),
+        requests,
         scanned: Some(found.read),
         complete: Some(next.is_none()),
         position: Position::ahead(found.total, page, next),
@@ -135,7 +139,9 @@ async fn search(app: &App, filter: &Filter, text: &str, page: Page) -> Result<Re
 )]
 pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<AnsweredRequest>, Error> {
     let (request, response) = requests::get(&app.store, &key(&id)).await.or_missing(ResourceKind::Request, &id)?;
-    Ok(Json(AnsweredRequest { request: request.into(), response: response.map(LoggedResponse::from) }))
+    let mut request = LoggedRequest::from(request);
+    LoggedRequest::name_keys(&app.store, std::iter::once(&mut request)).await?;
+    Ok(Json(AnsweredRequest { request, response: response.map(LoggedResponse::from) }))
 }
 
 /// Deletes a request with its answer.

@@ -151,7 +151,8 @@ pub(super) async fn requests(
     let filter = log::Filter { session_id: Some(session_id.clone()), after, ..log::Filter::default() };
     let mut list = log::list(&app.store, &filter, one_more(page)).await?;
     let position = Position::of(&mut list, page, |(request, _)| cursor_of(request));
-    let requests = list.items.into_iter().map(|(request, _)| LoggedRequest::from(request)).collect();
+    let mut requests: Vec<_> = list.items.into_iter().map(|(request, _)| LoggedRequest::from(request)).collect();
+    LoggedRequest::name_keys(&app.store, requests.iter_mut()).await?;
     Ok(Json(SessionRequests { session_id, requests, position }))
 }
 

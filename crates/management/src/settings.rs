@@ -4,6 +4,7 @@
 //! The table stores values as text. Known keys are shown with their type (the dashboard inserts `server.port` into a
 //! URL); values of unknown keys are shown as text.
 
+mod budget;
 mod known;
 
 use std::collections::BTreeMap;

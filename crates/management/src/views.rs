@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use signalbox_core::schema::{LinkedModel, Model, Request, RequestCost, Response};
 use signalbox_core::token_classes::TokenClasses;
 use signalbox_pricing::Money;
+use signalbox_store::{Store, usage};
 use utoipa::ToSchema;
 
 /// The columns of a model.
@@ -56,6 +57,10 @@ pub(super) struct LoggedRequest {
     stream: bool,
     status: &'static str,
     provider_id: Option<String>,
+    /// The client key: its id, or `config-1` and so on for a key of the configuration; null if none was asked for.
+    key_id: Option<String>,
+    /// The present name of the key; its id if it is deleted or belongs to the configuration.
+    key_name: Option<String>,
     #[schema(value_type = Value)]
     openai_request: Box<RawValue>,
     /// The body sent to the provider, if it differs.
@@ -198,10 +203,32 @@ impl From<Request> for LoggedRequest {
             stream: row.stream,
             status: row.status.as_str(),
             provider_id: row.provider_id,
+            key_name: row.key_id.clone(),
+            key_id: row.key_id,
             openai_request: as_json(row.request_body),
             qwen_request: as_json(row.upstream_request),
             created_at: row.created_at,
         }
+    }
+}
+
+impl LoggedRequest {
+    /// Fills in the names of the keys.
+    ///
+    /// # Errors
+    /// See [`signalbox_store::Error`].
+    pub(super) async fn name_keys<'a>(
+        store: &Store,
+        requests: impl Iterator<Item = &'a mut Self>,
+    ) -> Result<(), signalbox_store::Error> {
+        let requests: Vec<&mut Self> = requests.filter(|request| request.key_id.is_some()).collect();
+        let names = usage::key_names(store, requests.iter().filter_map(|request| request.key_id.as_deref())).await?;
+        for request in requests {
+            if let Some(name) = request.key_id.as_ref().and_then(|id| names.get(id)) {
+                request.key_name = Some(name.clone());
+            }
+        }
+        Ok(())
     }
 }
 

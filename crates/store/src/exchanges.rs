@@ -10,6 +10,7 @@
 
 mod answers;
 pub(crate) mod batch;
+mod key_sums;
 pub(crate) mod logged_requests;
 pub(crate) mod openings;
 pub(crate) mod sessions;
@@ -68,6 +69,8 @@ pub struct ExchangeStart {
     pub base: Option<Base>,
     /// The service that answers the request.
     pub source: Source,
+    /// The client key: the id of a row of `api_keys`, or `config-1` and so on; `None` if no key was asked for.
+    pub key_id: Option<String>,
 }
 
 /// The conversation that an exchange belongs to.
@@ -151,6 +154,7 @@ pub async fn probe(store: &Store) -> Result<(), Error> {
         session: SessionRef::Opens,
         base: None,
         source: Source::QwenProxy,
+        key_id: None,
     };
     let mut tx = store.write_log().await?;
     batch::write(&mut tx, &mut Openings::default(), &[Exchange { begun, ended: None }]).await.map_err(retriable)

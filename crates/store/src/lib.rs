@@ -70,6 +70,7 @@ mod statement;
 mod store;
 mod tables;
 mod transaction;
+pub mod usage;
 
 pub use error::{Cause, Class, Error};
 pub use page::{ListPage, Page, RowPosition};

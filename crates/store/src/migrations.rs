@@ -100,6 +100,12 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0013_routes_and_keys.sql"),
         postgres: include_str!("../../../migrations/postgres/0013_routes_and_keys.sql"),
     },
+    Version {
+        number: 15,
+        name: "key sums",
+        sqlite: include_str!("../../../migrations/sqlite/0015_key_sums.sql"),
+        postgres: include_str!("../../../migrations/postgres/0015_key_sums.sql"),
+    },
 ];
 
 /// The table in which sqlx records the applied versions.

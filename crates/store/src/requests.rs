@@ -45,6 +45,8 @@ pub struct Filter {
     pub status: Option<RequestStatus>,
     /// Requests answered or last tried by this provider.
     pub provider_id: Option<String>,
+    /// Requests of this client key.
+    pub key_id: Option<String>,
     /// Returns only requests after this one; the total still counts all.
     pub after: Option<RowPosition<i64>>,
 }
@@ -188,10 +190,10 @@ async fn fill_bodies(tx: &mut Transaction, rows: Vec<StoredRequest>) -> Result<V
 
 /// Returns the number of requests on all pages.
 async fn total(tx: &mut Transaction, filter: &Filter) -> Result<i64, Error> {
-    let Filter { session_id, model, stream, start, end, status, provider_id, after: _ } = filter;
+    let Filter { session_id, model, stream, start, end, status, provider_id, key_id, after: _ } = filter;
     // In the hourly sums, an empty provider means that there was none.
     let is_odd = provider_id.as_ref().is_some_and(String::is_empty);
-    if is_odd || session_id.is_some() || stream.is_some() || start.is_some() || end.is_some() {
+    if is_odd || key_id.is_some() || session_id.is_some() || stream.is_some() || start.is_some() || end.is_some() {
         return tx.total(filtered(filter).all("SELECT COUNT(*) AS total FROM requests")).await;
     }
     let mut sums = Filtered::default();
@@ -209,7 +211,8 @@ pub(crate) fn page_statement(filter: &Filter, page: Page) -> Statement<'_> {
     }
     // One more character of each body than a list shows, to tell whether the body is longer.
     let head = "SELECT requests.id, requests.session_id, requests.request_id, requests.timestamp, requests.method,
-             requests.path, requests.model, requests.stream, requests.status, requests.provider_id, requests.created_at,
+             requests.path, requests.model, requests.stream, requests.status, requests.provider_id, requests.key_id,
+             requests.created_at,
              substr(requests.request_body, 1, 8193) AS request_body,
              substr(requests.upstream_request, 1, 8193) AS upstream_request,
              requests.pieces, substr(requests.upstream_pieces, 1, 65536) AS upstream_pieces,
@@ -229,6 +232,7 @@ fn filtered(filter: &Filter) -> Filtered<'_> {
     filtered.and_if("requests.timestamp <= ?", filter.end);
     filtered.and_if("requests.status = ?", filter.status.map(RequestStatus::as_str));
     filtered.and_if("requests.provider_id = ?", filter.provider_id.as_deref());
+    filtered.and_if("requests.key_id = ?", filter.key_id.as_deref());
     filtered
 }
 

@@ -14,6 +14,15 @@ pub const LOG_REQUESTS: &str = "logging.logRequests";
 /// Setting: whether the log keeps the answers.
 pub const LOG_RESPONSES: &str = "logging.logResponses";
 
+/// Setting: amount of dollars that all requests together may cost in each [`BUDGET_PERIOD`].
+pub const BUDGET_AMOUNT: &str = "budget.amount_usd";
+/// Setting: period of [`BUDGET_AMOUNT`].
+pub const BUDGET_PERIOD: &str = "budget.period";
+/// Setting: budgets of the owners of client keys, a JSON object.
+pub const BUDGET_OWNERS: &str = "budget.owners";
+/// Setting: whether requests whose price is unknown are allowed where a budget applies.
+pub const BUDGET_UNPRICED: &str = "budget.unpriced";
+
 /// Poll interval: two polls a second, so that a change takes effect within one second.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 

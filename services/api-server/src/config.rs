@@ -129,6 +129,7 @@ pub const SPEC: Spec = Spec {
     defaults: DEFAULTS,
     version: env!("CARGO_PKG_VERSION"),
     env_prefix: Some("API_"),
+    issues_keys: false,
 };
 
 /// Default configuration, with its documentation.

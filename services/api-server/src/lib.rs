@@ -64,7 +64,9 @@ use signalbox_daemon::adoption::Key;
 use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::identity::Identity;
 use signalbox_daemon::variables::{FORWARDED, Variable};
-use signalbox_daemon::{CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, control_token, sealing_key, variable};
+use signalbox_daemon::{
+    CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, ServiceSigner, control_token, sealing_key, variable,
+};
 use signalbox_store::{Sealer, Store, seal_stored, settings};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -87,7 +89,9 @@ const AUDIT_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// # Errors
 /// [`Exit::CannotOpen`] or [`Exit::Temporary`] when the database cannot be opened; otherwise the error of the daemon.
 pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
-    let sealer = Sealer::new(&sealing_key(&context.common.data_dir)?);
+    let sealing_key = sealing_key(&context.common.data_dir)?;
+    let sealer = Sealer::new(&sealing_key);
+    let signer = ServiceSigner::new(&sealing_key);
     config.check()?;
     let data_dir = &context.common.data_dir;
     let instance = Instance::acquire(data_dir, &record(&config, &context)).await?;
@@ -109,7 +113,8 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     let notifier = notify::launch(&config.notify, &fleet.services())?;
     // The children are stopped in every case, also after a panic; normally while the last requests are served.
     let served =
-        AssertUnwindSafe(work(&config, &context, store.clone(), sealer, fleet, log_rotator.subscribe())).catch_unwind();
+        AssertUnwindSafe(work(&config, &context, store.clone(), (sealer, signer), fleet, log_rotator.subscribe()))
+            .catch_unwind();
     let leave = async {
         context.shutdown.draining().await;
         closer.close().await;
@@ -131,7 +136,7 @@ async fn work(
     config: &Config,
     context: &Context,
     store: Store,
-    sealer: Sealer,
+    (sealer, signer): (Sealer, ServiceSigner),
     fleet: Fleet,
     written: broadcast::Receiver<Arc<LogOutput>>,
 ) -> Result<(), Exit> {
@@ -141,6 +146,7 @@ async fn work(
         &common.server.host,
         config.services.router_port,
         common.auth.client_keys.first().cloned(),
+        signer,
     );
     let management = signalbox_management::App {
         store: store.clone(),

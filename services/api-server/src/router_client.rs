@@ -15,7 +15,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use signalbox_core::secret::Secret;
-use signalbox_daemon::RequestContext;
+use signalbox_daemon::clock::unix_ms;
+use signalbox_daemon::{RequestContext, ServiceSigner};
 use signalbox_management::{Runtime, Statuses};
 use signalbox_upstream::loopback::{self, ExchangeError, MAX_BODY};
 
@@ -47,6 +48,7 @@ pub struct RouterClient {
     /// Address of a router that was not started by us.
     fallback_addr: SocketAddr,
     key: Option<Secret<String>>,
+    signer: ServiceSigner,
 }
 
 /// A response with its status and its JSON body, null if it had none.
@@ -62,12 +64,13 @@ pub struct RouterResponse {
 
 impl RouterClient {
     /// Creates a client. `host` and `port` are the address of a router that was not started by `fleet`; `key` is a
-    /// client key, if the router needs one.
+    /// client key, if there is one in the configuration. `signer` signs the requests, so that a router of this
+    /// installation needs none.
     #[must_use]
-    pub fn new(fleet: Fleet, host: &str, port: u16, key: Option<Secret<String>>) -> Self {
+    pub fn new(fleet: Fleet, host: &str, port: u16, key: Option<Secret<String>>, signer: ServiceSigner) -> Self {
         let host = host.parse().ok().filter(|host: &IpAddr| !host.is_unspecified());
         let fallback_addr = SocketAddr::new(host.unwrap_or_else(|| Ipv4Addr::LOCALHOST.into()), port);
-        Self { fleet, fallback_addr, key }
+        Self { fleet, fallback_addr, key, signer }
     }
 
     /// Returns the status of each loaded provider: `loaded` or `error`. Empty if the router does not answer.
@@ -153,9 +156,13 @@ impl RouterClient {
         path: &str,
         timeout: Duration,
     ) -> Result<RouterResponse, ExchangeError> {
+        let signed = self.signer.sign(&method, path, unix_ms());
         let mut request = Request::builder().method(method).uri(path);
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, format!("Bearer {}", key.expose()));
+        }
+        if let Some((name, value)) = signed {
+            request = request.header(name, value);
         }
         if let Some(headers) = request.headers_mut() {
             // Fails outside a request, where there is no trace.

@@ -19,6 +19,7 @@ mod count_tokens;
 pub mod error;
 pub mod health;
 pub mod inference;
+mod limit_headers;
 mod metrics;
 mod model_sync;
 pub mod models;

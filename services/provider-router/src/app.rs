@@ -15,8 +15,9 @@ use crate::{
     catalog::{Catalog, Refresher},
     entry::RouterPolicy,
     journal::Journal,
+    ledger::Ledger,
     metrics::Metrics,
-    private_keys::PrivateKeys,
+    prices::Prices,
 };
 
 /// Shared state of the router.
@@ -36,8 +37,10 @@ pub struct App {
     pub signer: RequestSigner,
     /// Checks that requests pass first, except those for management.
     pub entry: Entry<RouterPolicy>,
-    /// Client keys whose requests are logged in less detail.
-    pub private_keys: PrivateKeys,
+    /// Limits and budgets of client keys.
+    pub ledger: Arc<Ledger>,
+    /// Prices, by which requests are reserved in budgets.
+    pub prices: Prices,
     /// Configured deadlines, used where neither the provider nor a setting overrides them; see [`App::deadlines`].
     pub configured: Deadlines,
     /// Maximum time for which the comments before the first event of a stream are held back.

@@ -21,6 +21,7 @@ use tracing::Span;
 use uuid::Uuid;
 
 use crate::{
+    admission::Admitted,
     clock,
     envelope::Envelope,
     journal::{Bodies, BodyPolicy, End, Entry, SentAs, Summary, Written},
@@ -71,6 +72,8 @@ pub struct Exchange {
     hidden_usage: Option<Usage>,
     max_answer_len: u64,
     kept: BodyPolicy,
+    /// Reservation in the limits and budgets of the client, if it has any.
+    admitted: Option<Box<Admitted>>,
     /// Permit of the limit on requests in flight.
     _permit: OwnedSemaphorePermit,
 }
@@ -109,8 +112,14 @@ impl Exchange {
             hidden_usage: None,
             max_answer_len,
             kept,
+            admitted: None,
             _permit: permit,
         }
+    }
+
+    /// Takes the reservation in the limits and budgets of the client, which is settled at the end.
+    pub fn hold(&mut self, admitted: Option<Admitted>) {
+        self.admitted = admitted.map(Box::new);
     }
 
     /// Returns the request's id; nil once the end is written.
@@ -307,8 +316,9 @@ impl Exchange {
         }
         self.tell_details(status);
         let BodyPolicy { request, answer } = self.kept;
-        // A response that is not kept cannot be read by the loader.
-        if answer == Bodies::Off && self.ending.usage.is_none() && !self.streamed && self.status_code == Some(200) {
+        // A response that is not kept cannot be read by the loader, and a limit is settled before it reads.
+        let is_read_now = answer == Bodies::Off || self.admitted.is_some();
+        if is_read_now && self.ending.usage.is_none() && !self.streamed && self.status_code == Some(200) {
             let whole = std::mem::take(&mut self.answer);
             self.summarize(&whole);
             self.answer = whole;
@@ -337,6 +347,9 @@ impl Exchange {
             summary: (truncated || is_hidden || answer == Bodies::Off)
                 .then(|| Box::new(Summary { usage, finish_reason })),
         };
+        if let Some(admitted) = self.admitted.take() {
+            admitted.settle(&end, usage, self.answer_len);
+        }
         match answer {
             Bodies::Full => entry.end(end, &self.answer),
             bodies => entry.end(end, &bodies.of_answer(self.api, &self.answer, self.streamed)),

@@ -51,6 +51,7 @@ use std::{
 };
 
 pub use bodies::{Bodies, BodyPolicy};
+pub(crate) use costs::{Ended, cost};
 pub use loader::{Loader, LoaderStatus, Running};
 use pool::Pool;
 pub(crate) use record::MAX_BODY;

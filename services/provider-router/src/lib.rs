@@ -15,6 +15,7 @@
 //! - After the first byte has been sent to the client, no other provider is tried, and a stream that breaks off ends
 //!   with an error.
 
+pub mod admission;
 pub mod api;
 pub mod app;
 pub mod body;
@@ -27,6 +28,7 @@ pub mod entry;
 pub mod envelope;
 pub mod exchange;
 pub mod journal;
+pub mod ledger;
 pub mod management;
 pub mod metrics;
 pub mod model_list;
@@ -41,6 +43,7 @@ pub mod route;
 mod run;
 pub mod server;
 pub mod stored_responses;
+mod token_estimate;
 
 use signalbox_daemon::clock;
 

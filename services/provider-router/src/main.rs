@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         defaults: config::DEFAULTS,
         version: env!("CARGO_PKG_VERSION"),
         env_prefix: None,
+        issues_keys: true,
     };
     Cli::of_process().map_or_else(|code| code, |cli| cli.execute(spec, run))
 }

@@ -116,7 +116,7 @@ impl Management {
             store,
             refresher,
             client,
-            entry: Entry::new(Arc::new(guard), Arc::new(ClientKeys::of(&[])), RouterPolicy),
+            entry: Entry::new(Arc::new(guard), Arc::new(ClientKeys::of(&[])), RouterPolicy { catalog: None }),
             token: Token::new(config, context),
             data_dir: context.common.data_dir.clone(),
             supervised: context.supervised,
@@ -240,8 +240,11 @@ impl Token {
             Self::NotRequired => Ok(()),
             Self::Unreadable(reason) => Err(ManagementError::NoToken(reason.clone()).into()),
             Self::Required(keys) => keys.admit(headers, peer).map_err(|denied| match denied {
-                Denied::Unknown => ManagementError::Unauthorized.into(),
                 Denied::TooMany { .. } => denied.into(),
+                // The control token neither expires nor is bound to an address.
+                Denied::Unknown | Denied::Expired | Denied::Revoked | Denied::Address(_) => {
+                    ManagementError::Unauthorized.into()
+                }
             }),
         }
     }

@@ -5,11 +5,14 @@
 //! catalogue bounds the number of series. The series that requests update are looked up once per change of the
 //! catalogue, not per request.
 
+mod keys;
+
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
+use keys::KeyMetrics;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -60,6 +63,11 @@ struct TokenLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LimitLabel {
+    limit: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ConnectionLabel {
     state: &'static str,
 }
@@ -76,6 +84,8 @@ pub struct Metrics {
     tokens: Histograms<TokenLabels>,
     cost: Family<ProviderLabel, Counter<f64, AtomicU64>>,
     unpriced: Family<ProviderLabel, Counter>,
+    keys: KeyMetrics,
+    limited: Family<LimitLabel, Counter>,
     refused: Counter,
     in_flight: Gauge,
     connections: Family<ConnectionLabel, Gauge>,
@@ -135,6 +145,8 @@ impl Default for Metrics {
             tokens: Family::new_with_constructor(tokens),
             cost: Family::default(),
             unpriced: Family::default(),
+            keys: KeyMetrics::default(),
+            limited: Family::default(),
             refused: Counter::default(),
             in_flight: Gauge::default(),
             connections: Family::default(),
@@ -171,6 +183,12 @@ impl Default for Metrics {
             "signalbox_requests_refused",
             "Requests refused because of overload",
             metrics.refused.clone(),
+        );
+        metrics.keys.register(&mut registry);
+        registry.register(
+            "signalbox_requests_limited",
+            "Requests refused because of a limit or budget of their key",
+            metrics.limited.clone(),
         );
         registry.register("signalbox_requests_in_flight", "Requests in flight", metrics.in_flight.clone());
         registry.register("signalbox_upstream_connections", "Connections to providers", metrics.connections.clone());
@@ -235,6 +253,16 @@ impl Metrics {
             Some(nanos) => drop(self.cost.get_or_create(&label).inc_by(nanos.max(0) as f64 / 1e9)),
             None => drop(self.unpriced.get_or_create(&label).inc()),
         }
+    }
+
+    /// Counts a request of the key with this name, with its known cost in nano-dollars.
+    pub fn of_key(&self, name: &str, nanos: i64) {
+        self.keys.ended(name, nanos);
+    }
+
+    /// Counts a request that was refused because of a limit or budget of its key.
+    pub fn limited(&self, limit: &'static str) {
+        self.limited.get_or_create(&LimitLabel { limit }).inc();
     }
 
     /// Counts a request that was refused because of overload.

@@ -1,11 +1,8 @@
 //! Client keys whose requests are logged in less detail.
 
-use http::HeaderMap;
 use serde::Deserialize;
 use signalbox_core::secret::Secret;
 use signalbox_daemon::{ClientKeys, Exit, config::AuthConfig};
-
-use crate::journal::Bodies;
 
 /// Section `[private_keys]` of the configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -17,19 +14,12 @@ pub struct PrivateKeysConfig {
     pub off: Vec<Secret<String>>,
 }
 
-/// Digests of the keys.
-#[derive(Clone, Debug)]
-pub struct PrivateKeys {
-    redact: ClientKeys,
-    off: ClientKeys,
-}
-
 impl PrivateKeysConfig {
     /// Returns all keys that are accepted: those common to all services, and the private ones.
     ///
     /// # Errors
-    /// Returns [`Exit::Config`] if a private key is empty, or if there are only private keys: api-server could not call
-    /// this service then, nor could any other client.
+    /// Returns [`Exit::Config`] if a private key is empty, or if there are only private keys, which are an exception from
+    /// the client keys.
     pub fn all_keys(&self, auth: &AuthConfig) -> Result<ClientKeys, Exit> {
         let own = || self.redact.iter().chain(&self.off);
         if own().any(|key| key.expose().trim().is_empty()) {
@@ -40,34 +30,26 @@ impl PrivateKeysConfig {
                 "private_keys have no effect without client keys: set CLIENT_KEYS or auth.client_keys, too".to_owned(),
             ));
         }
-        let all: Vec<Secret<String>> = auth.client_keys.iter().chain(own()).cloned().collect();
-        Ok(ClientKeys::of(&all))
+        // The last one of equal keys counts, so the strictest one comes last.
+        let all = logged(&auth.client_keys, None)
+            .chain(logged(&self.redact, Some("redact")))
+            .chain(logged(&self.off, Some("off")));
+        Ok(ClientKeys::with_bodies(all))
     }
 }
 
-impl PrivateKeys {
-    /// Creates the digests of the configured keys.
-    #[must_use]
-    pub fn new(config: &PrivateKeysConfig) -> Self {
-        Self { redact: ClientKeys::of(&config.redact), off: ClientKeys::of(&config.off) }
-    }
-
-    /// Returns how much of a request with these headers may be logged.
-    #[must_use]
-    pub fn bodies(&self, headers: &HeaderMap) -> Bodies {
-        if self.off.contains_valid_key(headers) {
-            Bodies::Off
-        } else if self.redact.contains_valid_key(headers) {
-            Bodies::Redact
-        } else {
-            Bodies::Full
-        }
-    }
+/// Returns each key with the detail in which its requests are logged.
+fn logged<'a>(
+    keys: &'a [Secret<String>],
+    bodies: Option<&'a str>,
+) -> impl Iterator<Item = (&'a Secret<String>, Option<&'a str>)> {
+    keys.iter().map(move |key| (key, bodies))
 }
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderValue, header::AUTHORIZATION};
+    use http::Request;
+    use signalbox_daemon::IssuedKeys;
 
     use super::*;
 
@@ -83,32 +65,30 @@ mod tests {
         AuthConfig { client_keys: keys(client_keys), insecure_no_auth: false }
     }
 
-    fn bearer(key: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(key))])
+    /// Returns the id and the detail of the log of the caller with this key.
+    fn caller(keys: &ClientKeys, key: &str) -> Option<(String, Option<String>)> {
+        let request = Request::builder().header("authorization", format!("Bearer {key}")).body(()).unwrap();
+        let caller = keys.admit_request(&request, &IssuedKeys::default()).ok()??;
+        Some((caller.id().to_owned(), caller.grant().log_bodies.clone()))
     }
 
     #[test]
     fn each_key_is_accepted_with_its_strictest_policy() {
-        let config = config(&["r", "both"], &["o", "both"]);
-        let (all, private) = (config.all_keys(&auth(&["plain"])).unwrap(), PrivateKeys::new(&config));
-        for (key, expected) in [
-            ("Bearer plain", Bodies::Full),
-            ("Bearer r", Bodies::Redact),
-            ("Bearer o", Bodies::Off),
-            ("Bearer both", Bodies::Off),
+        let all = config(&["r", "both"], &["o", "both"]).all_keys(&auth(&["plain"])).unwrap();
+        for (key, id, bodies) in [
+            ("plain", "config-1", None),
+            ("r", "config-2", Some("redact")),
+            ("o", "config-4", Some("off")),
+            ("both", "config-5", Some("off")),
         ] {
-            assert!(all.admit(&bearer(key), None).is_ok(), "{key}");
-            assert_eq!(private.bodies(&bearer(key)), expected, "{key}");
+            assert_eq!(caller(&all, key), Some((id.to_owned(), bodies.map(str::to_owned))), "{key}");
         }
-        assert!(all.admit(&bearer("Bearer x"), None).is_err());
-        assert_eq!(private.bodies(&HeaderMap::new()), Bodies::Full);
+        assert_eq!(caller(&all, "x"), None);
     }
 
     #[test]
-    fn without_keys_every_request_is_admitted_and_logged() {
-        let config = config(&[], &[]);
-        assert!(config.all_keys(&auth(&[])).unwrap().is_empty());
-        assert_eq!(PrivateKeys::new(&config).bodies(&bearer("Bearer x")), Bodies::Full);
+    fn without_keys_there_are_none() {
+        assert!(config(&[], &[]).all_keys(&auth(&[])).unwrap().is_empty());
     }
 
     #[test]

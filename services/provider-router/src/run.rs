@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use signalbox_daemon::{Context, Entry, Exit, RequestSigner, admin::ShutdownControl, sealing_key, variable};
+use signalbox_daemon::{
+    ClientKeys, Context, Entry, Exit, RequestSigner, ServiceSigner, admin::ShutdownControl, listener::exposed,
+    sealing_key, variable,
+};
 use signalbox_store::audit::{Actor, with_actor};
 use signalbox_store::{Sealer, Store, seal_stored, settings};
 use signalbox_upstream::Client;
@@ -19,11 +22,11 @@ use crate::{
     config::Config,
     entry::RouterPolicy,
     journal::Journal,
+    ledger::{Budgets, Ledger},
     management::Management,
     metrics::Metrics,
     model_lists,
     prices::Prices,
-    private_keys::PrivateKeys,
     qwen_proxy::QwenProxy,
     server::Server,
 };
@@ -31,6 +34,10 @@ use crate::{
 /// Maximum time for which shutdown waits until the database has taken the rest of the journal. The remainder is loaded
 /// at the next start.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Maximum time for which the start waits until budgets know what was spent before: the loader first writes what an
+/// earlier process has left in its journal.
+const SEED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves until shutdown.
 ///
@@ -54,6 +61,9 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         signalbox_store::catalog::load(&store).await.map_err(|error| Exit::of_database(error.exit_code(), error))?;
     let prices = Prices::shipped().map_err(|mistakes| Exit::Config(format!("the shipped prices: {mistakes}")))?;
     prices.set_overrides(rows.prices.as_deref());
+    let ledger = Arc::new(Ledger::default());
+    ledger.update(&rows.keys, &Budgets::read(&rows.settings));
+    let keys = guarded(keys, rows.keys.len(), &context)?.with_services(ServiceSigner::new(&key));
     let snapshot = Snapshot::new(rows, &sealer, &policy, &metrics, qwen_proxy.current().await);
     let catalog = Arc::new(Catalog::new(snapshot));
     let refresher = Arc::new(Refresher::new(
@@ -63,6 +73,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         policy,
         Arc::clone(&metrics),
         prices.clone(),
+        Arc::clone(&ledger),
         qwen_proxy,
     ));
     let watch = tokio::spawn({
@@ -84,24 +95,39 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
             ))
         })?;
     let loader = loader
-        .spawn(store.clone(), config.retention, Arc::clone(&metrics), prices, Handle::current())
+        .spawn(
+            store.clone(),
+            config.retention,
+            Arc::clone(&metrics),
+            prices.clone(),
+            Arc::clone(&ledger),
+            Handle::current(),
+        )
         .map_err(|error| Exit::Temporary(format!("cannot start the loader of the request log: {error}")))?;
 
     let client = config.upstream.client(context.listener.addresses());
     let client = client.and_then(|settings| Client::new(&settings)).map_err(|error| Exit::Config(error.to_string()))?;
     let (shown, refreshed) = ((store.clone(), sealer), (Arc::clone(&catalog), Arc::clone(&refresher)));
     let management = Arc::new(Management::new(&config, &context, shown, refreshed, client.clone()));
+    if ledger.has_budgets() && !ledger.seeded(SEED_TIMEOUT).await {
+        tracing::warn!("what was spent before the start cannot be read yet, budgets begin with what is known");
+    }
     let max_in_flight = config.limits.max_in_flight.min(Semaphore::MAX_PERMITS);
     let app = Arc::new(App {
-        catalog,
+        catalog: Arc::clone(&catalog),
         refresher,
         client,
         journal,
         store: store.clone(),
         control: ShutdownControl::new(&context.common.data_dir, &keys),
         signer: RequestSigner::new(&key),
-        entry: Entry::new(Arc::new(context.common.server.host_origin_guard()), Arc::new(keys), RouterPolicy),
-        private_keys: PrivateKeys::new(&config.private_keys),
+        entry: Entry::new(
+            Arc::new(context.common.server.host_origin_guard()),
+            Arc::new(keys),
+            RouterPolicy { catalog: Some(Arc::clone(&catalog)) },
+        ),
+        ledger: Arc::clone(&ledger),
+        prices,
         configured: config.upstream.deadlines(),
         max_preamble: config.upstream.preamble_timeout.get(),
         metrics,
@@ -126,4 +152,26 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     loader.finish(LOAD_TIMEOUT).await;
     store.close().await;
     served
+}
+
+/// Checks that keys guard an address that other machines can reach, and says whether keys are needed. `issued` is the
+/// number of keys in the table `api_keys`.
+///
+/// # Errors
+/// Returns [`Exit::Config`] if other machines could send requests without a key.
+fn guarded(keys: ClientKeys, issued: usize, context: &Context) -> Result<ClientKeys, Exit> {
+    let is_open = context.common.auth.insecure_no_auth;
+    if keys.is_empty() && issued > 0 {
+        tracing::info!(keys = issued, "requests need a client key, because keys have been created");
+    }
+    match context.listener.beyond_loopback() {
+        Some(addr) if !is_open && keys.is_empty() && issued == 0 => Err(Exit::Config(exposed(addr.ip()))),
+        // Also when the last key has been deleted.
+        Some(_) if !is_open => Ok(keys.always_needed()),
+        Some(addr) if keys.is_empty() && issued == 0 => {
+            tracing::warn!(ip = %addr.ip(), "other machines can reach this port, and no client key is required");
+            Ok(keys)
+        }
+        _ => Ok(keys),
+    }
 }

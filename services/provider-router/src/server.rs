@@ -21,6 +21,7 @@ use signalbox_daemon::{RequestBody, RequestContext};
 use tower::ServiceExt;
 
 use crate::{
+    admission,
     api::{self, error::ApiError, inference},
     app::App,
     body::ResponseBody,
@@ -82,6 +83,9 @@ impl Server {
                     error.response_for(api, RequestContext::of(request.extensions()).id())
                 }
             };
+        }
+        if let Err(refused) = admission::check_path(request.extensions().get(), request.uri().path()) {
+            return api::error::respond(&refused.into(), request.uri().path(), request.extensions());
         }
         let answered: Result<_, Infallible> = self.router.oneshot(request.map(axum::body::Body::new)).await;
         match answered {

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         defaults: DEFAULTS,
         version: env!("CARGO_PKG_VERSION"),
         env_prefix: None,
+        issues_keys: false,
     };
     let overlay = match config::of_environment(variable) {
         Ok(overlay) => overlay,

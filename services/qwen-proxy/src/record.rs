@@ -163,6 +163,7 @@ impl LogRecord {
             session: SessionRef::Opens,
             base: None,
             source: Source::QwenProxy,
+            key_id: None,
         };
         Self { begun, arrived: Instant::now(), first_byte: None, upstream_request: None }
     }

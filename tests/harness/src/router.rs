@@ -27,8 +27,9 @@ impl Router {
             command.args(["--port", "0"]);
         }
         let mut process = Process::spawn("provider-router", command, &home);
-        let port = process.line_after("Server listening on http://127.0.0.1:").await;
-        let client = Client::new(port.trim().parse().expect("a port"));
+        let address = process.line_after("Server listening on http://").await;
+        let port = address.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+        let client = Client::new(port.expect("a port"));
         Self { process, client, home }
     }
 }

@@ -169,6 +169,7 @@ impl Log {
             model: "mock-100x0".to_owned(),
             stream: true,
             session: None,
+            key: None,
         };
         let kept = Settings::default().body_policy(self.journal.bodies());
         let context = RequestContext::new(AccessLog::Errors);

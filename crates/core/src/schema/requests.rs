@@ -27,6 +27,8 @@ pub struct Request {
     pub status: RequestStatus,
     /// The provider that answered, or was tried last.
     pub provider_id: Option<String>,
+    /// The client key: the id of a row of `api_keys`, which may be deleted by now, or `config-1` and so on.
+    pub key_id: Option<String>,
     /// When the row was written.
     pub created_at: i64,
 }

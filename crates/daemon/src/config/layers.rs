@@ -76,7 +76,8 @@ pub(super) fn load_from<C: DeserializeOwned>(
 
 /// Returns the common defaults alone, with any free port.
 pub(super) fn defaults_only(home: &Path, env: &Environment) -> Result<Common, Exit> {
-    let spec = Spec { name: "detached", default_port: 0, defaults: "", version: "", env_prefix: None };
+    let spec =
+        Spec { name: "detached", default_port: 0, defaults: "", version: "", env_prefix: None, issues_keys: false };
     let args = CommonArgs { data_dir: home.to_str().map(str::to_owned), ..CommonArgs::default() };
     load_from::<NoSections>(&spec, &args, Table::new(), env).map(|loaded| loaded.common)
 }

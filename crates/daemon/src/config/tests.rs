@@ -26,6 +26,7 @@ const SPEC: Spec = Spec {
     defaults: "[greeter]\ngreeting = \"hello\"\npatience = \"1s\"\n",
     version: "0",
     env_prefix: Some("API_"),
+    issues_keys: false,
 };
 
 /// A home directory whose `hello.toml` contains `file`.

@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 use serde_json::Value;
 use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_blank, is_line, is_prose};
 use signalbox_daemon::config::LogLevel;
+use signalbox_store::settings::{BUDGET_AMOUNT, BUDGET_OWNERS, BUDGET_PERIOD, BUDGET_UNPRICED};
 
+use super::budget;
 use crate::App;
 use crate::form::integer_of;
 
@@ -32,10 +34,16 @@ enum Rule {
     },
     /// Any text; no default.
     Text,
+    /// A budget of all requests together; no default.
+    Amount,
+    Period,
+    /// Budgets of owners; no default.
+    Owners,
+    Unpriced,
 }
 
 /// All known settings.
-pub(super) const ALL: [Known; 12] = [
+pub(super) const ALL: [Known; 16] = [
     Known { key: "server.port", rule: Rule::Port, restart: true },
     Known { key: "server.host", rule: Rule::Host, restart: true },
     Known { key: "server.timeout", rule: Rule::Timeout, restart: false },
@@ -48,6 +56,10 @@ pub(super) const ALL: [Known; 12] = [
     Known { key: "database.path", rule: Rule::Text, restart: true },
     Known { key: "active_provider", rule: Rule::Text, restart: false },
     Known { key: "active_model", rule: Rule::Text, restart: false },
+    Known { key: BUDGET_AMOUNT, rule: Rule::Amount, restart: false },
+    Known { key: BUDGET_PERIOD, rule: Rule::Period, restart: false },
+    Known { key: BUDGET_OWNERS, rule: Rule::Owners, restart: false },
+    Known { key: BUDGET_UNPRICED, rule: Rule::Unpriced, restart: false },
 ];
 
 /// Maximum characters of a key.
@@ -81,7 +93,8 @@ pub fn typed(key: &str, text: String) -> Value {
             number.as_ref().and_then(integer_of).map_or(Value::String(text), Value::from)
         }
         Some(Rule::Switch { .. }) => text.parse().map_or(Value::String(text), Value::Bool),
-        Some(Rule::Host | Rule::Level | Rule::Text) | None => Value::String(text),
+        Some(Rule::Amount | Rule::Owners) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        Some(Rule::Host | Rule::Level | Rule::Text | Rule::Period | Rule::Unpriced) | None => Value::String(text),
     }
 }
 
@@ -108,6 +121,10 @@ pub fn text_of(key: &str, value: &Value) -> Result<String, String> {
         Some(Rule::Timeout) => timeout(value),
         Some(Rule::Level) => level(value),
         Some(Rule::Switch { .. }) => switch(key, value),
+        Some(Rule::Amount) => budget::amount(value),
+        Some(Rule::Period) => budget::period(value),
+        Some(Rule::Owners) => budget::owners(value),
+        Some(Rule::Unpriced) => budget::unpriced(value),
         Some(Rule::Text) if !value.is_string() => Err(format!("{key} must be a string")),
         Some(Rule::Text) => line(key, plain(value)),
         None if value.is_string() => prose(plain(value)),
@@ -203,7 +220,7 @@ fn plain(value: &Value) -> String {
 impl Known {
     pub(super) fn of(key: &str) -> Option<&'static Self> {
         /// A copy of the table with a static address.
-        static TABLE: [Known; 12] = ALL;
+        static TABLE: [Known; 16] = ALL;
         TABLE.iter().find(|known| known.key == key)
     }
 
@@ -214,7 +231,7 @@ impl Known {
             Rule::Timeout => Some(120_000.into()),
             Rule::Level => Some("info".into()),
             Rule::Switch { default } => Some(default.into()),
-            Rule::Text => None,
+            Rule::Text | Rule::Amount | Rule::Period | Rule::Owners | Rule::Unpriced => None,
         }
     }
 }
@@ -242,6 +259,7 @@ mod tests {
             ("logging.level", json!("loud"), "Log level must be one of: debug, info, warn, error"),
             ("logging.logRequests", json!("maybe"), "logging.logRequests must be a boolean"),
             ("active_model", json!(7), "active_model must be a string"),
+            ("budget.period", json!("year"), "budget.period must be one of: day, week, month, total"),
             (
                 "active_provider",
                 json!("a\nb"),
@@ -293,5 +311,7 @@ mod tests {
         assert_eq!(typed("server.port", "3001.0".to_owned()), json!(3001));
         assert_eq!(typed("logging.logRequests", "false".to_owned()), json!(false));
         assert_eq!(typed("anything", "7".to_owned()), json!("7"));
+        assert_eq!(typed("budget.amount_usd", "12.5".to_owned()), json!(12.5));
+        assert_eq!(typed("budget.owners", "{}".to_owned()), json!({}));
     }
 }

@@ -18,6 +18,7 @@ fn ask(id: &str, at: i64, body: &str, base: Option<(&str, usize)>) -> Exchange {
         session: SessionRef::Opens,
         base: base.map(|(id, prefix)| Base { request_id: id.to_owned(), prefix, suffix: 0 }),
         source: Source::Router,
+        key_id: None,
     };
     Exchange { begun, ended: None }
 }

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use signalbox_core::schema::RequestStatus;
 
 use super::answers::Answers;
+use super::key_sums::KeySums;
 use super::logged_requests::{self, LoggedRequest};
 use super::openings::Openings;
 use super::sessions::Sessions;
@@ -38,8 +39,8 @@ struct Id(i64);
 
 const BEGIN: (&str, usize, &str) = (
     "INSERT INTO requests (id, request_id, session_id, timestamp, method, path, request_body, pieces, upstream_request,
-         upstream_pieces, model, stream, status, provider_id, source, created_at) VALUES ",
-    16,
+         upstream_pieces, model, stream, status, provider_id, source, created_at, key_id) VALUES ",
+    17,
     "",
 );
 
@@ -79,15 +80,18 @@ pub(super) async fn write(tx: &mut Transaction, openings: &mut Openings, exchang
     let mut ends = Rows::new(END.0, END.1, END.2);
     let mut answers = Answers::with_capacity(entries.len());
     let mut usage_sums = UsageSums::default();
+    let mut key_sums = KeySums::default();
     for (entry, place) in entries.iter().zip(&places) {
         if place.is_new {
             begin(&mut begins, &mut bodies, entry, place);
             usage_sums.add(entry.begun, entry.ended);
+            key_sums.begin(entry.begun);
         } else if let Some(ended) = entry.ended {
             end(&mut ends, place.id, entry.begun, ended);
             usage_sums.end(entry.begun, ended);
         }
         if let Some(ended) = entry.ended {
+            key_sums.end(entry.begun, ended);
             answers.add(&mut bodies, place.id, ended);
         }
     }
@@ -95,7 +99,8 @@ pub(super) async fn write(tx: &mut Transaction, openings: &mut Openings, exchang
     ends.execute(tx).await?;
     answers.write(tx).await?;
     bodies.write(tx).await?;
-    usage_sums.write(tx).await
+    usage_sums.write(tx).await?;
+    key_sums.write(tx).await
 }
 
 /// Merges the batch to one entry per exchange, with the first end that the batch contains.
@@ -177,6 +182,7 @@ fn begin<'a>(rows: &mut Rows<'a>, bodies: &mut Writer<'a>, entry: &'a MergedExch
         ended.and_then(|ended| ended.provider_id.as_deref()).into(),
         begun.source.as_str().into(),
         begun.received_at.into(),
+        begun.key_id.as_deref().into(),
     ]);
 }
 

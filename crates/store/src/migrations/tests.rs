@@ -110,6 +110,7 @@ async fn check_old_rows(url: &str) {
         session: SessionRef::Continues("how-it-began".to_owned()),
         base: None,
         source: Source::Router,
+        key_id: None,
     };
     exchanges::record(&store, &[Exchange { begun, ended: None }]).await.unwrap();
     let (next, _) = requests::get(&store, &RequestKey::Uuid("next".to_owned())).await.unwrap();

@@ -29,6 +29,7 @@ impl FromRow for Request {
             stream: row.flag("stream")?,
             status: status_of(row)?,
             provider_id: row.optional_text("provider_id")?,
+            key_id: row.optional_text("key_id")?,
             created_at: row.int("created_at")?,
         })
     }

@@ -36,6 +36,7 @@ pub(crate) fn begun(id: &str, received_at: i64, session: SessionRef) -> Exchange
         session,
         base: None,
         source: Source::Router,
+        key_id: None,
     }
 }
 
@@ -121,6 +122,7 @@ async fn an_exchange_becomes_three_rows(database: &Database) {
             stream: true,
             status: RequestStatus::Completed,
             provider_id: Some("p".to_owned()),
+            key_id: None,
             created_at: 100,
         }
     );

@@ -13,6 +13,7 @@ async fn prepare(database: &Database) {
     let mut other = whole("b", 20, named());
     other.begun.model = "n".to_owned();
     other.begun.stream = false;
+    other.begun.key_id = Some("k1".to_owned());
     other.ended.as_mut().unwrap().status = RequestStatus::Failed;
     other.ended.as_mut().unwrap().provider_id = Some("q".to_owned());
     let batch = [whole("a", 10, named()), other, pending(begun("c", 30, SessionRef::Opens))];
@@ -36,6 +37,8 @@ async fn lists_are_filtered_by_everything_at_once(database: &Database) {
     assert_eq!(ids(Filter { end: Some(20), ..none() }).await, "b a");
     assert_eq!(ids(Filter { status: Some(RequestStatus::Pending), ..none() }).await, "c");
     assert_eq!(ids(Filter { provider_id: text("q"), ..none() }).await, "b");
+    assert_eq!(ids(Filter { key_id: text("k1"), ..none() }).await, "b");
+    assert_eq!(ids(Filter { key_id: text("k2"), ..none() }).await, "");
     let all = Filter {
         session_id: text("s"),
         model: text("n"),
@@ -44,6 +47,7 @@ async fn lists_are_filtered_by_everything_at_once(database: &Database) {
         end: Some(20),
         status: Some(RequestStatus::Failed),
         provider_id: text("q"),
+        key_id: text("k1"),
         after: None,
     };
     assert_eq!(ids(all.clone()).await, "b");

@@ -1,11 +1,12 @@
 //! Tests that the hourly sums always match the rows.
 
-use signalbox_core::schema::{RequestCost, RequestStatus};
+use signalbox_core::schema::{ApiKeyFields, KeyGrant, NewApiKey, RequestCost, RequestStatus};
 use signalbox_store::exchanges::{Exchange, SessionRef, record};
 use signalbox_store::requests::{self, Filter, RequestKey};
 use signalbox_store::responses::{self, ResponseKey};
 use signalbox_store::retention::{self, RetentionPolicy};
-use signalbox_store::{Page, RowPosition, activity, sessions};
+use signalbox_store::usage::{self, By, UsageOf};
+use signalbox_store::{Page, RowPosition, activity, api_keys, sessions};
 
 use crate::exchanges::{begun, ended, pending, whole};
 use crate::fixture::{Database, on_both};
@@ -17,6 +18,7 @@ on_both!(
     figures_know_parts_of_hours,
     lists_go_on_behind_a_row,
     sessions_go_on_behind_a_row,
+    sums_of_keys_count_each_request_once_and_outlive_it,
 );
 
 const HOUR: i64 = 3_600_000;
@@ -251,4 +253,66 @@ async fn sessions_go_on_behind_a_row(database: &Database) {
         }
         assert_eq!(seen.join(" "), "r6 r5 r4 r3 r2 r1 r0");
     }
+}
+
+/// Returns a request of a key that costs this many nano-dollars.
+fn of_key(number: i64, key: Option<&str>, nanos: Option<i64>) -> Exchange {
+    let mut exchange = whole(&format!("k{number}"), number * HOUR, SessionRef::Opens);
+    exchange.begun.key_id = key.map(str::to_owned);
+    if let Some(ended) = &mut exchange.ended {
+        ended.cost = Some(cost(nanos, if nanos.is_some() { "computed" } else { "unknown: price" }));
+    }
+    exchange
+}
+
+async fn sums_of_keys_count_each_request_once_and_outlive_it(database: &Database) {
+    let store = &database.store;
+    for (id, owner, tags) in [("a", Some("ann"), vec!["x", "y"]), ("b", Some("ann"), vec!["y"]), ("c", None, vec![])] {
+        let grant = KeyGrant {
+            owner: owner.map(str::to_owned),
+            tags: tags.into_iter().map(str::to_owned).collect(),
+            ..KeyGrant::default()
+        };
+        let fields = ApiKeyFields { name: format!("key {id}"), grant, expires_at: None };
+        let new = NewApiKey { id: id.to_owned(), hint: String::new(), digest: id.to_owned(), fields };
+        api_keys::insert(store, &new, 1).await.unwrap();
+    }
+    let whole = [
+        of_key(0, Some("a"), Some(1)),
+        of_key(1, Some("b"), Some(20)),
+        of_key(2, Some("c"), Some(300)),
+        of_key(3, Some("gone"), Some(4_000)),
+        of_key(4, None, Some(50_000)),
+        of_key(5, Some("a"), None),
+    ];
+    let open = pending(of_key(6, Some("a"), None).begun);
+    record(store, &[whole.to_vec(), vec![open]].concat()).await.unwrap();
+    // Repetitions, and the end of a request that was pending.
+    record(store, &whole).await.unwrap();
+    record(store, &[of_key(6, Some("a"), Some(600_000)), of_key(6, Some("a"), Some(600_000))]).await.unwrap();
+    record(store, &[of_key(6, Some("a"), Some(600_000))]).await.unwrap();
+    let shown = async |by: By, from: Option<i64>, to: Option<i64>| {
+        let line = |UsageOf { name, sums, .. }: &UsageOf| {
+            format!("{} {} {} {}", name.as_deref().unwrap_or("-"), sums.requests, sums.cost_nanos, sums.unpriced)
+        };
+        usage::by(store, by, from, to).await.unwrap().iter().map(line).collect::<Vec<_>>()
+    };
+    let all = ["key a 3 600001 1", "- 1 50000 0", "gone 1 4000 0", "key c 1 300 0", "key b 1 20 0"];
+    assert_eq!(shown(By::Key, None, None).await, all);
+    assert_eq!(shown(By::Owner, None, None).await, ["ann 4 600021 1", "- 3 54300 0"]);
+    assert_eq!(shown(By::Tag, None, None).await, ["y 4 600021 1", "x 3 600001 1", "- 3 54300 0"]);
+    assert_eq!(shown(By::Model, None, None).await, ["m 7 654321 1"]);
+    assert_eq!(shown(By::Provider, None, None).await, ["p 7 654321 1"]);
+    assert_eq!(shown(By::Key, Some(HOUR + 1), Some(2 * HOUR)).await, ["key c 1 300 0", "key b 1 20 0"]);
+    assert_eq!(shown(By::Key, Some(100 * HOUR), None).await, [""; 0]);
+
+    let spent = usage::spent_since(store, [0, HOUR, 6 * HOUR, 7 * HOUR]).await.unwrap();
+    assert_eq!(spent["a"], [600_001, 600_000, 600_000, 0]);
+    assert_eq!(spent[""], [50_000, 50_000, 0, 0]);
+    let names = usage::key_names(store, ["a", "gone", "b", "a"].into_iter()).await.unwrap();
+    assert_eq!((names.len(), &*names["a"], &*names["b"]), (2, "key a", "key b"));
+
+    requests::delete(store, &RequestKey::Uuid("k0".to_owned())).await.unwrap();
+    assert_eq!(shown(By::Key, None, None).await, all, "what was spent stays spent");
+    assert_eq!(wrong(database).await, 0);
 }

@@ -21,7 +21,7 @@ use serde_json::Value;
 use signalbox_core::secret::Secret;
 use signalbox_daemon::admin::ShutdownControl;
 use signalbox_daemon::config::{AccessLog, AuthConfig};
-use signalbox_daemon::{ClientKeys, REQUEST_ID, RequestContext, Shutdown};
+use signalbox_daemon::{ClientKeys, REQUEST_ID, RequestContext, ServiceSigner, Shutdown};
 use signalbox_harness::postgres::Postgres;
 use signalbox_store::{Sealer, Store};
 use tempfile::TempDir;
@@ -156,7 +156,7 @@ impl Site {
     async fn over(url: &str, dir: TempDir, keys: &[&str], programs: Programs) -> Self {
         let store = Store::open(url).await.unwrap();
         let (fleet, closer) = fleet::launch(fleet_config(&dir, programs));
-        let router = RouterClient::new(fleet.clone(), "127.0.0.1", 1, None);
+        let router = RouterClient::new(fleet.clone(), "127.0.0.1", 1, None, ServiceSigner::new(&Secret::new([1; 32])));
         let sealer = Sealer::new(&Secret::new([7; 32]));
         let management = signalbox_management::App {
             store: store.clone(),

@@ -8,19 +8,17 @@ use std::sync::Arc;
 
 use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderName, HeaderValue, Request, header, request::Parts};
 use signalbox_core::{Api, json::Reader};
 use signalbox_daemon::RequestContext;
 use signalbox_upstream::Deadlines;
 
 use super::{error::ApiError, inference::read_body};
-use crate::{app::App, envelope::Envelope, provider::Adapter, route};
+use crate::{admission, app::App, envelope::Envelope, provider::Adapter, route, token_estimate};
 
 const ESTIMATE: HeaderName = HeaderName::from_static("x-signalbox-estimate");
 /// Maximum bytes of a provider's response.
 const MAX_RESPONSE: usize = 1 << 20;
-/// Average number of bytes of a token in English text and code.
-const BYTES_PER_TOKEN: usize = 4;
 
 /// Answers a request of Messages.
 pub(super) async fn of_messages(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
@@ -36,7 +34,7 @@ async fn count(app: &App, api: Api, request: Request<Body>) -> Response {
     let context = RequestContext::of(request.extensions());
     let (head, body) = request.into_parts();
     let answered = match read_body(app, &head.headers, body).await {
-        Ok(body) => answer(app, api, &head.headers, body, &context).await,
+        Ok(body) => answer(app, api, &head, body, &context).await,
         Err(error) => Err(error),
     };
     answered.unwrap_or_else(|error| error.response_for(api, context.id()).map(Body::new))
@@ -45,12 +43,14 @@ async fn count(app: &App, api: Api, request: Request<Body>) -> Response {
 async fn answer(
     app: &App,
     api: Api,
-    headers: &HeaderMap,
+    Parts { headers, extensions, .. }: &Parts,
     body: Bytes,
     context: &RequestContext,
 ) -> Result<Response, ApiError> {
     let envelope = Envelope::parse(api, &body)?;
     let candidates = route::candidates(&app.catalog.current(), envelope.model.as_deref())?;
+    let allowed = envelope.model.as_deref().or_else(|| candidates.first()?.model.as_deref());
+    admission::check(extensions.get(), api.as_str(), allowed)?;
     let counting = candidates.iter().find_map(|candidate| match &candidate.provider.adapter {
         Adapter::Remote(remote) if remote.apis.contains(&api) => Some((remote, candidate)),
         _ => None,
@@ -69,7 +69,7 @@ async fn answer(
             return Ok(json(counted));
         }
     }
-    let estimate = text_bytes(&body).div_ceil(BYTES_PER_TOKEN).max(1);
+    let estimate = token_estimate::average(&body);
     let object = if api == Api::Responses { "\"object\":\"response.input_tokens\"," } else { "" };
     let mut response = json(format!("{{{object}\"input_tokens\":{estimate}}}").into());
     response.headers_mut().insert(ESTIMATE, HeaderValue::from_static("true"));
@@ -80,39 +80,4 @@ fn json(body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-/// Returns the number of bytes of all names and texts of a request, without images and other data in base64.
-fn text_bytes(body: &[u8]) -> usize {
-    fn add(value: &mut Reader<'_>, sum: &mut usize) -> Option<()> {
-        match value.peek()? {
-            b'"' => *sum += value.raw()?.len() - 2,
-            b'{' => value.fields(|name, value| {
-                if name == "data" {
-                    return value.skip();
-                }
-                *sum += name.len();
-                add(value, sum)
-            })?,
-            b'[' => value.array(|value| add(value, sum))?,
-            _ => *sum += value.raw()?.len(),
-        }
-        Some(())
-    }
-    let mut sum = 0;
-    // The body has been read as JSON before.
-    let _ = add(&mut Reader::lenient(body), &mut sum);
-    sum
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_measured_and_images_are_not() {
-        assert_eq!(text_bytes(br#"{"a":["bcd",{"e":1}]}"#), 6);
-        assert_eq!(text_bytes(br#"{"source":{"data":"aaaaaaaaaaaaaaaa"}}"#), 6);
-        assert_eq!(text_bytes(b""), 0);
-    }
 }

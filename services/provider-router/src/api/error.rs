@@ -2,16 +2,28 @@
 //! statuses and codes.
 
 use axum::{extract::rejection::QueryRejection, response::IntoResponse};
-use http::{Extensions, HeaderValue, Method, Response, StatusCode, Uri, header};
+use http::{Extensions, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use signalbox_core::{Api, openai::ErrorBody};
 use signalbox_daemon::{BodyError, Denied, Refusal, RequestContext, admin, host_origin_guard};
 use signalbox_translate::{hub::Failure, write_error};
 use uuid::Uuid;
 
+use super::limit_headers;
 use crate::{
-    body::ResponseBody, catalog::CatalogUnavailable, envelope::EnvelopeError, journal::JournalUnavailable,
-    management::refused::ManagementError, route::RouteError, stored_responses::StoredError,
+    admission::NotAllowed,
+    body::ResponseBody,
+    catalog::CatalogUnavailable,
+    clock::unix_ms,
+    envelope::EnvelopeError,
+    journal::JournalUnavailable,
+    ledger::{Denial, seconds},
+    management::refused::ManagementError,
+    route::RouteError,
+    stored_responses::StoredError,
 };
+
+/// Header with which OpenAI and Anthropic tell their SDKs whether to repeat a request.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Reason why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +34,12 @@ pub enum ApiError {
     /// The client key is missing or wrong, or too many wrong keys came from the client's address.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// The key has no permission for the request.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
+    /// A limit or a budget of the key is reached.
+    #[error(transparent)]
+    Limited(#[from] Denial),
     /// A shutdown request that is not authorised.
     #[error(transparent)]
     NotLocal(#[from] admin::ShutdownDenied),
@@ -109,6 +127,9 @@ impl ApiError {
             Self::HostOrigin(refused) => refused.status(),
             Self::Denied(denied) => denied.status(),
             Self::NotLocal(refused) => refused.status(),
+            Self::NotAllowed(_) | Self::Limited(Denial::Unpriced) => StatusCode::FORBIDDEN,
+            Self::Limited(Denial::Spent { .. }) => StatusCode::PAYMENT_REQUIRED,
+            Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Management(refused) => refused.status(),
             Self::Query(_)
             | Self::ItemLimit
@@ -140,6 +161,12 @@ impl ApiError {
             Self::HostOrigin(refused) => (refused.kind(), refused.code(), None),
             Self::Denied(denied) => (denied.kind(), denied.code(), None),
             Self::NotLocal(refused) => ("permission_error", refused.code(), None),
+            Self::NotAllowed(NotAllowed::Model(_)) => ("permission_error", "model_not_allowed", Some("model")),
+            Self::NotAllowed(_) => ("permission_error", "api_not_allowed", None),
+            Self::Limited(Denial::Spent { .. }) => ("insufficient_quota", "budget_exceeded", None),
+            Self::Limited(Denial::Reserved { .. }) => ("rate_limit_error", "budget_reserved", None),
+            Self::Limited(Denial::Unpriced) => ("permission_error", "price_unknown", Some("model")),
+            Self::Limited(_) => ("rate_limit_error", "rate_limit_exceeded", None),
             Self::Management(refused) => (refused.kind(), refused.code(), None),
             Self::Query(_) => (REQUEST, "invalid_query", None),
             Self::ItemLimit => (REQUEST, "invalid_value", Some("limit")),
@@ -195,6 +222,11 @@ impl ApiError {
     #[must_use]
     pub fn response_for(&self, api: Api, id: Uuid) -> Response<ResponseBody> {
         let mut response = self.response();
+        if let Self::Limited(denial) = self
+            && let Some(quotas) = denial.quotas()
+        {
+            limit_headers::add(response.headers_mut(), quotas, api, unix_ms());
+        }
         if api == Api::Messages {
             *response.body_mut() = ResponseBody::whole(self.body_for(api, id));
         }
@@ -220,9 +252,16 @@ impl ApiError {
             Self::Management(ManagementError::Unauthorized) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
+            Self::Limited(denial) => match denial.retry_after() {
+                Some(wait) => drop(headers.insert(header::RETRY_AFTER, seconds(wait).into())),
+                None => drop(headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"))),
+            },
             Self::Denied(denied) => match denied.retry_after() {
                 Some(seconds) => drop(headers.insert(header::RETRY_AFTER, seconds.into())),
-                None => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+                None if denied.status() == StatusCode::UNAUTHORIZED => {
+                    headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                }
+                None => {}
             },
             _ => {}
         }

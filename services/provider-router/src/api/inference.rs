@@ -7,10 +7,11 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use signalbox_core::{Api, id};
-use signalbox_daemon::{RequestBody, RequestContext, collect};
+use signalbox_daemon::{Caller, RequestBody, RequestContext, collect};
 
-use super::error::ApiError;
+use super::{error::ApiError, limit_headers};
 use crate::{
+    admission::{self, Admitted, Asked, Target},
     app::App,
     body::ResponseBody,
     clock,
@@ -20,7 +21,7 @@ use crate::{
     exchange::Exchange,
     hops,
     journal::{Begin, Bodies},
-    route,
+    route::{self, Candidate},
 };
 use signalbox_core::schema::RequestStatus;
 
@@ -76,6 +77,7 @@ where
         return Err(overloaded());
     }
     let (head, body) = request.into_parts();
+    let caller: Option<&Caller> = head.extensions.get();
     let body = read_body(app, &head.headers, body).await?;
     // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
@@ -89,6 +91,11 @@ where
         (route::candidates(&catalog, envelope.model.as_deref()), catalog.settings())
     };
 
+    let allowed = envelope.model.as_deref().or_else(|| candidates.as_ref().ok()?.first()?.model.as_deref());
+    admission::check(caller, surface.as_str(), allowed)?;
+    let admitted = reserve(app, surface, caller, &envelope, &body, candidates.as_deref().unwrap_or_default()).await?;
+    let quotas = admitted.as_ref().map(Admitted::quotas);
+
     // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
     let begin = Begin {
         received_at,
@@ -96,20 +103,25 @@ where
         model: envelope.model.clone().unwrap_or_default(),
         stream: envelope.stream,
         session: session(&head.headers),
+        key: caller.map(|caller| caller.id().to_owned()),
     };
     let asked = candidates.iter().flatten().map(|candidate| candidate.provider.log_bodies);
-    let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(app.private_keys.bodies(&head.headers));
+    let of_key = caller.and_then(|caller| caller.grant().log_bodies.as_deref()).map_or(Bodies::Full, Bodies::of_word);
+    let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(of_key);
     let body_policy = settings.body_policy(bodies);
     let entry = app.journal.begin(context.id(), &begin, &body_policy.request.of_request(&body))?;
     let context_id = context.id();
     let mut exchange = Exchange::new(entry, context, api, app.journal.max_answer_bytes(), body_policy, permit);
+    exchange.hold(admitted);
     match candidates {
-        Ok(candidates) => Ok(dispatch(
-            app,
-            Call { exchange, headers: head.headers, version: head.version, body, envelope },
-            candidates,
-        )
-        .await),
+        Ok(candidates) => {
+            let call = Call { exchange, headers: head.headers, version: head.version, body, envelope };
+            let mut response = dispatch(app, call, candidates).await;
+            if let Some(quotas) = quotas {
+                limit_headers::add(response.headers_mut(), &quotas, api, clock::unix_ms());
+            }
+            Ok(response)
+        }
         Err(error) => {
             let error = ApiError::from(error);
             exchange.head(error.status().as_u16(), false);
@@ -118,6 +130,26 @@ where
             Err(error)
         }
     }
+}
+
+/// Reserves what the request may use of the limits and budgets of its key.
+async fn reserve(
+    app: &App,
+    surface: Surface,
+    caller: Option<&Caller>,
+    envelope: &Envelope,
+    body: &[u8],
+    candidates: &[Candidate],
+) -> Result<Option<Admitted>, ApiError> {
+    let model = envelope.model.as_deref();
+    let asked = Asked { body, model, choices: envelope.choices, is_answered: surface.is_answered_in_tokens() };
+    let targets = candidates.iter().map(|candidate| Target {
+        provider_type: &candidate.provider.row.kind,
+        provider_id: &candidate.provider.id,
+        model: candidate.model.as_deref().unwrap_or_default(),
+    });
+    let reserved = admission::reserve(&app.ledger, &app.prices, caller, asked, targets).await;
+    Ok(reserved.inspect_err(|denial| app.metrics.limited(denial.reason()))?)
 }
 
 // === impl Surface ===
@@ -129,6 +161,11 @@ impl Surface {
             Self::Translated(api) => api,
             Self::Direct(direct) => direct.companion(),
         }
+    }
+
+    /// Returns whether answers consist of tokens that are charged.
+    const fn is_answered_in_tokens(self) -> bool {
+        !matches!(self, Self::Direct(DirectApi::Embeddings | DirectApi::Moderations | DirectApi::Rerank))
     }
 
     /// Returns the path below `/v1`.

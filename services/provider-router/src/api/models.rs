@@ -10,12 +10,14 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, header};
+use http::{Extensions, HeaderMap, HeaderValue, header};
 use serde::Deserialize;
 use signalbox_core::openai::{Model, ModelList};
+use signalbox_daemon::Caller;
 
 use super::{error::ApiError, path::Path};
 use crate::{
+    admission::NotAllowed,
     app::App,
     model_lists,
     provider::{Adapter, Provider},
@@ -33,38 +35,57 @@ pub struct Filter {
 }
 
 /// `GET /v1/models`: lists the models of the active provider first, then all others of the catalogue. With `provider`,
-/// returns the list of that provider, requested from it now.
+/// returns the list of that provider, requested from it now. Only models that the key may use are listed.
 ///
 /// Without `provider` the answer comes from memory, and the list of the active provider is refreshed in the background.
 pub async fn list(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    (headers, extensions): (HeaderMap, Extensions),
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(filter) = filter?;
+    let caller: Option<&Caller> = extensions.get();
+    let allowed = |model: &Model| caller.is_none_or(|caller| caller.allows_model(&model.id));
     let Some(id) = filter.provider else {
         app.catalog.note_read();
-        let models = app.catalog.current().models();
+        let mut models = app.catalog.current().models();
+        models.data.retain(allowed);
         if anthropic::is_asked(&headers) {
             return Ok(Json(anthropic::Page::of(&models.data, &filter.page)).into_response());
         }
         return Ok(Json(models).into_response());
     };
     let provider = app.catalog.current().provider(&id).cloned().ok_or(ApiError::UnknownProvider(id))?;
+    // Requests may name a model of a provider with or without the provider.
+    let named = |model: &Model| {
+        allowed(model) || caller.is_none_or(|caller| caller.allows_model(&format!("{}/{}", provider.id, model.id)))
+    };
+    let is_limited = caller.is_some_and(|caller| caller.grant().models.is_some());
+    let shown = |mut list: ModelList| {
+        list.data.retain(named);
+        Json(list).into_response()
+    };
     match model_lists::fetch(&app, &provider).await {
-        Ok(None) => Ok(Json(app.catalog.current().models_of(&provider)).into_response()),
-        Ok(Some(answer)) if answer.listed.as_openai => {
+        Ok(None) => Ok(shown(app.catalog.current().models_of(&provider))),
+        Ok(Some(answer)) if answer.listed.as_openai && !is_limited => {
             let mut response = Body::from(answer.raw).into_response();
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Ok(response)
         }
-        Ok(Some(answer)) => Ok(Json(ModelList::new(answer.listed.models)).into_response()),
-        Err(reason) => last_valid_list(&app, &provider, reason).map(IntoResponse::into_response),
+        Ok(Some(answer)) => Ok(shown(ModelList::new(answer.listed.models))),
+        Err(reason) => last_valid_list(&app, &provider, reason).map(shown),
     }
 }
 
 /// `GET /v1/models/{id}`: returns one model. Every name that requests may use is found, including `provider/model`.
-pub async fn one(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path) -> Result<Response, ApiError> {
+pub async fn one(
+    State(app): State<Arc<App>>,
+    (headers, extensions): (HeaderMap, Extensions),
+    Path(id): Path,
+) -> Result<Response, ApiError> {
+    if extensions.get().is_some_and(|caller: &Caller| !caller.allows_model(&id)) {
+        return Err(NotAllowed::Model(id).into());
+    }
     let model = find(&app, &id)?;
     Ok(match anthropic::is_asked(&headers) {
         true => Json(anthropic::Entry::of(&model)).into_response(),
@@ -86,10 +107,10 @@ fn find(app: &App, id: &str) -> Result<Model, ApiError> {
 }
 
 /// Returns the last valid list of a provider that does not answer.
-fn last_valid_list(app: &App, provider: &Provider, reason: String) -> Result<Json<ModelList>, ApiError> {
+fn last_valid_list(app: &App, provider: &Provider, reason: String) -> Result<ModelList, ApiError> {
     let snapshot = app.catalog.current();
     match snapshot.own_list(provider) {
-        Some(list) if matches!(provider.adapter, Adapter::Remote(_)) => Ok(Json(ModelList::new(list.to_vec()))),
+        Some(list) if matches!(provider.adapter, Adapter::Remote(_)) => Ok(ModelList::new(list.to_vec())),
         _ => Err(ApiError::Provider { provider: provider.id.clone(), reason }),
     }
 }

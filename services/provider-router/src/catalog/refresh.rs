@@ -8,7 +8,14 @@ use signalbox_upstream::AddressPolicy;
 use tokio::time::{Duration, MissedTickBehavior, interval, timeout};
 
 use super::{Catalog, Snapshot, snapshot::address};
-use crate::{clock::unix_ms, metrics::Metrics, prices::Prices, provider::Provider, qwen_proxy::QwenProxy};
+use crate::{
+    clock::unix_ms,
+    ledger::{Budgets, Ledger},
+    metrics::Metrics,
+    prices::Prices,
+    provider::Provider,
+    qwen_proxy::QwenProxy,
+};
 
 /// Polling interval: four times a second, so that a change takes effect well within the promised second.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -27,6 +34,7 @@ pub struct Refresher {
     policy: AddressPolicy,
     metrics: Arc<Metrics>,
     prices: Prices,
+    ledger: Arc<Ledger>,
     qwen_proxy: QwenProxy,
 }
 
@@ -54,6 +62,7 @@ impl CatalogUnavailable {
 impl Refresher {
     /// Creates a refresher that updates `catalog` from `store`.
     #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the service, and there is one caller")]
     pub fn new(
         catalog: Arc<Catalog>,
         store: Store,
@@ -61,9 +70,10 @@ impl Refresher {
         policy: AddressPolicy,
         metrics: Arc<Metrics>,
         prices: Prices,
+        ledger: Arc<Ledger>,
         qwen_proxy: QwenProxy,
     ) -> Self {
-        Self { catalog, store, sealer, policy, metrics, prices, qwen_proxy }
+        Self { catalog, store, sealer, policy, metrics, prices, ledger, qwen_proxy }
     }
 
     /// Polls the database for changes. Never returns; cancelled by dropping the future.
@@ -146,6 +156,13 @@ impl Refresher {
         }
         let rows = catalog::load(&self.store).await?;
         self.prices.set_overrides(rows.prices.as_deref());
-        Ok(Some(Snapshot::new(rows, &self.sealer, &self.policy, &self.metrics, qwen_proxy)))
+        let (ledger, sealer, policy) = (Arc::clone(&self.ledger), self.sealer.clone(), self.policy.clone());
+        let metrics = Arc::clone(&self.metrics);
+        // With ten thousand keys this takes some milliseconds, for which no request should wait.
+        let built = tokio::task::spawn_blocking(move || {
+            ledger.update(&rows.keys, &Budgets::read(&rows.settings));
+            Snapshot::new(rows, &sealer, &policy, &metrics, qwen_proxy)
+        });
+        built.await.map(Some).map_err(|error| Error::Unavailable(error.into()))
     }
 }

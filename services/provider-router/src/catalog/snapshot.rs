@@ -10,6 +10,7 @@ use std::{
 use signalbox_core::openai::{Model, ModelList};
 use signalbox_core::provider_type::provider_type;
 use signalbox_core::schema::{self, LinkedModel, ProviderConfig};
+use signalbox_daemon::IssuedKeys;
 use signalbox_store::{Sealer, catalog::Catalog, model_lists, provider_configs, settings::ACTIVE_PROVIDER};
 use signalbox_upstream::AddressPolicy;
 
@@ -39,6 +40,7 @@ pub struct Snapshot {
     chosen: Option<String>,
     models: Vec<Model>,
     settings: Settings,
+    client_keys: Arc<IssuedKeys>,
     /// Base URL of the qwen-proxy beside the router, if known.
     qwen_proxy: Option<String>,
 }
@@ -72,7 +74,8 @@ impl Snapshot {
         qwen_proxy: Option<String>,
     ) -> Self {
         let settings = Settings::read(&catalog.settings);
-        let mut snapshot = Self { version: catalog.version, settings, qwen_proxy, ..Self::default() };
+        let client_keys = Arc::new(IssuedKeys::new(&catalog.keys));
+        let mut snapshot = Self { version: catalog.version, settings, client_keys, qwen_proxy, ..Self::default() };
         let mut lists: HashMap<String, model_lists::ModelList> =
             catalog.lists.into_iter().map(|list| (list.provider_id.clone(), list)).collect();
         let mut rows = catalog.providers;
@@ -259,6 +262,12 @@ impl Snapshot {
     pub fn model(&self, provider: &Provider, id: &str) -> Option<&Model> {
         let own = self.own_list(provider).and_then(|list| list.iter().find(|model| model.id == id));
         own.or_else(|| self.links_of(provider).find(|model| model.id == id))
+    }
+
+    /// Returns the client keys of the table `api_keys`.
+    #[must_use]
+    pub fn client_keys(&self) -> Arc<IssuedKeys> {
+        Arc::clone(&self.client_keys)
     }
 
     /// Returns the settings that apply to requests.

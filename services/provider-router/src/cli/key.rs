@@ -1,5 +1,7 @@
 //! `key …`: commands for the keys of clients. A new key is printed once; only its digest is stored.
 
+mod usage;
+
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
@@ -14,6 +16,7 @@ use signalbox_daemon::NewKey;
 use signalbox_store::{
     Error, Page,
     api_keys::{self, Rotation},
+    usage::By,
 };
 
 use super::{
@@ -54,6 +57,15 @@ pub(super) enum Command {
         /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
+    },
+    /// Sum requests, tokens and costs by key, owner, tag, model or provider
+    Usage {
+        /// What the sums are grouped by: key, owner, tag, model or provider
+        #[arg(long, default_value = "key", value_parser = usage::by)]
+        by: By,
+        /// Only the last DAYS days
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+        days: Option<u16>,
     },
     /// Delete a key; its requests remain in the log
     #[command(alias = "rm")]
@@ -125,6 +137,7 @@ impl Command {
             Self::Create(command) => create(&command, context, out).await,
             Self::Rotate { key, overlap } => rotate(&key, overlap, context, out).await,
             Self::Revoke { key, yes } => revoke(&key, yes, context, out).await,
+            Self::Usage { by, days } => usage::show(by, days, context, out).await,
             Self::Delete { key, yes } => delete(&key, yes, context, out).await,
         }
     }

@@ -96,12 +96,12 @@ pub(super) async fn history(command: &History, context: &CliContext, out: &mut O
 }
 
 /// Formats nano-dollars: `$0.0123`.
-fn dollars(nanos: i64) -> String {
+pub(super) fn dollars(nanos: i64) -> String {
     format!("${}", money(nanos))
 }
 
 /// Converts nano-dollars to dollars.
-fn amount(nanos: i64) -> f64 {
+pub(super) fn amount(nanos: i64) -> f64 {
     money(nanos).to_string().parse().unwrap_or_default()
 }
 

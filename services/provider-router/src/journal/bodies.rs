@@ -44,6 +44,16 @@ const STATUSES: [&str; 6] = ["cancelled", "completed", "failed", "in_progress", 
 const MAX_WORD: usize = 40;
 
 impl Bodies {
+    /// Returns the detail with this name: `full`, `redact` or `off`. An unknown name, which only another version of the
+    /// program can have written, counts as the strictest one.
+    pub(crate) fn of_word(word: &str) -> Self {
+        match word {
+            "full" => Self::Full,
+            "redact" => Self::Redact,
+            _ => Self::Off,
+        }
+    }
+
     /// Parses a value of a provider's configuration.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {

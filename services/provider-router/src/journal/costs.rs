@@ -15,15 +15,15 @@ const MAX_NANOS: i64 = 100_000_000_000_000;
 
 /// A request that has ended, as far as its cost depends on it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ended<'a> {
-    pub(super) end: &'a End,
+pub(crate) struct Ended<'a> {
+    pub(crate) end: &'a End,
     /// Status of the row, which may differ from that of `end`.
-    pub(super) status: RequestStatus,
-    pub(super) answer: &'a FoldedAnswer,
+    pub(crate) status: RequestStatus,
+    pub(crate) answer: &'a FoldedAnswer,
     /// Model that the provider was asked for.
-    pub(super) model: &'a str,
+    pub(crate) model: &'a str,
     /// Body as it was sent to the provider.
-    pub(super) request: &'a str,
+    pub(crate) request: &'a str,
 }
 
 /// The places of the service tier: top level in Chat Completions and Responses, usage in Messages.
@@ -41,7 +41,7 @@ struct UsageTier {
 }
 
 /// Returns the cost of a request; `None` if no provider answered.
-pub(super) fn cost(prices: &Table, ended: Ended<'_>) -> Option<RequestCost> {
+pub(crate) fn cost(prices: &Table, ended: Ended<'_>) -> Option<RequestCost> {
     let Ended { end, model, .. } = ended;
     let provider_id = end.provider_id.as_deref()?;
     let usage = ended.answer.usage;

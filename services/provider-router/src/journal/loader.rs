@@ -1,6 +1,7 @@
 //! Loader thread: moves exchanges from the journal into the database.
 
 mod abandoned;
+mod spending;
 mod status;
 
 use std::{
@@ -29,9 +30,10 @@ use super::{
     recovery::{self, Survey},
     retention::{Retention, RetentionConfig},
 };
+use spending::Spending;
 pub use status::LoaderStatus;
 
-use crate::{metrics::Metrics, prices::Prices};
+use crate::{ledger::Ledger, metrics::Metrics, prices::Prices};
 
 /// Interval at which the segments are polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -91,6 +93,7 @@ struct Work {
     pause: Duration,
     /// Ids of requests that the database refuses, so that each is counted once, however often it is retried.
     refused: HashSet<String>,
+    spending: Spending,
 }
 
 /// The database is unavailable, and the loader has been told to stop waiting for it.
@@ -114,6 +117,7 @@ impl Loader {
         keep: RetentionConfig,
         metrics: Arc<Metrics>,
         prices: Prices,
+        ledger: Arc<Ledger>,
         runtime: Handle,
     ) -> std::io::Result<Running> {
         let give_up = Arc::new(AtomicBool::new(false));
@@ -133,6 +137,7 @@ impl Loader {
             surveyed: Instant::now(),
             pause: SURVEY_INTERVAL,
             refused: HashSet::new(),
+            spending: Spending::new(ledger),
         };
         let thread = std::thread::Builder::new().name("journal-loader".into()).spawn(move || work.run())?;
         Ok(Running { thread, give_up })
@@ -163,7 +168,9 @@ impl Work {
             return;
         }
         self.surveyed = Instant::now();
+        self.spending.is_own = true;
         loop {
+            self.runtime.block_on(self.spending.reconcile_if_due(&self.store));
             self.receive();
             self.loader.pool.used.rescue(&self.loader.pool);
             let mut since = Instant::now();
@@ -193,9 +200,11 @@ impl Work {
             runtime.block_on(retention.step(store));
             if self.surveyed.elapsed() >= self.pause {
                 let pause = self.pause;
+                self.spending.is_own = false;
                 if self.load_abandoned().is_err() {
                     return;
                 }
+                self.spending.is_own = true;
                 self.pause = (pause * 2).min(MAX_SURVEY_INTERVAL);
                 self.surveyed = Instant::now();
             }
@@ -334,6 +343,7 @@ impl Work {
     }
 
     fn count(&self, rows: &[exchanges::Exchange]) {
+        self.spending.note_loaded(rows, &self.metrics);
         for ended in rows.iter().filter_map(|row| row.ended.as_ref()) {
             self.status().loader.loaded.fetch_add(1, Ordering::Relaxed);
             if let (Some(provider), Some(usage)) = (&ended.provider_id, &ended.usage) {

@@ -40,6 +40,9 @@ pub struct Begin {
     /// Session named by the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// Id of the client key; absent in journals of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// Head of an `End` record: the outcome of a request.
@@ -279,7 +282,14 @@ mod tests {
     const GENERATION: u64 = 42;
 
     fn begin() -> Begin {
-        Begin { received_at: 1, path: "/v1/chat/completions".into(), model: "m".into(), stream: true, session: None }
+        Begin {
+            received_at: 1,
+            path: "/v1/chat/completions".into(),
+            model: "m".into(),
+            stream: true,
+            session: None,
+            key: None,
+        }
     }
 
     fn whole(kind: Kind, head: Option<&Begin>, body: &[u8]) -> Vec<u8> {

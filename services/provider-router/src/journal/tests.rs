@@ -37,7 +37,14 @@ impl World {
             max_body_bytes: Size::from_bytes(0),
         };
         loader
-            .spawn(self.store.clone(), keep, Arc::default(), Prices::default(), tokio::runtime::Handle::current())
+            .spawn(
+                self.store.clone(),
+                keep,
+                Arc::default(),
+                Prices::default(),
+                Arc::default(),
+                tokio::runtime::Handle::current(),
+            )
             .unwrap()
     }
 
@@ -74,7 +81,14 @@ fn config() -> JournalConfig {
 }
 
 fn begin() -> Begin {
-    Begin { received_at: 1000, path: "/v1/chat/completions".into(), model: "m".into(), stream: true, session: None }
+    Begin {
+        received_at: 1000,
+        path: "/v1/chat/completions".into(),
+        model: "m".into(),
+        stream: true,
+        session: None,
+        key: None,
+    }
 }
 
 fn end(status: RequestStatus) -> End {

@@ -155,6 +155,7 @@ impl Transcript {
             session,
             base: None,
             source: Source::Router,
+            key_id: self.begin.key,
         }
     }
 }
@@ -203,6 +204,7 @@ mod tests {
             model: "m".into(),
             stream: true,
             session: None,
+            key: None,
         };
         Transcript::new(Uuid::from_u128(1), begin, request.as_bytes())
     }

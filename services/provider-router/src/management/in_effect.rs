@@ -68,6 +68,7 @@ mod tests {
             AddressPolicy::default(),
             Arc::default(),
             Prices::default(),
+            Arc::default(),
             qwen_proxy,
         )
     }

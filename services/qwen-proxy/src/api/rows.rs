@@ -102,6 +102,7 @@ mod tests {
             stream: true,
             status: RequestStatus::Completed,
             provider_id: None,
+            key_id: None,
             created_at: 3,
         };
         assert_eq!(

@@ -38,6 +38,7 @@ fn exchange(body: &str, number: u64) -> Exchange {
             session: SessionRef::Opens,
             base: None,
             source: Source::Router,
+            key_id: None,
         },
         ended: Some(ExchangeEnd {
             status: RequestStatus::Completed,

@@ -26,6 +26,7 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
             session: SessionRef::Named("s1".to_owned()),
             base: None,
             source: Source::Router,
+            key_id: None,
         },
         ended: Some(ExchangeEnd {
             status: RequestStatus::Completed,

@@ -1,0 +1,205 @@
+//! What a client may ask for: its permissions, and what its limits and budgets leave.
+//!
+//! [`check`] and [`reserve`] come after the entry has recognised the key, and before the request is logged or a provider
+//! is asked. [`Admitted::settle`] comes when it has ended.
+
+use std::sync::Arc;
+
+use signalbox_core::openai::{FoldedAnswer, Usage};
+use signalbox_daemon::Caller;
+use signalbox_pricing::{Expected, Money, Table, Tier};
+
+use crate::{
+    direct::DirectApi,
+    journal::{End, Ended, cost},
+    ledger::{Denial, Estimate, Ledger, Quotas, Reservation},
+    prices::Prices,
+    token_estimate,
+};
+
+/// Reason why a client may not ask for this.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAllowed {
+    /// The model is not among those of the key.
+    #[error("this API key may not use the model `{0}`; `GET /v1/models` lists the models that it may use")]
+    Model(String),
+    /// The API is not among those of the key.
+    #[error("this API key may not use this API; ask whoever issued it to allow `{0}`")]
+    Surface(&'static str),
+    /// The key is limited to some APIs, and the path belongs to none.
+    #[error("this API key may only use the APIs {0}; use another key for {1}")]
+    Path(String, String),
+}
+
+/// A target that may serve a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Type of the provider.
+    pub provider_type: &'a str,
+    /// Id of the provider.
+    pub provider_id: &'a str,
+    /// Name of the model at the provider.
+    pub model: &'a str,
+}
+
+/// What a request may use, and what is needed to compute what it has used.
+#[derive(Debug)]
+pub struct Admitted {
+    reservation: Reservation,
+    prices: Option<Arc<Table>>,
+    expected: Expected,
+    estimate: Estimate,
+    /// Model that the client asked for.
+    model: String,
+    quotas: Quotas,
+}
+
+/// Returns whether the caller may ask for an answer of this API and model. Without a name, the default model counts.
+///
+/// # Errors
+/// Returns the permission that is missing.
+pub fn check(caller: Option<&Caller>, surface: &'static str, model: Option<&str>) -> Result<(), NotAllowed> {
+    let Some(caller) = caller else { return Ok(()) };
+    if !caller.allows_surface(surface) {
+        return Err(NotAllowed::Surface(surface));
+    }
+    let model = model.unwrap_or_default();
+    if caller.allows_model(model) { Ok(()) } else { Err(NotAllowed::Model(model.to_owned())) }
+}
+
+/// Returns whether the caller may send a request for a path that is not one for an answer. A key that is limited to some
+/// APIs may list models, and read or count what belongs to its APIs.
+///
+/// # Errors
+/// Returns the permission that is missing.
+pub fn check_path(caller: Option<&Caller>, path: &str) -> Result<(), NotAllowed> {
+    let Some((caller, surfaces)) = caller.and_then(|caller| Some((caller, caller.grant().surfaces.as_ref()?))) else {
+        return Ok(());
+    };
+    let is_below =
+        |parent: &str| path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    // Requests for an answer are checked by `check`, when their body has been read.
+    if DirectApi::of_path(path).is_some() {
+        return Ok(());
+    }
+    if path == "/" || path.starts_with("/health") || is_below("/v1/models") && !is_below("/v1/models/sync") {
+        return Ok(());
+    }
+    for (parent, surface) in [("/v1/messages", "messages"), ("/v1/responses", "responses")] {
+        if is_below(parent) {
+            return if caller.allows_surface(surface) { Ok(()) } else { Err(NotAllowed::Surface(surface)) };
+        }
+    }
+    Err(NotAllowed::Path(format!("`{}`", surfaces.join("`, `")), path.to_owned()))
+}
+
+/// The parts of a request on which its estimate depends.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Body.
+    pub body: &'a [u8],
+    /// Model that the client asks for.
+    pub model: Option<&'a str>,
+    /// Number of answers.
+    pub choices: u32,
+    /// Whether the answers have tokens.
+    pub is_answered: bool,
+}
+
+/// Reserves what a request may use; `None` if nothing limits it. The most expensive target counts.
+///
+/// # Errors
+/// Returns the limit that is reached.
+pub async fn reserve<'a>(
+    ledger: &Arc<Ledger>,
+    prices: &Prices,
+    caller: Option<&Caller>,
+    asked: Asked<'_>,
+    targets: impl Iterator<Item = Target<'a>>,
+) -> Result<Option<Admitted>, Denial> {
+    let Some(selected) = ledger.select(caller) else { return Ok(None) };
+    let (mut expected, mut estimate, mut table) = (Expected::default(), Estimate::default(), None);
+    if selected.needs_estimate() {
+        expected = token_estimate::expected(asked.body, asked.choices, asked.is_answered);
+        table = prices.current();
+        estimate = estimated(table.as_deref(), &expected, targets, ledger.now().unix_ms);
+    }
+    let reservation = ledger.admit(&selected, &estimate).await?;
+    let quotas = selected.quotas(ledger.now());
+    let model = asked.model.unwrap_or_default().to_owned();
+    Ok(Some(Admitted { reservation, prices: table, expected, estimate, model, quotas }))
+}
+
+fn estimated<'a>(
+    table: Option<&Table>,
+    expected: &Expected,
+    targets: impl Iterator<Item = Target<'a>>,
+    at: i64,
+) -> Estimate {
+    let mut estimate = Estimate { tokens: expected.input.saturating_add(expected.max_output), ..Estimate::default() };
+    for Target { provider_type, provider_id, model } in targets {
+        let price = table.and_then(|table| table.find(provider_type, provider_id, model, at));
+        let bounded = price.map(|price| {
+            let most = price.max_output_tokens().unwrap_or(u64::MAX);
+            price.estimate(&Expected { max_output: expected.max_output.min(most), ..*expected })
+        });
+        match bounded.and_then(|cost| cost.ok()?.total().nanos()) {
+            Some(nanos) => estimate.nanos = estimate.nanos.max(nanos),
+            None => estimate.is_unpriced = true,
+        }
+    }
+    estimate
+}
+
+// === impl Admitted ===
+
+impl Admitted {
+    /// Returns what was left of the limits of the rate when the request was admitted.
+    #[must_use]
+    pub const fn quotas(&self) -> Quotas {
+        self.quotas
+    }
+
+    /// Replaces the reservation by what the request has used. `answer_len` is the length of the answer in bytes.
+    ///
+    /// An answer without token counts, such as one that broke off, counts as the prompt and the tokens that its length
+    /// suggests: otherwise it would be free to close the connection before the counts come.
+    pub fn settle(self, end: &End, usage: Option<Usage>, answer_len: u64) {
+        let tokens = |count: i64| u64::try_from(count).unwrap_or_default();
+        let is_begun = end.provider_id.is_some() && end.status_code.is_some_and(|status| status < 300);
+        let guessed = Expected {
+            max_output: self.expected.max_output.min(answer_len / if end.streamed { 100 } else { 4 }),
+            ..self.expected
+        };
+        let used = match usage {
+            Some(usage) => tokens(usage.total_tokens.max(usage.prompt_tokens.saturating_add(usage.completion_tokens))),
+            None if is_begun => guessed.input.saturating_add(guessed.max_output).min(self.estimate.tokens),
+            None => 0,
+        };
+        let model = end.upstream_model.as_deref().unwrap_or(&self.model);
+        let request = match self.expected.tier {
+            Tier::Standard => String::new(),
+            tier => format!("{{\"service_tier\":\"{tier}\"}}"),
+        };
+        let nanos = self.prices.as_deref().map_or(0, |prices| {
+            let answer = FoldedAnswer { usage, ..FoldedAnswer::default() };
+            let cost = cost(prices, Ended { end, status: end.status, answer: &answer, model, request: &request });
+            match cost.and_then(|cost| cost.nanos) {
+                Some(nanos) => nanos,
+                None if usage.is_none() && is_begun => self.guess(prices, end, model, &guessed),
+                None => 0,
+            }
+        });
+        self.reservation.settle(used, nanos);
+    }
+
+    fn guess(&self, prices: &Table, end: &End, model: &str, guessed: &Expected) -> i64 {
+        let (kind, id) = (end.provider_type.as_deref().unwrap_or_default(), end.provider_id.as_deref());
+        let price = id.and_then(|id| prices.find(kind, id, model, end.ended_at));
+        let cost = price.and_then(|price| price.estimate(guessed).ok()).map(|cost| cost.total());
+        cost.and_then(Money::nanos).map_or(0, |nanos| nanos.min(self.estimate.nanos))
+    }
+}
+
+#[cfg(test)]
+mod tests;
