@@ -31,6 +31,7 @@ mod footprint;
 mod gateway;
 mod handed_on;
 mod held_open;
+mod keys;
 mod large_log;
 mod leaving;
 mod lifecycle;
