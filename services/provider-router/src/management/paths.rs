@@ -3,8 +3,8 @@
 use http::Method;
 
 /// Subtrees of `/v1` that belong completely to management.
-const SUBTREES: [&str; 8] =
-    ["settings", "sessions", "requests", "responses", "qwen/credentials", "prices", "routes", "keys"];
+const SUBTREES: [&str; 9] =
+    ["settings", "sessions", "requests", "responses", "qwen/credentials", "prices", "routes", "keys", "usage"];
 
 /// Returns the path below `/api` that answers this request, or `None` if it is not a management request. `path` has no
 /// query.
@@ -70,6 +70,7 @@ mod tests {
             ("GET", "/v1/sessions/chat/c%2F1", "/api/sessions/chat/c%2F1"),
             ("DELETE", "/v1/requests/7", "/api/requests/7"),
             ("PUT", "/v1/prices", "/api/prices"),
+            ("GET", "/v1/usage", "/api/usage"),
             ("PUT", "/v1/routes/r", "/api/routes/r"),
             ("POST", "/v1/keys/k/rotate", "/api/keys/k/rotate"),
             ("GET", "/v1/responses/stats", "/api/responses/stats"),
