@@ -58,6 +58,7 @@ fn exchange(number: usize) -> Exchange {
         attempts: 1,
         truncated: false,
         translation: None,
+        plan: None,
         opening_hash: None,
     };
     Exchange { begun, ended: Some(ended) }

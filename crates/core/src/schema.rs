@@ -19,6 +19,7 @@ mod providers;
 mod requests;
 mod responses;
 mod routes;
+mod routing;
 mod sessions;
 mod settings;
 
@@ -31,5 +32,6 @@ pub use providers::{NewProvider, Provider, ProviderUpdate};
 pub use requests::{Request, RequestStatus};
 pub use responses::{RequestCost, Response};
 pub use routes::{NewRoute, Resume, Route, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky};
+pub use routing::{AttemptRecord, PlannedTarget, RoutingRecord, SkippedTarget};
 pub use sessions::Session;
 pub use settings::Setting;

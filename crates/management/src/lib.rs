@@ -28,6 +28,7 @@ mod cursor;
 mod done;
 pub mod error;
 pub mod error_schemas;
+mod explain;
 pub mod extract;
 mod filters;
 pub mod form;
@@ -89,6 +90,7 @@ where
         .routes(routes!(sessions::requests))
         .routes(routes!(requests::list))
         .routes(routes!(requests::get, requests::delete))
+        .routes(routes!(explain::get))
         .routes(routes!(responses::list))
         .routes(routes!(responses::stats))
         .routes(routes!(responses::get, responses::delete))

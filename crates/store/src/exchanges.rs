@@ -117,6 +117,8 @@ pub struct ExchangeEnd {
     pub truncated: bool,
     /// See [`Response::translation`](signalbox_core::schema::Response::translation).
     pub translation: Option<String>,
+    /// Plan and attempts of the request, a JSON object.
+    pub plan: Option<String>,
     /// The hash of the conversation's opening, by which later requests find its session; only for a request that
     /// [opens](SessionRef::Opens) a session.
     pub opening_hash: Option<String>,

@@ -86,6 +86,9 @@ pub struct Stats {
     pub unpriced: i64,
 }
 
+/// The plan of a request.
+struct Plan(Option<String>);
+
 /// The length of a body that is stored in its row.
 struct Size {
     id: i64,
@@ -120,6 +123,15 @@ pub async fn get(store: &Store, key: &ResponseKey) -> Result<Response, Error> {
     let mut tx = store.read().await?;
     let row: StoredResponse = tx.one(by, ENTITY).await?;
     fill_bodies(&mut tx, vec![row]).await?.pop().ok_or(Error::NotFound { entity: ENTITY })
+}
+
+/// Returns plan and attempts of the request that a response answers, a JSON object, if they were kept.
+///
+/// # Errors
+/// [`Error::NotFound`]; see [`Error`].
+pub async fn plan(store: &Store, id: i64) -> Result<Option<String>, Error> {
+    let Plan(plan) = store.one(Statement::new("SELECT plan FROM responses WHERE id = $1").bind(id), ENTITY).await?;
+    Ok(plan)
 }
 
 /// Returns the response to a request.
@@ -262,6 +274,12 @@ impl Stats {
 }
 
 // === impl FromRow ===
+
+impl FromRow for Plan {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        row.optional_text("plan").map(Self)
+    }
+}
 
 impl FromRow for Stats {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {

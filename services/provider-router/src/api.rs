@@ -15,8 +15,10 @@
 //! | `GET /` | [`root`] |
 
 mod admin;
+mod breakers;
 mod count_tokens;
 pub mod error;
+mod explain;
 pub mod health;
 pub mod inference;
 mod limit_headers;

@@ -13,11 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalog::{Catalog, Refresher},
+    dispatch::RetryBudget,
     entry::RouterPolicy,
     journal::Journal,
     ledger::Ledger,
     metrics::Metrics,
     prices::Prices,
+    random::Seeds,
 };
 
 /// Shared state of the router.
@@ -29,6 +31,12 @@ pub struct App {
     pub refresher: Arc<Refresher>,
     /// HTTP client for providers and api-server.
     pub client: Client,
+    /// Budget of repeated attempts.
+    pub retries: RetryBudget,
+    /// Random numbers for routing.
+    pub seeds: Seeds,
+    /// Prices of models.
+    pub prices: Prices,
     /// The request log.
     pub journal: Journal,
     /// The database. Requests use it only to report its state.

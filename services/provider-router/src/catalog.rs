@@ -5,6 +5,7 @@
 //! new snapshot when it has changed. While the database is unavailable, the last snapshot stays in force.
 
 mod refresh;
+mod routes;
 mod settings;
 mod snapshot;
 
@@ -15,6 +16,7 @@ use std::sync::{
 
 use arc_swap::{ArcSwap, Guard};
 pub use refresh::{CatalogUnavailable, Refresher};
+pub use routes::{Absent, Route, Routes};
 pub use settings::Settings;
 pub use snapshot::{Link, Snapshot};
 use tokio::sync::Notify;
@@ -78,5 +80,5 @@ impl Catalog {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    pub(crate) use super::snapshot::tests::{Row, snapshot};
+    pub(crate) use super::snapshot::tests::{Row, routed, snapshot};
 }

@@ -1,6 +1,6 @@
-//! The attempt loop: tries providers in order until one returns a usable response.
+//! The attempt loop: tries the targets of a plan in order until one returns a usable response.
 //!
-//! Any number of providers may be tried *before* the first byte has been sent to the client, and none after it. A
+//! Any number of attempts may be made *before* the first byte has been sent to the client, and none after it. A
 //! response is usable if its status is a success and its body begins without an error: a stream is read up to its first
 //! event, any other response to its end (bounded), before it is passed on.
 //!
@@ -10,25 +10,41 @@
 mod attempt;
 mod classify;
 mod failure;
+mod fault;
 mod framing;
 mod headers;
 mod preamble;
+mod resume;
+mod retries;
 mod translation;
 
+use std::sync::Arc;
+
+use attempt::{Sender, Step};
 use bytes::Bytes;
 use failure::AttemptError;
-use http::{HeaderMap, Response, StatusCode, Version};
-use signalbox_core::{openai::Usage, schema::RequestStatus};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+use resume::NextTargets;
+pub use retries::RetryBudget;
+use retries::{Attempts, Failed, Next};
+use signalbox_core::{Api, openai::Usage, schema::RequestStatus};
 use tracing::Instrument as _;
 
 use crate::{
     app::App,
     body::ResponseBody,
     envelope::Envelope,
-    exchange::Exchange,
-    relay::{Relay, Source, UncountedStream},
-    route::Candidate,
+    exchange::{Exchange, FailedAttempt},
+    health::{self, Blocked},
+    relay::{Relay, ResumableStream, Source, UncountedStream},
+    route::{Candidate, Plan},
 };
+
+/// Headers of an answer: id of the provider that answered or was tried last, name of the model there, number of
+/// attempts.
+const PROVIDER: HeaderName = HeaderName::from_static("x-signalbox-provider");
+const MODEL: HeaderName = HeaderName::from_static("x-signalbox-model");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-signalbox-attempts");
 
 /// A parsed request, ready to be forwarded.
 #[derive(Debug)]
@@ -43,6 +59,8 @@ pub struct Call {
     pub body: Bytes,
     /// Fields parsed from the body.
     pub envelope: Envelope,
+    /// Whether the answer names its target in headers.
+    pub names_target: bool,
 }
 
 /// The request of a client, as an attempt needs it.
@@ -76,44 +94,156 @@ impl AcceptedAnswer {
     }
 }
 
-/// Answers `call` from the first of `candidates` that returns a usable response. `candidates` must not be empty.
-pub async fn dispatch(app: &App, call: Call, candidates: Vec<Candidate>) -> Response<ResponseBody> {
-    let Call { mut exchange, headers, version, body, envelope } = call;
-    let mut failure = None;
-    for candidate in candidates {
-        let span = exchange.attempt(&candidate, &envelope);
-        let request = ClientRequest { headers: &headers, body: &body, envelope: &envelope };
-        let attempt = attempt::attempt(app, &candidate, &exchange, request);
+/// Answers `call` from the first target of `plan` that returns a usable response.
+pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<ResponseBody> {
+    let Call { mut exchange, headers, version, body, envelope, names_target } = call;
+    let request = ClientRequest { headers: &headers, body: &body, envelope: &envelope };
+    app.retries.deposit();
+    if plan.route.is_some() {
+        exchange.keep_plan(plan.record(health::now()));
+    }
+    let mut attempts = Attempts::new(plan.route.as_ref().and_then(|route| route.plan.retries));
+    let (place, result) = tried(app, &mut exchange, request, &plan, &mut attempts).await;
+    let made = exchange.attempts();
+    let target = plan.candidates.get(place).filter(|_| names_target).cloned();
+    let mut response = match result {
+        Ok(good) => {
+            let (api, choices) = (envelope.api, envelope.choices);
+            let good = match good {
+                AcceptedAnswer::Stream { headers: answered, begun, rest } if resume::is_on(&plan, &envelope) => {
+                    let left = attempts.untried(place, plan.candidates.len());
+                    let context = exchange.context().clone();
+                    let next = NextTargets::new(app, context, plan, (headers, body, envelope), left);
+                    let stream = ResumableStream::new(api, begun, rest, Box::new(next));
+                    let rest = Source::Resumable(Box::new(stream));
+                    AcceptedAnswer::Stream { headers: answered, begun: Vec::new(), rest }
+                }
+                good => good,
+            };
+            answer(app, good, exchange, (api, choices), version).await
+        }
+        Err(failure) => failure.into_response(exchange, envelope.api).await,
+    };
+    if let Some(candidate) = target {
+        name_target(&candidate, made, response.headers_mut());
+    }
+    response
+}
+
+/// Tries the targets of a plan. Returns the first usable response, or else the last failure, with the place of its
+/// target.
+async fn tried(
+    app: &App,
+    exchange: &mut Exchange,
+    request: ClientRequest<'_>,
+    plan: &Plan,
+    attempts: &mut Attempts,
+) -> (usize, Result<AcceptedAnswer, AttemptError>) {
+    let route = plan.route.as_ref().map(|route| &route.plan);
+    let mut place = 0;
+    loop {
+        let Some(candidate) = plan.candidates.get(place) else { return (place, Err(AttemptError::NoCandidate)) };
+        // Since the plan was made, another request may have become the probe.
+        if candidate.health.blocked(health::now()) == Some(Blocked::Probed)
+            && let Some(next) = attempts.pass_by(place, plan.candidates.len())
+        {
+            place = next;
+            continue;
+        }
+        let step = Step { candidate, route, target: plan.target(candidate) };
+        let span = exchange.attempt(candidate, place, step.target.map(|target| &target.params), request.envelope);
+        let sender = Sender { context: exchange.context(), span: &span };
+        let attempt = attempt::attempt(app, step, sender, request);
         let attempt = tokio::select! {
             biased;
-            done = attempt.instrument(span) => done,
+            done = attempt.instrument(span.clone()) => done,
             () = app.abort_streams.cancelled() => Err(AttemptError::ShuttingDown),
         };
-        match attempt {
+        let failure = match attempt {
             Ok(good) => {
                 candidate.provider.note(true);
-                return answer(app, good, exchange, &envelope, version).await;
+                exchange.attempt_answered();
+                return (place, Ok(good));
             }
-            Err(failed) => {
-                candidate.provider.note(!failed.is_provider_fault());
-                exchange.attempt_span().in_scope(|| tracing::debug!(error = %failed, "attempt failed"));
-                exchange.attempt_failed(failed.provider_status(), failed.code());
-                let try_next = failed.may_try_next();
-                failure = Some(failed);
-                if !try_next || exchange.arrived().elapsed() >= app.configured.total {
-                    break;
+            Err(failure) => failure,
+        };
+        match after(app, exchange, plan, (place, candidate), &failure, attempts) {
+            Next::Stop(_) => return (place, Err(failure)),
+            Next::Try { place: next, pause } => {
+                place = next;
+                if !pause.is_zero() {
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = app.abort_streams.cancelled() => return (place, Err(AttemptError::ShuttingDown)),
+                    }
                 }
             }
         }
     }
-    failure.unwrap_or(AttemptError::NoCandidate).into_response(exchange, envelope.api).await
+}
+
+/// Records a failed attempt, and decides what follows.
+fn after(
+    app: &App,
+    exchange: &mut Exchange,
+    plan: &Plan,
+    (place, candidate): (usize, &Candidate),
+    failure: &AttemptError,
+    attempts: &mut Attempts,
+) -> Next {
+    candidate.provider.note(!failure.is_provider_fault());
+    exchange.attempt_span().in_scope(|| tracing::debug!(error = %failure, "attempt failed"));
+    let fault = failure.fault();
+    let own = plan.route.as_ref().map(|route| route.plan.deadlines).unwrap_or_default();
+    let failed = Failed {
+        place,
+        rule: fault.rule(),
+        retry_after: failure.retry_after(),
+        left: attempt::total(app, own).saturating_sub(exchange.arrived().elapsed()),
+    };
+    let holds: Vec<Option<u64>> =
+        plan.candidates.iter().map(|candidate| plan.target(candidate)?.context_tokens).collect();
+    let next = attempts.next(failed, &holds, || app.retries.take(health::now()), &mut app.seeds.rng());
+    let what = match next {
+        Next::Try { place: next, pause } if next == place => {
+            format!("{}: asks the same target again after {} ms", fault.as_str(), pause.as_millis())
+        }
+        Next::Try { .. } => format!("{}: tries another target", fault.as_str()),
+        Next::Stop(why) => format!("{}: {why}", fault.as_str()),
+    };
+    if matches!(next, Next::Try { .. }) && !exchange.has_plan() {
+        exchange.keep_plan(plan.record(health::now()));
+    }
+    let failed = FailedAttempt {
+        status: failure.provider_status(),
+        code: failure.code(),
+        message: failure.to_string(),
+        counts: failed.rule.counts,
+        retry_after: failed.retry_after,
+        why_next: what,
+    };
+    exchange.attempt_failed(&failed, candidate);
+    next
+}
+
+/// Adds the headers that name the target.
+fn name_target(candidate: &Candidate, attempts: i64, headers: &mut HeaderMap) {
+    if let Some(provider) = &candidate.provider.header {
+        headers.insert(PROVIDER, provider.clone());
+    }
+    let model = candidate.health.header().cloned();
+    if let Some(model) = model.or_else(|| HeaderValue::try_from(candidate.model.as_deref()?).ok()) {
+        headers.insert(MODEL, model);
+    }
+    let attempts = if attempts == 1 { HeaderValue::from_static("1") } else { attempts.into() };
+    headers.insert(ATTEMPTS, attempts);
 }
 
 async fn answer(
     app: &App,
     good: AcceptedAnswer,
     mut exchange: Exchange,
-    envelope: &Envelope,
+    (api, choices): (Api, u32),
     version: Version,
 ) -> Response<ResponseBody> {
     let (headers, body) = match good {
@@ -121,7 +251,7 @@ async fn answer(
             exchange.note_translation(&headers);
             exchange.head(200, true);
             let abort = app.abort_streams.clone();
-            let relay = Relay::new((begun, rest), exchange, envelope.api, envelope.choices, abort).over(version);
+            let relay = Relay::new((begun, rest), exchange, api, choices, abort).over(version);
             (headers, ResponseBody::Relay(Box::new(relay)))
         }
         AcceptedAnswer::Whole { headers, body, failure, usage } => {

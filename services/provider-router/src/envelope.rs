@@ -1,5 +1,7 @@
 //! Reads the few fields of a request body that routing needs, without building a tree of the document.
 
+mod params;
+
 use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
@@ -8,6 +10,7 @@ use signalbox_core::{
     json::{self, Reader},
 };
 
+pub use self::params::with_params;
 use crate::{direct::DirectApi, stored_responses::request_of};
 
 /// Fields of a request for an answer, and the position of its model name.

@@ -1,14 +1,19 @@
 //! State of one request, from its arrival to the end written to the journal.
 
+mod routing;
+
 use std::{pin::Pin, sync::Arc, task::Context};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
+pub use routing::FailedAttempt;
+use routing::{AttemptEnded, Routing};
+use serde_json::{Map, Value};
 use signalbox_core::{
     Api,
     masking::{Masker, NO_SECRETS},
     openai::{ChunkView, Ending, Usage},
-    schema::RequestStatus,
+    schema::{RequestStatus, RoutingRecord},
     sse::Splitter,
     typed::{self, TypedReader},
 };
@@ -26,6 +31,7 @@ use crate::{
     envelope::Envelope,
     journal::{Bodies, BodyPolicy, End, Entry, SentAs, Summary, Written},
     provider::Provider,
+    relay::{NewTarget, Switch},
     route::Candidate,
 };
 
@@ -53,6 +59,7 @@ pub struct Exchange {
     /// Whether the provider was asked for token counts that the client did not ask for.
     counted: bool,
     attempts: i64,
+    routing: Routing,
     /// Span of the last attempt, open until the response has been relayed.
     attempt: Span,
     /// Model that the response names; read only if spans are exported.
@@ -99,6 +106,7 @@ impl Exchange {
             sent_as: None,
             counted: false,
             attempts: 0,
+            routing: Routing::default(),
             attempt: Span::none(),
             response_model: None,
             status_code: None,
@@ -140,10 +148,35 @@ impl Exchange {
         self.context.arrived()
     }
 
-    /// Records an attempt with `candidate`, and returns its span.
+    /// Returns the number of attempts so far.
     #[must_use]
-    pub fn attempt(&mut self, candidate: &Candidate, envelope: &Envelope) -> Span {
+    pub const fn attempts(&self) -> i64 {
+        self.attempts
+    }
+
+    /// Keeps the plan of the request, to which the attempts are added.
+    pub fn keep_plan(&mut self, record: RoutingRecord) {
+        self.routing.record(record);
+    }
+
+    /// Returns whether the plan is kept.
+    #[must_use]
+    pub const fn has_plan(&self) -> bool {
+        self.routing.has_record()
+    }
+
+    /// Records an attempt with `candidate`, which has this place in the plan and sets these fields of the body. Returns
+    /// its span.
+    #[must_use]
+    pub fn attempt(
+        &mut self,
+        candidate: &Candidate,
+        place: usize,
+        params: Option<&Map<String, Value>>,
+        envelope: &Envelope,
+    ) -> Span {
         self.attempts += 1;
+        self.routing.begin(candidate, place, params, self.context.arrived());
         self.provider = Some(Arc::clone(&candidate.provider));
         let model = candidate.model.as_deref();
         self.upstream_model = model.filter(|model| envelope.model.as_deref() != Some(model)).map(str::to_owned);
@@ -168,15 +201,44 @@ impl Exchange {
         &self.attempt
     }
 
-    /// Adds the trace to the headers of the request to the current provider.
-    pub fn add_trace(&self, headers: &mut HeaderMap) {
-        self.context.add_trace(&self.attempt, headers);
+    /// Returns the context of the request.
+    #[must_use]
+    pub const fn context(&self) -> &RequestContext {
+        &self.context
     }
 
-    /// Ends the span of an attempt that failed, with the status of the provider's response, if any, and a word for the
-    /// failure.
-    pub fn attempt_failed(&mut self, status: Option<u16>, error: &'static str) {
-        let end = AttemptEnd { status, error: Some(error), ..AttemptEnd::default() };
+    /// Records that the answer broke off, and that another target continues it or that none was found.
+    pub fn switched(&mut self, switch: Switch) {
+        let Switch { why, failed, target } = switch;
+        let broken = FailedAttempt {
+            status: self.status_code,
+            code: "upstream_interrupted",
+            message: why,
+            counts: true,
+            retry_after: None,
+            why_next: "the answer broke off: other targets are asked to continue it".to_owned(),
+        };
+        let (provider, arrived) = (self.provider.clone(), self.context.arrived());
+        if let Some(provider) = provider.filter(|_| target.is_some()) {
+            self.routing.failed(&broken, &provider.id, None, arrived);
+        }
+        self.attempts += i64::try_from(failed.len()).unwrap_or_default();
+        self.routing.push(failed);
+        if let Some(NewTarget { candidate, place, params, envelope }) = target {
+            let _span = self.attempt(&candidate, place, Some(&params), &envelope);
+        }
+    }
+
+    /// Records that the provider has begun to answer.
+    pub fn attempt_answered(&self) {
+        self.routing.answered();
+    }
+
+    /// Ends an attempt that failed.
+    pub fn attempt_failed(&mut self, failed: &FailedAttempt, candidate: &Candidate) {
+        let arrived = self.context.arrived();
+        self.routing.failed(failed, &candidate.provider.id, candidate.model.as_deref(), arrived);
+        let end = AttemptEnd { status: failed.status, error: Some(failed.code), ..AttemptEnd::default() };
         self.context.end_attempt(&std::mem::replace(&mut self.attempt, Span::none()), &end);
     }
 
@@ -329,6 +391,10 @@ impl Exchange {
         let error = error.map(|error| if quotable { error } else { "not kept".to_owned() });
         let truncated = self.answer_len > self.max_answer_len;
         let Ending { finish_reason, usage, .. } = std::mem::take(&mut self.ending);
+        let ended =
+            AttemptEnded { status: self.status_code, error: error.as_deref(), first_byte: self.first_byte, duration };
+        let provider = self.provider.as_ref().map(|provider| &*provider.id);
+        let (plan, params) = self.routing.finish(status, provider, &ended);
         let end = End {
             status,
             ended_at: clock::unix_ms(),
@@ -346,6 +412,8 @@ impl Exchange {
             truncated,
             summary: (truncated || is_hidden || answer == Bodies::Off)
                 .then(|| Box::new(Summary { usage, finish_reason })),
+            plan,
+            params,
         };
         if let Some(admitted) = self.admitted.take() {
             admitted.settle(&end, usage, self.answer_len);

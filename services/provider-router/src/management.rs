@@ -20,12 +20,12 @@ mod paths;
 pub mod refused;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::{Router, body::Body};
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use signalbox_daemon::forwarded::FORWARDED;
 use signalbox_daemon::instance::{self, InstanceRecord};
 use signalbox_daemon::{
@@ -37,6 +37,7 @@ use signalbox_store::{Sealer, Store};
 use signalbox_upstream::Client;
 use tower::ServiceExt;
 
+use self::paths::RESET_BREAKERS;
 pub use self::paths::api_path;
 use self::{in_effect::refreshed, refused::ManagementError};
 use crate::{
@@ -46,6 +47,7 @@ use crate::{
     clock::unix_ms,
     config::Config,
     entry::RouterPolicy,
+    health,
     provider::Adapter,
 };
 
@@ -60,6 +62,7 @@ const MAX_AUDITED_PATH: usize = 500;
 pub struct Management {
     local: Router,
     store: Store,
+    catalog: Arc<Catalog>,
     refresher: Arc<Refresher>,
     client: Client,
     entry: Entry<RouterPolicy>,
@@ -97,7 +100,7 @@ impl Management {
         let state = signalbox_management::App {
             store: store.clone(),
             sealer,
-            runtime: Arc::new(Loaded(catalog)),
+            runtime: Arc::new(Loaded(Arc::clone(&catalog))),
             router_host: server.host.clone(),
             router_port: server.port,
             body_limit: MAX_BODY,
@@ -114,6 +117,7 @@ impl Management {
         Self {
             local,
             store,
+            catalog,
             refresher,
             client,
             entry: Entry::new(Arc::new(guard), Arc::new(ClientKeys::of(&[])), RouterPolicy { catalog: None }),
@@ -147,7 +151,13 @@ impl Management {
         }
         // An api-server that requires the token checks it itself, after forwarding.
         let server = self.api_server().await?;
-        if !server.as_ref().is_some_and(|server| server.requires_token) {
+        let is_checked_there = server.as_ref().is_some_and(|server| server.requires_token);
+        if path == RESET_BREAKERS && request.method() == Method::POST {
+            let token = if is_checked_there { &Token::of(&self.data_dir) } else { &self.token };
+            token.admit(request.headers(), request.extensions().get())?;
+            return Ok(self.reset_breakers());
+        }
+        if !is_checked_there {
             self.token.admit(request.headers(), request.extensions().get())?;
         }
         let path = path_and_query(path, request.uri());
@@ -161,6 +171,21 @@ impl Management {
             return Ok(refreshed(&self.refresher, response).await?);
         }
         Ok(response)
+    }
+
+    /// Closes the breakers of this router, so that every target is tried again.
+    fn reset_breakers(&self) -> Response<ResponseBody> {
+        let (now, snapshot) = (health::now(), self.catalog.current());
+        let mut closed = 0;
+        for target in snapshot.providers().iter().flat_map(|provider| provider.health.all()) {
+            closed += usize::from(target.blocked(now).is_some());
+            target.reset();
+        }
+        tracing::info!(closed, "breakers reset");
+        let shown = serde_json::json!({"success": true, "closed": closed});
+        let mut response = Response::new(ResponseBody::whole(shown.to_string()));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
     }
 
     /// Returns the record of the api-server that runs in this data directory, if any.
@@ -226,7 +251,12 @@ impl Token {
         if !beyond && !config.management.require_token && context.common.auth.client_keys.is_empty() {
             return Self::NotRequired;
         }
-        match control_token(&context.common.data_dir) {
+        Self::of(&context.common.data_dir)
+    }
+
+    /// Requires the control token of a data directory.
+    fn of(data_dir: &Path) -> Self {
+        match control_token(data_dir) {
             Ok((token, _)) => Self::Required(ClientKeys::of(&[token])),
             Err(exit) => {
                 tracing::warn!(error = %exit, "management routes are closed, the control token cannot be read");

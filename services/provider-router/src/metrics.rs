@@ -21,6 +21,8 @@ use prometheus_client::{
 use signalbox_core::{openai::Usage, schema::RequestStatus};
 use tokio::time::Duration;
 
+use crate::health::{self, HealthTable, State};
+
 /// Buckets of `gen_ai.server.request.duration` in the conventions, in seconds.
 const DURATION_BUCKETS: [f64; 14] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
@@ -72,6 +74,12 @@ struct ConnectionLabel {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TargetLabels {
+    provider: String,
+    model: String,
+}
+
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// All metrics of the router.
@@ -96,6 +104,9 @@ pub struct Metrics {
     set_aside: Gauge<u64, AtomicU64>,
     skipped: Gauge<u64, AtomicU64>,
     database_up: Gauge,
+    breakers: Family<TargetLabels, Gauge>,
+    /// State of all targets, which is kept across changes of the catalogue as the metrics are.
+    pub targets: HealthTable,
 }
 
 /// Metrics of one provider, looked up once.
@@ -157,6 +168,8 @@ impl Default for Metrics {
             set_aside: Gauge::default(),
             skipped: Gauge::default(),
             database_up: Gauge::default(),
+            breakers: Family::default(),
+            targets: HealthTable::default(),
         };
         let mut registry = Registry::default();
         registry.register(
@@ -215,6 +228,11 @@ impl Default for Metrics {
         registry.register("signalbox_journal_set_aside", "Journal files set aside", metrics.set_aside.clone());
         registry.register("signalbox_journal_skipped", "Journal entries skipped", metrics.skipped.clone());
         registry.register("signalbox_database_up", "Whether the database is available", metrics.database_up.clone());
+        registry.register(
+            "signalbox_breaker_state",
+            "Breakers of targets: 0 closed, 1 half-open, 2 open",
+            metrics.breakers.clone(),
+        );
         Self { registry: Mutex::new(registry), ..metrics }
     }
 }
@@ -270,6 +288,23 @@ impl Metrics {
         self.refused.inc();
     }
 
+    /// Sets the state of the breakers. Targets whose breaker never opened have no series.
+    fn set_breakers(&self) {
+        let now = health::now();
+        for target in self.targets.all() {
+            let labels = TargetLabels { provider: target.provider().into(), model: target.model().into() };
+            match target.state(now) {
+                State::Closed => {
+                    if let Some(gauge) = self.breakers.get(&labels) {
+                        gauge.set(0);
+                    }
+                }
+                State::HalfOpen => drop(self.breakers.get_or_create(&labels).set(1)),
+                State::Open { .. } => drop(self.breakers.get_or_create(&labels).set(2)),
+            }
+        }
+    }
+
     /// Renders all metrics in the text format of Prometheus.
     #[must_use]
     pub fn text(&self, gauges: &Gauges) -> String {
@@ -285,6 +320,7 @@ impl Metrics {
         self.set_aside.set(gauges.set_aside);
         self.skipped.set(gauges.skipped);
         self.database_up.set(gauges.database_up.into());
+        self.set_breakers();
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         // Writing to a string cannot fail.

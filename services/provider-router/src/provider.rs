@@ -10,6 +10,7 @@ mod target;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use echo::{Echo, EchoBody};
+use http::HeaderValue;
 pub use remote::Remote;
 use serde_json::{Map, Value};
 use signalbox_core::{
@@ -23,6 +24,7 @@ pub use target::target;
 
 use crate::{
     envelope::Envelope,
+    health::ProviderHealth,
     journal::Bodies,
     metrics::{Metrics, ProviderMetrics},
 };
@@ -45,6 +47,10 @@ pub struct Provider {
     pub log_bodies: Bodies,
     /// Metrics of the provider.
     pub metrics: ProviderMetrics,
+    /// State of its targets.
+    pub health: ProviderHealth,
+    /// Its id as the value of a header.
+    pub header: Option<HeaderValue>,
     healthy: AtomicBool,
 }
 
@@ -90,6 +96,8 @@ impl Provider {
             adapter: log_bodies.map_err(str::to_owned).and(adapter).unwrap_or_else(Adapter::Misconfigured),
             log_bodies: log_bodies.unwrap_or(Bodies::Off),
             metrics: metrics.provider(&row.id),
+            health: ProviderHealth::default(),
+            header: row.id.parse().ok(),
             healthy: AtomicBool::new(true),
         }
     }

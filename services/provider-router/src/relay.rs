@@ -24,6 +24,7 @@
 
 mod drain;
 mod line_end;
+mod resume;
 mod translated;
 mod typed;
 mod unasked_usage;
@@ -38,6 +39,7 @@ use bytes::{Bytes, BytesMut};
 use http::Version;
 use http_body::{Body, Frame};
 use line_end::{end_event, is_blank_line};
+pub use resume::{NewAnswer, NewTarget, ResumableStream, Resume, Resumed, Switch};
 use signalbox_core::{
     Api,
     openai::{EndScanner, ErrorBody, Failed, Scan},
@@ -74,6 +76,10 @@ pub enum Source {
     Translated(Box<TranslatedStream>),
     /// A chat stream whose client did not ask for the token counts.
     Uncounted(Box<UncountedStream>),
+    /// A stream that another target continues if it breaks off.
+    Resumable(Box<ResumableStream>),
+    /// Nothing more.
+    Ended,
     /// Steps scripted by a test.
     #[cfg(test)]
     #[expect(private_interfaces, reason = "only the tests construct this variant")]
@@ -148,6 +154,8 @@ impl Source {
             Self::Echo(echo) => echo.poll_event(cx).map(|event| event.map(Ok)),
             Self::Translated(translated) => translated.poll_data(cx),
             Self::Uncounted(uncounted) => uncounted.poll_data(cx),
+            Self::Resumable(resumable) => resumable.poll_data(cx),
+            Self::Ended => Poll::Ready(None),
             #[cfg(test)]
             Self::Scripted(script) => script.poll(),
             Self::Upstream(body) => loop {
@@ -253,7 +261,7 @@ impl Relay {
             }
             let next = match self.prefix.next() {
                 Some(bytes) => Some(Ok(bytes)),
-                None => match self.source.poll_data(cx) {
+                None => match self.poll_source(cx) {
                     Poll::Ready(next) => next.map(|next| next.map_err(Broken::Upstream)),
                     Poll::Pending if self.abort.as_mut().poll(cx).is_ready() => Some(Err(Broken::ShuttingDown)),
                     Poll::Pending => {
@@ -272,6 +280,17 @@ impl Relay {
                 return Poll::Ready(Some(frame));
             }
         }
+    }
+
+    /// Polls the source, and records a change of the target that it made.
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, signalbox_upstream::Error>>> {
+        let next = self.source.poll_data(cx);
+        if let Source::Resumable(resumable) = &mut self.source
+            && let Some(switch) = resumable.take_switch()
+        {
+            self.exchange.switched(switch);
+        }
+        next
     }
 
     /// Handles the end of a stream without its terminal event.
@@ -315,7 +334,11 @@ impl Relay {
 
     /// Takes over the token counts that the client has not seen.
     fn note_usage(&mut self) {
-        match &self.source {
+        let source = match &self.source {
+            Source::Resumable(resumable) => resumable.source(),
+            source => source,
+        };
+        match source {
             Source::Translated(translated) => self.exchange.note_usage(translated.usage()),
             Source::Uncounted(uncounted) => self.exchange.note_usage(uncounted.usage()),
             _ => {}

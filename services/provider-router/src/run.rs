@@ -20,6 +20,7 @@ use crate::{
     catalog::{Catalog, Refresher, Snapshot},
     cli,
     config::Config,
+    dispatch::RetryBudget,
     entry::RouterPolicy,
     journal::Journal,
     ledger::{Budgets, Ledger},
@@ -28,6 +29,7 @@ use crate::{
     model_lists,
     prices::Prices,
     qwen_proxy::QwenProxy,
+    random::Seeds,
     server::Server,
 };
 
@@ -117,6 +119,9 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         catalog: Arc::clone(&catalog),
         refresher,
         client,
+        retries: RetryBudget::default(),
+        seeds: Seeds::default(),
+        prices: prices.clone(),
         journal,
         store: store.clone(),
         control: ShutdownControl::new(&context.common.data_dir, &keys),

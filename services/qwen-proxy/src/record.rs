@@ -198,6 +198,7 @@ impl LogRecord {
             attempts: 1,
             truncated: false,
             translation: None,
+            plan: None,
             opening_hash: outcome.opening_hash,
         };
         let mut exchange = Exchange { begun: self.begun, ended: Some(ended) };

@@ -11,9 +11,11 @@ use provider_router::{
     catalog::{Settings, Snapshot},
     envelope::Envelope,
     exchange::Exchange,
+    health,
     journal::{Begin, Journal, JournalConfig},
     metrics::Metrics,
-    route,
+    random::Seeds,
+    route::{self, RequestFacts},
 };
 use signalbox_core::{
     Api,
@@ -131,8 +133,11 @@ async fn find(times: u64) -> anyhow::Result<()> {
     let rows = catalog::load(&store).await?;
     store.close().await;
     let snapshot = Snapshot::new(rows, &sealer, &AddressPolicy::default(), &Metrics::default(), None);
+    let seeds = Seeds::default();
     for _ in 0..times {
-        black_box(route::candidates(&snapshot, black_box(Some("mock-100x0")))?);
+        let model = black_box(Some("mock-100x0"));
+        let facts = RequestFacts { model, session: None, body: b"{}", unix_ms: 0, takes_turn: true };
+        black_box(route::plan(&snapshot, &facts, None, health::now(), &mut seeds.rng())?);
     }
     Ok(())
 }

@@ -43,10 +43,11 @@ enum Rule {
 }
 
 /// All known settings.
-pub(super) const ALL: [Known; 16] = [
+pub(super) const ALL: [Known; 17] = [
     Known { key: "server.port", rule: Rule::Port, restart: true },
     Known { key: "server.host", rule: Rule::Host, restart: true },
     Known { key: "server.timeout", rule: Rule::Timeout, restart: false },
+    Known { key: "server.answer_headers", rule: Rule::Switch { default: true }, restart: false },
     Known { key: "logging.level", rule: Rule::Level, restart: false },
     Known { key: "logging.logRequests", rule: Rule::Switch { default: true }, restart: false },
     Known { key: "logging.logResponses", rule: Rule::Switch { default: true }, restart: false },
@@ -220,7 +221,7 @@ fn plain(value: &Value) -> String {
 impl Known {
     pub(super) fn of(key: &str) -> Option<&'static Self> {
         /// A copy of the table with a static address.
-        static TABLE: [Known; 16] = ALL;
+        static TABLE: [Known; 17] = ALL;
         TABLE.iter().find(|known| known.key == key)
     }
 

@@ -18,9 +18,9 @@ const INSERT: (&str, usize, &str) = (
          finish_reason, error, duration_ms, first_byte_ms, status_code, provider_id, attempts, truncated, created_at,
          cache_read_tokens, cache_write_short_tokens, cache_write_long_tokens, input_audio_tokens, input_image_tokens,
          reasoning_tokens, output_audio_tokens, output_image_tokens, tokens_adjusted, translation,
-         cost_nanos, cost_origin, price_version)
+         cost_nanos, cost_origin, price_version, plan)
      VALUES ",
-    29,
+    30,
     "",
 );
 
@@ -68,6 +68,7 @@ impl<'a> Answers<'a> {
             ended.cost.as_ref().and_then(|cost| cost.nanos).into(),
             ended.cost.as_ref().map(|cost| &*cost.origin).into(),
             ended.cost.as_ref().and_then(|cost| cost.price_version.as_deref()).into(),
+            ended.plan.as_deref().into(),
         ]);
     }
 

@@ -57,6 +57,7 @@ pub(crate) fn ended(ended_at: i64) -> ExchangeEnd {
         attempts: 2,
         truncated: false,
         translation: Some("chat-messages; n=dropped".to_owned()),
+        plan: Some("{\"attempts\":[]}".to_owned()),
         opening_hash: None,
     }
 }
@@ -154,6 +155,8 @@ async fn an_exchange_becomes_three_rows(database: &Database) {
             created_at: 140,
         }
     );
+    let plan = signalbox_store::responses::plan(&database.store, response.id).await.unwrap();
+    assert_eq!(plan.as_deref(), Some("{\"attempts\":[]}"));
     assert_eq!(
         sessions::get(&database.store, "r").await.unwrap(),
         Session {

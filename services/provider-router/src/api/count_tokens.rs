@@ -14,7 +14,16 @@ use signalbox_daemon::RequestContext;
 use signalbox_upstream::Deadlines;
 
 use super::{error::ApiError, inference::read_body};
-use crate::{admission, app::App, envelope::Envelope, provider::Adapter, route, token_estimate};
+use crate::{
+    admission,
+    app::App,
+    clock,
+    envelope::Envelope,
+    health,
+    provider::Adapter,
+    route::{self, RequestFacts},
+    token_estimate,
+};
 
 const ESTIMATE: HeaderName = HeaderName::from_static("x-signalbox-estimate");
 /// Maximum bytes of a provider's response.
@@ -48,10 +57,17 @@ async fn answer(
     context: &RequestContext,
 ) -> Result<Response, ApiError> {
     let envelope = Envelope::parse(api, &body)?;
-    let candidates = route::candidates(&app.catalog.current(), envelope.model.as_deref())?;
-    let allowed = envelope.model.as_deref().or_else(|| candidates.first()?.model.as_deref());
+    let facts = RequestFacts {
+        model: envelope.model.as_deref(),
+        session: None,
+        body: &body,
+        unix_ms: clock::unix_ms(),
+        takes_turn: false,
+    };
+    let plan = route::plan(&app.catalog.current(), &facts, None, health::now(), &mut app.seeds.rng())?;
+    let allowed = envelope.model.as_deref().or_else(|| plan.candidates.first()?.model.as_deref());
     admission::check(extensions.get(), api.as_str(), allowed)?;
-    let counting = candidates.iter().find_map(|candidate| match &candidate.provider.adapter {
+    let counting = plan.candidates.iter().find_map(|candidate| match &candidate.provider.adapter {
         Adapter::Remote(remote) if remote.apis.contains(&api) => Some((remote, candidate)),
         _ => None,
     });

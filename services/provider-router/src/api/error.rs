@@ -58,6 +58,9 @@ pub enum ApiError {
     /// No provider serves the model.
     #[error(transparent)]
     Route(#[from] RouteError),
+    /// The parameter `explain` has another value.
+    #[error("`explain` takes `dry-run`, not `{0}`: it returns the plan of the request without sending it")]
+    Explain(String),
     /// The body cannot be read.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -136,7 +139,9 @@ impl ApiError {
             | Self::UnknownItem(_)
             | Self::Envelope(_)
             | Self::Route(RouteError::MissingModel(_))
+            | Self::Explain(_)
             | Self::ProviderDisabled(_) => StatusCode::BAD_REQUEST,
+            Self::Route(RouteError::NoTarget { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Route(RouteError::UnknownModel(_)) | Self::UnknownProvider(_) | Self::NotFound(..) => {
                 StatusCode::NOT_FOUND
             }
@@ -182,6 +187,8 @@ impl ApiError {
             Self::Envelope(EnvelopeError::InvalidMessages) => (REQUEST, "invalid_type", Some("messages")),
             Self::Route(RouteError::MissingModel(_)) => (REQUEST, "missing_required_parameter", Some("model")),
             Self::Route(RouteError::UnknownModel(_)) => (REQUEST, "model_not_found", Some("model")),
+            Self::Route(RouteError::NoTarget { .. }) => ("server_error", "no_usable_target", Some("model")),
+            Self::Explain(_) => (REQUEST, "invalid_value", Some("explain")),
             Self::Body(error) => (error.kind(), error.code(), None),
             Self::Encoded(_) => (REQUEST, "unsupported_content_encoding", None),
             Self::Loop => (REQUEST, "loop_detected", None),

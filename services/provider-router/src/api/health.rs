@@ -9,6 +9,7 @@ use axum::{Json, extract::State};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::breakers;
 use crate::app::App;
 
 /// `GET /health/live`: the process responds.
@@ -64,6 +65,8 @@ pub async fn health(State(app): State<Arc<App>>) -> Json<Value> {
         "catalog": {"version": snapshot.version()},
         "connections": {"open": app.client.open_connections(), "idle": app.client.idle_connections()},
         "providers": providers,
+        // Targets whose breaker is not closed, or whose provider asked to wait.
+        "breakers": breakers::troubled(&app),
         "registeredProviders": ids,
     }))
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, Response, header};
 use signalbox_core::{Api, id};
 use signalbox_daemon::{Caller, RequestBody, RequestContext, collect};
 
-use super::{error::ApiError, limit_headers};
+use super::{error::ApiError, explain, limit_headers};
 use crate::{
     admission::{self, Admitted, Asked, Target},
     app::App,
@@ -19,9 +19,9 @@ use crate::{
     dispatch::{Call, dispatch},
     envelope::{Envelope, without_bom},
     exchange::Exchange,
-    hops,
+    health, hops,
     journal::{Begin, Bodies},
-    route::{self, Candidate},
+    route::{self, Candidate, RequestFacts},
 };
 use signalbox_core::schema::RequestStatus;
 
@@ -37,7 +37,7 @@ enum Surface {
 }
 
 /// Answers a request of `api`. Errors become responses, too.
-pub async fn inference(app: &App, api: Api, request: Request<RequestBody>) -> Response<ResponseBody> {
+pub async fn inference(app: &Arc<App>, api: Api, request: Request<RequestBody>) -> Response<ResponseBody> {
     answer_or_error(app, Surface::Translated(api), request).await
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn direct(app: Arc<App>, direct: DirectApi, request: Request<Bo
     answer_or_error(&app, Surface::Direct(direct), request).await.map(Body::new)
 }
 
-async fn answer_or_error<B>(app: &App, surface: Surface, request: Request<B>) -> Response<ResponseBody>
+async fn answer_or_error<B>(app: &Arc<App>, surface: Surface, request: Request<B>) -> Response<ResponseBody>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -57,7 +57,7 @@ where
 }
 
 async fn answer<B>(
-    app: &App,
+    app: &Arc<App>,
     surface: Surface,
     request: Request<B>,
     context: RequestContext,
@@ -86,14 +86,28 @@ where
         Surface::Direct(direct) => Envelope::parse_direct(direct, &body)?,
     };
     context.record_inference(surface.as_str(), envelope.model.as_deref().unwrap_or_default(), envelope.stream);
-    let (candidates, settings) = {
+    let session = session(&head.headers);
+    let is_dry_run = explain::is_asked(head.uri.query())?;
+    let (plan, settings) = {
         let catalog = app.catalog.current();
-        (route::candidates(&catalog, envelope.model.as_deref()), catalog.settings())
+        let facts = RequestFacts {
+            model: envelope.model.as_deref(),
+            session: session.as_deref(),
+            body: &body,
+            unix_ms: received_at,
+            takes_turn: !is_dry_run,
+        };
+        let prices = if is_dry_run || !catalog.routes().is_empty() { app.prices.current() } else { None };
+        let plan = route::plan(&catalog, &facts, prices.as_deref(), health::now(), &mut app.seeds.rng());
+        let of_plan = || plan.as_ref().ok()?.candidates.first()?.model.as_deref();
+        admission::check(caller, surface.as_str(), envelope.model.as_deref().or_else(of_plan))?;
+        if is_dry_run {
+            return Ok(explain::dry_run(&plan?, &envelope, &facts, prices.as_deref()));
+        }
+        (plan, catalog.settings())
     };
-
-    let allowed = envelope.model.as_deref().or_else(|| candidates.as_ref().ok()?.first()?.model.as_deref());
-    admission::check(caller, surface.as_str(), allowed)?;
-    let admitted = reserve(app, surface, caller, &envelope, &body, candidates.as_deref().unwrap_or_default()).await?;
+    let candidates = plan.as_ref().map_or(&[][..], |plan| &plan.candidates);
+    let admitted = reserve(app, surface, caller, &envelope, &body, candidates).await?;
     let quotas = admitted.as_ref().map(Admitted::quotas);
 
     // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
@@ -102,10 +116,10 @@ where
         path: format!("/v1{}", surface.path()),
         model: envelope.model.clone().unwrap_or_default(),
         stream: envelope.stream,
-        session: session(&head.headers),
+        session,
         key: caller.map(|caller| caller.id().to_owned()),
     };
-    let asked = candidates.iter().flatten().map(|candidate| candidate.provider.log_bodies);
+    let asked = plan.iter().flat_map(|plan| &plan.candidates).map(|candidate| candidate.provider.log_bodies);
     let of_key = caller.and_then(|caller| caller.grant().log_bodies.as_deref()).map_or(Bodies::Full, Bodies::of_word);
     let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(of_key);
     let body_policy = settings.body_policy(bodies);
@@ -113,10 +127,12 @@ where
     let context_id = context.id();
     let mut exchange = Exchange::new(entry, context, api, app.journal.max_answer_bytes(), body_policy, permit);
     exchange.hold(admitted);
-    match candidates {
-        Ok(candidates) => {
-            let call = Call { exchange, headers: head.headers, version: head.version, body, envelope };
-            let mut response = dispatch(app, call, candidates).await;
+    match plan {
+        Ok(plan) => {
+            let names_target = settings.answer_headers();
+            let (headers, version) = (head.headers, head.version);
+            let call = Call { exchange, headers, version, body, envelope, names_target };
+            let mut response = dispatch(app, call, plan).await;
             if let Some(quotas) = quotas {
                 limit_headers::add(response.headers_mut(), &quotas, api, clock::unix_ms());
             }

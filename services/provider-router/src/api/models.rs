@@ -95,6 +95,11 @@ pub async fn one(
 
 fn find(app: &App, id: &str) -> Result<Model, ApiError> {
     let snapshot = app.catalog.current();
+    if snapshot.routes().named(id).is_some()
+        && let Some(model) = snapshot.routed_model(id)
+    {
+        return Ok(model.clone());
+    }
     let candidates = route::candidates(&snapshot, Some(id))?;
     let known = |id: &str| candidates.iter().find_map(|candidate| snapshot.model(&candidate.provider, id));
     if let Some(model) = known(id) {

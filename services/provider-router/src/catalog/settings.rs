@@ -10,6 +10,8 @@ use crate::journal::{Bodies, BodyPolicy};
 
 /// Key of the setting for the maximum silence of a provider, in milliseconds.
 const TIMEOUT: &str = "server.timeout";
+/// Key of the setting for the headers that name the target of an answer.
+const ANSWER_HEADERS: &str = "server.answer_headers";
 
 /// Settings stored in the database. The configuration applies where a setting is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,7 @@ pub struct Settings {
     timeout: Option<Duration>,
     log_requests: bool,
     log_responses: bool,
+    answer_headers: bool,
 }
 
 impl Settings {
@@ -26,6 +29,7 @@ impl Settings {
             timeout: value(TIMEOUT).and_then(millis),
             log_requests: is_on(LOG_REQUESTS, value(LOG_REQUESTS)),
             log_responses: is_on(LOG_RESPONSES, value(LOG_RESPONSES)),
+            answer_headers: value(ANSWER_HEADERS) != Some("false"),
         }
     }
 
@@ -37,6 +41,12 @@ impl Settings {
             None => configured,
             Some(timeout) => Deadlines { headers: timeout, idle: timeout, ..configured },
         }
+    }
+
+    /// Returns whether answers name their target in headers.
+    #[must_use]
+    pub const fn answer_headers(self) -> bool {
+        self.answer_headers
     }
 
     /// Returns how much of an exchange the log keeps, where the configuration and the provider allow `bodies`.

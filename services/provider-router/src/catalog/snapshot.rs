@@ -1,6 +1,7 @@
 //! One state of the catalogue, indexed for request routing.
 
 use std::{
+    borrow::Cow,
     cmp::Reverse,
     collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -14,7 +15,7 @@ use signalbox_daemon::IssuedKeys;
 use signalbox_store::{Sealer, catalog::Catalog, model_lists, provider_configs, settings::ACTIVE_PROVIDER};
 use signalbox_upstream::AddressPolicy;
 
-use super::Settings;
+use super::{Absent, Routes, Settings};
 use crate::{
     metrics::Metrics,
     provider::{Adapter, Config, Provider},
@@ -41,6 +42,7 @@ pub struct Snapshot {
     models: Vec<Model>,
     settings: Settings,
     client_keys: Arc<IssuedKeys>,
+    routes: Routes,
     /// Base URL of the qwen-proxy beside the router, if known.
     qwen_proxy: Option<String>,
 }
@@ -92,18 +94,36 @@ impl Snapshot {
             if let Some(reason) = sealed {
                 provider.adapter = Adapter::Misconfigured(reason);
             }
-            let provider = Arc::new(provider);
             let list = lists.remove(&row.id).filter(|list| list.base_url == address(&provider));
+            let names = names_at(&row.id, &links, list.as_ref(), &catalog.routes);
+            provider.health = metrics.targets.provider(&row.id, names.iter().map(|name| &**name));
+            let provider = Arc::new(provider);
             let fingerprint = fingerprint(&row, address(&provider), &configs);
             snapshot.index_list(&provider, fingerprint, list);
             snapshot.link(&provider, links);
             snapshot.providers.push(provider);
         }
+        metrics.targets.retain(|id| snapshot.provider(id).is_some());
+        snapshot.add_routes(catalog.routes);
         snapshot.models.sort_by(|a, b| a.id.cmp(&b.id));
         let chosen = catalog.settings.into_iter().find(|setting| setting.key == ACTIVE_PROVIDER);
         snapshot.chosen = chosen.map(|setting| setting.value);
         snapshot.active = snapshot.chosen.as_deref().and_then(|id| snapshot.provider(id)).cloned();
         snapshot
+    }
+
+    fn add_routes(&mut self, rows: Vec<schema::Route>) {
+        let created: HashMap<String, i64> = rows.iter().map(|row| (row.id.clone(), row.created_at / 1000)).collect();
+        let provider = |id: &str| {
+            let is_known = || self.rows.iter().any(|row| row.id == id);
+            self.provider(id).cloned().ok_or_else(|| if is_known() { Absent::Disabled } else { Absent::Missing })
+        };
+        let routes = Routes::new(rows, provider);
+        for (name, route) in routes.listed().filter(|(name, _)| !self.links.contains_key(*name)) {
+            let owner = route.providers.iter().flatten().next().map_or("", |provider| &provider.id);
+            self.models.push(Model::new(name, created.get(&route.id).copied().unwrap_or_default(), owner));
+        }
+        self.routes = routes;
     }
 
     fn index_list(&mut self, provider: &Arc<Provider>, fingerprint: u64, list: Option<model_lists::ModelList>) {
@@ -270,6 +290,18 @@ impl Snapshot {
         Arc::clone(&self.client_keys)
     }
 
+    /// Returns the routes.
+    #[must_use]
+    pub const fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// Returns the entry of a model that has a route of its own.
+    #[must_use]
+    pub fn routed_model(&self, name: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.id == name)
+    }
+
     /// Returns the settings that apply to requests.
     #[must_use]
     pub fn settings(&self) -> Settings {
@@ -288,6 +320,20 @@ fn read(configs: &[ProviderConfig], sealer: &Sealer) -> (Config, Option<String>)
         }
     }
     (config, sealed)
+}
+
+/// Returns the names of the models that the catalogue knows at a provider.
+fn names_at<'a>(
+    id: &str,
+    links: &'a [LinkedModel],
+    list: Option<&'a model_lists::ModelList>,
+    routes: &'a [schema::Route],
+) -> HashSet<Cow<'a, str>> {
+    let linked = links.iter().map(|link| Cow::Owned(upstream_name(&link.model.id, link.config.as_deref())));
+    let listed = list.into_iter().flat_map(|list| &list.models).map(|model| Cow::Borrowed(&*model.id));
+    let targets = routes.iter().flat_map(|route| &route.plan.targets).filter(|target| target.provider == id);
+    let named = targets.map(|target| Cow::Borrowed(&*target.model)).filter(|name| !name.contains('*'));
+    linked.chain(listed).chain(named).collect()
 }
 
 /// Returns the base URL of a provider: the configured one, or else the default of its type.

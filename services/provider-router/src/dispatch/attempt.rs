@@ -2,37 +2,60 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use signalbox_core::{Api, provider_type::provider_type};
-use signalbox_daemon::INTERNAL_REQUEST;
+use signalbox_core::{
+    Api,
+    provider_type::provider_type,
+    schema::{RouteDeadlines, RoutePlan, RouteTarget},
+};
+use signalbox_daemon::{INTERNAL_REQUEST, RequestContext};
 use signalbox_upstream::Deadlines;
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
+use tracing::Span;
 
 use super::{
     AcceptedAnswer, ClientRequest,
     classify::{classify_direct, classify_response},
     failure::AttemptError,
+    preamble::Hold,
     translation::Translation,
 };
 use crate::{
     app::App,
     clock,
     direct::DirectApi,
-    envelope::Envelope,
-    exchange::Exchange,
+    envelope::{Envelope, with_params},
     provider::{Adapter, Echo, Remote},
     relay::Source,
     route::Candidate,
     stored_responses::items_before,
 };
 
+/// A target, and what its route says about it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step<'a> {
+    pub(super) candidate: &'a Candidate,
+    /// Route of the catalogue.
+    pub(super) route: Option<&'a RoutePlan>,
+    /// Target of that route.
+    pub(super) target: Option<&'a RouteTarget>,
+}
+
+/// The request that an attempt belongs to, and the span of the attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender<'a> {
+    pub(super) context: &'a RequestContext,
+    pub(super) span: &'a Span,
+}
+
 /// Sends the request to one provider and checks its response.
 pub(super) async fn attempt(
     app: &App,
-    candidate: &Candidate,
-    exchange: &Exchange,
+    step: Step<'_>,
+    sender: Sender<'_>,
     request: ClientRequest<'_>,
 ) -> Result<AcceptedAnswer, AttemptError> {
-    let id = exchange.id();
+    let id = sender.context.id();
+    let candidate = step.candidate;
     let ClientRequest { body, envelope, .. } = request;
     let provider = &candidate.provider;
     let model = candidate.model.as_deref();
@@ -41,12 +64,12 @@ pub(super) async fn attempt(
         return Err(AttemptError::Misconfigured { provider: provider.row.name.clone(), reason: reason.clone() });
     }
     if let Some(direct) = envelope.direct {
-        return send_direct(app, candidate, exchange, request, direct).await;
+        return send_direct(app, step, sender, request, direct).await;
     }
     if !envelope.is_translated(api) {
         let counts_streams = provider.counts_stream(envelope, model);
-        let body = envelope.for_provider(body, model, counts_streams);
-        let answer = send(app, candidate, exchange, ClientRequest { body: &body, ..request }, api).await?;
+        let body = step.with_params(envelope.for_provider(body, model, counts_streams));
+        let answer = send(app, step, sender, ClientRequest { body: &body, ..request }, api).await?;
         return Ok(if counts_streams { answer.without_counts() } else { answer });
     }
     let kind = provider_type(&provider.row.kind);
@@ -55,9 +78,10 @@ pub(super) async fn attempt(
         Api::Responses => items_before(&app.store, body).await?,
         Api::Chat | Api::Messages => None,
     };
-    let translation = Translation::new(request, stored, (&kind, api), model, &id)?;
-    let body = translation.body.clone();
-    let answer = send(app, candidate, exchange, ClientRequest { body: &body, ..request }, api).await?;
+    let is_strict = step.route.is_some_and(|route| route.strict);
+    let translation = Translation::new(request, stored, (&kind, api), model, (&id, is_strict))?;
+    let body = step.with_params(translation.body.clone());
+    let answer = send(app, step, sender, ClientRequest { body: &body, ..request }, api).await?;
     let masker = provider.masker();
     translation.answer(answer).map_err(|failure| failure.masked(masker))
 }
@@ -65,13 +89,14 @@ pub(super) async fn attempt(
 /// Sends a body of `api` to the provider.
 async fn send(
     app: &App,
-    candidate: &Candidate,
-    exchange: &Exchange,
+    step: Step<'_>,
+    sender: Sender<'_>,
     request: ClientRequest<'_>,
     api: Api,
 ) -> Result<AcceptedAnswer, AttemptError> {
+    let candidate = step.candidate;
     let ClientRequest { headers, body, envelope } = request;
-    let id = exchange.id().to_string();
+    let id = sender.context.id().to_string();
     match &candidate.provider.adapter {
         Adapter::Echo(echo) => {
             Ok(echo_answer(echo, &id, candidate.model.as_deref().unwrap_or_default(), body, envelope))
@@ -81,16 +106,15 @@ async fn send(
         }
         Adapter::Remote(remote) => {
             let mut request = remote.inference(api, envelope.api, body.clone(), envelope.stream, headers, &id);
-            exchange.add_trace(request.headers_mut());
+            sender.context.add_trace(sender.span, request.headers_mut());
             if remote.is_qwen_proxy
                 && let Some(signed) = app.signer.sign(&id)
             {
                 request.headers_mut().insert(INTERNAL_REQUEST, signed);
             }
-            let deadlines = deadlines(app, remote, exchange.arrived().elapsed());
+            let (deadlines, hold) = step.deadlines(app, remote, sender.context.arrived().elapsed(), envelope.stream);
             let response = app.client.send(&remote.target, request, &deadlines).await?;
-            let judged =
-                classify_response(response, (api, envelope.stream), app.max_preamble, (&id, &remote.masker)).await;
+            let judged = classify_response(response, (api, envelope.stream), hold, (&id, &remote.masker)).await;
             judged.map_err(|failure| failure.masked(&remote.masker))
         }
     }
@@ -99,34 +123,64 @@ async fn send(
 /// Sends a request that is not translated.
 async fn send_direct(
     app: &App,
-    candidate: &Candidate,
-    exchange: &Exchange,
+    step: Step<'_>,
+    sender: Sender<'_>,
     ClientRequest { headers, body, envelope }: ClientRequest<'_>,
     direct: DirectApi,
 ) -> Result<AcceptedAnswer, AttemptError> {
+    let candidate = step.candidate;
     let provider = &candidate.provider;
     let no_route = || AttemptError::NoRoute { provider: provider.row.name.clone(), path: direct.path() };
     let Adapter::Remote(remote) = &provider.adapter else { return Err(no_route()) };
     if !remote.apis.contains(&direct.companion()) {
         return Err(no_route());
     }
-    let body = envelope.for_provider(body, candidate.model.as_deref(), false);
+    let body = step.with_params(envelope.for_provider(body, candidate.model.as_deref(), false));
     let mut request = remote
-        .direct(direct, body, envelope.stream, headers, &exchange.id().to_string())
+        .direct(direct, body, envelope.stream, headers, &sender.context.id().to_string())
         .map_err(|reason| AttemptError::Misconfigured { provider: provider.row.name.clone(), reason })?;
-    exchange.add_trace(request.headers_mut());
-    let response =
-        app.client.send(&remote.target, request, &deadlines(app, remote, exchange.arrived().elapsed())).await?;
-    let judged = classify_direct(response, (direct, envelope.stream), app.max_preamble).await;
+    sender.context.add_trace(sender.span, request.headers_mut());
+    let (deadlines, hold) = step.deadlines(app, remote, sender.context.arrived().elapsed(), envelope.stream);
+    let response = app.client.send(&remote.target, request, &deadlines).await?;
+    let judged = classify_direct(response, (direct, envelope.stream), hold).await;
     judged.map_err(|failure| failure.masked(&remote.masker))
 }
 
-/// Returns the deadlines of an attempt that begins `elapsed` after the request arrived; all attempts share one total. A
-/// provider's own `timeout` bounds its silence before and within the response, as the setting `server.timeout` does.
-fn deadlines(app: &App, remote: &Remote, elapsed: Duration) -> Deadlines {
-    let base = app.deadlines();
-    let (headers, idle) = remote.timeout.map_or((base.headers, base.idle), |timeout| (timeout, timeout));
-    Deadlines { headers, idle, total: base.total.saturating_sub(elapsed), ..base }
+// === impl Step ===
+
+impl Step<'_> {
+    /// Returns the body with the fields that the target sets.
+    fn with_params(&self, body: Bytes) -> Bytes {
+        match self.target {
+            Some(target) if !target.params.is_empty() => with_params(&body, &target.params),
+            _ => body,
+        }
+    }
+
+    /// Returns the deadlines of an attempt that begins `elapsed` after the request arrived; all attempts share one
+    /// total. A provider's own `timeout` bounds its silence before and within the response, as the setting
+    /// `server.timeout` does; the deadlines of the route take precedence over both.
+    fn deadlines(&self, app: &App, remote: &Remote, elapsed: Duration, stream: bool) -> (Deadlines, Hold) {
+        let base = app.deadlines();
+        let (headers, idle) = remote.timeout.map_or((base.headers, base.idle), |timeout| (timeout, timeout));
+        let own = self.route.map(|route| route.deadlines).unwrap_or_default();
+        let millis = |own: Option<u64>, base| own.map_or(base, Duration::from_millis);
+        let first_token = own.first_token_ms.filter(|_| stream).map(Duration::from_millis);
+        let headers = millis(own.headers_ms, headers);
+        let deadlines = Deadlines {
+            connect: millis(own.connect_ms, base.connect),
+            headers: first_token.map_or(headers, |first_token| first_token.min(headers)),
+            idle: millis(own.idle_ms, idle),
+            total: total(app, own).saturating_sub(elapsed),
+        };
+        let first_token = first_token.map(|after| (Instant::now() + after, after));
+        (deadlines, Hold { comments: app.max_preamble, first_token })
+    }
+}
+
+/// Returns the time for the whole request.
+pub(super) fn total(app: &App, own: RouteDeadlines) -> Duration {
+    own.total_ms.map_or(app.configured.total, Duration::from_millis)
 }
 
 fn echo_answer(echo: &Echo, id: &str, model: &str, body: &Bytes, envelope: &Envelope) -> AcceptedAnswer {

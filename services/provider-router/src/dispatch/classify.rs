@@ -22,7 +22,7 @@ use super::{
     framing,
     framing::Framing,
     headers::forwardable,
-    preamble::{MAX_ERROR, check_events, first_event},
+    preamble::{Hold, MAX_ERROR, check_events, first_event},
 };
 use crate::{direct::DirectApi, envelope::without_bom, relay::Source};
 
@@ -35,24 +35,22 @@ const ERROR_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time for the end of a response whose last event has come.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Decides whether a response may be passed on to the client. The preamble of a stream is held back for at most
-/// `max_preamble`.
+/// Decides whether a response may be passed on to the client. The preamble of a stream is held back as `hold` says.
 pub(super) async fn classify_response(
     response: Response<signalbox_upstream::Body>,
     (api, stream): (Api, bool),
-    max_preamble: Duration,
+    hold: Hold,
     (id, masker): (&str, &Masker),
 ) -> Result<AcceptedAnswer, AttemptError> {
     let (head, mut source) = successful(response).await?;
-    let held_until = Instant::now() + max_preamble;
-    let (begun, framing) = recognise(&mut source, &head.headers).await?;
+    let (begun, framing) = recognised(&mut source, &head.headers, hold).await?;
     let mut headers = forwardable(&head.headers);
     if media_type(&head.headers) != framing.content_type() {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(framing.content_type()));
     }
     match (stream, framing) {
         (true, Framing::Events) => {
-            let begun = first_event(api, begun, &mut source, held_until).await?;
+            let begun = first_event(api, begun, &mut source, hold).await?;
             Ok(AcceptedAnswer::Stream { headers, begun, rest: source })
         }
         (false, Framing::Json) => {
@@ -84,16 +82,15 @@ pub(super) async fn classify_response(
 pub(super) async fn classify_direct(
     response: Response<signalbox_upstream::Body>,
     (direct, stream): (DirectApi, bool),
-    max_preamble: Duration,
+    hold: Hold,
 ) -> Result<AcceptedAnswer, AttemptError> {
     let (head, mut source) = successful(response).await?;
-    let (begun, framing) = recognise(&mut source, &head.headers).await?;
+    let (begun, framing) = recognised(&mut source, &head.headers, hold).await?;
     let mut headers = forwardable(&head.headers);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(framing.content_type()));
     if framing == Framing::Events {
         return if stream {
-            let held_until = Instant::now() + max_preamble;
-            let begun = first_event(Api::Chat, begun, &mut source, held_until).await?;
+            let begun = first_event(Api::Chat, begun, &mut source, hold).await?;
             Ok(AcceptedAnswer::Stream { headers, begun, rest: source })
         } else {
             Err(AttemptError::Invalid { reason: "it is an event stream, which was not asked for".into() })
@@ -159,6 +156,15 @@ async fn successful(
     let body = without_bom(read_error(&mut source).await);
     let body = framing::error_of(&body).unwrap_or(body);
     Err(AttemptError::Status { status: head.status, headers: Box::new(forwardable(&head.headers)), body })
+}
+
+/// Reads a response until its framing is known, at most until the time of the first token.
+async fn recognised(source: &mut Source, headers: &HeaderMap, hold: Hold) -> Result<(Bytes, Framing), AttemptError> {
+    let recognised = recognise(source, headers);
+    match hold.first_token {
+        None => recognised.await,
+        Some((at, after)) => timeout_at(at, recognised).await.map_err(|_| AttemptError::FirstToken { after })?,
+    }
 }
 
 /// Reads a response until its framing is known. The content type decides only where the bytes do not.

@@ -12,6 +12,7 @@ use signalbox_core::{
     schema::RequestStatus,
 };
 use signalbox_translate::{RequestError, hub, write_error, write_request_error};
+use tokio::time::Duration;
 
 use crate::{body::ResponseBody, exchange::Exchange, stored_responses::StoredError};
 
@@ -39,6 +40,9 @@ pub(super) enum AttemptError {
     Stored(#[from] StoredError),
     #[error("the provider {provider} has no /v1{path}; use a model of a provider that has it")]
     NoRoute { provider: String, path: &'static str },
+    /// A stream has no content in time.
+    #[error("no first token within {after:?}")]
+    FirstToken { after: Duration },
     #[error("the router is shutting down before the provider has answered; send the request again")]
     ShuttingDown,
     #[error("no provider is available")]
@@ -72,6 +76,7 @@ impl AttemptError {
             | Self::Untranslatable(_)
             | Self::Stored(_)
             | Self::NoRoute { .. }
+            | Self::FirstToken { .. }
             | Self::ShuttingDown
             | Self::NoCandidate => {}
         }
@@ -79,7 +84,7 @@ impl AttemptError {
     }
 
     /// Returns the provider's status, or the one named in its error body.
-    fn status(&self) -> Option<StatusCode> {
+    pub(super) fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Status { status, .. } => Some(*status),
             Self::Reported { error, .. } => Some(
@@ -107,11 +112,9 @@ impl AttemptError {
     }
 
     /// Returns whether another provider may succeed; it cannot where the request itself is invalid.
+    #[cfg(test)]
     pub(super) fn may_try_next(&self) -> bool {
-        !matches!(self, Self::ShuttingDown)
-            && self.status().is_none_or(|status| {
-                !matches!(status.as_u16(), 400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 416 | 417 | 422)
-            })
+        self.fault().rule().next != super::fault::NextTarget::None
     }
 
     /// Returns whether the request is likely to succeed in a moment.
@@ -204,6 +207,7 @@ impl AttemptError {
             Self::Stored(StoredError::Unavailable(_)) => (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),
             Self::Stored(StoredError::NotLoaded(_)) => (StatusCode::SERVICE_UNAVAILABLE, "log_behind"),
             Self::NoRoute { .. } => (StatusCode::BAD_REQUEST, "route_not_supported"),
+            Self::FirstToken { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_first_token_timeout"),
             Self::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
             Self::NoCandidate => (StatusCode::SERVICE_UNAVAILABLE, "no_provider"),
         }

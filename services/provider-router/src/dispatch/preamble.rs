@@ -5,11 +5,12 @@ use std::future::poll_fn;
 use bytes::Bytes;
 use signalbox_core::{
     Api,
-    openai::{ErrorBody, ProviderError, StreamEvent, joined_events, read_event},
+    json::Text,
+    openai::{ChoiceView, ErrorBody, ProviderError, StreamEvent, joined_events, read_event},
     sse::{Frame, Splitter},
     typed::{TypedEvent, TypedReader, api_of_event},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{failure::AttemptError, framing};
 use crate::relay::Source;
@@ -22,18 +23,32 @@ const MAX_PREAMBLE: usize = 64 << 10;
 const MAX_FIRST_EVENT: usize = MAX_ERROR;
 /// Maximum number of events without a chunk that are held back. Past either limit the stream is passed on as it is.
 const MAX_PREAMBLE_EVENTS: usize = 16;
+/// Further fields of a chunk that have content of the model.
+const MEDIA: [&str; 3] = ["audio", "images", "reasoning_details"];
+
+/// How long the beginning of a stream is held back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hold {
+    /// Maximum time for which the events before the first chunk are held back.
+    pub(super) comments: Duration,
+    /// Time of the first token, and the time allowed for it. Until then another target may be tried; role and
+    /// keep-alive do not count.
+    pub(super) first_token: Option<(Instant, Duration)>,
+}
 
 /// Reads a stream up to its first chunk. A stream that fails before it, or ends without one, is a failure.
 ///
 /// The events before the first chunk are held back, because another provider may still be tried; but once any bytes
-/// have arrived, not beyond `held_until`, because a client that receives nothing takes the connection for dead.
+/// have arrived, not for longer than `hold` says, because a client that receives nothing takes the connection for dead.
 pub(super) async fn first_event(
     api: Api,
     begun: Bytes,
     source: &mut Source,
-    held_until: Instant,
+    hold: Hold,
 ) -> Result<Vec<Bytes>, AttemptError> {
-    let mut preamble = Preamble { api, splitter: Splitter::new(MAX_FIRST_EVENT), len: 0, events: 0 };
+    let held_until = hold.first_token.map_or_else(|| Instant::now() + hold.comments, |(at, _)| at);
+    let needs_token = hold.first_token.is_some();
+    let mut preamble = Preamble { api, splitter: Splitter::new(MAX_FIRST_EVENT), len: 0, events: 0, needs_token };
     let mut pieces = Vec::new();
     let mut next = Some(begun);
     while let Some(bytes) = next {
@@ -43,7 +58,10 @@ pub(super) async fn first_event(
         }
         next = match timeout_at(held_until, poll_fn(|cx| source.poll_data(cx))).await {
             Ok(next) => next.transpose()?,
-            Err(_) => return Ok(pieces),
+            Err(_) => match hold.first_token {
+                Some((_, after)) => return Err(AttemptError::FirstToken { after }),
+                None => return Ok(pieces),
+            },
         };
     }
     let is_joined = preamble.ended()?;
@@ -72,6 +90,8 @@ struct Preamble {
     splitter: Splitter,
     len: usize,
     events: usize,
+    /// Whether a chunk without any content does not count.
+    needs_token: bool,
 }
 
 impl Preamble {
@@ -83,7 +103,9 @@ impl Preamble {
                 Ok(None) => return Ok(false),
                 // An event beyond the limit is too large for an error event.
                 Err(_) => return Ok(true),
-                Ok(Some(frame)) if classify_event(self.api, &frame)? => return Ok(true),
+                Ok(Some(frame)) if classify_event(self.api, &frame)? && (!self.needs_token || has_token(&frame)) => {
+                    return Ok(true);
+                }
                 Ok(Some(frame)) => {
                     self.len += frame.raw().len();
                     self.events += usize::from(frame.data().is_some());
@@ -151,6 +173,37 @@ fn classify_chunk(frame: &Frame) -> Result<bool, AttemptError> {
         }
     }
     Ok(is_chunk)
+}
+
+/// Returns whether an event with content has more than a role or the announcement of a part.
+fn has_token(frame: &Frame) -> bool {
+    const ANNOUNCEMENTS: [&[u8]; 3] =
+        [b"content_block_start", b"response.output_item.added", b"response.content_part.added"];
+    let Some(data) = frame.data() else { return false };
+    if frame.event().is_some_and(|name| ANNOUNCEMENTS.contains(&name)) {
+        return false;
+    }
+    let chunks = joined_events(&data).unwrap_or_else(|| vec![&*data]);
+    chunks.into_iter().any(|data| match read_event(data) {
+        StreamEvent::Chunk(chunk) => chunk.choices.iter().any(is_token),
+        // An event of another API.
+        _ => true,
+    })
+}
+
+fn is_token(choice: &ChoiceView<'_>) -> bool {
+    let is_filled = |text: &Option<Text<'_>>| text.is_some_and(|text| !text.is_empty());
+    let delta = &choice.delta;
+    is_filled(&choice.finish_reason)
+        || is_filled(&delta.content)
+        || is_filled(&delta.reasoning_content)
+        || is_filled(&delta.reasoning)
+        || is_filled(&delta.refusal)
+        || delta.parts.is_some()
+        || !delta.tool_calls.is_empty()
+        || delta.function_call.is_some()
+        || choice.message.is_some()
+        || delta.others.iter().any(|(name, value)| *value != b"null" && MEDIA.contains(&&**name))
 }
 
 /// Returns whether the event's name is `error`.

@@ -12,7 +12,11 @@
 use std::io;
 
 use serde::{Deserialize, Serialize};
-use signalbox_core::{openai::Usage, schema::RequestStatus};
+use serde_json::{Map, Value};
+use signalbox_core::{
+    openai::Usage,
+    schema::{RequestStatus, RoutingRecord},
+};
 use uuid::Uuid;
 
 /// Bytes of length and checksum.
@@ -89,6 +93,13 @@ pub struct End {
     /// Metadata that the kept response lacks: it was truncated, or its client did not ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Box<Summary>>,
+    /// Plan and attempts of the request, if it had a route or more than one attempt; absent in journals of earlier
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<RoutingRecord>>,
+    /// Fields that the target set in the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<Box<Map<String, Value>>>,
 }
 
 /// The form in which a translated request was sent.

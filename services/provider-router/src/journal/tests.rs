@@ -108,6 +108,8 @@ fn end(status: RequestStatus) -> End {
         streamed: true,
         truncated: false,
         summary: None,
+        plan: None,
+        params: None,
     }
 }
 

@@ -85,6 +85,7 @@ impl Transcript {
             attempts: end.attempts,
             truncated: end.truncated,
             translation: end.sent_as.map(|sent| sent.translation).filter(|translation| !translation.is_empty()),
+            plan: end.plan.as_deref().and_then(|plan| serde_json::to_string(plan).ok()),
             opening_hash,
         };
         Exchange { begun, ended: Some(ended) }
@@ -98,6 +99,13 @@ impl Transcript {
     /// Returns the request as the provider received it; `None` if that is the client's. It is made again, because it
     /// follows from the client's, and the journal need not have it twice.
     fn upstream_request(&self, api: Api, end: &End) -> Option<String> {
+        let request = self.request_without_params(api, end);
+        let Some(params) = &end.params else { return request };
+        let request = request.map_or_else(|| Bytes::copy_from_slice(self.request.as_bytes()), Bytes::from);
+        Some(text(&envelope::with_params(&request, params)).into_owned())
+    }
+
+    fn request_without_params(&self, api: Api, end: &End) -> Option<String> {
         let model = end.upstream_model.as_deref();
         let body = self.request.as_bytes();
         if let Some(SentAs { api: sent, kind, .. }) = end.sent_as.as_deref() {
@@ -133,6 +141,8 @@ impl Transcript {
             streamed: self.begin.stream,
             truncated: false,
             summary: None,
+            plan: None,
+            params: None,
         }
     }
 
@@ -193,7 +203,7 @@ fn without_nul(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use signalbox_core::openai::Usage;
+    use signalbox_core::{openai::Usage, schema::RoutingRecord};
 
     use super::{super::record::Summary, *};
 
@@ -268,6 +278,31 @@ mod tests {
         let row = broken.ended(end, b"<html>\0\xFF".to_vec(), None);
         assert_eq!(&*row.begun.request_body, "\u{FFFD}not json");
         assert_eq!(row.ended.unwrap().response_body.unwrap(), "<html>\u{FFFD}\u{FFFD}");
+    }
+
+    #[test]
+    fn fields_that_the_target_set_and_the_plan_are_in_the_row() {
+        let first = transcript(FIRST);
+        let params = serde_json::from_str(r#"{"temperature":0}"#).unwrap();
+        let plan = RoutingRecord { route: Some("r".into()), ..RoutingRecord::default() };
+        let ended = End {
+            params: Some(Box::new(params)),
+            plan: Some(Box::new(plan.clone())),
+            ..end(&first, RequestStatus::Completed)
+        };
+        // As it is read from the journal.
+        let ended: End = serde_json::from_slice(&serde_json::to_vec(&ended).unwrap()).unwrap();
+        let row = first.ended(ended, Vec::new(), None).ended.unwrap();
+        assert!(row.upstream_request.unwrap().starts_with(r#"{"temperature":0,"model":"m""#));
+        assert_eq!(serde_json::from_str::<RoutingRecord>(&row.plan.unwrap()).unwrap(), plan);
+    }
+
+    #[test]
+    fn records_without_a_plan_are_read_and_written_as_before() {
+        let first = transcript(FIRST);
+        let old = serde_json::to_string(&end(&first, RequestStatus::Completed)).unwrap();
+        assert!(!old.contains("plan") && !old.contains("params"), "{old}");
+        assert_eq!(serde_json::from_str::<End>(&old).unwrap(), end(&first, RequestStatus::Completed));
     }
 
     #[test]

@@ -6,6 +6,9 @@ use http::Method;
 const SUBTREES: [&str; 9] =
     ["settings", "sessions", "requests", "responses", "qwen/credentials", "prices", "routes", "keys", "usage"];
 
+/// Path that closes the breakers of this router.
+pub(super) const RESET_BREAKERS: &str = "/api/routes/reset-breakers";
+
 /// Returns the path below `/api` that answers this request, or `None` if it is not a management request. `path` has no
 /// query.
 ///

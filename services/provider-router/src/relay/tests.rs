@@ -36,6 +36,16 @@ impl Script {
         Self(pieces.iter().map(|piece| B(piece.as_bytes())).collect())
     }
 
+    /// Creates a script of these texts.
+    pub(crate) fn texts(texts: impl IntoIterator<Item = String>) -> Self {
+        Self(texts.into_iter().map(Step::Text).collect())
+    }
+
+    /// Creates a script of a text after which the connection breaks.
+    pub(crate) fn breaking(text: &str) -> Self {
+        Self([Step::Text(text.to_owned()), Fail].into())
+    }
+
     pub(super) fn poll(&mut self) -> Poll<Option<Result<Bytes, Error>>> {
         match self.0.pop_front() {
             None => Poll::Ready(None),

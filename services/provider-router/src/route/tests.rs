@@ -1,139 +1,222 @@
 use proptest::prelude::*;
+use signalbox_core::schema::{self, RoutePlan, RoutePolicy};
 
 use super::*;
-use crate::catalog::tests::{Row, snapshot};
-
-/// Returns the providers tried, as `provider:model`, in order.
-fn tried(rows: &[Row<'_>], active: Option<&str>, model: Option<&str>) -> Result<Vec<String>, RouteError> {
-    let found = candidates(&snapshot(rows, active), model)?;
-    let name = |candidate: &Candidate| candidate.model.clone().unwrap_or_else(|| "(none)".into());
-    Ok(found.iter().map(|candidate| format!("{}:{}", candidate.provider.id, name(candidate))).collect())
-}
+use crate::{
+    catalog::tests::{Row, routed},
+    random::Rng,
+};
 
 const ROWS: &[Row<'_>] = &[
-    Row { id: "first", priority: 10, models: &[("gpt", Some("gpt-upstream")), ("only-first", None)], ..Row::ENABLED },
-    Row { id: "second", priority: 5, models: &[("gpt", None)], list: Some(&["gpt", "listed"]), ..Row::ENABLED },
-    Row { id: "off", priority: 99, models: &[("gpt", None), ("hidden", None)], enabled: false, ..Row::ENABLED },
-    Row { id: "open", priority: 1, ..Row::ENABLED },
+    Row { id: "a", models: &[("m", None)], ..Row::ENABLED },
+    Row { id: "b", models: &[("m", None)], ..Row::ENABLED },
+    Row { id: "c", models: &[("other", None)], ..Row::ENABLED },
+    Row { id: "off", enabled: false, ..Row::ENABLED },
 ];
 
-#[test]
-fn without_an_active_provider_linked_providers_are_tried_by_priority() {
-    for active in [None, Some("off"), Some("unknown")] {
-        assert_eq!(tried(ROWS, active, Some("gpt")).unwrap(), ["first:gpt-upstream", "second:gpt"], "{active:?}");
-    }
-}
-
-#[test]
-fn the_active_provider_is_first_if_it_may_serve_the_model() {
-    // Linked to the model.
-    assert_eq!(tried(ROWS, Some("second"), Some("gpt")).unwrap(), ["second:gpt", "first:gpt-upstream"]);
-    assert_eq!(tried(ROWS, Some("first"), Some("gpt")).unwrap(), ["first:gpt-upstream", "second:gpt"]);
-    // Without links, and may therefore serve any model.
-    assert_eq!(tried(ROWS, Some("open"), Some("gpt")).unwrap(), ["open:gpt", "first:gpt-upstream", "second:gpt"]);
-    assert_eq!(tried(ROWS, Some("open"), Some("new")).unwrap(), ["open:new"]);
-    // Lists the model itself.
-    assert_eq!(tried(ROWS, Some("second"), Some("listed")).unwrap(), ["second:listed"]);
-}
-
-#[test]
-fn an_active_provider_without_the_model_is_excluded() {
-    assert_eq!(tried(ROWS, Some("second"), Some("only-first")).unwrap(), ["first:only-first"]);
-    assert_eq!(tried(ROWS, Some("first"), Some("new")).unwrap(), ["open:new"]);
-    assert_eq!(tried(&ROWS[..3], Some("first"), Some("new")), Err(RouteError::UnknownModel("new".into())));
-}
-
-#[test]
-fn an_unlinked_model_goes_to_listing_providers_then_to_open_ones() {
-    assert_eq!(tried(ROWS, None, Some("listed")).unwrap(), ["second:listed", "open:listed"]);
-    assert_eq!(tried(ROWS, None, Some("hidden")).unwrap(), ["open:hidden"]);
-    assert_eq!(tried(&ROWS[..3], None, Some("listed")).unwrap(), ["second:listed"]);
-    assert_eq!(tried(&ROWS[..3], None, Some("new")), Err(RouteError::UnknownModel("new".into())));
-}
-
-#[test]
-fn a_prefix_names_the_provider() {
-    for active in [None, Some("open")] {
-        assert_eq!(tried(ROWS, active, Some("second/any/thing")).unwrap(), ["second:any/thing"]);
-        assert_eq!(tried(ROWS, active, Some("first/gpt")).unwrap(), ["first:gpt-upstream"]);
-        assert_eq!(tried(ROWS, active, Some("vendor/model")).unwrap(), ["open:vendor/model"]);
-        assert_eq!(tried(ROWS, active, Some("first/")).unwrap(), ["open:first/"]);
-    }
-}
-
-#[test]
-fn a_listed_model_keeps_its_provider_prefix() {
-    let rows = [Row { id: "vendor", list: Some(&["vendor/auto", "plain"]), ..Row::ENABLED }];
-    assert_eq!(tried(&rows, None, Some("vendor/auto")).unwrap(), ["vendor:vendor/auto"]);
-    assert_eq!(tried(&rows, None, Some("vendor/plain")).unwrap(), ["vendor:plain"]);
-    assert_eq!(tried(&rows, None, Some("vendor/vendor/auto")).unwrap(), ["vendor:vendor/auto"]);
-}
-
-#[test]
-fn a_missing_model_means_the_default_of_the_active_provider() {
-    assert_eq!(tried(ROWS, Some("first"), None).unwrap(), ["first:gpt-upstream", "second:gpt"]);
-    let rows = |kind, default| {
-        let active =
-            Row { id: "active", kind, default, models: &[("gpt", None), ("other", Some("o"))], ..Row::ENABLED };
-        [active, Row { id: "behind", models: &[("other", None)], ..Row::ENABLED }]
+fn route(model: &str, policy: RoutePolicy, targets: &[(&str, &str)]) -> schema::Route {
+    let target = |(provider, model): &(&str, &str)| RouteTarget {
+        provider: (*provider).to_owned(),
+        model: (*model).to_owned(),
+        ..RouteTarget::default()
     };
-    // The configured default takes precedence over the default link, and may be any name.
-    assert_eq!(tried(&rows("echo", Some("other")), Some("active"), None).unwrap(), ["active:o", "behind:other"]);
-    assert_eq!(tried(&rows("echo", Some("a/b")), Some("active"), None).unwrap(), ["active:a/b"]);
-    assert_eq!(tried(&rows("echo", Some("")), Some("active"), None).unwrap(), ["active:gpt"]);
-    assert_eq!(tried(&rows("qwen-proxy", Some("other")), Some("active"), None).unwrap()[0], "active:o");
+    let plan = RoutePlan { policy, targets: targets.iter().map(target).collect(), ..RoutePlan::default() };
+    schema::Route { id: model.to_owned(), model: model.to_owned(), enabled: true, plan, created_at: 0, updated_at: 0 }
 }
 
-#[test]
-fn an_active_qwen_proxy_uses_its_own_default() {
-    let rows = [Row { id: "qwen", kind: "qwen-proxy", ..Row::ENABLED }];
-    assert_eq!(tried(&rows, Some("qwen"), None).unwrap(), ["qwen:(none)"]);
+fn facts(model: &str) -> RequestFacts<'_> {
+    RequestFacts { model: Some(model), session: None, body: b"{}", unix_ms: 0, takes_turn: true }
 }
 
-#[test]
-fn without_a_default_the_error_names_the_setting() {
-    for (active, word) in
-        [(None, "set `active_provider`"), (Some("off"), "`off` is not enabled"), (Some("open"), "`defaultModel`")]
-    {
-        let refused = tried(ROWS, active, None).unwrap_err();
-        assert!(matches!(refused, RouteError::MissingModel(_)) && refused.to_string().contains(word), "{refused}");
+fn planned(snapshot: &Snapshot, facts: &RequestFacts<'_>, now: u64) -> Plan {
+    plan(snapshot, facts, None, now, &mut Rng::new(1)).unwrap()
+}
+
+fn order(plan: &Plan) -> Vec<String> {
+    let name =
+        |candidate: &Candidate| format!("{}:{}", candidate.provider.id, candidate.model.as_deref().unwrap_or("(none)"));
+    plan.candidates.iter().map(name).collect()
+}
+
+fn skipped(plan: &Plan) -> Vec<(&str, SkipReason)> {
+    plan.skipped.iter().map(|skipped| (&*skipped.provider, skipped.why)).collect()
+}
+
+/// Opens the breaker of a target; returns the end of its cool-down.
+fn open(snapshot: &Snapshot, provider: &str, model: &str, now: u64) -> u64 {
+    let health = snapshot.provider(provider).unwrap().health.of(Some(model));
+    for _ in 0..5 {
+        health.begin(now).failed(now);
     }
+    health.blocked(now).unwrap().until()
+}
+
+#[test]
+fn names_come_before_providers_and_these_before_wildcards() {
+    let mut named = route("fast", RoutePolicy::Priority, &[("b", "m"), ("a", "m")]);
+    named.plan.aliases = vec!["quick".into(), "a/special".into()];
+    let routes = vec![
+        named,
+        route("gpt-*", RoutePolicy::Priority, &[("c", "x-*-y")]),
+        route("*", RoutePolicy::Priority, &[("b", "any")]),
+    ];
+    let snapshot = routed(ROWS, None, routes);
+    for (model, expected, route) in [
+        ("fast", &["b:m", "a:m"][..], Some("fast")),
+        ("quick", &["b:m", "a:m"], Some("fast")),
+        ("a/special", &["b:m", "a:m"], Some("fast")),
+        ("a/gpt-5", &["a:gpt-5"], None),
+        ("gpt-5", &["c:x-5-y"], Some("gpt-*")),
+        ("vendor/gpt-5", &["b:any"], Some("*")),
+    ] {
+        let plan = planned(&snapshot, &facts(model), 1);
+        assert_eq!(
+            (&*order(&plan), plan.route.as_ref().map(|route| &*route.model)),
+            (expected.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().as_slice(), route),
+            "{model}"
+        );
+    }
+    let listed: Vec<String> = snapshot.models().data.into_iter().map(|model| model.id).collect();
+    assert!(
+        listed.contains(&"fast".to_owned())
+            && listed.contains(&"quick".to_owned())
+            && !listed.iter().any(|id| id.contains('*')),
+        "{listed:?}"
+    );
+}
+
+#[test]
+fn targets_that_cannot_be_asked_are_skipped_with_a_reason() {
+    let mut routed_model = route("r", RoutePolicy::Priority, &[("gone", "m"), ("off", "m"), ("a", "m"), ("b", "m")]);
+    routed_model.plan.targets[2].context_tokens = Some(10);
+    routed_model.plan.targets[3].context_tokens = Some(1_000);
+    let only_gone = route("none", RoutePolicy::Priority, &[("gone", "m"), ("off", "m")]);
+    let snapshot = routed(ROWS, None, vec![routed_model, only_gone]);
+    let long = " ".repeat(1_000);
+    let plan = planned(&snapshot, &RequestFacts { body: long.as_bytes(), ..facts("r") }, 1);
+    assert_eq!(order(&plan), ["b:m"]);
+    let small = SkipReason::ContextTooSmall { holds: 10, needs: 200 };
+    assert_eq!(skipped(&plan), [("gone", SkipReason::Missing), ("off", SkipReason::Disabled), ("a", small)]);
+    // An estimate must not leave a request without a target.
+    let longer = " ".repeat(100_000);
+    assert_eq!(order(&planned(&snapshot, &RequestFacts { body: longer.as_bytes(), ..facts("r") }, 1)), ["b:m"]);
+    assert_eq!(order(&planned(&snapshot, &facts("r"), 1)), ["a:m", "b:m"]);
+    let refused = super::plan(&snapshot, &facts("none"), None, 1, &mut Rng::new(1)).unwrap_err().to_string();
+    assert!(
+        refused.contains("`gone/m`: there is no such provider")
+            && refused.contains("`off/m`: the provider is disabled"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn an_open_breaker_is_passed_by_and_tried_again_after_its_cool_down() {
+    for snapshot in [
+        routed(ROWS, None, vec![route("m", RoutePolicy::Priority, &[("a", "m"), ("b", "m")])]),
+        routed(ROWS, None, vec![]),
+    ] {
+        assert_eq!(order(&planned(&snapshot, &facts("m"), 1)), ["a:m", "b:m"]);
+        let until = open(&snapshot, "a", "m", 1);
+        let plan = planned(&snapshot, &facts("m"), 2);
+        assert_eq!(order(&plan), ["b:m"]);
+        assert_eq!(skipped(&plan), [("a", SkipReason::Blocked(Blocked::Open(until)))]);
+        assert_eq!(order(&planned(&snapshot, &facts("m"), until)), ["a:m", "b:m"], "half-open");
+        let probe = snapshot.provider("a").unwrap().health.of(Some("m")).begin(until);
+        assert_eq!(skipped(&planned(&snapshot, &facts("m"), until)), [("a", SkipReason::Blocked(Blocked::Probed))]);
+        probe.answered(until + 1);
+        assert_eq!(order(&planned(&snapshot, &facts("m"), until + 1)), ["a:m", "b:m"]);
+    }
+}
+
+#[test]
+fn if_all_are_out_the_one_that_recovers_first_is_tried() {
+    let snapshot = routed(ROWS, None, vec![route("r", RoutePolicy::RoundRobin, &[("a", "m"), ("b", "m")])]);
+    open(&snapshot, "a", "m", 5_000);
+    open(&snapshot, "b", "m", 1);
+    for model in ["r", "m"] {
+        let plan = planned(&snapshot, &facts(model), 5_001);
+        assert_eq!(order(&plan), ["b:m"], "{model}");
+        assert!(matches!(plan.candidates[0].last_resort, Some(Blocked::Open(_))));
+        let record = plan.record(5_001);
+        assert!(
+            record.targets[0].why.contains("all targets are out") && record.skipped[0].why.contains("for another"),
+            "{record:?}"
+        );
+    }
+    // A request that names its provider has no other.
+    assert_eq!(order(&planned(&snapshot, &facts("a/m"), 5_001)), ["a:m"]);
+}
+
+#[test]
+fn a_request_that_only_looks_takes_no_turn() {
+    let snapshot = routed(ROWS, None, vec![route("r", RoutePolicy::RoundRobin, &[("a", "m"), ("b", "m"), ("c", "m")])]);
+    let first = |takes_turn| {
+        planned(&snapshot, &RequestFacts { takes_turn, ..facts("r") }, 1).candidates[0].provider.id.clone()
+    };
+    assert_eq!([false, false, true, true, true, true].map(first), ["a", "a", "a", "b", "c", "a"]);
+}
+
+#[test]
+fn a_session_stays_at_its_target_until_the_breaker_opens() {
+    let mut sticky = route("r", RoutePolicy::RoundRobin, &[("a", "m"), ("b", "m"), ("c", "m")]);
+    sticky.plan.sticky = Some(Sticky::Session);
+    let snapshot = routed(ROWS, None, vec![sticky]);
+    let of = |session: &str, now: u64| planned(&snapshot, &RequestFacts { session: Some(session), ..facts("r") }, now);
+    let before = order(&of("s", 1));
+    assert_eq!(order(&of("s", 1)), before);
+    assert!((0..50).any(|n| order(&of(&format!("s{n}"), 1))[0] != before[0]));
+    let provider = of("s", 1).candidates[0].provider.id.clone();
+    let until = open(&snapshot, &provider, "m", 1);
+    assert_eq!(order(&of("s", 2)), before[1..]);
+    assert_eq!(order(&of("s", until)), before);
+}
+
+#[test]
+fn prices_decide_where_the_policy_says_so() {
+    let prices = signalbox_pricing::Layer::from_json(
+        signalbox_pricing::LayerKind::Api,
+        r#"{"prices":[{"id":"dear","provider_id":"b","match":["dear"],"base":{"in":"9","out":"9"}},{"id":"cheap","provider_id":"c","match":["cheap"],"base":{"in":"1","out":"2"}}]}"#,
+    )
+    .unwrap();
+    let table = Table::shipped().unwrap().with(prices);
+    let targets = [("a", "unknown-model-x"), ("b", "dear"), ("c", "cheap")];
+    let snapshot = routed(ROWS, None, vec![route("r", RoutePolicy::Cheapest, &targets)]);
+    let plan = super::plan(&snapshot, &facts("r"), Some(&table), 1, &mut Rng::new(1)).unwrap();
+    assert_eq!(order(&plan), ["c:cheap", "b:dear", "a:unknown-model-x"]);
+    let why: Vec<String> = plan.candidates.iter().map(|candidate| candidate.reason.to_string()).collect();
+    assert!(why[0].starts_with("cheapest: about $0.002") && why[2].contains("unknown"), "{why:?}");
 }
 
 proptest! {
-    /// For all combinations of linked, listed, active and disabled providers: no provider is tried twice, no disabled
-    /// one is tried, the active one is first or left out, and every linked one is tried, by priority.
+    /// For all policies and states of the breakers: each target is planned or skipped, once; none that is out is
+    /// planned while another one is well; and one is always planned.
     #[test]
-    fn the_order_invariants_hold(
-        providers in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3_i64), 1..6),
-        active in prop::option::of(0..6_usize),
+    fn never_are_all_out(
+        policy in 0_usize..6,
+        out in proptest::collection::vec(any::<bool>(), 4),
+        sticky in any::<bool>(),
+        seed in any::<u64>(),
     ) {
-        const IDS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
-        const MODEL: &[(&str, Option<&str>)] = &[("m", None)];
-        const OTHER: &[(&str, Option<&str>)] = &[("other", None)];
-        let rows: Vec<Row<'_>> = providers.iter().zip(IDS).map(|(&(enabled, linked, open, listed, priority), id)| Row {
-            id, priority, enabled,
-            models: if linked { MODEL } else if open { &[] } else { OTHER },
-            list: listed.then_some(&["m"]),
-            ..Row::ENABLED
-        }).collect();
-        let active = active.map(|at| IDS[at]);
-        let found = candidates(&snapshot(&rows, active), Some("m")).unwrap_or_default();
-        let ids: Vec<&str> = found.iter().map(|candidate| &*candidate.provider.id).collect();
-        let row = |id: &str| rows.iter().find(|row| row.id == id);
-        for (at, id) in ids.iter().enumerate() {
-            prop_assert!(row(id).is_some_and(|row| row.enabled), "{} is disabled", id);
-            prop_assert!(!ids[..at].contains(id), "{} twice", id);
-            prop_assert!(at == 0 || Some(*id) != active, "{} is active and not the first", id);
+        const IDS: [&str; 4] = ["a", "b", "c", "d"];
+        let rows = IDS.map(|id| Row { id, ..Row::ENABLED });
+        let policies = [RoutePolicy::Priority, RoutePolicy::Weighted, RoutePolicy::RoundRobin, RoutePolicy::LeastBusy, RoutePolicy::Latency, RoutePolicy::Cheapest];
+        let mut row = route("r", policies[policy], &IDS.map(|id| (id, "m")));
+        row.plan.sticky = sticky.then_some(Sticky::Prefix);
+        let snapshot = routed(&rows, None, vec![row]);
+        for (id, _) in IDS.iter().zip(&out).filter(|(_, out)| **out) {
+            open(&snapshot, id, "m", 1);
         }
-        if let Some(row) = active.and_then(row).filter(|row| row.enabled) {
-            let may = row.models.is_empty() || row.models == MODEL || row.list.is_some();
-            prop_assert_eq!(ids.first() == Some(&row.id), may);
+        let body = br#"{"messages":[{"role":"user","content":"x"}]}"#;
+        let plan = plan(&snapshot, &RequestFacts { body, ..facts("r") }, None, 2, &mut Rng::new(seed)).unwrap();
+        let well = out.iter().filter(|out| !**out).count();
+        prop_assert_eq!(plan.candidates.len(), well.max(1));
+        let mut all: Vec<&str> = plan.candidates.iter().map(|candidate| &*candidate.provider.id).chain(plan.skipped.iter().map(|skipped| &*skipped.provider)).collect();
+        all.sort_unstable();
+        prop_assert_eq!(all, IDS);
+        if well > 0 {
+            for candidate in &plan.candidates {
+                prop_assert!(!out[IDS.iter().position(|id| *id == candidate.provider.id).unwrap()]);
+            }
         }
-        for row in rows.iter().filter(|row| row.enabled && row.models == MODEL) {
-            prop_assert!(ids.contains(&row.id), "{} is linked", row.id);
-        }
-        let behind: Vec<i64> = ids.iter().filter_map(|id| row(id)).filter(|row| row.models == MODEL && Some(row.id) != active).map(|row| row.priority).collect();
-        prop_assert!(behind.is_sorted_by(|a, b| a >= b), "{:?}", behind);
     }
 }

@@ -57,6 +57,7 @@ fn exchange(body: &str, number: u64) -> Exchange {
             attempts: 1,
             truncated: false,
             translation: None,
+            plan: None,
         }),
     }
 }

@@ -44,6 +44,7 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
             attempts: 1,
             truncated: false,
             translation: None,
+            plan: None,
             opening_hash: None,
         }),
     }

@@ -23,6 +23,10 @@ impl Row<'_> {
 }
 
 pub(crate) fn snapshot(rows: &[Row<'_>], active: Option<&str>) -> Snapshot {
+    routed(rows, active, vec![])
+}
+
+pub(crate) fn routed(rows: &[Row<'_>], active: Option<&str>, routes: Vec<schema::Route>) -> Snapshot {
     let providers = rows.iter().map(|row| {
         let provider = schema::Provider {
             id: row.id.into(),
@@ -68,7 +72,7 @@ pub(crate) fn snapshot(rows: &[Row<'_>], active: Option<&str>) -> Snapshot {
         lists: lists.collect(),
         settings: active.map(setting).into_iter().collect(),
         prices: None,
-        routes: vec![],
+        routes,
         keys: vec![],
     };
     Snapshot::new(catalog, &sealer(1), &AddressPolicy::default(), &Metrics::default(), None)

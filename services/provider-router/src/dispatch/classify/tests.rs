@@ -78,7 +78,7 @@ async fn begun(
         classify_response(
             response,
             (Api::Chat, stream),
-            max_preamble,
+            Hold { comments: max_preamble, first_token: None },
             ("1", &Masker::new(["sk-canary-0123456789".to_owned()])),
         )
         .await,

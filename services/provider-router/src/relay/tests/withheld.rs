@@ -4,7 +4,11 @@ use signalbox_core::{schema::Provider, secret::MASK};
 use signalbox_upstream::AddressPolicy;
 
 use super::*;
-use crate::{metrics::Metrics, provider, route::Candidate};
+use crate::{
+    metrics::Metrics,
+    provider,
+    route::{Candidate, Reason},
+};
 
 const KEY: &str = "sk-canary-0123456789";
 
@@ -24,7 +28,8 @@ fn keyed(pieces: impl IntoIterator<Item = String>) -> Client {
     };
     let provider = provider::Provider::new(&row, &config, None, &AddressPolicy::default(), &Metrics::default());
     let envelope = crate::envelope::Envelope::parse(Api::Chat, br#"{"messages":[1]}"#).unwrap();
-    let _span = client.relay.exchange.attempt(&Candidate { provider: Arc::new(provider), model: None }, &envelope);
+    let candidate = Candidate::new(&Arc::new(provider), None, Reason::Named);
+    let _span = client.relay.exchange.attempt(&candidate, 0, None, &envelope);
     client
 }
 

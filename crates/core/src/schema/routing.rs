@@ -1,0 +1,80 @@
+//! How a request was routed: the plan and the attempts, as the request log keeps them in `responses.plan`.
+
+use serde::{Deserialize, Serialize};
+
+use super::RoutePolicy;
+
+/// The plan of a request and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoutingRecord {
+    /// Public model name of the route; `None` if the catalogue has none for the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// Policy of the route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<RoutePolicy>,
+    /// Targets in the order in which they were to be tried.
+    #[serde(default)]
+    pub targets: Vec<PlannedTarget>,
+    /// Targets that were not to be tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedTarget>,
+    /// Attempts, in order.
+    #[serde(default)]
+    pub attempts: Vec<AttemptRecord>,
+}
+
+/// A target to try.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedTarget {
+    /// Id of the provider.
+    pub provider: String,
+    /// Name of the model at the provider; `None` if the request names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Reason for its place in the order.
+    pub why: String,
+    /// Price of the request in nano-dollars, if it was asked for and is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_nanos: Option<i64>,
+}
+
+/// A target that is not tried.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedTarget {
+    /// Id of the provider.
+    pub provider: String,
+    /// Name of the model at the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Reason why it is not tried.
+    pub why: String,
+}
+
+/// An attempt with a target. Times are milliseconds since the request arrived.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// Place of the target in the plan, from 0.
+    pub target: usize,
+    /// Id of the provider.
+    pub provider: String,
+    /// Name of the model at the provider; `None` if the request named none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// HTTP status of the provider's answer, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Error of the attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Begin of the attempt.
+    pub start_ms: u64,
+    /// First byte of the answer that went to the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte_ms: Option<u64>,
+    /// End of the attempt.
+    pub end_ms: u64,
+    /// Why another attempt followed, or why none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_next: Option<String>,
+}

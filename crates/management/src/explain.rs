@@ -1,0 +1,147 @@
+//! Route `/api/requests/{id}/explain`: why a request went where it went.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use signalbox_core::schema::{
+    AttemptRecord, PlannedTarget, Request, Response, RoutePolicy, RoutingRecord, SkippedTarget,
+};
+use signalbox_store::{requests, responses};
+use utoipa::ToSchema;
+
+use super::error::{ResourceKind, StoreErrorExt as _};
+use super::extract::Path;
+use super::requests::key;
+use super::{App, Error};
+
+/// The plan of a request and its attempts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Explanation {
+    /// UUID of the request.
+    request_id: String,
+    /// The requested model.
+    model: String,
+    status: &'static str,
+    /// Public model name of the route; null if the catalogue had none for the model.
+    route: Option<String>,
+    /// Policy of the route.
+    policy: Option<String>,
+    /// Whether the plan was kept: for requests with a route or with more than one attempt. Without it, the lists have
+    /// only what the log knows of the answer.
+    plan_kept: bool,
+    /// Targets in the order in which they were to be tried.
+    targets: Vec<ExplainedTarget>,
+    /// Targets that were not to be tried.
+    skipped: Vec<ExplainedTarget>,
+    /// Attempts, in order.
+    attempts: Vec<ExplainedAttempt>,
+}
+
+/// A target and the reason for its place in the order, or for being skipped.
+#[derive(Debug, Serialize, ToSchema)]
+struct ExplainedTarget {
+    provider: String,
+    model: Option<String>,
+    why: String,
+}
+
+/// An attempt. Times are milliseconds since the request arrived.
+#[derive(Debug, Serialize, ToSchema)]
+struct ExplainedAttempt {
+    /// Place of the target in `targets`, from 0.
+    target: usize,
+    provider: String,
+    model: Option<String>,
+    /// HTTP status of the provider's answer, if there was one.
+    status: Option<u16>,
+    error: Option<String>,
+    start_ms: u64,
+    first_byte_ms: Option<u64>,
+    end_ms: u64,
+    /// Why another attempt followed, or why none did.
+    why_next: Option<String>,
+}
+
+/// Explains where a request went: the plan with a reason for each target, and the attempts with their times.
+#[utoipa::path(
+    get, path = "/api/requests/{id}/explain", tag = "requests",
+    params(("id" = String, Path, description = "A number or a UUID")),
+    responses((status = 200, description = "Plan and attempts", body = Explanation)),
+)]
+pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Explanation>, Error> {
+    let (request, response) = requests::get(&app.store, &key(&id)).await.or_missing(ResourceKind::Request, &id)?;
+    let kept = match &response {
+        Some(response) => responses::plan(&app.store, response.id).await.or_missing(ResourceKind::Request, &id)?,
+        None => None,
+    };
+    let record = kept.as_deref().and_then(|kept| serde_json::from_str(kept).ok());
+    Ok(Json(Explanation::new(request, response.as_ref(), record)))
+}
+
+// === impl Explanation ===
+
+impl Explanation {
+    fn new(request: Request, response: Option<&Response>, record: Option<RoutingRecord>) -> Self {
+        let plan_kept = record.is_some();
+        let record = record.unwrap_or_else(|| of_response(response));
+        Self {
+            request_id: request.request_id,
+            model: request.model,
+            status: request.status.as_str(),
+            route: record.route,
+            policy: record.policy.map(word),
+            plan_kept,
+            targets: record.targets.into_iter().map(ExplainedTarget::from).collect(),
+            skipped: record.skipped.into_iter().map(ExplainedTarget::from).collect(),
+            attempts: record.attempts.into_iter().map(ExplainedAttempt::from).collect(),
+        }
+    }
+}
+
+/// Returns what the row of a response tells about its only attempt.
+fn of_response(response: Option<&Response>) -> RoutingRecord {
+    let Some((response, provider)) = response.and_then(|response| Some((response, response.provider_id.clone()?)))
+    else {
+        return RoutingRecord::default();
+    };
+    let millis = |millis: Option<i64>| millis.and_then(|millis| u64::try_from(millis).ok());
+    let attempt = AttemptRecord {
+        provider: provider.clone(),
+        status: response.status_code.and_then(|status| u16::try_from(status).ok()),
+        error: response.error.clone(),
+        first_byte_ms: millis(response.first_byte_ms),
+        end_ms: millis(response.duration_ms).unwrap_or_default(),
+        ..AttemptRecord::default()
+    };
+    let why = "the only attempt; its plan was not kept".to_owned();
+    let target = PlannedTarget { provider, why, ..PlannedTarget::default() };
+    RoutingRecord { targets: vec![target], attempts: vec![attempt], ..RoutingRecord::default() }
+}
+
+fn word(policy: RoutePolicy) -> String {
+    serde_json::to_value(policy).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+// === impl ExplainedTarget ===
+
+impl From<PlannedTarget> for ExplainedTarget {
+    fn from(target: PlannedTarget) -> Self {
+        Self { provider: target.provider, model: target.model, why: target.why }
+    }
+}
+
+impl From<SkippedTarget> for ExplainedTarget {
+    fn from(target: SkippedTarget) -> Self {
+        Self { provider: target.provider, model: target.model, why: target.why }
+    }
+}
+
+// === impl ExplainedAttempt ===
+
+impl From<AttemptRecord> for ExplainedAttempt {
+    fn from(attempt: AttemptRecord) -> Self {
+        let AttemptRecord { target, provider, model, status, error, start_ms, first_byte_ms, end_ms, why_next } =
+            attempt;
+        Self { target, provider, model, status, error, start_ms, first_byte_ms, end_ms, why_next }
+    }
+}

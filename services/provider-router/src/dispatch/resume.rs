@@ -1,0 +1,122 @@
+//! Asks the targets that are left to continue a stream that broke off.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use signalbox_core::schema::{AttemptRecord, Resume as ResumeMode};
+use signalbox_daemon::RequestContext;
+use tracing::Instrument as _;
+
+use super::{
+    AcceptedAnswer, ClientRequest,
+    attempt::{self, Sender, Step},
+    fault::NextTarget,
+};
+use crate::{
+    app::App,
+    envelope::Envelope,
+    health,
+    relay::{NewAnswer, NewTarget, Resume, Resumed},
+    route::Plan,
+};
+
+/// The targets that are left for a request.
+pub(super) struct NextTargets {
+    app: Arc<App>,
+    context: RequestContext,
+    plan: Arc<Plan>,
+    headers: HeaderMap,
+    body: Bytes,
+    envelope: Arc<Envelope>,
+    left: Vec<usize>,
+}
+
+/// Returns whether the route continues streams of this request. Several answers side by side cannot be compared.
+pub(super) fn is_on(plan: &Plan, envelope: &Envelope) -> bool {
+    let route = plan.route.as_ref().map(|route| &route.plan);
+    route.is_some_and(|route| route.resume == ResumeMode::Verbatim)
+        && envelope.choices == 1
+        && envelope.direct.is_none()
+        && plan.candidates.len() > 1
+}
+
+// === impl NextTargets ===
+
+impl NextTargets {
+    /// `left` has the places of the targets in the plan.
+    pub(super) fn new(
+        app: &Arc<App>,
+        context: RequestContext,
+        plan: Plan,
+        (headers, body, envelope): (HeaderMap, Bytes, Envelope),
+        left: Vec<usize>,
+    ) -> Self {
+        let (plan, envelope) = (Arc::new(plan), Arc::new(envelope));
+        Self { app: Arc::clone(app), context, plan, headers, body, envelope, left }
+    }
+
+    async fn ask(mut self: Box<Self>) -> Resumed {
+        let mut failed = Vec::new();
+        let route = self.plan.route.as_ref().map(|route| route.plan.clone());
+        let total = attempt::total(&self.app, route.as_ref().map(|route| route.deadlines).unwrap_or_default());
+        while !self.left.is_empty() && self.context.arrived().elapsed() < total {
+            let place = self.left.remove(0);
+            let Some(candidate) = self.plan.candidates.get(place).cloned() else { continue };
+            if candidate.health.blocked(health::now()).is_some() {
+                continue;
+            }
+            let began = self.context.arrived().elapsed();
+            let trial = candidate.health.begin(health::now());
+            let target = self.plan.target(&candidate);
+            let params = target.map(|target| target.params.clone()).unwrap_or_default();
+            let step = Step { candidate: &candidate, route: route.as_ref(), target };
+            let span = self.context.attempt_span(
+                u64::try_from(place).unwrap_or_default() + 1,
+                &candidate.provider.id,
+                candidate.model.as_deref(),
+            );
+            let request = ClientRequest { headers: &self.headers, body: &self.body, envelope: &self.envelope };
+            let sender = Sender { context: &self.context, span: &span };
+            let answer = attempt::attempt(&self.app, step, sender, request).instrument(span.clone()).await;
+            let failure = match answer {
+                Ok(AcceptedAnswer::Stream { begun, rest, .. }) => {
+                    candidate.provider.note(true);
+                    trial.answered(health::now());
+                    let target = NewTarget { candidate, place, params, envelope: Arc::clone(&self.envelope) };
+                    let next = (!self.left.is_empty()).then_some(self as Box<dyn Resume>);
+                    return Resumed { failed, answer: Some(NewAnswer { begun, rest, target, next }) };
+                }
+                // A stream was asked for.
+                Ok(AcceptedAnswer::Whole { .. }) => continue,
+                Err(failure) => failure,
+            };
+            candidate.provider.note(!failure.is_provider_fault());
+            let (fault, wait) = (failure.fault(), failure.retry_after());
+            if fault.rule().counts {
+                trial.failed_for(health::now(), wait);
+            }
+            failed.push(AttemptRecord {
+                target: place,
+                provider: candidate.provider.id.clone(),
+                model: candidate.model.clone(),
+                status: failure.provider_status(),
+                error: Some(failure.to_string()),
+                start_ms: health::millis(began),
+                first_byte_ms: None,
+                end_ms: health::millis(self.context.arrived().elapsed()),
+                why_next: Some(format!("{}: it cannot continue the answer", fault.as_str())),
+            });
+            if fault.rule().next == NextTarget::None {
+                break;
+            }
+        }
+        Resumed { failed, answer: None }
+    }
+}
+
+impl Resume for NextTargets {
+    fn resume(self: Box<Self>) -> Pin<Box<dyn Future<Output = Resumed> + Send>> {
+        Box::pin(self.ask())
+    }
+}

@@ -1,0 +1,148 @@
+//! The attempts of one request, for the health of their targets and for the explanation of the request.
+
+use serde_json::{Map, Value};
+use signalbox_core::schema::{AttemptRecord, RequestStatus, RoutingRecord};
+use tokio::time::{Duration, Instant};
+
+use crate::{
+    health::{self, Trial},
+    route::Candidate,
+};
+
+/// State of the attempts of a request.
+#[derive(Debug, Default)]
+pub(super) struct Routing {
+    /// Plan and ended attempts; kept only for a request with a route, or with more than one attempt.
+    record: Option<Box<RoutingRecord>>,
+    /// The current attempt.
+    trial: Option<Trial>,
+    place: usize,
+    model: Option<String>,
+    began: Duration,
+    /// Fields that the current target sets in the body.
+    params: Option<Box<Map<String, Value>>>,
+}
+
+/// An attempt that failed.
+#[derive(Debug)]
+pub struct FailedAttempt {
+    /// Status of the provider's response, if any.
+    pub status: Option<u16>,
+    /// Stable word for the failure.
+    pub code: &'static str,
+    /// Message of the failure.
+    pub message: String,
+    /// Whether the failure counts against the breaker of the target.
+    pub counts: bool,
+    /// Time that the provider asks to wait.
+    pub retry_after: Option<Duration>,
+    /// Why another attempt follows, or why none does.
+    pub why_next: String,
+}
+
+// === impl Routing ===
+
+impl Routing {
+    pub(super) fn begin(
+        &mut self,
+        candidate: &Candidate,
+        place: usize,
+        params: Option<&Map<String, Value>>,
+        arrived: Instant,
+    ) {
+        self.trial = Some(candidate.health.begin(health::now()));
+        self.place = place;
+        self.params = params.filter(|params| !params.is_empty()).cloned().map(Box::new);
+        if let Some(record) = &self.record {
+            // Attempts without a record are not timed.
+            debug_assert!(place < record.targets.len());
+            self.began = arrived.elapsed();
+        }
+        self.model = self.record.as_ref().and(candidate.model.clone());
+    }
+
+    pub(super) fn record(&mut self, record: RoutingRecord) {
+        self.record = Some(Box::new(record));
+    }
+
+    /// Adds attempts that failed.
+    pub(super) fn push(&mut self, failed: Vec<AttemptRecord>) {
+        if let Some(record) = &mut self.record {
+            record.attempts.extend(failed);
+        }
+    }
+
+    pub(super) const fn has_record(&self) -> bool {
+        self.record.is_some()
+    }
+
+    pub(super) fn answered(&self) {
+        if let Some(trial) = &self.trial {
+            trial.answered(health::now());
+        }
+    }
+
+    pub(super) fn failed(&mut self, failed: &FailedAttempt, provider: &str, model: Option<&str>, arrived: Instant) {
+        let now = health::now();
+        if let Some(trial) = self.trial.take() {
+            if failed.counts {
+                trial.failed_for(now, failed.retry_after);
+            }
+        }
+        if let Some(record) = &mut self.record {
+            record.attempts.push(AttemptRecord {
+                target: self.place,
+                provider: provider.to_owned(),
+                model: model.map_or_else(|| self.model.take(), |model| Some(model.to_owned())),
+                status: failed.status,
+                error: Some(failed.message.clone()),
+                start_ms: health::millis(self.began),
+                first_byte_ms: None,
+                end_ms: health::millis(arrived.elapsed()),
+                why_next: Some(failed.why_next.clone()),
+            });
+        }
+    }
+
+    /// Takes the end of the request. Returns the plan with all attempts, if it is kept, and the fields that the target
+    /// set.
+    pub(super) fn finish(
+        &mut self,
+        status: RequestStatus,
+        provider: Option<&str>,
+        ended: &AttemptEnded<'_>,
+    ) -> (Option<Box<RoutingRecord>>, Option<Box<Map<String, Value>>>) {
+        let trial = self.trial.take();
+        if let Some(trial) = &trial {
+            let now = health::now();
+            match status {
+                RequestStatus::Completed => trial.completed(now),
+                RequestStatus::Failed | RequestStatus::Truncated => trial.failed(now),
+                _ => {}
+            }
+        }
+        if let (Some(record), Some(provider), true) = (&mut self.record, provider, trial.is_some()) {
+            record.attempts.push(AttemptRecord {
+                target: self.place,
+                provider: provider.to_owned(),
+                model: self.model.take(),
+                status: ended.status,
+                error: ended.error.map(str::to_owned),
+                start_ms: health::millis(self.began),
+                first_byte_ms: ended.first_byte.map(health::millis),
+                end_ms: health::millis(ended.duration),
+                why_next: None,
+            });
+        }
+        (self.record.take(), self.params.take())
+    }
+}
+
+/// The end of the attempt that was answered.
+#[derive(Debug)]
+pub(super) struct AttemptEnded<'a> {
+    pub(super) status: Option<u16>,
+    pub(super) error: Option<&'a str>,
+    pub(super) first_byte: Option<Duration>,
+    pub(super) duration: Duration,
+}

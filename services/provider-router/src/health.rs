@@ -1,0 +1,333 @@
+//! Health of targets, learnt from the requests that pass: their breakers, the limits they announce, their requests in
+//! flight and their time to the first token.
+//!
+//! A target is a model at a provider. Its state consists of atomics behind an [`Arc`], which the snapshot of the
+//! catalogue holds, so that a request finds it without a lock. It survives changes of the catalogue. Models that the
+//! catalogue does not know share one state per provider, because clients choose their names.
+//!
+//! Times are milliseconds since the start of the process ([`now`]); 0 means none.
+
+mod breaker;
+mod latency;
+mod table;
+
+use std::sync::{
+    Arc, LazyLock,
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+};
+
+use breaker::Breaker;
+pub use breaker::{Change, State};
+use http::HeaderValue;
+use latency::Latency;
+pub use table::{HealthTable, ProviderHealth};
+use tokio::time::{Duration, Instant};
+
+use crate::random::{mixed, unit_of};
+
+/// Maximum time for which a provider that asks to wait is left alone.
+const MAX_ASIDE: Duration = Duration::from_secs(300);
+/// Time to the first token that a failure counts as, at least: fast failures must not attract requests.
+const FAILURE_LATENCY: Duration = Duration::from_secs(10);
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Returns the milliseconds since the start of the process; never 0.
+#[must_use]
+pub fn now() -> u64 {
+    millis(START.elapsed()).saturating_add(1)
+}
+
+/// Converts a duration to whole milliseconds.
+#[must_use]
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// State of one target.
+#[derive(Debug, Default)]
+pub struct TargetHealth {
+    provider: String,
+    /// Name of the model at the provider; empty for all that the catalogue does not know.
+    model: String,
+    header: Option<HeaderValue>,
+    breaker: Breaker,
+    aside_until: AtomicU64,
+    in_flight: AtomicU32,
+    latency: Latency,
+}
+
+/// Reason why a target is not tried now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// The breaker is open until this time.
+    Open(u64),
+    /// The breaker is half-open, and another request tries the target.
+    Probed,
+    /// The provider asked to wait until this time.
+    Aside(u64),
+}
+
+/// An attempt with a target. Dropping it ends the attempt.
+#[derive(Debug)]
+pub struct Trial {
+    target: Arc<TargetHealth>,
+    began: u64,
+    is_probe: AtomicBool,
+}
+
+// === impl TargetHealth ===
+
+impl TargetHealth {
+    /// Creates the state of a target without requests so far. An empty `model` means all others of the provider.
+    #[must_use]
+    pub fn new(provider: &str, model: &str) -> Self {
+        let header = Some(model).filter(|model| !model.is_empty()).and_then(|model| model.parse().ok());
+        Self { provider: provider.to_owned(), model: model.to_owned(), header, ..Self::default() }
+    }
+
+    /// Returns the id of the provider.
+    #[must_use]
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// Returns the name of the model at the provider; empty for all that the catalogue does not know.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Returns the name of the model as the value of a header.
+    #[must_use]
+    pub const fn header(&self) -> Option<&HeaderValue> {
+        self.header.as_ref()
+    }
+
+    /// Returns the state of the breaker.
+    #[must_use]
+    pub fn state(&self, now: u64) -> State {
+        self.breaker.state(now)
+    }
+
+    /// Returns the reason why the target should not be tried now.
+    #[must_use]
+    pub fn blocked(&self, now: u64) -> Option<Blocked> {
+        let aside = self.aside_until.load(Ordering::Relaxed);
+        match self.breaker.state(now) {
+            State::Open { until } => Some(Blocked::Open(until.max(aside))),
+            _ if aside > now => Some(Blocked::Aside(aside)),
+            State::HalfOpen if self.breaker.is_probed() => Some(Blocked::Probed),
+            State::HalfOpen | State::Closed => None,
+        }
+    }
+
+    /// Returns the share of its weight that the target has now: less than 1 for a while after its recovery.
+    #[must_use]
+    pub fn share(&self, now: u64) -> f64 {
+        self.breaker.share(now)
+    }
+
+    /// Returns the number of attempts that have not ended.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Returns the expected time to the first token in milliseconds, if any has been measured.
+    #[must_use]
+    pub fn latency(&self, now: u64) -> Option<f64> {
+        self.latency.read(now)
+    }
+
+    /// Begins an attempt. If the breaker is not closed, the first attempt is the probe that decides about it.
+    #[must_use]
+    pub fn begin(self: &Arc<Self>, now: u64) -> Trial {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let is_probe = AtomicBool::new(self.breaker.takes_probe());
+        Trial { target: Arc::clone(self), began: now, is_probe }
+    }
+
+    /// Closes the breaker and forgets the time for which the provider asked to wait.
+    pub fn reset(&self) {
+        self.breaker.reset();
+        self.aside_until.store(0, Ordering::Relaxed);
+    }
+
+    fn note(&self, change: Option<Change>) {
+        let Self { provider, model, .. } = self;
+        let model = if model.is_empty() { "(others)" } else { model };
+        match change {
+            Some(Change::Opened { millis }) => {
+                tracing::warn!(%provider, %model, seconds = millis / 1000, "breaker opened, the target is left out");
+            }
+            Some(Change::Closed) => tracing::info!(%provider, %model, "breaker closed, the target is used again"),
+            None => {}
+        }
+    }
+}
+
+// === impl Blocked ===
+
+impl Blocked {
+    /// Returns the time at which the target may be tried again.
+    #[must_use]
+    pub const fn until(self) -> u64 {
+        match self {
+            Self::Open(until) | Self::Aside(until) => until,
+            Self::Probed => 0,
+        }
+    }
+}
+
+// === impl Trial ===
+
+impl Trial {
+    /// Returns whether the attempt decides about a breaker that is not closed.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.is_probe.load(Ordering::Relaxed)
+    }
+
+    /// Records that the answer has begun. This is what a probe waits for.
+    pub fn answered(&self, now: u64) {
+        self.target.latency.observe(now, Duration::from_millis(now.saturating_sub(self.began)));
+        self.target.note(self.target.breaker.answered(now, self.began));
+        if self.is_probe.swap(false, Ordering::Relaxed) {
+            self.target.breaker.release_probe();
+        }
+    }
+
+    /// Records that the answer is complete.
+    pub fn completed(&self, now: u64) {
+        self.target.breaker.completed(now);
+    }
+
+    /// Records a failure that is the provider's.
+    pub fn failed(&self, now: u64) {
+        let latency = Duration::from_millis(now.saturating_sub(self.began)).max(FAILURE_LATENCY);
+        self.target.latency.observe(now, latency);
+        let is_probe = self.is_probe.swap(false, Ordering::Relaxed);
+        // Targets that failed together must not be tried again together.
+        let jitter = unit_of(mixed(now ^ (Arc::as_ptr(&self.target) as u64)));
+        self.target.note(self.target.breaker.failed(now, self.began, is_probe, jitter));
+    }
+
+    /// Records a failure that is the provider's, which may have asked to wait.
+    pub fn failed_for(&self, now: u64, wait: Option<Duration>) {
+        match wait.filter(|wait| !wait.is_zero()) {
+            Some(wait) => self.put_aside(now, wait),
+            None => self.failed(now),
+        }
+    }
+
+    /// Records that the provider asked to wait.
+    pub fn put_aside(&self, now: u64, wait: Duration) {
+        self.target.aside_until.fetch_max(now.saturating_add(millis(wait.min(MAX_ASIDE))), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        self.target.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.is_probe() {
+            self.target.breaker.release_probe();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> Arc<TargetHealth> {
+        Arc::new(TargetHealth::new("p", "m"))
+    }
+
+    fn fail(target: &Arc<TargetHealth>, now: u64, times: u32) {
+        for _ in 0..times {
+            target.begin(now).failed(now);
+        }
+    }
+
+    #[test]
+    fn five_failures_in_a_row_open_and_one_probe_closes() {
+        let target = target();
+        fail(&target, 1_000, 4);
+        target.begin(1_000).completed(1_000);
+        fail(&target, 1_000, 4);
+        assert_eq!(target.blocked(1_000), None, "an answer in between starts the count afresh");
+        fail(&target, 1_000, 1);
+        let Some(Blocked::Open(until)) = target.blocked(1_000) else { panic!("open: {target:?}") };
+        assert!((10_000..=12_000).contains(&until), "{until}");
+        assert_eq!(target.blocked(until), None, "half-open");
+        let probe = target.begin(until);
+        assert!(probe.is_probe());
+        assert_eq!(target.blocked(until), Some(Blocked::Probed));
+        assert!(!target.begin(until).is_probe(), "only one");
+        probe.answered(until + 5);
+        drop(probe);
+        assert_eq!((target.blocked(until + 5), target.state(until + 5)), (None, State::Closed));
+        assert!(target.share(until + 5) < 0.2 && target.share(until + 40_000) >= 1.0);
+    }
+
+    #[test]
+    fn a_failed_probe_waits_longer_and_an_abandoned_one_frees_its_place() {
+        let target = target();
+        fail(&target, 1, 5);
+        let mut now = target.blocked(1).unwrap().until();
+        drop(target.begin(now));
+        assert_eq!(target.blocked(now), None, "the client of the probe left");
+        let mut waits = Vec::new();
+        for _ in 0..20 {
+            fail(&target, now, 1);
+            let until = target.blocked(now).unwrap().until();
+            waits.push(until - now);
+            now = until;
+        }
+        assert!(waits[0] >= 9_000 && waits[19] >= 270_000, "{waits:?}");
+        assert!(waits.iter().all(|wait| *wait <= 330_000), "{waits:?}");
+        assert!(now > 600_000);
+    }
+
+    #[test]
+    fn failures_of_attempts_that_began_before_do_not_count() {
+        let target = target();
+        let late = target.begin(1);
+        fail(&target, 2, 5);
+        let until = target.blocked(2).unwrap().until();
+        late.failed(5_000);
+        assert_eq!(target.blocked(5_000).unwrap().until(), until);
+        late.answered(5_001);
+        assert_eq!(target.blocked(5_001).unwrap().until(), until, "nor do their answers");
+    }
+
+    #[test]
+    fn a_provider_that_asks_to_wait_is_left_alone_for_at_most_five_minutes() {
+        let target = target();
+        target.begin(10).put_aside(10, Duration::from_secs(2));
+        assert_eq!(target.blocked(2_009), Some(Blocked::Aside(2_010)));
+        assert_eq!(target.blocked(2_010), None);
+        target.begin(10).put_aside(10, Duration::from_secs(u64::MAX));
+        assert_eq!(target.blocked(11), Some(Blocked::Aside(300_010)));
+        target.reset();
+        assert_eq!(target.blocked(11), None);
+    }
+
+    #[test]
+    fn attempts_are_in_flight_until_they_are_dropped() {
+        let target = target();
+        let trials: Vec<Trial> = (0..3).map(|_| target.begin(1)).collect();
+        assert_eq!(target.in_flight(), 3);
+        drop(trials);
+        assert_eq!(target.in_flight(), 0);
+    }
+
+    #[test]
+    fn fast_failures_count_as_slow_answers() {
+        let target = target();
+        assert_eq!(target.latency(1), None);
+        target.begin(1).failed(2);
+        assert!(target.latency(2).unwrap() >= 9_999.0);
+    }
+}

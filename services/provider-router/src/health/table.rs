@@ -1,0 +1,86 @@
+//! The targets of the catalogue, kept across its changes.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::TargetHealth;
+
+/// All targets. Locked only when the catalogue changes and when operators look at it.
+#[derive(Debug, Default)]
+pub struct HealthTable(Mutex<HashMap<String, ProviderHealth>>);
+
+/// The targets of one provider.
+#[derive(Clone, Debug, Default)]
+pub struct ProviderHealth {
+    models: HashMap<String, Arc<TargetHealth>>,
+    others: Arc<TargetHealth>,
+}
+
+// === impl HealthTable ===
+
+impl HealthTable {
+    /// Returns the targets of a provider that has these models. Those that it had before keep their state, and those
+    /// that it has no longer are forgotten.
+    pub fn provider<'a>(&self, id: &str, models: impl Iterator<Item = &'a str>) -> ProviderHealth {
+        let mut providers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = providers
+            .remove(id)
+            .unwrap_or_else(|| ProviderHealth { models: HashMap::new(), others: Arc::new(TargetHealth::new(id, "")) });
+        let kept = |model: &str| {
+            let known = before.models.get(model).cloned();
+            (model.to_owned(), known.unwrap_or_else(|| Arc::new(TargetHealth::new(id, model))))
+        };
+        let after = ProviderHealth { models: models.map(kept).collect(), others: before.others };
+        providers.insert(id.to_owned(), after.clone());
+        after
+    }
+
+    /// Returns all targets.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<TargetHealth>> {
+        let providers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<Arc<TargetHealth>> = providers.values().flat_map(ProviderHealth::all).cloned().collect();
+        all.sort_by(|a, b| (a.provider(), a.model()).cmp(&(b.provider(), b.model())));
+        all
+    }
+
+    /// Forgets the providers that are not among these.
+    pub fn retain(&self, is_known: impl Fn(&str) -> bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| is_known(id));
+    }
+}
+
+// === impl ProviderHealth ===
+
+impl ProviderHealth {
+    /// Returns the target for a model, by its name at the provider.
+    #[must_use]
+    pub fn of(&self, model: Option<&str>) -> &Arc<TargetHealth> {
+        model.and_then(|model| self.models.get(model)).unwrap_or(&self.others)
+    }
+
+    /// Returns all targets.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<TargetHealth>> {
+        self.models.values().chain([&self.others])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_survive_changes_of_the_catalogue() {
+        let table = HealthTable::default();
+        let before = table.provider("p", ["a", "b"].into_iter());
+        let after = table.provider("p", ["b", "c"].into_iter());
+        assert!(Arc::ptr_eq(before.of(Some("b")), after.of(Some("b"))));
+        assert!(Arc::ptr_eq(after.of(Some("a")), after.of(None)), "unknown models share a state");
+        assert!(Arc::ptr_eq(before.of(None), after.of(None)));
+        assert_eq!((after.all().count(), after.of(Some("c")).model()), (3, "c"));
+        table.retain(|id| id != "p");
+        assert!(!Arc::ptr_eq(table.provider("p", ["b"].into_iter()).of(Some("b")), after.of(Some("b"))));
+    }
+}

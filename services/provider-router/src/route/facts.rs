@@ -1,0 +1,152 @@
+//! The facts about a request that its route depends on, read from its body only when they are needed.
+
+use std::hash::{DefaultHasher, Hasher as _};
+
+use signalbox_core::{json::Reader, schema::Sticky};
+
+/// Average number of bytes of a token in English text and code, with the JSON around them.
+const BYTES_PER_TOKEN: u64 = 5;
+/// Tokens of an answer whose request sets no limit, for comparing prices.
+const USUAL_OUTPUT: u64 = 1_000;
+/// Maximum bytes of a text prompt that count as its beginning.
+const MAX_PREFIX: usize = 1 << 10;
+
+/// A request, as far as its route depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFacts<'a> {
+    /// Requested model.
+    pub model: Option<&'a str>,
+    /// Session named by the client.
+    pub session: Option<&'a str>,
+    /// Body as sent by the client.
+    pub body: &'a [u8],
+    /// Unix time in milliseconds, on which prices depend.
+    pub unix_ms: i64,
+    /// Whether the request counts for the policies that take turns; false for one that only asks for its plan.
+    pub takes_turn: bool,
+}
+
+// === impl RequestFacts ===
+
+impl RequestFacts<'_> {
+    /// Returns an estimate of the tokens of the prompt; `None` if it has media, whose bytes say nothing.
+    #[must_use]
+    pub fn prompt_tokens(&self) -> Option<u64> {
+        let has_media = memchr::memmem::find(self.body, b";base64,").is_some()
+            || memchr::memmem::find(self.body, b"\"base64\"").is_some()
+            || memchr::memmem::find(self.body, b"\"input_audio\"").is_some();
+        (!has_media).then_some(self.body.len() as u64 / BYTES_PER_TOKEN)
+    }
+
+    /// Returns the maximum tokens of the answer that the request allows, or a usual number.
+    #[must_use]
+    pub fn output_tokens(&self) -> u64 {
+        let mut limit = None;
+        let _ = Reader::lenient(self.body).fields(|name, value| {
+            let raw = value.raw()?;
+            if matches!(&*name, "max_tokens" | "max_completion_tokens" | "max_output_tokens") {
+                limit = std::str::from_utf8(raw).ok().and_then(|raw| raw.parse().ok()).or(limit);
+            }
+            Some(())
+        });
+        limit.unwrap_or(USUAL_OUTPUT)
+    }
+
+    /// Returns the key that keeps the request at its target. A client that names no session is recognised by the
+    /// beginning of its prompt, which all requests of a conversation share.
+    #[must_use]
+    pub fn key(&self, sticky: Sticky) -> Option<u64> {
+        match (sticky, self.session) {
+            (Sticky::Session, Some(session)) => {
+                let mut hasher = DefaultHasher::new();
+                hasher.write(session.as_bytes());
+                Some(hasher.finish())
+            }
+            (Sticky::Session | Sticky::Prefix, _) => prefix_key(self.body),
+        }
+    }
+}
+
+/// Returns a hash of tools, instructions and messages up to the first one of the user; `None` without any of these.
+fn prefix_key(body: &[u8]) -> Option<u64> {
+    let (mut hasher, mut has_any) = (DefaultHasher::new(), false);
+    // `None` also means that the rest need not be read.
+    let _ = Reader::lenient(body).fields(|name, value| {
+        match &*name {
+            "tools" | "system" | "instructions" => {
+                hasher.write(value.raw()?);
+                has_any = true;
+            }
+            "messages" | "input" if value.peek()? == b'[' => {
+                let mut is_over = false;
+                value.array(|message| {
+                    let raw = message.raw()?;
+                    if !is_over {
+                        hasher.write(raw);
+                        has_any = true;
+                        is_over = is_of_user(raw);
+                    }
+                    Some(())
+                })?;
+            }
+            "input" | "prompt" => {
+                let raw = value.raw()?;
+                hasher.write(&raw[..raw.len().min(MAX_PREFIX)]);
+                has_any = true;
+            }
+            _ => value.skip()?,
+        }
+        Some(())
+    });
+    has_any.then(|| hasher.finish())
+}
+
+fn is_of_user(message: &[u8]) -> bool {
+    let mut is_user = false;
+    let _ = Reader::lenient(message).fields(|name, value| {
+        let raw = value.raw()?;
+        is_user |= name == "role" && raw == b"\"user\"";
+        Some(())
+    });
+    is_user
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(body: &str) -> RequestFacts<'_> {
+        RequestFacts { model: None, session: None, body: body.as_bytes(), unix_ms: 0, takes_turn: true }
+    }
+
+    #[test]
+    fn later_turns_of_a_conversation_have_the_key_of_the_first() {
+        let turns = |first: &str| {
+            let begun = format!(
+                r#"{{"tools":[{{"x":1}}],"messages":[{{"role":"system","content":"s"}},{{"role":"user","content":"{first}"}}"#
+            );
+            [
+                format!("{begun}]}}"),
+                format!(r#"{begun},{{"role":"assistant","content":"a"}},{{"role":"user","content":"b"}}]}}"#),
+            ]
+        };
+        let key = |body: &str| facts(body).key(Sticky::Prefix);
+        let [one, two] = turns("hi");
+        assert_eq!(key(&one), key(&two));
+        assert_ne!(key(&one), key(&turns("ho")[0]));
+        assert_eq!(facts(&one).key(Sticky::Session), key(&one));
+        assert_ne!(RequestFacts { session: Some("s"), ..facts(&one) }.key(Sticky::Session), key(&one));
+        assert_eq!(RequestFacts { session: Some("s"), ..facts(&one) }.key(Sticky::Prefix), key(&one));
+        assert!(key(r#"{"input":"x"}"#).is_some() && key(r#"{"input":"x"}"#) != key(r#"{"input":"y"}"#));
+        assert_eq!(key("{}"), None);
+        assert_eq!(key("[1]"), None);
+    }
+
+    #[test]
+    fn sizes_are_estimated_from_the_body() {
+        assert_eq!(facts(r#"{"max_tokens":7}"#).output_tokens(), 7);
+        assert_eq!(facts(r#"{"max_tokens":"x"}"#).output_tokens(), USUAL_OUTPUT);
+        assert_eq!(facts(&" ".repeat(500)).prompt_tokens(), Some(100));
+        assert_eq!(facts(r#"{"url":"data:image/png;base64,AAAA"}"#).prompt_tokens(), None);
+    }
+}
