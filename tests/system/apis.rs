@@ -31,7 +31,7 @@ impl Api {
         }
     }
 
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Messages => "messages",
@@ -72,7 +72,7 @@ impl Api {
     }
 
     /// Returns the text of a stream, and whether it has its last event.
-    fn streamed(self, stream: &str) -> (String, bool) {
+    pub(crate) fn streamed(self, stream: &str) -> (String, bool) {
         let (mut text, mut is_complete) = (String::new(), false);
         for data in stream.lines().filter_map(|line| line.strip_prefix("data: ")) {
             let event: Value = serde_json::from_str(data).unwrap_or_default();

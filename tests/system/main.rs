@@ -24,6 +24,7 @@ mod disconnects;
 mod documents;
 mod doors;
 mod events;
+mod failover;
 mod fallback;
 mod faults;
 mod first_run;
