@@ -35,8 +35,6 @@ pub struct App {
     pub retries: RetryBudget,
     /// Random numbers for routing.
     pub seeds: Seeds,
-    /// Prices of models.
-    pub prices: Prices,
     /// The request log.
     pub journal: Journal,
     /// The database. Requests use it only to report its state.
@@ -47,7 +45,7 @@ pub struct App {
     pub entry: Entry<RouterPolicy>,
     /// Limits and budgets of client keys.
     pub ledger: Arc<Ledger>,
-    /// Prices, by which requests are reserved in budgets.
+    /// Prices, by which requests are routed and reserved in budgets.
     pub prices: Prices,
     /// Configured deadlines, used where neither the provider nor a setting overrides them; see [`App::deadlines`].
     pub configured: Deadlines,

@@ -410,6 +410,7 @@ impl Exchange {
             error,
             streamed,
             truncated,
+            parts: 0,
             summary: (truncated || is_hidden || answer == Bodies::Off)
                 .then(|| Box::new(Summary { usage, finish_reason })),
             plan,

@@ -162,6 +162,8 @@ pub struct Entry {
     id: Uuid,
     shard: usize,
     logged: Logged,
+    /// Number of parts written.
+    parts: usize,
 }
 
 /// How much of a request is in the journal.
@@ -228,7 +230,7 @@ impl Journal {
     pub fn begin(&self, id: Uuid, begin: &Begin, body: &[u8]) -> Result<Entry, JournalUnavailable> {
         let inner = Arc::clone(&self.0);
         if !inner.config.enabled {
-            return Ok(Entry { inner, id, shard: 0, logged: Logged::Nothing });
+            return Ok(Entry { inner, id, shard: 0, logged: Logged::Nothing, parts: 0 });
         }
         let shard = inner.shard_of_thread();
         let result = inner.append(shard, Kind::Begin, id, Some(begin), body);
@@ -239,7 +241,7 @@ impl Journal {
                 return Err(JournalUnavailable(error.to_string()));
             }
         }
-        Ok(Entry { inner, id, shard, logged })
+        Ok(Entry { inner, id, shard, logged, parts: 0 })
     }
 
     /// Returns how much of requests and responses is kept, unless a provider is stricter.
@@ -356,9 +358,11 @@ impl Entry {
 
     /// Appends the next bytes of a long response, so that they need not stay in memory until its end.
     pub fn part(&mut self, body: &[u8]) {
-        if self.logged == Logged::SoFar
-            && self.inner.append(self.shard, Kind::Part, self.id, None::<&()>, body).is_err()
-        {
+        if self.logged != Logged::SoFar {
+            return;
+        }
+        self.parts += 1;
+        if self.inner.append(self.shard, Kind::Part, self.id, None::<&()>, body).is_err() {
             // No part may follow a gap: the row gets the parts before it, and the end.
             self.logged = Logged::Partly;
             self.inner.status.unlogged.fetch_add(1, Ordering::Relaxed);
@@ -368,7 +372,8 @@ impl Entry {
     /// Writes the end of the request. `body` is the response, or the bytes of it that were not passed to
     /// [`Self::part`]. The last byte may be released once [`Written`] is ready.
     pub fn end(self, mut end: End, body: &[u8]) -> Written {
-        let Self { inner, id, shard, logged } = self;
+        let Self { inner, id, shard, logged, parts } = self;
+        end.parts = parts;
         match logged {
             Logged::Nothing => return Written::default(),
             Logged::Partly => {}

@@ -121,7 +121,6 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         client,
         retries: RetryBudget::default(),
         seeds: Seeds::default(),
-        prices: prices.clone(),
         journal,
         store: store.clone(),
         control: ShutdownControl::new(&context.common.data_dir, &keys),

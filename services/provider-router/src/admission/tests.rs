@@ -106,6 +106,9 @@ fn end(status: RequestStatus, status_code: Option<u16>) -> End {
         streamed: false,
         truncated: false,
         summary: None,
+        plan: None,
+        params: None,
+        parts: 0,
     }
 }
 

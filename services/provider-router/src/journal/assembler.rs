@@ -337,9 +337,14 @@ impl Assembler {
         &mut self,
         id: Uuid,
         open: &mut Open,
-        end: End,
+        mut end: End,
         at: Option<(SegmentNo, RecordPosition)>,
     ) -> io::Result<Exchange> {
+        if open.parts.len() < end.parts {
+            // A record was damaged on the disk: the answer has a gap.
+            end.truncated = true;
+            end.error.get_or_insert_with(|| "a part of the answer in the request log was damaged".to_owned());
+        }
         let mut answer = Vec::new();
         for (number, position) in open.parts.iter().chain(&at) {
             self.batch_bytes += position.len;

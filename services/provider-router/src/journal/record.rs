@@ -93,6 +93,9 @@ pub struct End {
     /// Metadata that the kept response lacks: it was truncated, or its client did not ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Box<Summary>>,
+    /// Number of `Part` records before this one; absent in journals of earlier versions.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub parts: usize,
     /// Plan and attempts of the request, if it had a route or more than one attempt; absent in journals of earlier
     /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,6 +126,11 @@ pub struct Summary {
     /// Finish reason of the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde defines the signature")]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 mod status_word {

@@ -108,6 +108,7 @@ fn end(status: RequestStatus) -> End {
         streamed: true,
         truncated: false,
         summary: None,
+        parts: 0,
         plan: None,
         params: None,
     }

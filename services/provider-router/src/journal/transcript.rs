@@ -141,6 +141,7 @@ impl Transcript {
             streamed: self.begin.stream,
             truncated: false,
             summary: None,
+            parts: 0,
             plan: None,
             params: None,
         }

@@ -214,3 +214,32 @@ async fn requests_are_cached_within_limits_and_reread_beyond_them() {
         assert!(row.begun.request_body.as_bytes() == body(u8::try_from(n).unwrap()), "{n} is another's");
     }
 }
+
+#[tokio::test]
+async fn an_answer_with_a_damaged_part_is_marked_as_truncated() {
+    for part in ["one ", "two ", "three "] {
+        let world = World::new().await;
+        let (journal, loader) = world.journal("dead");
+        let mut entry = journal.begin(Uuid::now_v7(), &begin(), BODY).unwrap();
+        for text in ["one ", "two ", "three "] {
+            entry.part(&event(text));
+        }
+        drop(entry.end(end(RequestStatus::Completed), &event("end")));
+        journal.0.pool.unlock();
+        let segment = world.segments("dead").pop().unwrap();
+        let mut bytes = std::fs::read(&segment).unwrap();
+        let at = memchr::memmem::find(&bytes, part.as_bytes()).unwrap();
+        bytes[at] ^= 1;
+        std::fs::write(&segment, bytes).unwrap();
+        die(journal, loader);
+
+        let (journal, loader) = world.journal("next");
+        let running = world.spawn(loader);
+        drop(journal);
+        running.finish(Duration::from_secs(60)).await;
+        let rows = world.rows().await;
+        let (_, response) = one(&rows);
+        assert!(response.truncated && response.error.as_ref().unwrap().contains("damaged"), "{response:?}");
+        assert!(response.response_body.as_ref().unwrap().contains("end"), "{response:?}");
+    }
+}
