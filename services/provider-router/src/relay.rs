@@ -285,10 +285,10 @@ impl Relay {
     /// Polls the source, and records a change of the target that it made.
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, signalbox_upstream::Error>>> {
         let next = self.source.poll_data(cx);
-        if let Source::Resumable(resumable) = &mut self.source
-            && let Some(switch) = resumable.take_switch()
-        {
-            self.exchange.switched(switch);
+        if let Source::Resumable(resumable) = &mut self.source {
+            while let Some(switch) = resumable.take_switch() {
+                self.exchange.switched(switch);
+            }
         }
         next
     }

@@ -9,7 +9,7 @@ mod heard;
 mod pieces;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -94,7 +94,9 @@ pub struct ResumableStream {
     ids: Ids,
     phase: Phase,
     next: Option<Box<dyn Resume>>,
-    switch: Option<Switch>,
+    switches: VecDeque<Switch>,
+    /// Whether the last event of the answer has passed.
+    has_last: bool,
 }
 
 enum Phase {
@@ -141,13 +143,14 @@ impl ResumableStream {
             ids: Ids::default(),
             phase: Phase::Passing,
             next: Some(next),
-            switch: None,
+            switches: VecDeque::new(),
+            has_last: false,
         }
     }
 
     /// Takes what is to be told about a change of the target.
     pub fn take_switch(&mut self) -> Option<Switch> {
-        self.switch.take()
+        self.switches.pop_front()
     }
 
     /// Returns the source that is being passed on.
@@ -245,6 +248,7 @@ impl ResumableStream {
     fn pass(&mut self, frame: &Frame, event: Option<Event>) -> Option<Option<Result<Bytes, Error>>> {
         let Some(mut event) = event else { return Some(Some(Ok(frame.raw().clone()))) };
         self.heard.add(&event.pieces);
+        self.has_last |= event.value["type"] == "message_stop";
         if self.api == Api::Responses {
             if self.ids.is_continued {
                 self.ids.rewrite(&mut event.value);
@@ -276,7 +280,11 @@ impl ResumableStream {
             self.source = Source::Ended;
             return ended;
         }
-        if self.heard.is_finished() && self.api == Api::Messages && !matches!(self.phase, Phase::Comparing(..)) {
+        if self.heard.is_finished()
+            && !self.has_last
+            && self.api == Api::Messages
+            && !matches!(self.phase, Phase::Comparing(..))
+        {
             // The stop reason has come, and nothing but the last event is missing.
             self.phase = Phase::Over;
             return Some(Some(Ok(Bytes::from_static(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"))));
@@ -313,11 +321,11 @@ impl ResumableStream {
         let Resumed { failed, answer } = resumed;
         let (words, target) = (why.to_string(), answer.is_some());
         let Some(NewAnswer { begun, rest, target: new, next }) = answer else {
-            self.switch = Some(Switch { why: words, failed, target: None });
+            self.switches.push_back(Switch { why: words, failed, target: None });
             return Some(self.end(why));
         };
         debug_assert!(target);
-        self.switch = Some(Switch { why: words, failed, target: Some(new) });
+        self.switches.push_back(Switch { why: words, failed, target: Some(new) });
         self.prefix = begun.into_iter();
         self.source = rest;
         self.splitter = Splitter::new(MAX_EVENT);

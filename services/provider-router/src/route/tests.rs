@@ -180,7 +180,9 @@ fn prices_decide_where_the_policy_says_so() {
     .unwrap();
     let table = Table::shipped().unwrap().with(prices);
     let targets = [("a", "unknown-model-x"), ("b", "dear"), ("c", "cheap")];
-    let snapshot = routed(ROWS, None, vec![route("r", RoutePolicy::Cheapest, &targets)]);
+    // The echo provider has a price: it is free.
+    let rows = ["a", "b", "c"].map(|id| Row { id, kind: "openai", ..Row::ENABLED });
+    let snapshot = routed(&rows, None, vec![route("r", RoutePolicy::Cheapest, &targets)]);
     let plan = super::plan(&snapshot, &facts("r"), Some(&table), 1, &mut Rng::new(1)).unwrap();
     assert_eq!(order(&plan), ["c:cheap", "b:dear", "a:unknown-model-x"]);
     let why: Vec<String> = plan.candidates.iter().map(|candidate| candidate.reason.to_string()).collect();

@@ -45,7 +45,9 @@ fn received(api: Api, first: Script, others: Vec<Option<Script>>) -> (String, bo
     let (mut all, mut switches, mut cx) = (Vec::new(), 0, Context::from_waker(Waker::noop()));
     loop {
         let next = stream.poll_data(&mut cx);
-        switches += usize::from(stream.take_switch().is_some_and(|switch| switch.target.is_some()));
+        while let Some(switch) = stream.take_switch() {
+            switches += usize::from(switch.target.is_some());
+        }
         match next {
             Poll::Ready(Some(Ok(bytes))) => all.extend_from_slice(&bytes),
             Poll::Ready(Some(Err(_))) => return (String::from_utf8(all).unwrap(), false, switches),
