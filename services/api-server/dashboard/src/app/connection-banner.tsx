@@ -1,0 +1,39 @@
+import { useEffect, useState } from "react";
+import { reconnect, useConnection } from "../api/socket";
+import { age, timeOfDay } from "../format/time";
+import { Button } from "../parts/button";
+import { Notice } from "../parts/layout";
+import { useSession } from "./session";
+import css from "./shell.module.css";
+
+/** Milliseconds of a lost connection that are not worth a word. */
+const SILENT_FOR = 2_000;
+
+/** Says since when the data is old, while there is no connection. */
+export function ConnectionBanner() {
+  const { connected, lostAt } = useConnection();
+  const needed = useSession((state) => state.needed);
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    if (lostAt === null) return;
+    setNow(Date.now());
+    const timer = setInterval(() => setNow(Date.now()), 1_000);
+    return () => clearInterval(timer);
+  }, [lostAt]);
+  if (connected || needed || lostAt === null || now - lostAt < SILENT_FOR) return null;
+  return (
+    <div className={css.banner}>
+      <Notice
+        tone="warn"
+        action={
+          <Button small onClick={reconnect}>
+            Try now
+          </Button>
+        }
+      >
+        <strong>Disconnected since {timeOfDay(lostAt)}</strong> ({age(lostAt, now)}). What you see is from then. If the
+        server was stopped, start it with <code>api-server start</code>.
+      </Notice>
+    </div>
+  );
+}

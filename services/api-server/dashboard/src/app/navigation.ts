@@ -1,0 +1,43 @@
+/** All pages that can be reached from the navigation, in its order. */
+
+import {
+  Activity,
+  Boxes,
+  Cable,
+  CircleDollarSign,
+  FileCog,
+  Gauge,
+  History,
+  KeyRound,
+  type LucideIcon,
+  MessagesSquare,
+  Plug,
+  ScrollText,
+  Settings2,
+} from "lucide-react";
+
+export interface NavigationEntry {
+  path: string;
+  label: string;
+  icon: LucideIcon;
+  group: string;
+  /** Second key of its shortcut, after `g`. */
+  key: string;
+  /** Whether it is in the bar at the bottom of a phone. */
+  bar?: boolean;
+}
+
+export const NAVIGATION = [
+  { path: "/", label: "Overview", icon: Gauge, group: "", key: "o", bar: true },
+  { path: "/requests", label: "Requests", icon: Activity, group: "Traffic", key: "r", bar: true },
+  { path: "/sessions", label: "Sessions", icon: MessagesSquare, group: "Traffic", key: "s" },
+  { path: "/providers", label: "Providers", icon: Plug, group: "Catalogue", key: "v", bar: true },
+  { path: "/models", label: "Models", icon: Boxes, group: "Catalogue", key: "m" },
+  { path: "/prices", label: "Prices", icon: CircleDollarSign, group: "Catalogue", key: "x" },
+  { path: "/qwen", label: "Qwen logins", icon: KeyRound, group: "Accounts", key: "q" },
+  { path: "/logs", label: "Logs", icon: ScrollText, group: "Operations", key: "e", bar: true },
+  { path: "/audit", label: "Audit", icon: History, group: "Operations", key: "a" },
+  { path: "/config", label: "Configuration", icon: FileCog, group: "Operations", key: "c" },
+  { path: "/settings", label: "Settings", icon: Settings2, group: "Operations", key: "t" },
+  { path: "/connect", label: "Connect a client", icon: Cable, group: "Help", key: "n" },
+] as const satisfies readonly NavigationEntry[];

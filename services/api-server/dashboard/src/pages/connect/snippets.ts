@@ -1,0 +1,229 @@
+/** Configurations of clients, filled in. They are those of docs/clients, which are tried with the real clients. */
+
+export interface Snippet {
+  /** File or place that the text belongs to. */
+  where: string;
+  text: string;
+}
+
+export interface Client {
+  id: string;
+  name: string;
+  /** API that it speaks. */
+  surface: string;
+  snippets: (base: string, model: string, key: string) => Snippet[];
+  note?: string;
+}
+
+export const KEY_PLACEHOLDER = "any";
+
+const QUESTION = "Is anybody there?";
+
+/** Returns the command that sends a first message. */
+export function curl(base: string, model: string, key: string = KEY_PLACEHOLDER): string {
+  const body = JSON.stringify({ model, stream: true, messages: [{ role: "user", content: QUESTION }] });
+  const header = key === KEY_PLACEHOLDER ? "" : ` -H ${shell(`Authorization: Bearer ${key}`)}`;
+  return `curl -N ${base}/v1/chat/completions${header} -d ${shell(body)}`;
+}
+
+/** Quotes a text for a POSIX shell. */
+export function shell(text: string): string {
+  return /^[A-Za-z0-9_./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Quotes a text for TOML, YAML, JSON, Python and JavaScript, which agree on such texts. */
+const quoted = (text: string) => JSON.stringify(text);
+
+const SHELL = "Shell";
+
+export const CLIENTS: Client[] = [
+  {
+    id: "curl",
+    name: "curl",
+    surface: "Chat Completions",
+    snippets: (base, model, key) => [{ where: SHELL, text: curl(base, model, key) }],
+  },
+  {
+    id: "python",
+    name: "Python, OpenAI SDK",
+    surface: "Chat Completions",
+    snippets: (base, model, key) => [
+      {
+        where: "Python",
+        text: `from openai import OpenAI
+
+client = OpenAI(base_url=${quoted(`${base}/v1`)}, api_key=${quoted(key)})
+answer = client.chat.completions.create(
+    model=${quoted(model)},
+    messages=[{"role": "user", "content": ${quoted(QUESTION)}}],
+)
+print(answer.choices[0].message.content)`,
+      },
+    ],
+  },
+  {
+    id: "javascript",
+    name: "JavaScript, OpenAI SDK",
+    surface: "Chat Completions",
+    snippets: (base, model, key) => [
+      {
+        where: "JavaScript",
+        text: `import OpenAI from "openai";
+
+const client = new OpenAI({ baseURL: ${quoted(`${base}/v1`)}, apiKey: ${quoted(key)} });
+const stream = await client.chat.completions.create({
+  model: ${quoted(model)},
+  stream: true,
+  messages: [{ role: "user", content: ${quoted(QUESTION)} }],
+});
+for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta?.content ?? "");`,
+      },
+    ],
+  },
+  {
+    id: "claude-code",
+    name: "Claude Code",
+    surface: "Messages",
+    snippets: (base, model, key) => [
+      {
+        where: SHELL,
+        text: `export ANTHROPIC_BASE_URL=${base}      # without /v1
+export ANTHROPIC_API_KEY=${shell(key)}
+export ANTHROPIC_MODEL=${shell(model)}
+export ANTHROPIC_DEFAULT_HAIKU_MODEL=${shell(model)}
+claude`,
+      },
+    ],
+    note: "Its session id becomes the session in the log.",
+  },
+  {
+    id: "codex",
+    name: "Codex",
+    surface: "Responses",
+    snippets: (base, model, key) => [
+      {
+        where: "~/.codex/config.toml",
+        text: `model = ${quoted(model)}
+model_provider = "signalbox"
+
+[model_providers.signalbox]
+name = "Signalbox"
+base_url = ${quoted(`${base}/v1`)}
+env_key = "SIGNALBOX_API_KEY"
+wire_api = "responses"`,
+      },
+      { where: SHELL, text: `export SIGNALBOX_API_KEY=${shell(key)}\ncodex` },
+    ],
+  },
+  {
+    id: "opencode",
+    name: "OpenCode",
+    surface: "Chat Completions",
+    snippets: (base, model, key) => [
+      {
+        where: "opencode.json",
+        text: JSON.stringify(
+          {
+            provider: {
+              signalbox: {
+                npm: "@ai-sdk/openai-compatible",
+                options: { baseURL: `${base}/v1`, apiKey: key },
+                models: { [model]: {} },
+              },
+            },
+            small_model: `signalbox/${model}`,
+          },
+          null,
+          2,
+        ),
+      },
+      { where: SHELL, text: `opencode run -m ${shell(`signalbox/${model}`)} ${shell("Fix the tests.")}` },
+    ],
+    note: "OpenCode does not ask for the list of models: each one has to be named under models.",
+  },
+  {
+    id: "cline",
+    name: "Cline",
+    surface: "Responses",
+    snippets: (base, model, key) => [
+      { where: SHELL, text: `cline auth -p openai-native -k ${shell(key)} -m ${shell(model)} -b ${base}/v1` },
+    ],
+    note: "In the editor, choose OpenAI Compatible and enter the base URL, key and model.",
+  },
+  {
+    id: "continue",
+    name: "Continue",
+    surface: "Chat Completions",
+    snippets: (base, model, key) => [
+      {
+        where: "config.yaml",
+        text: `name: signalbox
+version: 1.0.0
+schema: v1
+models:
+  - name: ${quoted(model)}
+    provider: openai
+    model: ${quoted(model)}
+    apiBase: ${base}/v1
+    apiKey: ${quoted(key)}
+    roles: [chat, edit, apply]
+    capabilities: [tool_use]`,
+      },
+    ],
+  },
+  {
+    id: "aider",
+    name: "aider",
+    surface: "Chat Completions",
+    snippets: (base, model, key) => [
+      {
+        where: SHELL,
+        text: `export OPENAI_API_BASE=${base}/v1
+export OPENAI_API_KEY=${shell(key)}
+aider --no-show-model-warnings --model ${shell(`openai/${model}`)}`,
+      },
+    ],
+  },
+  {
+    id: "qwen-code",
+    name: "Qwen Code",
+    surface: "Chat Completions",
+    snippets: (base, model, key) => [
+      {
+        where: SHELL,
+        text: `export OPENAI_BASE_URL=${base}/v1
+export OPENAI_API_KEY=${shell(key)}
+export OPENAI_MODEL=${shell(model)}
+qwen --auth-type openai`,
+      },
+    ],
+  },
+  {
+    id: "anthropic-python",
+    name: "Python, Anthropic SDK",
+    surface: "Messages",
+    snippets: (base, model, key) => [
+      {
+        where: "Python",
+        text: `from anthropic import Anthropic
+
+client = Anthropic(base_url=${quoted(base)}, api_key=${quoted(key)})
+answer = client.messages.create(
+    model=${quoted(model)}, max_tokens=100, messages=[{"role": "user", "content": ${quoted(QUESTION)}}]
+)
+print(answer.content[0].text)`,
+      },
+    ],
+  },
+  {
+    id: "other",
+    name: "Another client",
+    surface: "any",
+    snippets: (base, model, key) => [
+      { where: "Base URL of OpenAI's clients", text: `${base}/v1` },
+      { where: "Base URL of Anthropic's clients", text: base },
+      { where: "API key", text: key },
+      { where: "Model", text: model },
+    ],
+  },
+];

@@ -1,0 +1,10 @@
+import { textParam } from "../../app/search";
+
+export interface ModelsSearch {
+  q?: string | undefined;
+  capability?: string | undefined;
+}
+
+export function modelsSearch(raw: Record<string, unknown>): ModelsSearch {
+  return { q: textParam(raw, "q"), capability: textParam(raw, "capability") };
+}

@@ -1,0 +1,74 @@
+import { useQuery } from "@tanstack/react-query";
+import { statusQuery } from "../../api/queries";
+import { usePreferences } from "../../app/preferences";
+import { command } from "../../lifecycle/commands";
+import { phase } from "../../lifecycle/reducer";
+import { SERVICES, useServices } from "../../lifecycle/store";
+import { Button } from "../../parts/button";
+import { ask } from "../../parts/dialog";
+import { Grid, Loaded, Notice, Page } from "../../parts/layout";
+import { FirstSteps } from "./first-steps";
+import { LastDay, NewestRequests } from "./recent";
+import { Refused, ServiceCard } from "./service-card";
+
+export default function Overview() {
+  const status = useQuery(statusQuery);
+  const firstSteps = usePreferences((state) => state.firstSteps);
+  return (
+    <Page title="Overview" actions={<BothServices />}>
+      <Loaded query={status} rows={6}>
+        {({ database }) =>
+          database !== "ok" && (
+            <Notice tone="bad">
+              <strong>The database does not answer.</strong> Requests are still served from what is known; changes are
+              refused until it is back.
+            </Notice>
+          )
+        }
+      </Loaded>
+      <Refused />
+      <Grid>
+        {SERVICES.map((service) => (
+          <ServiceCard key={service} service={service} />
+        ))}
+      </Grid>
+      {firstSteps && <FirstSteps />}
+      <LastDay />
+      <NewestRequests />
+    </Page>
+  );
+}
+
+function BothServices() {
+  const router = useServices((state) => state["provider-router"]);
+  const qwen = useServices((state) => state["qwen-proxy"]);
+  const known = router.status !== null && qwen.status !== null;
+  const pending = router.pending ?? qwen.pending;
+  if (!known) return null;
+  const idle = [router, qwen].filter((service) => ["stopped", "error"].includes(phase(service)));
+  return (
+    <>
+      {idle.length === 2 && (
+        <Button kind="primary" pending={pending === "start"} onClick={() => void command("start", null)}>
+          Start both
+        </Button>
+      )}
+      {idle.length < 2 && (
+        <Button
+          pending={pending === "stop"}
+          onClick={() =>
+            ask({
+              title: "Stop both services?",
+              text: "Clients get no answers until they are started again. Running requests are finished first.",
+              action: "Stop both",
+              danger: true,
+              run: () => command("stop", null),
+            })
+          }
+        >
+          Stop both
+        </Button>
+      )}
+    </>
+  );
+}

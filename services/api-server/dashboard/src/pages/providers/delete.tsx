@@ -1,0 +1,22 @@
+import { api, data } from "../../api/client";
+import { queryClient } from "../../api/queries";
+import { router } from "../../app/routes";
+import { ask } from "../../parts/dialog";
+import { toast } from "../../parts/toast";
+
+export function askToDelete({ id, name }: { id: string; name: string }): void {
+  ask({
+    title: `Delete ${name}?`,
+    text: "Its configuration, keys and links to models are deleted. Its requests stay in the log.",
+    action: "Delete",
+    danger: true,
+    typed: id,
+    run: async () => {
+      await data(api.DELETE("/api/providers/{id}", { params: { path: { id } } }));
+      await queryClient.invalidateQueries({ queryKey: ["providers"], refetchType: "none" });
+      await router.navigate({ to: "/providers", ignoreBlocker: true });
+      void queryClient.refetchQueries({ queryKey: ["providers"], exact: true });
+      toast(`${name} was deleted`, { kind: "ok" });
+    },
+  });
+}

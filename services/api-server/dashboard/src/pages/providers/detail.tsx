@@ -1,0 +1,203 @@
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { Trash2 } from "lucide-react";
+import { useState } from "react";
+import { api, data, type Schemas } from "../../api/client";
+import { mistakesByField } from "../../api/problem";
+import { providerQuery, providerTypesQuery, queryClient } from "../../api/queries";
+import { useAction } from "../../parts/action";
+import { Button, Row } from "../../parts/button";
+import { AreaField, Switch, TextField } from "../../parts/field";
+import { Card, Failure, Loaded, Notice, Page } from "../../parts/layout";
+import { LeaveGuard } from "../../parts/leave-guard";
+import { Mark } from "../../parts/mark";
+import { FoldedConfigFields } from "./config-fields";
+import { askToDelete } from "./delete";
+import { changesOf, type Edits, fieldsOf, isDirty, type TypeSchema } from "./form";
+import { LinkedModels } from "./linked-models";
+import { providerState } from "./page";
+import css from "./providers.module.css";
+import { TestPanel } from "./test-panel";
+
+const route = getRouteApi("/providers/$id");
+
+type Provider = Schemas["WholeProvider"];
+
+export default function ProviderPage() {
+  const { id } = route.useParams();
+  const query = useQuery(providerQuery(id));
+  const types = useQuery(providerTypesQuery);
+  const provider = query.data;
+  const [tone, word] = provider ? providerState(provider) : (["off", ""] as const);
+  return (
+    <Page
+      title={provider?.name ?? id}
+      back={{ to: "/providers", label: "Providers" }}
+      about={
+        provider && (
+          <>
+            <Mark tone={tone}>{word}</Mark> · <code>{id}</code> ·{" "}
+            {types.data?.find(({ value }) => value === provider.type)?.label ?? provider.type} ·{" "}
+            <Link to="/requests" search={{ provider: id }}>
+              its requests
+            </Link>
+          </>
+        )
+      }
+      actions={
+        provider && (
+          <Button kind="danger" icon={Trash2} onClick={() => askToDelete(provider)}>
+            Delete
+          </Button>
+        )
+      }
+    >
+      <Loaded query={query} rows={6}>
+        {(provider) => (
+          <>
+            <TestPanel id={id} />
+            <ProviderForm
+              key={id}
+              provider={provider}
+              type={types.data?.find(({ value }) => value === provider.type)}
+            />
+            <LinkedModels provider={provider} />
+          </>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+type Basics = Partial<Pick<Provider, "name" | "description" | "priority" | "enabled">>;
+
+function ProviderForm({ provider, type }: { provider: Provider; type: TypeSchema | undefined }) {
+  const { id } = provider;
+  const [basics, setBasics] = useState<Basics>({});
+  const [edits, setEdits] = useState<Edits>({});
+  const [base, setBase] = useState(provider.updated_at);
+  const fields = [...fieldsOf(type), ...unknownFields(provider, type)];
+  const changes = changesOf(fields, provider.config, edits);
+  const dirty = Object.keys(basics).length > 0 || isDirty(changes);
+  const reset = () => {
+    setBasics({});
+    setEdits({});
+    setBase(provider.updated_at);
+  };
+  const save = useAction(
+    async () => {
+      const params = { path: { id } };
+      // The configuration first: it is what is refused most often, and then nothing has changed.
+      if (Object.keys(changes.put).length > 0)
+        await data(api.PUT("/api/providers/{id}/config", { params, body: { config: changes.put as never } }));
+      for (const key of changes.remove)
+        await data(api.DELETE("/api/providers/{id}/config/{key}", { params: { path: { id, key } } }));
+      if (Object.keys(basics).length > 0) await data(api.PUT("/api/providers/{id}", { params, body: basics }));
+      return await queryClient.fetchQuery({ ...providerQuery(id), staleTime: 0 });
+    },
+    {
+      done: "Saved: in force within a second",
+      after: (saved) => {
+        setBasics({});
+        setEdits({});
+        setBase(saved.updated_at);
+      },
+    },
+  );
+  const mistakes = mistakesByField(save.problem, ["name", "description", "priority", ...fields.map(({ key }) => key)]);
+  const set = (change: Basics) =>
+    setBasics((old) => {
+      const next = { ...old, ...change };
+      for (const key of Object.keys(next) as (keyof Basics)[]) if (next[key] === provider[key]) delete next[key];
+      return next;
+    });
+  const text = (key: "name" | "description") => basics[key] ?? provider[key] ?? "";
+  return (
+    <Card title="Configuration">
+      <form
+        className={css.form}
+        onSubmit={(event) => {
+          event.preventDefault();
+          save.run();
+        }}
+      >
+        <LeaveGuard dirty={dirty && !save.pending} />
+        {dirty && provider.updated_at !== base && (
+          <Notice
+            tone="warn"
+            action={
+              <Button small onClick={reset}>
+                Show their change
+              </Button>
+            }
+          >
+            Somebody else has changed this provider meanwhile. Saving keeps their change, except for the fields that you
+            have edited.
+          </Notice>
+        )}
+        {save.problem && <Failure title="Not saved completely." error={save.problem} />}
+        <Switch label="Enabled" checked={basics.enabled ?? provider.enabled} onChange={(enabled) => set({ enabled })} />
+        <TextField
+          label="Name"
+          required
+          value={text("name")}
+          mistakes={mistakes.get("name")}
+          onChange={(name) => set({ name })}
+        />
+        <TextField
+          label="Priority"
+          inputMode="numeric"
+          value={String(basics.priority ?? provider.priority)}
+          mistakes={mistakes.get("priority")}
+          onChange={(value) => set({ priority: Number.parseInt(value, 10) || 0 })}
+          hint="Providers with a higher number are asked first."
+        />
+        <FoldedConfigFields
+          fields={fields}
+          stored={provider.config}
+          edits={edits}
+          mistakes={mistakes}
+          onEdit={(key, value) =>
+            setEdits(({ [key]: _, ...others }) => (value === undefined ? others : { ...others, [key]: value }))
+          }
+        />
+        <AreaField
+          label="Description"
+          rows={2}
+          value={text("description")}
+          mistakes={mistakes.get("description")}
+          onChange={(value) => set({ description: value === "" ? null : value })}
+        />
+        <Row>
+          <Button
+            kind="primary"
+            type="submit"
+            pending={save.pending}
+            disabledBecause={changes.mistakes[0] ?? (dirty ? undefined : "Nothing has been changed")}
+          >
+            Save
+          </Button>
+          {dirty && (
+            <Button kind="quiet" onClick={reset}>
+              Discard
+            </Button>
+          )}
+          {changes.mistakes.length > 0 && <span className="muted">{changes.mistakes.join(". ")}</span>}
+        </Row>
+      </form>
+    </Card>
+  );
+}
+
+/** Returns fields for stored values that the type does not know. */
+function unknownFields(provider: Provider, type: TypeSchema | undefined) {
+  return Object.entries(provider.config)
+    .filter(([key]) => !(type && key in type.configSchema))
+    .map(([key, value]) => ({
+      key,
+      type: typeof value === "object" ? "object" : typeof value,
+      description: "Not a setting of this type; it is sent or ignored as it is.",
+      required: false,
+      choices: null,
+    }));
+}

@@ -1,0 +1,150 @@
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { api, data } from "../../api/client";
+import { mistakesByField } from "../../api/problem";
+import { providerTypesQuery, queryClient } from "../../api/queries";
+import { useAction } from "../../parts/action";
+import { Button, Row } from "../../parts/button";
+import { AreaField, TextField } from "../../parts/field";
+import { Card, Failure, Loaded, Notice, Page } from "../../parts/layout";
+import { LeaveGuard } from "../../parts/leave-guard";
+import { FoldedConfigFields } from "./config-fields";
+import { changesOf, type Edits, fieldsOf, idFrom, type TypeSchema } from "./form";
+import css from "./providers.module.css";
+import { requestTest } from "./test-panel";
+
+const route = getRouteApi("/providers/new");
+
+export default function NewProvider() {
+  const { type } = route.useSearch();
+  const types = useQuery(providerTypesQuery);
+  return (
+    <Page
+      title="Add a provider"
+      back={{ to: "/providers", label: "Providers" }}
+      about={type ? undefined : "Choose what answers the requests."}
+    >
+      <Loaded query={types} rows={8}>
+        {(list) => {
+          const chosen = list.find(({ value }) => value === type);
+          return chosen ? <ProviderForm key={chosen.value} type={chosen} /> : <TypeCards types={list} />;
+        }}
+      </Loaded>
+    </Page>
+  );
+}
+
+function TypeCards({ types }: { types: TypeSchema[] }) {
+  return (
+    <div className={css.types}>
+      {types.map(({ value, label, description }) => (
+        <Link key={value} to="/providers/new" search={{ type: value }} className={css.type} data-row>
+          <strong>{label}</strong>
+          <span>{description}</span>
+        </Link>
+      ))}
+    </div>
+  );
+}
+
+function ProviderForm({ type }: { type: TypeSchema }) {
+  const navigate = useNavigate();
+  const [name, setName] = useState(type.label);
+  const [id, setId] = useState<string | null>(null);
+  const [priority, setPriority] = useState("0");
+  const [description, setDescription] = useState("");
+  const [edits, setEdits] = useState<Edits>({});
+  const [touched, setTouched] = useState(false);
+  const fields = fieldsOf(type);
+  const changes = changesOf(fields, {}, edits);
+  const realId = id ?? idFrom(name);
+  const save = useAction(
+    () =>
+      data(
+        api.POST("/api/providers", {
+          body: {
+            id: realId,
+            name: name.trim(),
+            type: type.value,
+            priority: Number(priority) || 0,
+            description: description.trim() || null,
+            config: changes.put as never,
+          },
+        }),
+      ),
+    {
+      after: async ({ id }) => {
+        setTouched(false);
+        requestTest(id);
+        await queryClient.invalidateQueries({ queryKey: ["providers"] });
+        await navigate({ to: "/providers/$id", params: { id }, ignoreBlocker: true });
+      },
+    },
+  );
+  const mistakes = mistakesByField(save.problem, [
+    "id",
+    "name",
+    "priority",
+    "description",
+    ...fields.map(({ key }) => key),
+  ]);
+  const edit = (key: string, text: string | null | undefined) => {
+    setTouched(true);
+    setEdits(({ [key]: _, ...others }) => (text === undefined ? others : { ...others, [key]: text }));
+  };
+  return (
+    <form
+      className={css.form}
+      onSubmit={(event) => {
+        event.preventDefault();
+        save.run();
+      }}
+    >
+      <LeaveGuard dirty={touched && !save.pending} />
+      {save.problem && <Failure title="Not saved." error={save.problem} />}
+      <Card title={type.label} actions={<Link to="/providers/new">Another type</Link>}>
+        <div className={css.form}>
+          <p className="muted">{type.description}</p>
+          <TextField label="Name" required value={name} mistakes={mistakes.get("name")} onChange={setName} />
+          <TextField
+            label="Id"
+            required
+            mono
+            value={realId}
+            mistakes={mistakes.get("id")}
+            onChange={setId}
+            hint={`Clients can choose it with ${realId || "id"}/model.`}
+          />
+          <FoldedConfigFields fields={fields} stored={{}} edits={edits} mistakes={mistakes} onEdit={edit} />
+          <details>
+            <summary>Priority and description</summary>
+            <div className={css.form} style={{ paddingTop: 12 }}>
+              <TextField
+                label="Priority"
+                inputMode="numeric"
+                value={priority}
+                mistakes={mistakes.get("priority")}
+                onChange={setPriority}
+                hint="Providers with a higher number are asked first."
+              />
+              <AreaField
+                label="Description"
+                value={description}
+                mistakes={mistakes.get("description")}
+                onChange={setDescription}
+              />
+            </div>
+          </details>
+          {changes.mistakes.length > 0 && <Notice tone="warn">{changes.mistakes.join(". ")}.</Notice>}
+          <Row>
+            <Button kind="primary" type="submit" pending={save.pending} disabledBecause={changes.mistakes[0]}>
+              Save and test
+            </Button>
+            <Link to="/providers">Cancel</Link>
+          </Row>
+        </div>
+      </Card>
+    </form>
+  );
+}

@@ -1,0 +1,221 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { useCallback, useEffect } from "react";
+import { modelsQuery, providersQuery, type RequestFilters, requestsQuery } from "../../api/queries";
+import { useConnection } from "../../api/socket";
+import { count, plural } from "../../format/numbers";
+import { fromLocalInput, toLocalInput } from "../../format/time";
+import { Button, buttonClass } from "../../parts/button";
+import { SearchField, Select } from "../../parts/field";
+import { Card, Empty, Failure, Loading, Notice, Page } from "../../parts/layout";
+import { RequestWindow } from "./request-window";
+import css from "./requests.module.css";
+import { isFiltered, STATUSES } from "./search";
+import { statusWords } from "./status-mark";
+
+const route = getRouteApi("/requests");
+
+export default function Requests() {
+  const filters = route.useSearch();
+  const navigate = useNavigate({ from: "/requests" });
+  const change = useCallback(
+    (changes: RequestFilters) => {
+      const search = Object.fromEntries(
+        Object.entries({ ...filters, ...changes }).filter(([, value]) => value !== undefined && value !== ""),
+      );
+      void navigate({ search, replace: changes.q !== undefined });
+    },
+    [filters, navigate],
+  );
+  return (
+    <Page title="Requests" wide about="What clients asked, and what they were answered. Newest first.">
+      <Filters filters={filters} change={change} />
+      <List filters={filters} clear={() => void navigate({ search: {} })} />
+    </Page>
+  );
+}
+
+const HOUR = 3_600_000;
+const RANGES: [string, string][] = [
+  ["", "Any time"],
+  [String(HOUR), "Last hour"],
+  [String(24 * HOUR), "Last 24 hours"],
+  [String(7 * 24 * HOUR), "Last 7 days"],
+  ["custom", "From…"],
+];
+
+function Filters({ filters, change }: { filters: RequestFilters; change: (changes: RequestFilters) => void }) {
+  const { data: providers } = useQuery(providersQuery);
+  const { data: models } = useQuery(modelsQuery);
+  const commit = useCallback((q: string) => change({ q }), [change]);
+  const choose = (name: "status" | "model" | "provider") => (value: string) =>
+    change({ [name]: value === "" ? undefined : value });
+  const withCurrent = (values: string[], current: string | undefined): [string, string][] =>
+    [...new Set(current ? [current, ...values] : values)].map((value) => [value, value]);
+  return (
+    <div className={css.filters}>
+      <SearchField label="Search in questions and answers" value={filters.q ?? ""} onCommit={commit} />
+      <Select
+        aria-label="State"
+        value={filters.status ?? ""}
+        onChange={choose("status")}
+        options={[
+          ["", "Any state"],
+          ...Object.keys(STATUSES).map((status): [string, string] => [status, statusWords(status)]),
+        ]}
+      />
+      <Select
+        aria-label="Model"
+        value={filters.model ?? ""}
+        onChange={choose("model")}
+        options={[
+          ["", "Any model"],
+          ...withCurrent(
+            (models ?? []).map(({ id }) => id),
+            filters.model,
+          ),
+        ]}
+      />
+      <Select
+        aria-label="Provider"
+        value={filters.provider ?? ""}
+        onChange={choose("provider")}
+        options={[
+          ["", "Any provider"],
+          ...withCurrent(
+            (providers ?? []).map(({ id }) => id),
+            filters.provider,
+          ),
+        ]}
+      />
+      <Select
+        aria-label="Streaming"
+        value={filters.stream === undefined ? "" : String(filters.stream)}
+        onChange={(value) => change({ stream: value === "" ? undefined : value === "true" })}
+        options={[
+          ["", "Streamed or whole"],
+          ["true", "Streamed"],
+          ["false", "Whole"],
+        ]}
+      />
+      <Select
+        aria-label="Time"
+        value={filters.from === undefined ? "" : "custom"}
+        onChange={(value) =>
+          change(
+            value === ""
+              ? { from: undefined, to: undefined }
+              : { from: Date.now() - (value === "custom" ? 24 * HOUR : Number(value)) },
+          )
+        }
+        options={RANGES}
+      />
+      {filters.from !== undefined && (
+        <>
+          <input
+            type="datetime-local"
+            aria-label="From"
+            value={toLocalInput(filters.from)}
+            onChange={(event) => change({ from: fromLocalInput(event.target.value) })}
+          />
+          <input
+            type="datetime-local"
+            aria-label="Until"
+            value={toLocalInput(filters.to)}
+            onChange={(event) => change({ to: fromLocalInput(event.target.value) })}
+          />
+        </>
+      )}
+      {filters.session !== undefined && (
+        <Button small onClick={() => change({ session: undefined })}>
+          Session {filters.session.slice(0, 8)}… ×
+        </Button>
+      )}
+    </div>
+  );
+}
+
+function List({ filters, clear }: { filters: RequestFilters; clear: () => void }) {
+  const query = useInfiniteQuery(requestsQuery(filters));
+  const { news } = useConnection();
+  const { dataUpdatedAt } = query;
+  useEffect(() => {
+    // The list shown is the newest one now.
+    if (dataUpdatedAt > 0) useConnection.setState({ news: 0 });
+  }, [dataUpdatedAt]);
+  if (query.data === undefined) {
+    return query.error ? (
+      <Failure title="The requests could not be loaded." error={query.error} retry={() => void query.refetch()} />
+    ) : (
+      <Card flush>
+        <Loading rows={10} />
+      </Card>
+    );
+  }
+  const { pages } = query.data;
+  const rows = pages.flatMap((page) => page.requests);
+  const last = pages.at(-1)!;
+  const filtered = isFiltered(filters);
+  const scanned = pages.reduce((sum, page) => sum + (page.scanned ?? 0), 0);
+  const searching = filters.q !== undefined && last.complete === false;
+  return (
+    <>
+      {query.error != null && (
+        <Failure title="The newest state could not be loaded." error={query.error} retry={() => void query.refetch()} />
+      )}
+      <div className={css.summary}>
+        <span role="status">
+          {filters.q === undefined
+            ? plural(last.total, "request")
+            : `${count(rows.length)} found in ${plural(scanned, "request")}${searching ? ` of ${count(last.total)}` : ""}`}
+        </span>
+        {filtered && (
+          <Button small kind="quiet" onClick={clear}>
+            Clear filters
+          </Button>
+        )}
+        {news > 0 && (
+          <Button small kind="primary" pending={query.isRefetching} onClick={() => void query.refetch()}>
+            {filtered ? `${count(news)} new in the log: look again` : `Show ${count(news)} new`}
+          </Button>
+        )}
+      </div>
+      <Card flush>
+        {rows.length > 0 ? (
+          <RequestWindow
+            rows={rows}
+            more={query.hasNextPage && !searching}
+            loading={query.isFetchingNextPage}
+            loadMore={() => void query.fetchNextPage()}
+          />
+        ) : searching ? null : filtered ? (
+          <Empty title="Nothing matches" action={<Button onClick={clear}>Clear filters</Button>}>
+            No request in the log has all of this. Widen the time, or drop a filter.
+          </Empty>
+        ) : (
+          <Empty
+            title="No request yet"
+            action={
+              <Link to="/connect" className={buttonClass("primary")}>
+                Connect a client
+              </Link>
+            }
+          >
+            Each request of a client appears here within a second, with what was asked and answered.
+          </Empty>
+        )}
+      </Card>
+      {searching && (
+        <Notice
+          action={
+            <Button small pending={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
+              Search on
+            </Button>
+          }
+        >
+          {plural(scanned, "request")} of {count(last.total)} were searched.
+        </Notice>
+      )}
+    </>
+  );
+}

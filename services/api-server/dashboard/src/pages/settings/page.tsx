@@ -1,0 +1,231 @@
+import { useQuery } from "@tanstack/react-query";
+import { LogOut } from "lucide-react";
+import { useState } from "react";
+import { create } from "zustand";
+import { api, data, send } from "../../api/client";
+import { providersQuery, queryClient, settingsQuery } from "../../api/queries";
+import { DENSITIES, setPreferences, THEMES, usePreferences } from "../../app/preferences";
+import { askToSignIn, useSession } from "../../app/session";
+import { command } from "../../lifecycle/commands";
+import { useServices } from "../../lifecycle/store";
+import { attempt, useAction } from "../../parts/action";
+import { Button, Row } from "../../parts/button";
+import { SelectField, Switch, TextField } from "../../parts/field";
+import { Card, Failure, Loaded, Notice, Page, Stack } from "../../parts/layout";
+import { Tag } from "../../parts/mark";
+import { KNOWN, type KnownSetting, otherKeys, pendingPort, sentValue } from "./known";
+import css from "./settings.module.css";
+
+/** Settings that were changed here since the router process began, and are not in force. */
+const useWaiting = create<{ keys: string[]; generation: number | null }>(() => ({ keys: [], generation: null }));
+
+export default function Settings() {
+  const query = useQuery(settingsQuery);
+  return (
+    <Page title="Settings">
+      <Loaded query={query} rows={8}>
+        {(settings) => (
+          <>
+            <RestartBar settings={settings} />
+            <Card title="Router and logs">
+              <div className={css.settings}>
+                {KNOWN.map((setting) => (
+                  <Setting key={setting.key} setting={setting} value={settings[setting.key]} />
+                ))}
+              </div>
+            </Card>
+            {otherKeys(settings).length > 0 && (
+              <Card title="Other settings">
+                <div className={css.settings}>
+                  {otherKeys(settings).map((key) => (
+                    <Setting key={key} setting={{ key, label: key, hint: "", kind: "text" }} value={settings[key]} />
+                  ))}
+                </div>
+              </Card>
+            )}
+          </>
+        )}
+      </Loaded>
+      <Appearance />
+      <SessionCard />
+    </Page>
+  );
+}
+
+function RestartBar({ settings }: { settings: Record<string, unknown> }) {
+  const router = useServices((state) => state["provider-router"]);
+  const waiting = useWaiting();
+  const port = pendingPort(settings, router.status);
+  const same = router.status?.state === "running" && waiting.generation === router.status.generation;
+  const others = same ? waiting.keys.filter((key) => key !== "server.port") : [];
+  if (port === null && others.length === 0) return null;
+  return (
+    <Notice
+      tone="warn"
+      action={
+        <Button
+          kind="primary"
+          pending={router.pending === "restart" || router.restartingFrom !== null}
+          onClick={() => void command("restart", "provider-router")}
+        >
+          Restart the router now
+        </Button>
+      }
+    >
+      <strong>In force after a restart of the router:</strong>{" "}
+      {[...(port === null ? [] : [port]), ...others].join(", ")}. Running requests are finished first.
+    </Notice>
+  );
+}
+
+function Setting({ setting, value }: { setting: KnownSetting; value: unknown }) {
+  const { key, kind } = setting;
+  const stored = value === undefined || value === null ? "" : String(value);
+  const [edited, setEdited] = useState<string | null>(null);
+  const { data: providers } = useQuery({ ...providersQuery, enabled: kind === "provider" });
+  const write = useAction(
+    async (text: string | null) => {
+      const params = { path: { key } };
+      return text === null
+        ? await data(api.DELETE("/api/settings/{key}", { params }))
+        : await data(api.PUT("/api/settings/{key}", { params, body: { value: sentValue(kind, text) as string } }));
+    },
+    {
+      done: (written) => (written.requiresRestart ? "Saved: in force after a restart of the router" : "Saved"),
+      after: async (written) => {
+        setEdited(null);
+        if (written.requiresRestart) {
+          const generation = useServices.getState()["provider-router"].status?.generation ?? null;
+          useWaiting.setState((old) => ({
+            generation,
+            keys: [...new Set([...(old.generation === generation ? old.keys : []), key])],
+          }));
+        }
+        await queryClient.invalidateQueries({ queryKey: ["settings"] });
+      },
+    },
+  );
+  const shown = edited ?? stored;
+  const dirty = edited !== null && edited !== stored;
+  const common = {
+    label: setting.label,
+    hint: setting.hint,
+    value: shown,
+    mistakes: write.problem ? [write.problem.message] : undefined,
+  };
+  return (
+    <form
+      id={key}
+      className={css.setting}
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (dirty) write.run(edited);
+      }}
+    >
+      {kind === "switch" ? (
+        <div>
+          <Switch
+            label={setting.label}
+            checked={shown === "true"}
+            pending={write.pending}
+            onChange={(on) => write.run(String(on))}
+          />
+          <p className="muted">{setting.hint}</p>
+          {write.problem && <Failure title="Not saved." error={write.problem} />}
+        </div>
+      ) : kind === "provider" ? (
+        <SelectField
+          {...common}
+          onChange={(id) => write.run(id)}
+          options={[
+            ...(stored === "" ? [["", "none"] as [string, string]] : []),
+            ...(providers ?? [{ id: stored, name: stored }]).map(({ id, name }): [string, string] => [id, name]),
+          ]}
+        />
+      ) : typeof kind === "object" ? (
+        <SelectField
+          {...common}
+          onChange={(choice) => write.run(choice)}
+          options={[...new Set([...kind.choices, stored])].filter((choice) => choice !== "")}
+        />
+      ) : (
+        <TextField {...common} mono inputMode={kind === "text" ? undefined : "numeric"} onChange={setEdited} />
+      )}
+      <Row>
+        {setting.restart && <Tag>after restart</Tag>}
+        {dirty && (
+          <>
+            <Button small kind="primary" type="submit" pending={write.pending}>
+              Save
+            </Button>
+            <Button small kind="quiet" onClick={() => setEdited(null)}>
+              Discard
+            </Button>
+          </>
+        )}
+        {!dirty && kind !== "provider" && (
+          <Button small kind="quiet" onClick={() => write.run(null)} title="Back to the default">
+            Reset
+          </Button>
+        )}
+      </Row>
+    </form>
+  );
+}
+
+function Appearance() {
+  const preferences = usePreferences();
+  return (
+    <Card title="This browser">
+      <div className={css.settings}>
+        <SelectField
+          label="Theme"
+          value={preferences.theme}
+          onChange={(theme) => setPreferences({ theme: theme as (typeof THEMES)[number] })}
+          options={[...THEMES]}
+        />
+        <SelectField
+          label="Density"
+          value={preferences.density}
+          onChange={(density) => setPreferences({ density: density as (typeof DENSITIES)[number] })}
+          options={[...DENSITIES]}
+        />
+        <Stack>
+          <Switch
+            label="Shortcuts of a single key"
+            checked={preferences.keys}
+            onChange={(keys) => setPreferences({ keys })}
+          />
+          <Switch
+            label="Status bar"
+            checked={preferences.statusBar}
+            onChange={(statusBar) => setPreferences({ statusBar })}
+          />
+          <Switch
+            label="First steps on the overview"
+            checked={preferences.firstSteps}
+            onChange={(firstSteps) => setPreferences({ firstSteps })}
+          />
+        </Stack>
+      </div>
+    </Card>
+  );
+}
+
+function SessionCard() {
+  const signedIn = useSession((state) => state.signedIn);
+  if (!signedIn) return null;
+  const signOut = () =>
+    attempt(async () => {
+      await send("/api/session", { method: "DELETE" });
+      queryClient.clear();
+      askToSignIn();
+    });
+  return (
+    <Card title="Session">
+      <Button icon={LogOut} onClick={signOut}>
+        Sign out
+      </Button>
+    </Card>
+  );
+}

@@ -1,0 +1,26 @@
+import { useBlocker } from "@tanstack/react-router";
+import { Button } from "./button";
+import { Dialog, DialogBody } from "./dialog";
+
+/** Asks before a page with unsaved input is left. */
+export function LeaveGuard({ dirty }: { dirty: boolean }) {
+  const blocker = useBlocker({ shouldBlockFn: () => dirty, enableBeforeUnload: () => dirty, withResolver: true });
+  if (blocker.status !== "blocked") return null;
+  return (
+    <Dialog title="Leave without saving?" onClose={blocker.reset}>
+      <DialogBody
+        title="Leave without saving?"
+        actions={
+          <>
+            <Button onClick={blocker.reset}>Stay</Button>
+            <Button kind="danger" onClick={blocker.proceed}>
+              Leave
+            </Button>
+          </>
+        }
+      >
+        <p>What you entered on this page is lost.</p>
+      </DialogBody>
+    </Dialog>
+  );
+}
