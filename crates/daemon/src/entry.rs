@@ -53,6 +53,12 @@ pub trait EntryPolicy {
         None
     }
 
+    /// Returns whether a request needs no client key for another reason than its path.
+    fn admits<B>(&self, request: &Request<B>) -> bool {
+        let _ = request;
+        false
+    }
+
     /// Builds the response to a refused request, in the error format of the service.
     fn refused(&self, refusal: Refusal, request: &Parts) -> Response<Self::Body>;
 
@@ -151,7 +157,7 @@ impl<P: EntryPolicy> Entry<P> {
         if let Some(status) = self.policy.preflight_status(request) {
             return Ok(Checked::Preflight(status));
         }
-        if self.policy.is_open(request.uri().path()) {
+        if self.policy.is_open(request.uri().path()) || self.policy.admits(request) {
             return Ok(Checked::Admitted(None));
         }
         if !P::NAMES_KEY {

@@ -4,6 +4,13 @@ import { defineConfig } from "vitest/config";
 /** Address of the API in development: `SIGNALBOX_API=http://127.0.0.1:3002 npm run dev`. */
 const api = process.env.SIGNALBOX_API ?? "http://127.0.0.1:3002";
 
+const proxy = {
+  "/api": { target: api, changeOrigin: true },
+  "/openapi.json": { target: api, changeOrigin: true },
+  "/docs": { target: api, changeOrigin: true },
+  "/socket.io": { target: api, changeOrigin: true, ws: true },
+};
+
 export default defineConfig({
   plugins: [react()],
   build: {
@@ -34,15 +41,12 @@ export default defineConfig({
     host: "127.0.0.1",
     port: 4310,
     strictPort: true,
-    proxy: {
-      "/api": { target: api, changeOrigin: true },
-      "/openapi.json": { target: api, changeOrigin: true },
-      "/docs": { target: api, changeOrigin: true },
-      "/socket.io": { target: api, changeOrigin: true, ws: true },
-    },
+    proxy,
   },
+  preview: { host: "127.0.0.1", port: 4310, strictPort: true, proxy },
   test: {
-    environment: "jsdom",
+    // Files that need a document say so.
+    environment: "node",
     include: ["src/**/*.test.{ts,tsx}"],
     restoreMocks: true,
   },

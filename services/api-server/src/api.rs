@@ -11,6 +11,7 @@
 //! - A secret is returned only to a request with `mask=false`, and a mask that is sent back never overwrites it.
 //! - Handlers do not wait for providers: a catalogue that is slow to reach must not slow down its own repair.
 
+mod about;
 mod admin;
 mod bodies;
 mod config;
@@ -21,6 +22,7 @@ mod model_sync;
 mod openapi;
 mod provider_runtime;
 pub(crate) mod proxy;
+mod session;
 
 use axum::Router;
 use axum::routing::post;
@@ -30,6 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use self::admin::SHUTDOWN;
+pub(crate) use self::openapi::document;
 use crate::app::App;
 
 /// Returns all routes.
@@ -41,6 +44,8 @@ pub(crate) fn routes() -> Router<App> {
 /// Returns all documented routes. Path and method are declared at each handler.
 fn described() -> OpenApiRouter<App> {
     let router = OpenApiRouter::new()
+        .routes(routes!(about::about))
+        .routes(routes!(session::open, session::close))
         .routes(routes!(docs::page))
         .routes(routes!(openapi::serve))
         .routes(routes!(health::health))
@@ -58,5 +63,7 @@ fn described() -> OpenApiRouter<App> {
     router.merge(signalbox_management::routes())
 }
 
-/// Path of the only route without authentication, so that any client can check liveness.
+/// Path of the route that any client can check liveness with, without authentication.
 pub(crate) const HEALTH: &str = "/api/health";
+/// Path of signing in and out. It checks the control token itself.
+pub(crate) const SESSION: &str = "/api/session";

@@ -1,11 +1,14 @@
 //! Shared state of the handlers and of the event publishers.
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
-use signalbox_daemon::Shutdown;
 use signalbox_daemon::admin::ShutdownControl;
+use signalbox_daemon::{ClientKeys, Shutdown};
 use signalbox_store::{Sealer, Store};
 use tokio::sync::broadcast;
 
+use crate::console::Sessions;
 use crate::extensions::Extensions;
 use crate::fleet::Fleet;
 use crate::logs::LogDir;
@@ -30,10 +33,25 @@ pub struct App {
     pub sealer: Sealer,
     /// Log files of the services.
     pub logs: LogDir,
+    /// Tokens that clients present.
+    pub keys: Arc<ClientKeys>,
+    /// Signed-in browsers.
+    pub sessions: Sessions,
+    /// Names of this process.
+    pub about: Arc<About>,
     /// Decides who may request a shutdown.
     pub control: ShutdownControl,
     /// Starts the shutdown.
     pub shutdown: Shutdown,
+}
+
+/// Names of this process.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// Name of the machine.
+    pub instance: String,
+    /// Changes with each start.
+    pub boot_id: String,
 }
 
 impl FromRef<App> for signalbox_management::App {

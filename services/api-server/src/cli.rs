@@ -24,6 +24,7 @@ mod end_process;
 mod installation;
 mod kill_port;
 mod logs;
+mod openapi;
 mod orphans;
 mod output;
 mod ports;
@@ -88,6 +89,8 @@ enum Manage {
     TestPorts(ports::TestPorts),
     /// Print the control token, which clients need where client keys or `--require-token` are set
     Token(token::Token),
+    /// Print the OpenAPI document of the control API
+    Openapi(openapi::OpenApi),
     /// Install Signalbox in the service manager of this machine, or remove it
     Service(service::Service),
 }
@@ -133,6 +136,7 @@ impl Cli {
             },
             Manage::Cleanup(cleanup) => manage(cleanup.json, async |out| cleanup::cleanup(args, out).await),
             Manage::Token(token) => manage(token.json, async |out| token::token(args, out)),
+            Manage::Openapi(_) => manage(false, async |out| openapi::openapi(out)),
             Manage::Service(service) => manage(service.json(), async |out| service::service(&service, args, out).await),
             Manage::TestPorts(test) => manage(test.json, async |out| ports::test_ports(&test, args, out)),
         }

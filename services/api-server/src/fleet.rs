@@ -251,14 +251,14 @@ impl Fleet {
         lifecycle_span(command, which.as_str(), self.request.as_ref())
     }
 
-    /// Requests that both services run. When this returns, [`Self::now`] already shows the command.
-    pub async fn start(&self, overrides: Overrides) -> Outcome {
-        self.send(Want::Start(overrides)).await
+    /// Requests that services run. When this returns, [`Self::now`] already shows the command.
+    pub async fn start(&self, overrides: Overrides, which: Which) -> Outcome {
+        self.send(Want::Start(overrides, which)).await
     }
 
-    /// Requests that both services are stopped.
-    pub async fn stop(&self) -> Outcome {
-        self.send(Want::Stop).await
+    /// Requests that services are stopped.
+    pub async fn stop(&self, which: Which) -> Outcome {
+        self.send(Want::Stop(which)).await
     }
 
     /// Requests new processes in place of the present ones, which serve until the new ones are ready.
@@ -380,9 +380,23 @@ impl Now {
         }
     }
 
-    /// Returns whether both are stopped and no start is in progress.
+    /// Returns whether these services run.
     #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        [self.router.state, self.qwen.state] == [Phase::Stopped; 2] && self.preparation != Preparation::Preparing
+    pub fn is_running(&self, which: Which) -> bool {
+        self.is_all(which, Phase::Running)
+    }
+
+    /// Returns whether these services are stopped and no start is in progress.
+    #[must_use]
+    pub fn is_stopped(&self, which: Which) -> bool {
+        self.is_all(which, Phase::Stopped) && self.preparation != Preparation::Preparing
+    }
+
+    fn is_all(&self, which: Which, phase: Phase) -> bool {
+        match which {
+            Which::Both => [self.router.state, self.qwen.state] == [phase; 2],
+            Which::Router => self.router.state == phase,
+            Which::Qwen => self.qwen.state == phase,
+        }
     }
 }

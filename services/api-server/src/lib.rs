@@ -16,6 +16,7 @@
 //! - [`instance`]: the lock that permits one api-server per data directory.
 //! - [`logs`]: the log files of the three services.
 //! - [`notify`]: a webhook for events of the services.
+//! - [`console`]: the web console, and its signed-in browsers.
 //! - `welcome`: the message on a terminal after a manual start.
 //! - [`fleet`]: the child services, and the order of their starts and stops.
 //! - [`supervisor`]: keeps one child process in the requested state.
@@ -36,6 +37,7 @@ pub mod app;
 pub mod audit;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod declared;
 pub mod events;
 pub mod extensions;
@@ -71,8 +73,9 @@ use signalbox_store::{Sealer, Store, seal_stored, settings};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use self::app::App;
+use self::app::{About, App};
 use self::config::Config;
+use self::console::Sessions;
 use self::extensions::Extensions;
 use self::fleet::{Fleet, ProgramLocation, Programs};
 use self::instance::{Instance, InstanceRecord};
@@ -167,6 +170,9 @@ async fn work(
         reloads: broadcast::Sender::new(16),
         extensions: Extensions::default(),
         logs: LogDir::of(&common.data_dir),
+        keys: Arc::clone(&keys),
+        sessions: Sessions::new(context.tls.is_some()),
+        about: Arc::new(About { instance: host_name(), boot_id: uuid::Uuid::now_v7().to_string() }),
         control: ShutdownControl::with_tokens(&common.data_dir, ClientKeys::clone(&keys)),
         shutdown: context.shutdown.clone(),
     };
@@ -246,6 +252,13 @@ fn control_keys(config: &Config, context: &Context) -> Result<ClientKeys, Exit> 
     }
     tracing::info!(file = CONTROL_TOKEN_FILE, "clients need the control token; `api-server token` prints it");
     Ok(ClientKeys::of(&[token]))
+}
+
+/// Returns the name of this machine, or an empty text if it has none.
+fn host_name() -> String {
+    let told = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let named = || ["HOSTNAME", "COMPUTERNAME"].iter().find_map(|name| std::env::var(name).ok());
+    told.or_else(named).unwrap_or_default().trim().to_owned()
 }
 
 /// Returns whether clients need the control token.

@@ -18,6 +18,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::api::{self, Error};
 use crate::app::App;
 use crate::audit::Auditor;
+use crate::console;
 use crate::router_client;
 
 use self::entry::ApiPolicy;
@@ -37,7 +38,11 @@ pub struct ServerLayers {
 
 /// Assembles the whole server as one service.
 pub fn app(app: App, layers: &ServerLayers, sockets: SocketIoLayer) -> Router {
-    let entry = Entry::new(Arc::clone(&layers.host_origin_guard), Arc::clone(&layers.keys), ApiPolicy);
+    let entry = Entry::new(
+        Arc::clone(&layers.host_origin_guard),
+        Arc::clone(&layers.keys),
+        ApiPolicy::new(app.sessions.clone()),
+    );
     api::routes()
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -59,8 +64,8 @@ async fn traced(request: Request, next: Next) -> Response {
     router_client::on_behalf_of(RequestContext::of(request.extensions()), next.run(request)).await
 }
 
-async fn no_route(request: Request) -> Error {
-    Error::NoRoute(request.method().clone(), request.uri().path().to_owned())
+async fn no_route(request: Request) -> Result<Response, Error> {
+    console::respond(&request).ok_or_else(|| Error::NoRoute(request.method().clone(), request.uri().path().to_owned()))
 }
 
 async fn no_method(request: Request) -> Error {

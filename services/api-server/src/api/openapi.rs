@@ -39,7 +39,7 @@ pub(super) async fn serve() -> Response {
 }
 
 /// Returns the complete document.
-pub(super) fn document() -> &'static Value {
+pub(crate) fn document() -> &'static Value {
     &DOCUMENT
 }
 

@@ -16,11 +16,11 @@ use axum::extract::State;
 use http::Extensions;
 use tracing::Instrument as _;
 
-use self::command::{RestartCommand, Start, StartCommand};
+use self::command::{ServiceCommand, Start, StartCommand};
 use super::error_schemas::{Failure, LifecycleFailure, PortInUse, PortOwner, Refusal};
 use super::extract::Body;
 use super::{App, Error};
-use crate::fleet::{self, Outcome, Summary, Which, kill_port_owner};
+use crate::fleet::{self, Now, Outcome, Summary, Which, kill_port_owner};
 use crate::status::{ChildStatus, RouterStatus, StatusObject};
 use crate::supervisor::{Fault, Unmet};
 
@@ -36,7 +36,7 @@ pub(super) async fn status(State(app): State<App>) -> Json<StatusObject> {
     Json(StatusObject::of(&app).await)
 }
 
-/// Starts both services. Responds at once, with the status `starting`, or reports that both are running already.
+/// Starts both services, or one. Responds at once, with the status `starting`, or reports that they are running already.
 ///
 /// 409 `PORT_IN_USE` names the `owner` of a taken port; `force` ends that process if its id still is `expectPid`.
 #[utoipa::path(
@@ -52,30 +52,34 @@ pub(super) async fn start(
     extensions: Extensions,
     Body(command, form): Body<StartCommand>,
 ) -> Result<Json<StatusObject>, Error> {
-    let Start { auto_port, expect_pid } = command.check(form)?;
+    let Start { which, auto_port, expect_pid } = command.check(form)?;
     let fleet = app.fleet.of_request(&extensions);
-    if app.fleet.now().summary() == Summary::Running {
-        return Ok(Json(StatusObject::of(&app).await.success("Proxy servers are already running")));
+    if app.fleet.now().is_running(which) {
+        return Ok(Json(StatusObject::of(&app).await.success(&sentence(which, "already running"))));
     }
     let mut overrides = overrides::of(&app).await;
     overrides.auto_port = auto_port;
-    let mut outcome = fleet.start(overrides.clone()).await;
+    let mut outcome = fleet.start(overrides.clone(), which).await;
     let mut begun = outcome.begun().await;
     if let Some(pid) = expect_pid
         && let Some(addr) = begun.as_ref().and_then(|outcome| taken_by(outcome.as_ref().err()?, pid))
     {
         kill_port_owner(pid, addr)
-            .instrument(fleet.span("evict", Which::Both))
+            .instrument(fleet.span("evict", which))
             .await
             .map_err(|refusal| Error::Conflict { code: "not_evicted", message: refusal.to_string() })?;
-        outcome = fleet.start(overrides).await;
+        outcome = fleet.start(overrides, which).await;
         begun = outcome.begun().await;
     }
     match begun {
         Some(Err(failure)) => Err(refusal(&app, &failure)),
         // A later failure of either service appears in the status.
         _ => {
-            let message = "Proxy servers are starting (qwen-proxy started first, provider-router starting now)";
+            let message = match which {
+                Which::Both => "Proxy servers are starting (qwen-proxy started first, provider-router starting now)",
+                Which::Router => "provider-router is starting",
+                Which::Qwen => "qwen-proxy is starting",
+            };
             let mut status = StatusObject::of(&app).await.success(message);
             status.status = Summary::Starting;
             Ok(Json(status))
@@ -85,7 +89,7 @@ pub(super) async fn start(
 
 /// Restarts services: new processes take over from the present ones, which serve until then.
 #[utoipa::path(
-    post, path = "/api/proxy/restart", tag = "proxy", request_body = RestartCommand,
+    post, path = "/api/proxy/restart", tag = "proxy", request_body = ServiceCommand,
     responses(
     (status = 200, description = "The status", body = StatusObject),
     (status = 409, description = "`PORT_IN_USE` or `superseded`", body = inline(Refusal)),
@@ -95,34 +99,50 @@ pub(super) async fn start(
 pub(super) async fn restart(
     State(app): State<App>,
     extensions: Extensions,
-    Body(command, form): Body<RestartCommand>,
+    Body(command, form): Body<ServiceCommand>,
 ) -> Result<Json<StatusObject>, Error> {
     let which = command.check(form)?;
     let overrides = overrides::of(&app).await;
     let outcome = app.fleet.of_request(&extensions).restart(overrides, which).await;
-    let restarted = match which {
-        Which::Both => "Proxy servers",
-        Which::Router => "provider-router",
-        Which::Qwen => "qwen-proxy",
-    };
-    finished(&app, outcome, &format!("{restarted} restarted"), "Proxy servers are still restarting").await
+    finished(&app, outcome, &format!("{} restarted", subject(which)), &sentence(which, "still restarting")).await
 }
 
-/// Stops both services, and responds when they are gone.
+/// Stops both services, or one, and responds when they are gone.
 #[utoipa::path(
-    post, path = "/api/proxy/stop", tag = "proxy",
+    post, path = "/api/proxy/stop", tag = "proxy", request_body = ServiceCommand,
     responses(
     (status = 200, description = "The status", body = StatusObject),
     (status = 409, description = "`superseded`", body = Failure),
     (status = 500, description = "It failed", body = LifecycleFailure),
     ),
 )]
-pub(super) async fn stop(State(app): State<App>, extensions: Extensions) -> Result<Json<StatusObject>, Error> {
-    if app.fleet.now().is_stopped() {
-        return Ok(Json(StatusObject::of(&app).await.success("Proxy servers are not running")));
+pub(super) async fn stop(
+    State(app): State<App>,
+    extensions: Extensions,
+    Body(command, form): Body<ServiceCommand>,
+) -> Result<Json<StatusObject>, Error> {
+    let which = command.check(form)?;
+    if app.fleet.now().is_stopped(which) {
+        return Ok(Json(StatusObject::of(&app).await.success(&sentence(which, "not running"))));
     }
-    let outcome = app.fleet.of_request(&extensions).stop().await;
-    finished(&app, outcome, "Proxy servers stopped successfully", "Proxy servers are still stopping").await
+    let outcome = app.fleet.of_request(&extensions).stop(which).await;
+    finished(&app, outcome, &format!("{} stopped successfully", subject(which)), &sentence(which, "still stopping"))
+        .await
+}
+
+/// Returns the services as the subject of a message.
+const fn subject(which: Which) -> &'static str {
+    match which {
+        Which::Both => "Proxy servers",
+        Which::Router => "provider-router",
+        Which::Qwen => "qwen-proxy",
+    }
+}
+
+/// Returns a message about what the services are.
+fn sentence(which: Which, state: &str) -> String {
+    let verb = if which == Which::Both { "are" } else { "is" };
+    format!("{} {verb} {state}", subject(which))
 }
 
 /// Adopts the children of an api-server that was killed, with the router's overrides from the settings.
@@ -140,17 +160,26 @@ pub(crate) async fn reload(app: App, wanted: bool) -> Infallible {
     let mut rebuilds = app.fleet.rebuilds();
     loop {
         let which = rebuilds.next().await;
-        if !app.fleet.now().is_stopped() {
-            tracing::info!(?which, "an executable was rebuilt, restarting its service");
-            // The outcome is in the log and in the status.
-            drop(app.fleet.restart(overrides::of(&app).await, which).await);
-        }
+        let Some(which) = not_stopped(&app.fleet.now(), which) else { continue };
+        tracing::info!(?which, "an executable was rebuilt, restarting its service");
+        // The outcome is in the log and in the status.
+        drop(app.fleet.restart(overrides::of(&app).await, which).await);
+    }
+}
+
+/// Returns those of the services that are not stopped, because a rebuild starts none.
+fn not_stopped(now: &Now, which: Which) -> Option<Which> {
+    match (which, now.is_stopped(Which::Router), now.is_stopped(Which::Qwen)) {
+        (Which::Both, false, true) => Some(Which::Router),
+        (Which::Both, true, false) => Some(Which::Qwen),
+        (Which::Both, true, true) | (Which::Router, true, _) | (Which::Qwen, _, true) => None,
+        _ => Some(which),
     }
 }
 
 /// Starts the services, with the router's overrides from the settings.
 pub(crate) async fn begin(app: &App) -> Outcome {
-    app.fleet.start(overrides::of(app).await).await
+    app.fleet.start(overrides::of(app).await, Which::Both).await
 }
 
 async fn finished(app: &App, outcome: Outcome, done: &str, not_yet: &str) -> Result<Json<StatusObject>, Error> {

@@ -70,10 +70,14 @@ pub(super) fn server() -> (SocketIoLayer, SocketIo) {
 /// log.
 pub(super) fn admit(io: &SocketIo, app: App, keys: Arc<ClientKeys>, logs: LogSubscriptions) {
     let counted = io.clone();
+    let sessions = app.sessions.clone();
     let check = async move |socket: SocketRef, TryData(introduction): TryData<ConnectAuth>| {
         let token = introduction.unwrap_or_default().token;
         let request = socket.req_parts();
-        keys.admit_with(&request.headers, token.as_deref(), request.extensions.get()).map_err(ConnectRefused::from)?;
+        if !sessions.admits(&request.headers) {
+            keys.admit_with(&request.headers, token.as_deref(), request.extensions.get())
+                .map_err(ConnectRefused::from)?;
+        }
         if counted.sockets().len() >= MAX_LISTENERS {
             return Err(ConnectRefused::Full);
         }

@@ -19,8 +19,8 @@ pub(super) struct Command {
 
 #[derive(Debug)]
 pub(super) enum Want {
-    Start(Overrides),
-    Stop,
+    Start(Overrides, Which),
+    Stop(Which),
     Restart(Overrides, Which),
     Adopt(Overrides),
 }
@@ -42,8 +42,8 @@ pub enum Which {
 impl Want {
     pub(super) const fn name(&self) -> &'static str {
         match self {
-            Self::Start(_) => "start",
-            Self::Stop => "stop",
+            Self::Start(..) => "start",
+            Self::Stop(_) => "stop",
             Self::Restart(..) => "restart",
             Self::Adopt(_) => "adopt",
         }
@@ -51,8 +51,8 @@ impl Want {
 
     pub(super) const fn which(&self) -> Which {
         match self {
-            Self::Restart(_, which) => *which,
-            Self::Start(_) | Self::Stop | Self::Adopt(_) => Which::Both,
+            Self::Start(_, which) | Self::Restart(_, which) | Self::Stop(which) => *which,
+            Self::Adopt(_) => Which::Both,
         }
     }
 }

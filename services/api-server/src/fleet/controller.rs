@@ -92,17 +92,31 @@ impl Controller {
     /// Starts a sequence. The visible state changes here, not when the sequence is first polled.
     fn sequence(&self, want: Want, progress: watch::Sender<Progress>) -> Sequence<'_> {
         match want {
-            Want::Start(overrides) => {
+            Want::Start(overrides, which) => {
                 let preparing = Preparing::begin(&self.preparation);
                 Box::pin(async move {
                     if self.config.programs.are_built() {
                         progress.send_replace(Progress::Begun);
                     }
                     let Specs { router, qwen, preparing } = self.prepare(&overrides, preparing).await?;
-                    let qwen = self.qwen.start(qwen).await;
-                    let router = self.router.start(router).await;
-                    drop(preparing);
-                    both(qwen, router, &progress).await
+                    match which {
+                        Which::Router => {
+                            let router = self.router.start(router).await;
+                            drop(preparing);
+                            begin(router, &progress).await
+                        }
+                        Which::Qwen => {
+                            let qwen = self.qwen.start(qwen).await;
+                            drop(preparing);
+                            begin(qwen, &progress).await
+                        }
+                        Which::Both => {
+                            let qwen = self.qwen.start(qwen).await;
+                            let router = self.router.start(router).await;
+                            drop(preparing);
+                            both(qwen, router, &progress).await
+                        }
+                    }
                 })
             }
             // Check first: without a possible replacement the running processes are not touched.
@@ -128,9 +142,9 @@ impl Controller {
                 drop(overrides);
                 Ok(())
             }),
-            Want::Stop => {
+            Want::Stop(which) => {
                 self.preparation.send_replace(Preparation::Idle);
-                Box::pin(self.stop())
+                Box::pin(self.stop(which))
             }
         }
     }
@@ -162,9 +176,9 @@ impl Controller {
         }
     }
 
-    async fn stop(&self) -> Result<(), Failure> {
-        let router = self.router.stop().await.await;
-        let qwen = self.qwen.stop().await.await;
+    async fn stop(&self, which: Which) -> Result<(), Failure> {
+        let router = if which == Which::Qwen { Ok(()) } else { self.router.stop().await.await };
+        let qwen = if which == Which::Router { Ok(()) } else { self.qwen.stop().await.await };
         Ok(router.and(qwen)?)
     }
 }

@@ -1,20 +1,32 @@
 //! The part of the common entry ([`signalbox_daemon::entry`]) that is api-server's own.
 //!
-//! The control token is required on every route except the liveness check and Socket.IO, which checks the token itself,
-//! because pages cannot set headers on a WebSocket. Browsers ask the user for the token on opening a page, and send it
-//! with every further request.
+//! The control token, or the cookie of a browser that signed in with it, is required on every route except the liveness
+//! check, the files of the console, and those that check the token themselves: signing in, and Socket.IO, because pages
+//! cannot set headers on a WebSocket. The console asks for the token; for the other pages, browsers do.
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, header, request::Parts};
+use http::{HeaderValue, Request, header, request::Parts};
 use signalbox_daemon::{EntryPolicy, Refusal};
 
-use crate::api::{Error, HEALTH};
+use crate::api::{Error, HEALTH, SESSION};
+use crate::console::{self, Sessions};
 use crate::events;
 
 /// Open paths and refusals of this service.
 #[derive(Debug)]
-pub(super) struct ApiPolicy;
+pub(super) struct ApiPolicy {
+    sessions: Sessions,
+}
+
+// === impl ApiPolicy ===
+
+impl ApiPolicy {
+    /// Creates the policy. Requests of these sessions need no token.
+    pub(super) const fn new(sessions: Sessions) -> Self {
+        Self { sessions }
+    }
+}
 
 impl EntryPolicy for ApiPolicy {
     type Body = Body;
@@ -23,7 +35,11 @@ impl EntryPolicy for ApiPolicy {
     const NAMES_KEY: bool = false;
 
     fn is_open(&self, path: &str) -> bool {
-        path == HEALTH || path.starts_with(events::PATH)
+        path == HEALTH || path == SESSION || path.starts_with(events::PATH)
+    }
+
+    fn admits<B>(&self, request: &Request<B>) -> bool {
+        console::serves(request) || self.sessions.admits(request.headers())
     }
 
     fn refused(&self, refusal: Refusal, request: &Parts) -> Response {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api_server::fleet::{self, Overrides};
+use api_server::fleet::{self, Overrides, Which};
 use api_server::notify::{self, Kind, sign};
 use api_server::supervisor::Phase;
 use nix::sys::signal::{Signal, kill};
@@ -60,7 +60,7 @@ async fn a_crash_and_its_recovery_are_sent_signed_and_retried() {
         timeout: "5s".parse().unwrap(),
     };
     let notifier = notify::launch(&config, &fleet.services()).unwrap();
-    fleet.start(Overrides::default()).await.done().await.unwrap();
+    fleet.start(Overrides::default(), Which::Both).await.done().await.unwrap();
     let pid = fleet.now().router.pid.unwrap();
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
 
@@ -71,7 +71,7 @@ async fn a_crash_and_its_recovery_are_sent_signed_and_retried() {
     assert_eq!(again, first, "an unaccepted message is sent again with the same id");
 
     if fleet.now().router.state == Phase::Error {
-        fleet.start(Overrides::default()).await.done().await.unwrap();
+        fleet.start(Overrides::default(), Which::Both).await.done().await.unwrap();
     }
     let recovered = verified(take(&receiver, "200 OK").await);
     assert_eq!(

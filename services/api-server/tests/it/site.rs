@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api_server::app::App;
+use api_server::app::{About, App};
 use api_server::audit;
+use api_server::console::Sessions;
 use api_server::events::{self, Broadcaster, LogTails};
 use api_server::extensions::Extensions;
 use api_server::fleet::{self, Closer, Programs};
@@ -167,6 +168,8 @@ impl Site {
             body_limit: 64 * 1024,
             guarded: false,
         };
+        let client_keys = keys.iter().map(|key| Secret::new((*key).to_owned())).collect();
+        let keys = Arc::new(ClientKeys::new(&AuthConfig { client_keys, insecure_no_auth: false }));
         let app = App {
             management,
             store: store.clone(),
@@ -176,17 +179,19 @@ impl Site {
             reloads: tokio::sync::broadcast::Sender::new(16),
             extensions: Extensions::default(),
             logs: LogDir::of(dir.path()),
+            keys: Arc::clone(&keys),
+            sessions: Sessions::new(false),
+            about: Arc::new(About { instance: "box".to_owned(), boot_id: "boot".to_owned() }),
             control: ShutdownControl::with_tokens(dir.path(), ClientKeys::of(&[])),
             shutdown: Shutdown::new(),
         };
-        let client_keys = keys.iter().map(|key| Secret::new((*key).to_owned())).collect();
         let (auditor, writer) = audit::open(store.clone(), std::time::Duration::ZERO, dir.path());
         // The task ends with the last auditor.
         tokio::spawn(writer.run(CancellationToken::new()));
         let layers = ServerLayers {
             auditor,
             host_origin_guard: Arc::new(server::host_origin_guard("127.0.0.1", &[], &[]).unwrap()),
-            keys: Arc::new(ClientKeys::new(&AuthConfig { client_keys, insecure_no_auth: false })),
+            keys,
         };
         let (sockets, broadcaster, tails) =
             events::open(&app, Arc::clone(&layers.keys), Arc::clone(&layers.host_origin_guard));

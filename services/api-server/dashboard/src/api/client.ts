@@ -7,7 +7,7 @@ import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
 
-export const api = createClient<paths>({ baseUrl: location.origin });
+export const api = createClient<paths>();
 
 interface Answer<T> {
   data?: T;

@@ -105,6 +105,7 @@ function connected(): void {
 }
 
 function lost(): void {
+  toast("API Server disconnected", { kind: "bad" });
   quietUntil = Date.now() + EXTENSION_GRACE;
   useConnection.setState({ connected: false, lostAt: Date.now() });
 }

@@ -14,7 +14,7 @@ import {
   Plug,
   ScrollText,
   Settings2,
-} from "lucide-react";
+} from "../parts/icons";
 
 export interface NavigationEntry {
   path: string;

@@ -2,6 +2,10 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
+import { type KeyboardEvent, useId, useMemo, useState } from "react";
+import { modelsQuery, providersQuery, settingsQuery } from "../api/queries";
+import { command } from "../lifecycle/commands";
+import { ask, Dialog } from "../parts/dialog";
 import {
   Boxes,
   FileSearch,
@@ -14,11 +18,7 @@ import {
   Settings2,
   Square,
   Sun,
-} from "lucide-react";
-import { type KeyboardEvent, useId, useMemo, useState } from "react";
-import { modelsQuery, providersQuery, settingsQuery } from "../api/queries";
-import { command } from "../lifecycle/commands";
-import { ask, Dialog } from "../parts/dialog";
+} from "../parts/icons";
 import { NAVIGATION } from "./navigation";
 import { matches } from "./palette-match";
 import { setPreferences } from "./preferences";

@@ -1,10 +1,10 @@
 /** The frame around all pages. */
 
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { Menu as MenuIcon, Moon, Search, Sun, SunMoon } from "lucide-react";
 import { Fragment, lazy, Suspense, useCallback, useEffect, useState } from "react";
 import { IconButton } from "../parts/button";
 import { Dialog, DialogBody, Questions } from "../parts/dialog";
+import { Menu as MenuIcon, Moon, Search, Sun, SunMoon } from "../parts/icons";
 import { Toasts } from "../parts/toast";
 import { ConnectionBanner } from "./connection-banner";
 import { SHORTCUTS, useShortcuts } from "./keys";

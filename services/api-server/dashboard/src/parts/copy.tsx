@@ -1,6 +1,6 @@
-import { Check, Copy } from "lucide-react";
 import { useEffect, useState } from "react";
 import { Button, classes, IconButton } from "./button";
+import { Check, Copy } from "./icons";
 import css from "./parts.module.css";
 import { toast } from "./toast";
 

@@ -1,7 +1,12 @@
-import { Eye, EyeOff, Search } from "lucide-react";
 import { type ComponentProps, type ReactNode, useEffect, useId, useState } from "react";
 import { classes, IconButton } from "./button";
+import { Eye, EyeOff, Search } from "./icons";
 import css from "./parts.module.css";
+
+/** Shows what is between backticks as code. */
+export function Prose({ text }: { text: string }) {
+  return text.split("`").map((part, at) => (at % 2 === 1 ? <code key={at}>{part}</code> : part));
+}
 
 interface FieldProps {
   label: string;
@@ -26,7 +31,7 @@ export function Field({ label, hint, mistakes, required, children }: FieldProps)
             {mistake}
           </div>
         ))}
-        {hint && <div className={css.hint}>{hint}</div>}
+        {hint && <div className={css.hint}>{typeof hint === "string" ? <Prose text={hint} /> : hint}</div>}
       </div>
     </div>
   );
@@ -192,7 +197,7 @@ export function SearchField({ label, value, onCommit, placeholder }: SearchProps
     return () => clearTimeout(timer);
   }, [text, value, onCommit]);
   return (
-    <search className={css.joined} style={{ flex: "1 1 260px", position: "relative" }}>
+    <search className={css.joined} style={{ flex: "1 1 200px", position: "relative" }}>
       <Search
         size={16}
         aria-hidden="true"

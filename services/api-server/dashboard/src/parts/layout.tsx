@@ -1,11 +1,11 @@
 /** Frames of pages, cards and lists, and the states that every page has. */
 
 import { Link, type LinkProps } from "@tanstack/react-router";
-import { ChevronLeft } from "lucide-react";
 import { type ReactNode, useEffect } from "react";
 import { asProblem } from "../api/problem";
 import { Button, classes } from "./button";
 import { CopyButton } from "./copy";
+import { ChevronLeft } from "./icons";
 import css from "./parts.module.css";
 
 interface PageProps {

@@ -1,8 +1,8 @@
 /** A menu below its button, on the popover attribute. */
 
-import { Ellipsis, type LucideIcon } from "lucide-react";
 import { type KeyboardEvent, useId, useRef } from "react";
 import { classes, IconButton } from "./button";
+import { Ellipsis, type LucideIcon } from "./icons";
 import css from "./parts.module.css";
 
 export interface MenuItem {

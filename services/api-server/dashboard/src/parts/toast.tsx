@@ -1,9 +1,9 @@
 /** Short messages in the corner. */
 
-import { X } from "lucide-react";
 import { useEffect, useState } from "react";
 import { create } from "zustand";
 import { IconButton } from "./button";
+import { X } from "./icons";
 import { Mark } from "./mark";
 import css from "./parts.module.css";
 

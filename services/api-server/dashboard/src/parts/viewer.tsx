@@ -1,13 +1,13 @@
 /** A viewer for large texts: only visible lines are in the document. */
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { ArrowDown, ArrowUp, Download } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { bytes, count } from "../format/numbers";
 import { findLines, type Lines, lineAt, MAX_LINE } from "../workers/lines";
 import { splitLines } from "../workers/start";
 import { Button, IconButton, Row } from "./button";
 import { CopyButton } from "./copy";
+import { ArrowDown, ArrowUp, Download } from "./icons";
 import { Failure, Loading } from "./layout";
 import css from "./viewer.module.css";
 

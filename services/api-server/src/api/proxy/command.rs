@@ -12,6 +12,10 @@ use crate::fleet::Which;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::api) struct StartCommand {
+    /// `provider-router` or `qwen-proxy`; both if absent.
+    #[serde(default)]
+    #[schema(value_type = String, pattern = "^(provider-router|qwen-proxy|providerRouter|qwenProxy)$")]
+    service: Field<String>,
     /// Whether the next free port is taken when one is in use.
     #[serde(default)]
     #[schema(value_type = bool)]
@@ -26,10 +30,10 @@ pub(in crate::api) struct StartCommand {
     expect_pid: Field<Number>,
 }
 
-/// Options of a restart.
+/// Options of a stop or a restart.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::api) struct RestartCommand {
+pub(in crate::api) struct ServiceCommand {
     /// `provider-router` or `qwen-proxy`; both if absent.
     #[serde(default)]
     #[schema(value_type = String, pattern = "^(provider-router|qwen-proxy|providerRouter|qwenProxy)$")]
@@ -39,6 +43,8 @@ pub(in crate::api) struct RestartCommand {
 /// A valid start command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Start {
+    /// Services to start.
+    pub(super) which: Which,
     /// Whether the next free port is taken when one is in use; `None`: as configured.
     pub(super) auto_port: Option<bool>,
     /// Process to end if it holds a required port.
@@ -49,6 +55,7 @@ pub(super) struct Start {
 
 impl StartCommand {
     pub(super) fn check(self, mut form: Form) -> Result<Start, Error> {
+        let which = which(self.service, &mut form);
         let auto_port = form.boolean("autoPort", self.auto_port);
         let force = form.boolean("force", self.force).unwrap_or_default();
         let pid = form.integer("expectPid", self.expect_pid);
@@ -63,27 +70,32 @@ impl StartCommand {
             );
         }
         form.finish()?;
-        Ok(Start { auto_port, expect_pid })
+        Ok(Start { which, auto_port, expect_pid })
     }
 }
 
-// === impl RestartCommand ===
+// === impl ServiceCommand ===
 
-impl RestartCommand {
-    /// Returns the services to restart.
+impl ServiceCommand {
+    /// Returns the services that the command applies to.
     pub(super) fn check(self, mut form: Form) -> Result<Which, Error> {
-        const MISTAKE: &str = "service must be one of: provider-router, qwen-proxy";
-        let which = match form.text(self.service, MISTAKE).as_deref() {
-            None => Which::Both,
-            Some("provider-router" | "providerRouter") => Which::Router,
-            Some("qwen-proxy" | "qwenProxy") => Which::Qwen,
-            Some(_) => {
-                form.mistake(MISTAKE);
-                Which::Both
-            }
-        };
+        let which = which(self.service, &mut form);
         form.finish()?;
         Ok(which)
+    }
+}
+
+/// Reads the name of a service.
+fn which(service: Field<String>, form: &mut Form) -> Which {
+    const MISTAKE: &str = "service must be one of: provider-router, qwen-proxy";
+    match form.text(service, MISTAKE).as_deref() {
+        None => Which::Both,
+        Some("provider-router" | "providerRouter") => Which::Router,
+        Some("qwen-proxy" | "qwenProxy") => Which::Qwen,
+        Some(_) => {
+            form.mistake(MISTAKE);
+            Which::Both
+        }
     }
 }
 
@@ -99,15 +111,15 @@ mod tests {
         command.check(form)
     }
 
-    fn restart(value: &Value) -> Result<Which, Error> {
-        let (command, form) = read::<RestartCommand>(value.as_object().cloned().unwrap_or_default())?;
+    fn service(value: &Value) -> Result<Which, Error> {
+        let (command, form) = read::<ServiceCommand>(value.as_object().cloned().unwrap_or_default())?;
         command.check(form)
     }
 
     #[test]
     fn an_empty_body_is_a_command_without_options() {
-        assert_eq!(start(&json!({})).unwrap(), Start { auto_port: None, expect_pid: None });
-        assert_eq!(restart(&json!({})).unwrap(), Which::Both);
+        assert_eq!(start(&json!({})).unwrap(), Start { which: Which::Both, auto_port: None, expect_pid: None });
+        assert_eq!(service(&json!({})).unwrap(), Which::Both);
     }
 
     #[test]
@@ -122,10 +134,12 @@ mod tests {
     #[test]
     fn a_service_is_named_by_program_or_status_key() {
         for (name, which) in [("qwen-proxy", Which::Qwen), ("providerRouter", Which::Router)] {
-            assert_eq!(restart(&json!({ "service": name })).unwrap(), which);
+            assert_eq!(service(&json!({ "service": name })).unwrap(), which);
+            assert_eq!(start(&json!({ "service": name })).unwrap().which, which);
         }
         for bad in [json!({"service": "nginx"}), json!({"service": 1}), json!({"svc": "qwen-proxy"})] {
-            restart(&bad).unwrap_err();
+            service(&bad).unwrap_err();
+            start(&bad).unwrap_err();
         }
     }
 }

@@ -1,5 +1,4 @@
 import { useQuery } from "@tanstack/react-query";
-import { Download } from "lucide-react";
 import { type DragEvent, useState } from "react";
 import { send } from "../../api/client";
 import { queryClient } from "../../api/queries";
@@ -8,6 +7,7 @@ import { useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
 import { CopyButton } from "../../parts/copy";
 import { AreaField, Select, SelectField, Switch } from "../../parts/field";
+import { Download } from "../../parts/icons";
 import { Card, Failure, Loaded, Notice, Page, Stack } from "../../parts/layout";
 import { download, Viewer } from "../../parts/viewer";
 import css from "./config.module.css";

@@ -1,11 +1,11 @@
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { ArrowDown, ArrowUp, Download, Pause, Play } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useKey } from "../../app/keys";
 import { count } from "../../format/numbers";
 import { Button, IconButton, Row } from "../../parts/button";
 import { SearchField, Select } from "../../parts/field";
+import { ArrowDown, ArrowUp, Download, Pause, Play } from "../../parts/icons";
 import { Empty, Failure, Page } from "../../parts/layout";
 import { Tabs } from "../../parts/tabs";
 import { download } from "../../parts/viewer";

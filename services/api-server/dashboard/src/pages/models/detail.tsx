@@ -1,6 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { Pencil, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { api, data } from "../../api/client";
 import { modelQuery, queryClient } from "../../api/queries";
@@ -8,6 +7,7 @@ import { router } from "../../app/routes";
 import { exactTime, UNKNOWN } from "../../format/time";
 import { Button } from "../../parts/button";
 import { ask } from "../../parts/dialog";
+import { Pencil, Trash2 } from "../../parts/icons";
 import { Card, Empty, Facts, Grid, Loaded, Page, Table } from "../../parts/layout";
 import { Mark, Tag } from "../../parts/mark";
 import { toast } from "../../parts/toast";

@@ -1,6 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { Plus, RefreshCw } from "lucide-react";
 import { useCallback, useState } from "react";
 import { api, data } from "../../api/client";
 import { modelsQuery, queryClient } from "../../api/queries";
@@ -8,6 +7,7 @@ import { count, plural } from "../../format/numbers";
 import { useAction } from "../../parts/action";
 import { Button, buttonClass } from "../../parts/button";
 import { SearchField, Select } from "../../parts/field";
+import { Plus, RefreshCw } from "../../parts/icons";
 import { Card, Empty, Failure, Loaded, Notice, Page, Table } from "../../parts/layout";
 import { Mark, Tag } from "../../parts/mark";
 import css from "../requests/requests.module.css";

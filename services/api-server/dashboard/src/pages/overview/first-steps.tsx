@@ -2,7 +2,6 @@
 
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Check, Circle } from "lucide-react";
 import type { ReactNode } from "react";
 import { providersQuery, requestsQuery } from "../../api/queries";
 import { setPreferences } from "../../app/preferences";
@@ -10,6 +9,7 @@ import { phase } from "../../lifecycle/reducer";
 import { useServices } from "../../lifecycle/store";
 import { Button, buttonClass, classes } from "../../parts/button";
 import { Snippet } from "../../parts/copy";
+import { Check, Circle } from "../../parts/icons";
 import { Card } from "../../parts/layout";
 import { useBase } from "../connect/base";
 import { curl } from "../connect/snippets";

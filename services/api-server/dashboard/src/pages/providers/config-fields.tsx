@@ -2,7 +2,7 @@
 
 import { useState } from "react";
 import { Button, Row } from "../../parts/button";
-import { AreaField, SecretField, SelectField, TextField } from "../../parts/field";
+import { AreaField, Prose, SecretField, SelectField, TextField } from "../../parts/field";
 import { Tag } from "../../parts/mark";
 import css from "../../parts/parts.module.css";
 import { type ConfigField, type Edits, isMasked, shown } from "./form";
@@ -92,7 +92,9 @@ function StoredSecret({ field, removed, onEdit }: { field: ConfigField; removed:
           </>
         )}
       </Row>
-      <div className={css.hint}>{field.description} It is never shown again.</div>
+      <div className={css.hint}>
+        <Prose text={field.description} /> It is never shown again.
+      </div>
     </div>
   );
 }

@@ -1,6 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { Trash2 } from "lucide-react";
 import { useState } from "react";
 import { api, data, type Schemas } from "../../api/client";
 import { mistakesByField } from "../../api/problem";
@@ -8,6 +7,7 @@ import { providerQuery, providerTypesQuery, queryClient } from "../../api/querie
 import { useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
 import { AreaField, Switch, TextField } from "../../parts/field";
+import { Trash2 } from "../../parts/icons";
 import { Card, Failure, Loaded, Notice, Page } from "../../parts/layout";
 import { LeaveGuard } from "../../parts/leave-guard";
 import { Mark } from "../../parts/mark";

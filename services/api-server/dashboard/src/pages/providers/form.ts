@@ -50,6 +50,7 @@ export function fieldsOf(type: TypeSchema | undefined): ConfigField[] {
 export function idFrom(name: string): string {
   return name
     .normalize("NFKD")
+    .replace(/\p{M}/gu, "")
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")
     .replace(/^-+|-+$/g, "")

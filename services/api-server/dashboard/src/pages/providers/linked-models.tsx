@@ -2,13 +2,13 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Star, Unlink } from "lucide-react";
 import { useState } from "react";
 import { api, data, type Schemas } from "../../api/client";
 import { modelsQuery, queryClient } from "../../api/queries";
 import { attempt, useAction } from "../../parts/action";
 import { Button, IconButton, Row } from "../../parts/button";
 import { SelectField } from "../../parts/field";
+import { Star, Unlink } from "../../parts/icons";
 import { Card, Empty, Failure, Stack, Table } from "../../parts/layout";
 import { Tag } from "../../parts/mark";
 

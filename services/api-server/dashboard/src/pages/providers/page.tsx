@@ -1,6 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { Plus, Zap } from "lucide-react";
 import { useState } from "react";
 import { api, data, type Schemas } from "../../api/client";
 import { asProblem } from "../../api/problem";
@@ -9,6 +8,7 @@ import { duration } from "../../format/time";
 import { attempt } from "../../parts/action";
 import { Button, buttonClass } from "../../parts/button";
 import { Switch } from "../../parts/field";
+import { Plus, Zap } from "../../parts/icons";
 import { Card, Empty, Loaded, Page, Table } from "../../parts/layout";
 import { Mark, Tag, type Tone } from "../../parts/mark";
 import { Menu } from "../../parts/menu";

@@ -1,6 +1,5 @@
 /** The test of a provider, with what usually helps. */
 
-import { RefreshCw, Zap } from "lucide-react";
 import { useEffect } from "react";
 import { api, data } from "../../api/client";
 import { queryClient } from "../../api/queries";
@@ -8,6 +7,7 @@ import { plural } from "../../format/numbers";
 import { duration } from "../../format/time";
 import { useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
+import { RefreshCw, Zap } from "../../parts/icons";
 import { Card, Failure, Notice, Stack } from "../../parts/layout";
 import { remedy } from "./form";
 

@@ -1,6 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { Trash2 } from "lucide-react";
 import { useEffect, useMemo } from "react";
 import { api, data, type Schemas } from "../../api/client";
 import { queryClient, requestQuery } from "../../api/queries";
@@ -9,6 +8,7 @@ import { age, exactTime } from "../../format/time";
 import { CopyButton } from "../../parts/copy";
 import { ask } from "../../parts/dialog";
 import { Select } from "../../parts/field";
+import { Trash2 } from "../../parts/icons";
 import { Card, Empty, Loaded, Notice, Page, Stack } from "../../parts/layout";
 import { Menu } from "../../parts/menu";
 import { Tabs } from "../../parts/tabs";

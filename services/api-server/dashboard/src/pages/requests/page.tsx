@@ -93,7 +93,7 @@ function Filters({ filters, change }: { filters: RequestFilters; change: (change
         value={filters.stream === undefined ? "" : String(filters.stream)}
         onChange={(value) => change({ stream: value === "" ? undefined : value === "true" })}
         options={[
-          ["", "Streamed or whole"],
+          ["", "Any mode"],
           ["true", "Streamed"],
           ["false", "Whole"],
         ]}

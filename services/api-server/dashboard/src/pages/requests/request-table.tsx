@@ -10,8 +10,8 @@ import { StatusMark } from "./status-mark";
 export function RequestTable({ rows }: { rows: RequestRow[] }) {
   return (
     <ul className={css.list} aria-label="Requests">
-      <li className={css.head} aria-hidden="true">
-        <Cells state="State" time="Time" model="Model" preview="Question" took="Took" tokens="Tokens" cost="Cost" />
+      <li aria-hidden="true">
+        <RequestHead />
       </li>
       {rows.map((row) => (
         <li key={row.id}>
@@ -19,6 +19,14 @@ export function RequestTable({ rows }: { rows: RequestRow[] }) {
         </li>
       ))}
     </ul>
+  );
+}
+
+export function RequestHead() {
+  return (
+    <div className={css.head} aria-hidden="true">
+      <Cells state="State" time="Time" model="Model" preview="Question" took="Took" tokens="Tokens" cost="Cost" />
+    </div>
   );
 }
 

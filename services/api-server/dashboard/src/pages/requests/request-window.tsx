@@ -1,10 +1,10 @@
 /** A list of requests of which only the visible rows are in the document. */
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { RequestRow } from "../../api/queries";
 import { Loading } from "../../parts/layout";
-import { RequestLink } from "./request-table";
+import { RequestHead, RequestLink } from "./request-table";
 import css from "./requests.module.css";
 
 interface Props {
@@ -19,12 +19,15 @@ const OVERSCAN = 12;
 
 export function RequestWindow({ rows, more, loading, loadMore }: Props) {
   const list = useRef<HTMLUListElement>(null);
+  const [above, setAbove] = useState(0);
+  // What is above the list changes its height with the filters and messages.
+  useLayoutEffect(() => setAbove(list.current?.offsetTop ?? 0));
   const virtualizer = useVirtualizer({
     count: rows.length,
     getScrollElement: () => document.getElementById("main"),
     estimateSize: () => 37,
     overscan: OVERSCAN,
-    scrollMargin: list.current?.offsetTop ?? 0,
+    scrollMargin: above,
     getItemKey: (at) => rows[at]!.id,
   });
   const items = virtualizer.getVirtualItems();
@@ -34,6 +37,9 @@ export function RequestWindow({ rows, more, loading, loadMore }: Props) {
   }, [more, loading, lastShown, rows.length, loadMore]);
   return (
     <>
+      <div className={css.list}>
+        <RequestHead />
+      </div>
       <ul
         ref={list}
         className={`${css.list} ${css.windowed}`}
@@ -47,7 +53,7 @@ export function RequestWindow({ rows, more, loading, loadMore }: Props) {
             data-index={item.index}
             aria-setsize={more ? -1 : rows.length}
             aria-posinset={item.index + 1}
-            style={{ transform: `translateY(${item.start - virtualizer.options.scrollMargin}px)` }}
+            style={{ transform: `translateY(${item.start - above}px)` }}
           >
             <RequestLink row={rows[item.index]!} />
           </li>

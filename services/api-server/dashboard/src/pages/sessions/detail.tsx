@@ -2,7 +2,6 @@
 
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { Trash2 } from "lucide-react";
 import { api, data, type Schemas } from "../../api/client";
 import { queryClient, sessionQuery, sessionRequestsQuery, sessionResponsesQuery } from "../../api/queries";
 import { router } from "../../app/routes";
@@ -11,6 +10,7 @@ import { duration, exactTime, timeOfDay } from "../../format/time";
 import { Button, Row } from "../../parts/button";
 import { CopyButton } from "../../parts/copy";
 import { ask } from "../../parts/dialog";
+import { Trash2 } from "../../parts/icons";
 import { Empty, Loaded, Page, Stack } from "../../parts/layout";
 import { toast } from "../../parts/toast";
 import { answeredMessages, askedMessages } from "../requests/conversation";

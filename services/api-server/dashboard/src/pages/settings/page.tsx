@@ -1,5 +1,4 @@
 import { useQuery } from "@tanstack/react-query";
-import { LogOut } from "lucide-react";
 import { useState } from "react";
 import { create } from "zustand";
 import { api, data, send } from "../../api/client";
@@ -11,6 +10,7 @@ import { useServices } from "../../lifecycle/store";
 import { attempt, useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
 import { SelectField, Switch, TextField } from "../../parts/field";
+import { LogOut } from "../../parts/icons";
 import { Card, Failure, Loaded, Notice, Page, Stack } from "../../parts/layout";
 import { Tag } from "../../parts/mark";
 import { KNOWN, type KnownSetting, otherKeys, pendingPort, sentValue } from "./known";

@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { logsSearch } from "../pages/logs/search";
+import { isFiltered, requestSearch, requestsSearch } from "../pages/requests/search";
+import { matches } from "./palette-match";
+import { parsePreferences } from "./preferences";
+
+describe("addresses", () => {
+  it("keep what is understood, and drop the rest", () => {
+    expect(
+      requestsSearch({ q: 5, status: "failed", stream: "false", from: "1796008259265", to: "soon", other: 1 }),
+    ).toEqual({
+      q: "5",
+      status: "failed",
+      model: undefined,
+      provider: undefined,
+      session: undefined,
+      stream: false,
+      from: 1796008259265,
+      to: undefined,
+    });
+    expect(requestSearch({ tab: "nothing", body: "sent" })).toEqual({ tab: undefined, body: "sent" });
+    expect(logsSearch({ log: "nginx", level: "warn", find: "" })).toEqual({
+      log: undefined,
+      level: "warn",
+      find: undefined,
+    });
+  });
+
+  it("know whether they filter", () => {
+    expect([isFiltered(requestsSearch({})), isFiltered(requestsSearch({ stream: false }))]).toEqual([false, true]);
+  });
+});
+
+describe("preferences", () => {
+  it("survive what others have written", () => {
+    const byDefault = parsePreferences(null);
+    for (const stored of ["", "null", "[]", "{", '"dark"', '{"theme":"pink","keys":"no"}'])
+      expect(parsePreferences(stored)).toEqual(byDefault);
+    expect(parsePreferences('{"theme":"dark","density":"compact","keys":false}')).toMatchObject({
+      theme: "dark",
+      density: "compact",
+      keys: false,
+      statusBar: true,
+    });
+  });
+});
+
+describe("the palette", () => {
+  it("finds words in any order", () => {
+    expect([
+      matches("Restart provider-router Command", "router rest"),
+      matches("Logs Page", "logz"),
+      matches("Logs", ""),
+    ]).toEqual([true, false, true]);
+  });
+});

@@ -1,0 +1,325 @@
+import { describe, expect, it } from "vitest";
+import { fieldChanges } from "./audit/changes";
+import { changesIn, formatOf } from "./config/plan";
+import { baseOf } from "./connect/base";
+import { CLIENTS, curl, shell } from "./connect/snippets";
+import { append, atLeast, EMPTY, find, MAX_LINES, parseLine, rejoin } from "./logs/tail";
+import { capabilitiesFrom, capabilitiesOf } from "./models/capabilities";
+import { priceOf } from "./prices/rows";
+import { changesOf, fieldsOf, idFrom, isDirty, MASK, parse, remedy, shown } from "./providers/form";
+import { expiryOf, readCookies, validityOf } from "./qwen/cookies";
+import { answeredMessages, askedMessages, offeredTools } from "./requests/conversation";
+import { translationParts } from "./requests/usage";
+import { newMessages } from "./sessions/turns";
+import { otherKeys, pendingPort, sentValue } from "./settings/known";
+
+describe("conversations", () => {
+  it("are read from Chat Completions", () => {
+    const messages = askedMessages({
+      messages: [
+        { role: "system", content: "s" },
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "t" },
+            { type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } },
+          ],
+        },
+        { role: "assistant", content: null, tool_calls: [{ id: "c", function: { name: "f", arguments: '{"a":1}' } }] },
+        { role: "tool", tool_call_id: "c", content: "done" },
+      ],
+    });
+    expect(messages.map(({ role }) => role)).toEqual(["system", "user", "assistant", "tool"]);
+    expect(messages[1]!.parts[1]).toMatchObject({ kind: "media", mime: "image/png", bytes: 3 });
+    expect(messages[2]!.parts).toEqual([{ kind: "call", name: "f", id: "c", input: '{\n  "a": 1\n}' }]);
+    expect(messages[3]!.parts).toEqual([{ kind: "result", id: "c", text: "done", media: [] }]);
+  });
+
+  it("are read from Messages and Responses", () => {
+    const anthropic = askedMessages({
+      system: "s",
+      messages: [
+        { role: "user", content: [{ type: "tool_result", tool_use_id: "u", content: [{ type: "text", text: "r" }] }] },
+      ],
+    });
+    expect(anthropic[1]!.parts).toEqual([{ kind: "result", id: "u", text: "r", media: [] }]);
+    const responses = askedMessages({
+      instructions: "i",
+      input: [
+        { role: "user", content: [{ type: "input_text", text: "q" }] },
+        { type: "function_call", call_id: "c", name: "f", arguments: "{}" },
+        "plain",
+      ],
+    });
+    expect(responses.map(({ parts }) => parts[0]!.kind)).toEqual(["text", "text", "call", "text"]);
+    expect(
+      answeredMessages({
+        content: [
+          { type: "thinking", thinking: "t" },
+          { type: "text", text: "a" },
+        ],
+      })[0]!.parts.map(({ kind }) => kind),
+    ).toEqual(["thinking", "text"]);
+    expect(
+      answeredMessages({
+        output: [
+          { type: "reasoning", summary: [{ text: "s" }] },
+          { type: "message", role: "assistant", content: [{ type: "output_text", text: "a" }] },
+        ],
+      }),
+    ).toHaveLength(2);
+  });
+
+  it("survive any body", () => {
+    for (const body of [
+      null,
+      1,
+      "text",
+      [],
+      {},
+      { messages: [null, 1] },
+      { input: [null] },
+      { messages: [{ content: { a: 1 } }] },
+      { choices: [null, {}] },
+      { output: 1 },
+    ]) {
+      expect(() => [askedMessages(body), answeredMessages(body), offeredTools(body)]).not.toThrow();
+    }
+  });
+
+  it("show what is new in a turn", () => {
+    const turn = (...texts: string[]) =>
+      texts.map((text) => ({ role: "user", parts: [{ kind: "text" as const, text }] }));
+    expect(newMessages(turn("a"), turn("a", "b", "c"))).toEqual({ known: 1, fresh: turn("b", "c") });
+    expect(newMessages(turn("a"), turn("a"))).toEqual({ known: 0, fresh: turn("a") });
+    expect(newMessages(turn("a"), turn("x"))).toEqual({ known: 0, fresh: turn("x") });
+  });
+
+  it("name what a translation did", () => {
+    expect(translationParts("messages-chat; top_k=dropped, metadata=dropped;n=2")).toEqual({
+      apis: "messages-chat",
+      fields: [
+        ["top_k", "dropped"],
+        ["metadata", "dropped;n=2"],
+      ],
+    });
+    expect(translationParts("responses-chat")).toEqual({ apis: "responses-chat", fields: [] });
+  });
+});
+
+describe("snippets", () => {
+  it("are quoted for a shell", () => {
+    expect([shell("echo"), shell("it's"), shell("a b")]).toEqual(["echo", `'it'\\''s'`, "'a b'"]);
+    expect(curl("http://localhost:3001", "echo")).toBe(
+      `curl -N http://localhost:3001/v1/chat/completions -d '{"model":"echo","stream":true,"messages":[{"role":"user","content":"Is anybody there?"}]}'`,
+    );
+  });
+
+  it("have the address, the model and the key in them", () => {
+    for (const { id, snippets } of CLIENTS) {
+      const text = snippets("http://box:3001", "openai/gpt-5", "sk-1")
+        .map((snippet) => snippet.text)
+        .join("\n");
+      for (const part of ["http://box:3001", "gpt-5", "sk-1"]) expect(text, id).toContain(part);
+    }
+    const opencode = CLIENTS.find(({ id }) => id === "opencode")!.snippets("http://b", 'a"b', "k")[0]!.text;
+    expect(Object.keys(JSON.parse(opencode).provider.signalbox.models)).toEqual(['a"b']);
+  });
+
+  it("have the host that the browser sees", () => {
+    expect(baseOf({ protocol: "http:", hostname: "192.168.1.7" }, 3001)).toBe("http://192.168.1.7:3001");
+    expect(baseOf({ protocol: "https:", hostname: "[::1]" }, 1)).toBe("https://[::1]:1");
+  });
+});
+
+describe("provider forms", () => {
+  const fields = fieldsOf({
+    value: "openai",
+    label: "OpenAI",
+    description: "",
+    requiredConfig: ["apiKey"],
+    optionalConfig: ["timeout", "headers", "unknown"],
+    capabilities: [],
+    configSchema: {
+      timeout: { type: "number", description: "" },
+      headers: { type: "object", description: "" },
+      apiKey: { type: "string", description: "", sensitive: true },
+    },
+  });
+
+  it("have the required fields first", () => {
+    expect(fields.map(({ key, required }) => [key, required])).toEqual([
+      ["apiKey", true],
+      ["timeout", false],
+      ["headers", false],
+    ]);
+  });
+
+  it("send touched fields only, and never a mask", () => {
+    const stored = { apiKey: MASK, timeout: 5, extra: "x" };
+    expect(changesOf(fields, stored, {})).toEqual({ put: {}, remove: [], mistakes: [] });
+    expect(changesOf(fields, stored, { timeout: "5" }).put).toEqual({});
+    expect(changesOf(fields, stored, { timeout: "9", headers: "X-A: b:c\n\nX-B: d" }).put).toEqual({
+      timeout: 9,
+      headers: { "X-A": "b:c", "X-B": "d" },
+    });
+    expect(changesOf(fields, stored, { apiKey: null, timeout: " ", headers: "" }).remove).toEqual([
+      "apiKey",
+      "timeout",
+    ]);
+    expect(isDirty(changesOf(fields, stored, { timeout: "soon" }))).toBe(true);
+  });
+
+  it("name mistakes before they are sent", () => {
+    expect(parse({ key: "timeout", type: "number" }, "soon")).toEqual({ mistake: "timeout must be a number" });
+    expect(parse({ key: "headers", type: "object" }, "nonsense")).toHaveProperty("mistake");
+  });
+
+  it("make ids from names", () => {
+    expect([idFrom("My Ölçüm GPT-5!"), idFrom("  "), idFrom("a".repeat(200)).length]).toEqual([
+      "my-olcum-gpt-5",
+      "",
+      128,
+    ]);
+    expect(shown({ "X-A": "b" })).toBe("X-A: b");
+  });
+
+  it("say what helps", () => {
+    expect(remedy("cannot resolve api.openai.com: failed to lookup address information")).toContain("host name");
+    expect(remedy("it answered with status 401 Unauthorized")).toContain("key");
+    expect(remedy("something else")).toBeNull();
+  });
+});
+
+describe("logs", () => {
+  const LINE = "[qwen-proxy] 2026-11-30T03:11:14.624087Z  INFO signalbox_access: access id=1";
+
+  it("are read line by line", () => {
+    expect(parseLine(LINE, 3)).toMatchObject({
+      id: 3,
+      service: "qwen-proxy",
+      time: "2026-11-30T03:11:14.624087Z",
+      level: "info",
+      text: "signalbox_access: access id=1",
+    });
+    expect(parseLine("\u001b[31mred\u001b[0m", 0)).toMatchObject({ raw: "red", level: null });
+  });
+
+  it("are joined after a reconnection without repeating lines", () => {
+    const tail = append(EMPTY, ["a", "b"], 0);
+    expect(rejoin(tail, ["a", "b", "c"]).lines.map(({ raw }) => raw)).toEqual(["a", "b", "c"]);
+    expect(rejoin(tail, ["x"]).lines.map(({ gap }) => gap)).toEqual([false, false, true, false]);
+    expect(rejoin(EMPTY, ["x"]).lines).toHaveLength(1);
+  });
+
+  it("count what was missed, and are bounded", () => {
+    expect(append(EMPTY, ["a"], 412).lines[0]).toMatchObject({
+      gap: true,
+      text: "412 lines were too fast for this page",
+    });
+    const full = append(
+      EMPTY,
+      Array.from({ length: MAX_LINES + 5 }, (_, at) => String(at)),
+      0,
+    );
+    expect([full.lines.length, full.lines[0]!.raw, full.lines[0]!.id]).toEqual([MAX_LINES, "5", 5]);
+  });
+
+  it("are filtered with the lines that belong to them", () => {
+    const lines = append(
+      EMPTY,
+      ["2026-11-30T03:11:14Z ERROR bad", "  at x", "2026-11-30T03:11:14Z INFO fine", "  more"],
+      0,
+    ).lines;
+    expect(atLeast(lines, "warn").map(({ raw }) => raw)).toEqual(["2026-11-30T03:11:14Z ERROR bad", "  at x"]);
+    expect(find(lines, "FINE")).toEqual([2]);
+  });
+});
+
+describe("logins", () => {
+  const token = `h.${btoa(JSON.stringify({ exp: 1_800_000_000 }))}.s`;
+
+  it("are read from a Cookie header", () => {
+    expect(readCookies(`Cookie: a=b;  token=${token}; c=d=e`)).toEqual({
+      token,
+      cookies: `a=b; token=${token}; c=d=e`,
+      expiresAt: 1_800_000_000,
+      mistake: null,
+    });
+    expect(readCookies("").mistake).toBeNull();
+    expect(readCookies("hello").mistake).toContain("Cookie header");
+    expect(readCookies("a=b").mistake).toContain("token");
+    expect([expiryOf("x"), expiryOf("a.b.c")]).toEqual([null, null]);
+  });
+
+  it("expire in seconds, while the clock is in milliseconds", () => {
+    expect([validityOf(null, 0), validityOf(10 * 86_400, 0), validityOf(86_400, 0), validityOf(1, 1_000)]).toEqual([
+      "ok",
+      "ok",
+      "soon",
+      "expired",
+    ]);
+  });
+});
+
+describe("other pages", () => {
+  it("compare two states", () => {
+    expect(fieldChanges({ a: 1, b: "x" }, { a: 1, b: "y", c: [1] })).toEqual([
+      { field: "b", before: "x", after: "y" },
+      { field: "c", before: null, after: "[1]" },
+    ]);
+    expect(fieldChanges(null, null)).toEqual([]);
+  });
+
+  it("guess the format of a document", () => {
+    expect([
+      formatOf("a.YML", ""),
+      formatOf("", "[providers.x]\n"),
+      formatOf("", "providers:\n  a: 1"),
+      formatOf("", ' {"a":1}'),
+    ]).toEqual(["yaml", "toml", "yaml", "json"]);
+    expect(changesIn({ created: ["a"], updated: [{ path: "b", what: [] }], deleted: [], unchanged: ["c"] })).toBe(2);
+  });
+
+  it("read prices", () => {
+    const row = {
+      id: "m",
+      source: "shipped",
+      verified: false,
+      price: {
+        base: { in: "1", out: "2" },
+        over: [{ input_gt: 272000, in: "2", out: "4" }],
+        tier: { batch: { x: [1, 2] } },
+      },
+    };
+    expect(priceOf(row)).toMatchObject({
+      input: "1",
+      output: "2",
+      cacheRead: null,
+      conditions: ["above 272,000 input tokens: 2 in, 4 out", "batch: × 1/2"],
+    });
+    expect(priceOf({ ...row, price: null })).toMatchObject({ input: null, conditions: [] });
+  });
+
+  it("read capabilities", () => {
+    expect([
+      capabilitiesOf('["chat",1]'),
+      capabilitiesOf("x"),
+      capabilitiesOf(null),
+      capabilitiesFrom(" chat, vision chat "),
+    ]).toEqual([["chat"], [], [], ["chat", "vision"]]);
+  });
+
+  it("know what waits for a restart", () => {
+    expect(pendingPort({ "server.port": 3005 }, { state: "running", port: 3001 })).toBe("port 3001 → 3005");
+    expect(pendingPort({ "server.port": 3001 }, { state: "running", port: 3001 })).toBeNull();
+    expect(pendingPort({ "server.port": 3005 }, { state: "stopped", port: 3001 })).toBeNull();
+    expect([
+      sentValue("port", " 3005 "),
+      sentValue("port", "x"),
+      sentValue("switch", "true"),
+      sentValue("text", " a "),
+    ]).toEqual([3005, "x", true, "a"]);
+    expect(otherKeys({ "server.port": 1, "system.checkUpdates": true, "my.key": 1 })).toEqual(["my.key"]);
+  });
+});

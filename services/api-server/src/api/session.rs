@@ -1,0 +1,75 @@
+//! `/api/session`: signing in with the control token, and signing out.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{Extensions, HeaderMap, HeaderValue, header};
+use serde::{Deserialize, Serialize};
+use signalbox_management::form::Field;
+use utoipa::ToSchema;
+
+use super::error_schemas::Failure;
+use super::extract::Body;
+use super::{App, Error};
+
+/// The control token.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignIn {
+    /// As `api-server token` prints it.
+    #[serde(default)]
+    #[schema(value_type = String, write_only, required = true)]
+    token: Field<String>,
+}
+
+/// Whether the sender is signed in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Session {
+    signed_in: bool,
+}
+
+/// Signs a browser in: its further requests carry a cookie instead of the control token, for twelve hours.
+///
+/// Where no token is required, nothing is checked, and no cookie is set.
+#[utoipa::path(
+    post, path = super::SESSION, tag = "session", request_body = SignIn,
+    responses(
+    (status = 200, description = "Signed in, with a cookie", body = Session),
+    (status = 401, description = "The token is wrong", body = Failure),
+    ),
+)]
+pub(super) async fn open(
+    State(app): State<App>,
+    extensions: Extensions,
+    Body(SignIn { token }, mut form): Body<SignIn>,
+) -> Result<Response, Error> {
+    const MISTAKE: &str = "token is required and must be a string";
+    let token = form.text(token, MISTAKE);
+    if token.is_none() {
+        form.mistake(MISTAKE);
+    }
+    form.finish()?;
+    app.keys.admit_with(&HeaderMap::new(), token.as_deref(), extensions.get())?;
+    let cookie = if app.keys.is_empty() { None } else { app.sessions.open() };
+    Ok(with_cookie(Session { signed_in: true }, cookie))
+}
+
+/// Signs a browser out: its session ends on the server, and its cookie is removed.
+#[utoipa::path(
+    delete, path = super::SESSION, tag = "session",
+    responses((status = 200, description = "Signed out", body = Session)),
+)]
+pub(super) async fn close(State(app): State<App>, headers: HeaderMap) -> Response {
+    let cookie = app.sessions.close(&headers);
+    with_cookie(Session { signed_in: false }, cookie)
+}
+
+fn with_cookie(session: Session, cookie: Option<HeaderValue>) -> Response {
+    let mut response = Json(session).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(cookie) = cookie {
+        headers.insert(header::SET_COOKIE, cookie);
+    }
+    response
+}

@@ -1,0 +1,231 @@
+//! The web console: its files, which are built into the program.
+//!
+//! # Layout
+//! - `files`: the table that `build.rs` writes, and the choice of an encoding.
+//! - `sessions`: signed-in browsers.
+//!
+//! # Theory
+//! The page is public, data is not: it asks for the control token itself, where one is required. Every address of a page
+//! gets the same document, in which the console shows that page. So an address that is no file gets it, too, if a
+//! browser opens it as a page; everything else is refused as before. What the files are called depends on their
+//! content, so that browsers keep them for ever; an unknown one is never answered with the document, from which an old
+//! page would see nothing but an error of syntax.
+
+mod files;
+mod sessions;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+
+use self::files::{Encoding, File, INDEX};
+pub use self::sessions::Sessions;
+
+/// Path of the files whose names depend on their content.
+const ASSETS: &str = "/assets/";
+
+/// Paths that belong to the APIs: no page is below them.
+const RESERVED: [&str; 5] = ["/api", "/v1", "/socket.io", "/docs", "/openapi.json"];
+
+/// What the page may load and do: its own files, requests to its own server, and no text becomes code. The named policy
+/// lets it start its own worker.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+    font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; frame-ancestors 'none'; \
+    base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'; trusted-types signalbox-worker";
+
+/// Headers of every response of the console.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (header::VARY, "Accept-Encoding"),
+];
+
+/// Returns whether a request is answered by the console.
+pub(crate) fn serves<B>(request: &Request<B>) -> bool {
+    file_for(request).is_some()
+}
+
+/// Returns the response to a request that no route has taken, or `None` if it is not for the console.
+pub(crate) fn respond<B>(request: &Request<B>) -> Option<Response> {
+    file_for(request).map(|file| response(file, request.method(), request.headers()))
+}
+
+/// Returns the version of the built console, for pages that are older.
+pub(crate) fn build() -> &'static str {
+    INDEX.digest
+}
+
+fn file_for<B>(request: &Request<B>) -> Option<&'static File> {
+    let path = request.uri().path();
+    if !matches!(*request.method(), Method::GET | Method::HEAD) || is_reserved(path) {
+        return None;
+    }
+    let is_page = !path.starts_with(ASSETS) && accepts_html(request.headers());
+    files::get(path).or_else(|| is_page.then_some(&INDEX))
+}
+
+fn is_reserved(path: &str) -> bool {
+    RESERVED
+        .iter()
+        .any(|reserved| path.strip_prefix(reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// Returns whether a browser opens a page: other clients accept anything, but name no HTML.
+fn accepts_html(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|kind| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        kind.eq_ignore_ascii_case("text/html")
+    })
+}
+
+fn response(file: &'static File, method: &Method, headers: &HeaderMap) -> Response {
+    let (encoding, content) = file.content(headers);
+    let tag = format!("\"{}{}\"", file.digest, encoding.suffix());
+    let is_known = matches_tag(headers, &tag);
+    let body =
+        if is_known || *method == Method::HEAD { Body::empty() } else { Body::from(Bytes::from_static(content)) };
+    let mut response = Response::new(body);
+    if is_known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let fields = response.headers_mut();
+    for (name, value) in HEADERS {
+        fields.insert(name, HeaderValue::from_static(value));
+    }
+    let is_named_by_content = file.path.starts_with(ASSETS);
+    let cache = if is_named_by_content { "public, max-age=31536000, immutable" } else { "no-cache" };
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    // Digests are hexadecimal.
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        fields.insert(header::ETAG, tag);
+    }
+    if !is_known {
+        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.media_type));
+        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(content.len()));
+        if encoding != Encoding::Identity {
+            fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.as_str()));
+        }
+    }
+    response
+}
+
+/// Returns whether the client has this representation already.
+fn matches_tag(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    known.flat_map(|value| value.split(',')).any(|known| {
+        let known = known.trim();
+        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+    fn ask(method: &str, path: &str, headers: &[(&str, &str)]) -> Option<Response> {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        respond(&request.body(()).unwrap())
+    }
+
+    fn header_of<'a>(response: &'a Response, name: &str) -> &'a str {
+        response.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    fn an_asset() -> &'static File {
+        files::all().iter().find(|file| file.path.starts_with(ASSETS) && file.path.ends_with(".js")).unwrap()
+    }
+
+    #[test]
+    fn pages_get_the_document_under_a_strict_policy() {
+        for path in ["/", "/requests/01a22a6f?tab=raw", "/no/such/page", "/apiary", "/..%2f..%2fetc/passwd"] {
+            let response = ask("GET", path, &[("accept", BROWSER)]).unwrap();
+            assert_eq!(response.status(), 200, "{path}");
+            assert_eq!(header_of(&response, "content-type"), "text/html; charset=utf-8", "{path}");
+            assert_eq!(header_of(&response, "cache-control"), "no-cache");
+            for part in
+                ["default-src 'none'", "script-src 'self';", "frame-ancestors 'none'", "require-trusted-types-for"]
+            {
+                assert!(header_of(&response, "content-security-policy").contains(part), "{part}");
+            }
+            assert_eq!(header_of(&response, "x-content-type-options"), "nosniff");
+        }
+    }
+
+    #[test]
+    fn other_clients_and_the_apis_are_not_answered() {
+        for (method, path, accept) in [
+            ("GET", "/", "*/*"),
+            ("GET", "/", "application/json"),
+            ("POST", "/", BROWSER),
+            ("GET", "/api", BROWSER),
+            ("GET", "/api/no-such-route", BROWSER),
+            ("GET", "/v1/models", BROWSER),
+            ("GET", "/socket.io/", BROWSER),
+            ("GET", "/openapi.json", BROWSER),
+            ("GET", "/assets/old-12345678.js", BROWSER),
+            ("GET", "/assets/../index.html", BROWSER),
+            ("GET", "/index.html", "*/*"),
+            ("GET", "/manifest.json", "*/*"),
+        ] {
+            assert!(ask(method, path, &[("accept", accept)]).is_none(), "{method} {path} {accept}");
+        }
+    }
+
+    #[test]
+    fn assets_are_kept_for_ever() {
+        let asset = an_asset();
+        let response = ask("GET", asset.path, &[]).unwrap();
+        assert_eq!(header_of(&response, "cache-control"), "public, max-age=31536000, immutable");
+        assert_eq!(header_of(&response, "content-length"), asset.identity.len().to_string());
+        assert_eq!(header_of(&response, "content-encoding"), "");
+        assert_eq!(header_of(&response, "vary"), "Accept-Encoding");
+    }
+
+    #[test]
+    fn a_known_representation_is_not_sent_again() {
+        let first = ask("GET", "/", &[("accept", BROWSER)]).unwrap();
+        let tag = header_of(&first, "etag").to_owned();
+        for known in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+            let response = ask("GET", "/", &[("accept", BROWSER), ("if-none-match", &known)]).unwrap();
+            assert_eq!(response.status(), 304, "{known}");
+            assert!(response.headers().get("content-length").is_none() && header_of(&response, "etag") == tag);
+        }
+        let changed = ask("GET", "/", &[("accept", BROWSER), ("if-none-match", "\"other\"")]).unwrap();
+        assert_eq!(changed.status(), 200);
+    }
+
+    #[test]
+    fn head_has_the_headers_only() {
+        use axum::body::HttpBody as _;
+        let (get, head) =
+            (ask("GET", "/", &[("accept", BROWSER)]).unwrap(), ask("HEAD", "/", &[("accept", BROWSER)]).unwrap());
+        assert_eq!(get.headers(), head.headers());
+        assert!(head.body().is_end_stream() && !get.body().is_end_stream());
+    }
+
+    #[test]
+    fn the_document_names_only_files_that_exist() {
+        let document = std::str::from_utf8(INDEX.identity).unwrap();
+        let mut named = 0;
+        for attribute in ["src=\"", "href=\""] {
+            for rest in document.split(attribute).skip(1) {
+                let path = rest.split('"').next().unwrap();
+                assert!(files::get(path).is_some(), "{path}");
+                named += 1;
+            }
+        }
+        assert!(named >= 3, "{document}");
+        // The policy forbids both.
+        assert!(!document.contains("<style") && !document.contains("<script>"), "{document}");
+    }
+}
