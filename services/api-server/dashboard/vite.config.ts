@@ -49,5 +49,7 @@ export default defineConfig({
     environment: "node",
     include: ["src/**/*.test.{ts,tsx}"],
     restoreMocks: true,
+    // Machines that build at the same time are slow.
+    testTimeout: 30_000,
   },
 });

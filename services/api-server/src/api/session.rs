@@ -24,7 +24,7 @@ pub(super) struct SignIn {
 
 /// Whether the sender is signed in.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Session {
+pub(super) struct SignedIn {
     signed_in: bool,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Session {
 #[utoipa::path(
     post, path = super::SESSION, tag = "session", request_body = SignIn,
     responses(
-    (status = 200, description = "Signed in, with a cookie", body = Session),
+    (status = 200, description = "Signed in, with a cookie", body = SignedIn),
     (status = 401, description = "The token is wrong", body = Failure),
     ),
 )]
@@ -51,21 +51,21 @@ pub(super) async fn open(
     form.finish()?;
     app.keys.admit_with(&HeaderMap::new(), token.as_deref(), extensions.get())?;
     let cookie = if app.keys.is_empty() { None } else { app.sessions.open() };
-    Ok(with_cookie(Session { signed_in: true }, cookie))
+    Ok(with_cookie(SignedIn { signed_in: true }, cookie))
 }
 
 /// Signs a browser out: its session ends on the server, and its cookie is removed.
 #[utoipa::path(
     delete, path = super::SESSION, tag = "session",
-    responses((status = 200, description = "Signed out", body = Session)),
+    responses((status = 200, description = "Signed out", body = SignedIn)),
 )]
 pub(super) async fn close(State(app): State<App>, headers: HeaderMap) -> Response {
     let cookie = app.sessions.close(&headers);
-    with_cookie(Session { signed_in: false }, cookie)
+    with_cookie(SignedIn { signed_in: false }, cookie)
 }
 
-fn with_cookie(session: Session, cookie: Option<HeaderValue>) -> Response {
-    let mut response = Json(session).into_response();
+fn with_cookie(state: SignedIn, cookie: Option<HeaderValue>) -> Response {
+    let mut response = Json(state).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(cookie) = cookie {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed step should panic where it happens")]
 
 mod api;
+mod console;
 mod declared;
 mod events;
 mod fleet;

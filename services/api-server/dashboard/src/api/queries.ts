@@ -23,6 +23,11 @@ const PAGE = 50;
 /** Requests of a session that are loaded at once, with their bodies. */
 const SESSION_PAGE = 20;
 
+export const aboutQuery = queryOptions({
+  queryKey: ["about"],
+  queryFn: ({ signal }) => data(api.GET("/api/about", { signal })),
+});
+
 export const statusQuery = queryOptions({
   queryKey: ["status"],
   queryFn: async ({ signal }) => {

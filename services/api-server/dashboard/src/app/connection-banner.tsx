@@ -1,4 +1,6 @@
-import { useEffect, useState } from "react";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useRef, useState } from "react";
+import { aboutQuery } from "../api/queries";
 import { reconnect, useConnection } from "../api/socket";
 import { age, timeOfDay } from "../format/time";
 import { Button } from "../parts/button";
@@ -9,8 +11,38 @@ import css from "./shell.module.css";
 /** Milliseconds of a lost connection that are not worth a word. */
 const SILENT_FOR = 2_000;
 
-/** Says since when the data is old, while there is no connection. */
+/** Says since when the data is old, while there is no connection, and when the console itself is old. */
 export function ConnectionBanner() {
+  return (
+    <div className={css.banners}>
+      <Disconnected />
+      <NewerConsole />
+    </div>
+  );
+}
+
+/** Offers to load the console of a server that was updated meanwhile. */
+function NewerConsole() {
+  const { data: about } = useQuery(aboutQuery);
+  const first = useRef<string | null>(null);
+  first.current ??= about?.dashboard ?? null;
+  if (!about || about.dashboard === first.current) return null;
+  return (
+    <div className={css.banner}>
+      <Notice
+        action={
+          <Button small onClick={() => location.reload()}>
+            Reload
+          </Button>
+        }
+      >
+        The server was updated, and has a newer console.
+      </Notice>
+    </div>
+  );
+}
+
+function Disconnected() {
   const { connected, lostAt } = useConnection();
   const needed = useSession((state) => state.needed);
   const [now, setNow] = useState(Date.now());

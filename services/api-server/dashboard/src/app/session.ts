@@ -5,13 +5,11 @@ import { create } from "zustand";
 interface Session {
   /** Whether requests are refused until the user signs in. */
   needed: boolean;
-  /** Whether the session is one that can be ended, and not an open server. */
-  signedIn: boolean;
 }
 
-export const useSession = create<Session>(() => ({ needed: false, signedIn: false }));
+export const useSession = create<Session>(() => ({ needed: false }));
 
 /** Shows the sign-in form over the page. What was entered below stays. */
 export function askToSignIn(): void {
-  if (!useSession.getState().needed) useSession.setState({ needed: true, signedIn: false });
+  if (!useSession.getState().needed) useSession.setState({ needed: true });
 }

@@ -1,7 +1,7 @@
 /** The sign-in form, over the page: what was entered there is still there afterwards. */
 
 import { useState } from "react";
-import { api, data, send } from "../api/client";
+import { api, data } from "../api/client";
 import { queryClient } from "../api/queries";
 import { reconnect } from "../api/socket";
 import { useAction } from "../parts/action";
@@ -14,14 +14,10 @@ import { useSession } from "./session";
 export default function SignIn() {
   const [token, setToken] = useState("");
   const signIn = useAction(async () => {
-    await send("/api/session", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ token: token.trim() }),
-    });
+    await data(api.POST("/api/session", { body: { token: token.trim() } }));
     // A browser that keeps no cookies would ask for ever.
     await data(api.GET("/api/activity/stats"));
-    useSession.setState({ needed: false, signedIn: true });
+    useSession.setState({ needed: false });
     reconnect();
     await queryClient.invalidateQueries();
   });

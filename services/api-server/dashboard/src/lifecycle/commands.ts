@@ -14,6 +14,8 @@ export interface StartOptions {
   expectPid?: number;
 }
 
+const PATHS = { start: "/api/proxy/start", stop: "/api/proxy/stop", restart: "/api/proxy/restart" } as const;
+
 /** Refusal of the last command, shown where it was given. */
 export const useRefusal = create<{ problem: Problem | null; command: Command | null }>(() => ({
   problem: null,
@@ -27,7 +29,7 @@ export async function command(kind: Command, service: Service | null, options: S
   for (const one of affected) send(one, { type: "commanded", command: kind, now: Date.now() });
   const body = service === null ? options : { ...options, service };
   try {
-    const status = await data(api.POST(`/api/proxy/${kind}` as "/api/proxy/start", { body: body as never }));
+    const status = await data(api.POST(PATHS[kind], { body }));
     for (const one of affected) send(one, { type: "accepted", command: kind });
     sendStatus(status);
     queryClient.setQueryData(["status"], (known: object | undefined) => known && { ...known, ...status });

@@ -55,7 +55,7 @@ describe("Markdown", () => {
       "]]>",
     ];
     let seed = 7;
-    for (let round = 0; round < 200; round++) {
+    for (let round = 0; round < 60; round++) {
       const text = Array.from({ length: 6 }, () => {
         seed = (Math.imul(seed, 48271) >>> 0) % 2147483647;
         return parts[seed % parts.length];

@@ -1,5 +1,6 @@
 //! Tests of `/api/proxy`, with children that become ready.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::site::{Site, test_children};
@@ -37,7 +38,7 @@ async fn the_status_without_services_is_stopped() {
     assert_eq!((&body["extensionConnected"], &body["database"]), (&false.into(), &"ok".into()));
     assert!(body.get("success").is_none());
 
-    let stopped = site.post("/api/proxy/stop", Value::Null).await.expect(200);
+    let stopped = site.call(Method::POST, "/api/proxy/stop", None).await.expect(200);
     assert_eq!((&stopped["success"], &stopped["status"]), (&true.into(), &"stopped".into()));
     assert_eq!(stopped["message"], "Proxy servers are not running");
     site.close().await;
@@ -121,5 +122,35 @@ async fn a_server_in_shutdown_starts_nothing() {
         json!({"success": false, "status": "error", "error": reason, "message": reason,
                "providerRouter": child, "qwenProxy": child})
     );
+    site.close().await;
+}
+
+#[tokio::test]
+async fn one_service_is_started_and_stopped() {
+    let site = Site::with(&[], test_children()).await;
+    let starting = site.post("/api/proxy/start", json!({"service": "provider-router"})).await.expect(200);
+    assert_eq!(starting["message"], "provider-router is starting");
+    let partial = until(&site, "partial").await;
+    assert_eq!((&partial["providerRouter"]["state"], &partial["qwenProxy"]), (&"running".into(), &idle_child()));
+    let again = site.post("/api/proxy/start", json!({"service": "provider-router"})).await.expect(200);
+    assert_eq!(again["message"], "provider-router is already running");
+
+    site.post("/api/proxy/start", json!({"service": "qwen-proxy"})).await.expect(200);
+    let running = until(&site, "running").await;
+    assert_eq!(running["providerRouter"]["pid"], partial["providerRouter"]["pid"]);
+
+    let stopped = site.post("/api/proxy/stop", json!({"service": "provider-router"})).await.expect(200);
+    assert_eq!(
+        (&stopped["status"], &stopped["message"]),
+        (&"partial".into(), &"provider-router stopped successfully".into())
+    );
+    assert_eq!(stopped["qwenProxy"]["pid"], running["qwenProxy"]["pid"]);
+    let again = site.post("/api/proxy/stop", json!({"service": "provider-router"})).await.expect(200);
+    assert_eq!(again["message"], "provider-router is not running");
+    for command in ["start", "stop"] {
+        let mistakes = site.post(&format!("/api/proxy/{command}"), json!({"service": "nginx"})).await.mistakes();
+        assert_eq!(mistakes, ["service must be one of: provider-router, qwen-proxy"]);
+    }
+    site.post("/api/proxy/stop", json!({})).await.expect(200);
     site.close().await;
 }

@@ -5,11 +5,9 @@ import { queryClient } from "../../api/queries";
 import { count, plural } from "../../format/numbers";
 import { useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
-import { CopyButton } from "../../parts/copy";
 import { AreaField, Select, SelectField, Switch } from "../../parts/field";
-import { Download } from "../../parts/icons";
 import { Card, Failure, Loaded, Notice, Page, Stack } from "../../parts/layout";
-import { download, Viewer } from "../../parts/viewer";
+import { Viewer } from "../../parts/viewer";
 import css from "./config.module.css";
 import { changesIn, FORMATS, type Format, formatOf, type Plan } from "./plan";
 
@@ -45,14 +43,6 @@ function Export() {
             onChange={(value) => setFormat(value as Format)}
             options={FORMATS.map((one): [string, string] => [one, one.toUpperCase()])}
           />
-          {query.data !== undefined && (
-            <>
-              <CopyButton text={query.data} label="Copy configuration" />
-              <Button icon={Download} onClick={() => download(query.data, `signalbox.${format}`, MEDIA[format])}>
-                Download
-              </Button>
-            </>
-          )}
         </>
       }
     >

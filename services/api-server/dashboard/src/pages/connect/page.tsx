@@ -73,7 +73,7 @@ export default function Connect() {
           {client.snippets(base, model, key.trim() || KEY_PLACEHOLDER).map(({ where, text }) => (
             <div key={where}>
               <h3>{where}</h3>
-              <Snippet text={text} label={where} />
+              <Snippet text={text} label={where} wrap={client.id === "curl"} />
             </div>
           ))}
           {client.note && <p className="muted">{client.note}</p>}

@@ -46,7 +46,7 @@ export function FirstSteps() {
     {
       done: answered,
       title: "Send a first request",
-      more: <Snippet label="command" text={curl(base, "echo")} />,
+      more: <Snippet wrap label="command" text={curl(base, "echo")} />,
       action: null,
     },
     {

@@ -1,10 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { create } from "zustand";
-import { api, data, send } from "../../api/client";
-import { providersQuery, queryClient, settingsQuery } from "../../api/queries";
+import { api, data } from "../../api/client";
+import { aboutQuery, providersQuery, queryClient, settingsQuery } from "../../api/queries";
+import { reconnect } from "../../api/socket";
 import { DENSITIES, setPreferences, THEMES, usePreferences } from "../../app/preferences";
-import { askToSignIn, useSession } from "../../app/session";
+import { askToSignIn } from "../../app/session";
 import { command } from "../../lifecycle/commands";
 import { useServices } from "../../lifecycle/store";
 import { attempt, useAction } from "../../parts/action";
@@ -213,13 +214,15 @@ function Appearance() {
 }
 
 function SessionCard() {
-  const signedIn = useSession((state) => state.signedIn);
-  if (!signedIn) return null;
+  const { data: about } = useQuery(aboutQuery);
+  if (!about?.token_required) return null;
   const signOut = () =>
     attempt(async () => {
-      await send("/api/session", { method: "DELETE" });
-      queryClient.clear();
+      await data(api.DELETE("/api/session"));
       askToSignIn();
+      // The events end with the session.
+      reconnect();
+      queryClient.clear();
     });
   return (
     <Card title="Session">

@@ -1,0 +1,193 @@
+// Drives the console in Chromium over the real programs. See README.md.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { Server, tools } from "./server.mjs";
+
+const { chromium, axe } = tools();
+const bin = resolve(process.env.BIN ?? join(process.env.CARGO_TARGET_DIR ?? "target", "debug"));
+const smoke = process.argv.includes("--smoke");
+const scratch = mkdtempSync(join(tmpdir(), "console-"));
+const shots = process.env.SHOTS ?? join(scratch, "shots");
+mkdirSync(shots, { recursive: true });
+
+/** Problems that any page has shown. */
+const problems = [];
+/** Failures that a step provokes. */
+let expected = [];
+
+function watch(page, origin) {
+  page.on("console", (message) => {
+    const text = message.text();
+    if (message.type() === "error" && !expected.some((pattern) => pattern.test(text))) problems.push(`${page.url()}: ${text}`);
+  });
+  page.on("pageerror", (error) => problems.push(`${page.url()}: ${error.message}`));
+  page.on("request", (request) => {
+    const url = request.url();
+    if (/^(https?|wss?):/.test(url) && new URL(url).host !== new URL(origin).host) problems.push(`${page.url()}: asks ${url}`);
+  });
+}
+
+async function open(context, server, path) {
+  const page = await context.newPage();
+  watch(page, server.url);
+  await page.goto(server.url + path);
+  return page;
+}
+
+async function step(name, work) {
+  const began = Date.now();
+  await work();
+  assert.deepEqual(problems, [], name);
+  console.log(`ok   ${name} (${Date.now() - began} ms)`);
+}
+
+/** Records every text of the status bar from now on. */
+async function record(page) {
+  await page.evaluate(() => {
+    const bar = document.querySelector("[data-testid=lifecycle]");
+    window.texts = [bar.textContent];
+    new MutationObserver(() => {
+      if (bar.textContent !== window.texts.at(-1)) window.texts.push(bar.textContent);
+    }).observe(bar, { childList: true, characterData: true, subtree: true });
+  });
+}
+
+const state = (page, text) => page.getByTestId("lifecycle").getByText(text, { exact: true }).waitFor();
+const card = (page, service) => page.locator(`[data-service=${service}]`);
+
+async function firstRun(page, server) {
+  await state(page, `Running :${server.routerPort}`);
+  await page.getByText("First steps").waitFor();
+  assert.equal(await page.getByTestId("state-qwen-proxy").textContent(), `Running :${server.qwenPort}`);
+}
+
+async function addProvider(page) {
+  await page.getByRole("link", { name: "Providers", exact: true }).first().click();
+  await page.getByRole("link", { name: "Add a provider" }).click();
+  await page.getByRole("link", { name: /^Echo/ }).click();
+  await page.getByLabel(/^Name/).fill("Second echo");
+  assert.equal(await page.getByLabel(/^Id/).inputValue(), "second-echo");
+  await page.getByRole("button", { name: "Save and test" }).click();
+  await page.getByText(/^It answers/).waitFor();
+}
+
+async function firstAnswer(page) {
+  await page.goto(new URL("/connect?model=echo", page.url()).href);
+  const command = await page.locator("pre").first().textContent();
+  const { stdout } = await promisify(execFile)("sh", ["-c", command]);
+  assert.match(stdout, /data: \[DONE\]/);
+  await page.getByRole("link", { name: "Requests", exact: true }).first().click();
+  await page.getByRole("link", { name: /Is anybody there\?/ }).first().click();
+  await page.getByRole("article", { name: "User" }).getByText("Is anybody there?").waitFor();
+  await page.getByRole("article", { name: "Assistant" }).getByText("Is anybody there?").waitFor();
+  await page.getByRole("tab", { name: "Raw" }).click();
+  await page.getByText('"model": "echo",').waitFor();
+}
+
+async function lifecycle(page, server) {
+  const running = `Running :${server.routerPort}`;
+  await page.getByRole("link", { name: "Overview", exact: true }).first().click();
+  await state(page, running);
+  await record(page);
+  await card(page, "provider-router").getByRole("button", { name: "Stop" }).click();
+  await state(page, "Stopped");
+  await card(page, "provider-router").getByRole("button", { name: "Start" }).click();
+  await state(page, running);
+  assert.deepEqual(await page.evaluate(() => window.texts), [running, "Stopping...", "Stopped", "Starting...", running]);
+  assert.equal(await page.getByTestId("state-qwen-proxy").textContent(), `Running :${server.qwenPort}`, "the other service goes on");
+  await page.reload();
+  await state(page, running);
+}
+
+async function signIn(context, server) {
+  expected = [/401/, /Unauthorized/];
+  const page = await open(context, server, "/providers");
+  await page.getByRole("dialog", { name: "Sign in" }).waitFor();
+  await page.getByLabel("Control token").fill("sbx-wrong");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("Not signed in.").waitFor();
+  await page.getByLabel("Control token").fill(await server.token());
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("link", { name: "Echo", exact: true }).waitFor();
+  await page.reload();
+  await page.getByRole("link", { name: "Echo", exact: true }).waitFor();
+  const [cookie] = await context.cookies();
+  assert.deepEqual([cookie.httpOnly, cookie.sameSite, cookie.path], [true, "Strict", "/"]);
+  await page.goto(`${server.url}/settings`);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("dialog", { name: "Sign in" }).waitFor();
+  assert.equal((await context.request.get(`${server.url}/api/providers`)).status(), 401);
+  await page.close();
+  expected = [];
+}
+
+/** Returns the address of every page, with something to show on each. */
+async function addresses(server) {
+  const get = async (path) => (await fetch(server.url + path)).json();
+  const { request_id: request } = (await get("/api/requests?limit=1")).requests[0];
+  const session = (await get("/api/sessions?limit=1")).sessions[0].id;
+  return [
+    "/", "/requests", "/requests?status=interrupted", `/requests/${request}`, `/requests/${request}?tab=usage`,
+    `/requests/${request}?tab=raw`, "/requests/none", "/sessions", `/sessions/${session}`, "/providers", "/providers/new",
+    "/providers/new?type=openai", "/providers/second-echo", "/models", "/models/echo", "/prices", "/qwen", "/logs", "/audit",
+    "/config", "/settings", "/connect", "/no/such/page",
+  ];
+}
+
+async function everyPage(browser, server) {
+  // The page of a request that does not exist is one of them.
+  expected = [/404/];
+  const findings = [];
+  for (const colorScheme of ["light", "dark"]) {
+    for (const width of [1280, 820, 390]) {
+      const context = await browser.newContext({ colorScheme, viewport: { width, height: 844 }, hasTouch: width === 390, bypassCSP: false });
+      const page = await open(context, server, "/");
+      for (const address of await addresses(server)) {
+        await page.goto(server.url + address);
+        await page.getByRole("heading", { level: 1 }).waitFor();
+        await page.waitForFunction(() => document.querySelector("[role=status][aria-label=Loading]") === null);
+        const name = `${address.replace(/[0-9a-f-]{36}/g, "id").replace(/[^a-z]+/gi, "-").replace(/^-|-$/g, "") || "overview"}-${width}-${colorScheme}`;
+        await page.screenshot({ path: join(shots, `${name}.png`) });
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        if (over > 0) findings.push(`${name}: ${over} pixels wider than the window`);
+        if (width === 820) continue;
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+        for (const { id, impact, nodes } of violations) {
+          if (impact === "serious" || impact === "critical") findings.push(`${name}: ${id}: ${nodes[0].target} (${nodes.length})`);
+        }
+      }
+      await context.close();
+    }
+  }
+  expected = [];
+  assert.deepEqual([...new Set(findings)], []);
+}
+
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const server = await Server.start(bin, join(scratch, "open"), []);
+const guarded = await Server.start(bin, join(scratch, "guarded"), ["--require-token"]);
+let failed = false;
+try {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const page = await open(context, server, "/");
+  await step("first run", () => firstRun(page, server));
+  await step("add a provider", () => addProvider(page));
+  await step("first answer", () => firstAnswer(page));
+  await step("stop and start", () => lifecycle(page, server));
+  await step("sign in and out", async () => signIn(await browser.newContext(), guarded));
+  if (!smoke) await step("every page", () => everyPage(browser, server));
+  console.log(smoke ? "passed" : `passed; the screenshots are in ${shots}`);
+} catch (error) {
+  failed = true;
+  console.error(error);
+} finally {
+  await browser.close();
+  await Promise.all([server.stop(), guarded.stop()]);
+  if (smoke && !failed) rmSync(scratch, { recursive: true, force: true });
+}
+process.exit(failed ? 1 : 0);
