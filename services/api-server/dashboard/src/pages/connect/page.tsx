@@ -8,7 +8,7 @@ import { useServices } from "../../lifecycle/store";
 import { Button } from "../../parts/button";
 import { Snippet } from "../../parts/copy";
 import { SelectField, TextField } from "../../parts/field";
-import { Card, Grid, Notice, Page, Stack } from "../../parts/layout";
+import { Card, Grid, Loading, Notice, Page, Stack } from "../../parts/layout";
 import { Tag } from "../../parts/mark";
 import { useBase } from "./base";
 import { CLIENTS, KEY_PLACEHOLDER } from "./snippets";
@@ -25,6 +25,14 @@ export default function Connect() {
   const client = CLIENTS.find(({ id }) => id === search.client) ?? CLIENTS[0]!;
   const model = search.model ?? models?.[0]?.id ?? "echo";
   const names = [...new Set([model, ...(models ?? []).map(({ id }) => id)])];
+  // Before the port is known, a copied line would have the wrong one.
+  if (router.status === null) {
+    return (
+      <Page title="Connect a client">
+        <Loading rows={6} />
+      </Page>
+    );
+  }
   const local = ["localhost", "127.0.0.1", "[::1]", "::1"].includes(location.hostname);
   return (
     <Page title="Connect a client" about={`Clients reach the models at ${base}. Choose yours, and copy the lines.`}>
