@@ -255,3 +255,14 @@ async fn a_key_is_enough_for_an_address_that_others_can_reach() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_strict_key_refuses_a_translation_that_loses_a_field() {
+    let body = json!({"model": "fake/m", "max_tokens": 9, "top_k": 3, "messages": [{"role": "user", "content": "hi"}]});
+    for (strict, status) in [(true, 400), (false, 200)] {
+        let guarded = Guarded::start(json!({"name": "k", "strict": strict})).await;
+        let answer = guarded.client().post("/v1/messages", &body).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert!(!strict || answer.text().contains("top_k"), "{}", answer.text());
+    }
+}

@@ -68,7 +68,7 @@ struct ExplainedAttempt {
     params(("id" = String, Path, description = "A number or a UUID")),
     responses((status = 200, description = "Plan and attempts", body = Explanation)),
 )]
-pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Explanation>, Error> {
+pub(super) async fn explain(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Explanation>, Error> {
     let (request, response) = requests::get(&app.store, &key(&id)).await.or_missing(ResourceKind::Request, &id)?;
     let kept = match &response {
         Some(response) => responses::plan(&app.store, response.id).await.or_missing(ResourceKind::Request, &id)?,

@@ -90,7 +90,7 @@ where
         .routes(routes!(sessions::requests))
         .routes(routes!(requests::list))
         .routes(routes!(requests::get, requests::delete))
-        .routes(routes!(explain::get))
+        .routes(routes!(explain::explain))
         .routes(routes!(responses::list))
         .routes(routes!(responses::stats))
         .routes(routes!(responses::get, responses::delete))

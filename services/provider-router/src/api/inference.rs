@@ -81,10 +81,11 @@ where
     let body = read_body(app, &head.headers, body).await?;
     // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
-    let envelope = match surface {
+    let mut envelope = match surface {
         Surface::Translated(api) => Envelope::parse(api, &body)?,
         Surface::Direct(direct) => Envelope::parse_direct(direct, &body)?,
     };
+    envelope.is_strict = caller.is_some_and(|caller| caller.grant().strict);
     context.record_inference(surface.as_str(), envelope.model.as_deref().unwrap_or_default(), envelope.stream);
     let session = session(&head.headers);
     let is_dry_run = explain::is_asked(head.uri.query())?;

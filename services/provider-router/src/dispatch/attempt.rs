@@ -78,7 +78,7 @@ pub(super) async fn attempt(
         Api::Responses => items_before(&app.store, body).await?,
         Api::Chat | Api::Messages => None,
     };
-    let is_strict = step.route.is_some_and(|route| route.strict);
+    let is_strict = envelope.is_strict || step.route.is_some_and(|route| route.strict);
     let translation = Translation::new(request, stored, (&kind, api), model, (&id, is_strict))?;
     let body = step.with_params(translation.body.clone());
     let answer = send(app, step, sender, ClientRequest { body: &body, ..request }, api).await?;
