@@ -14,6 +14,9 @@ const scratch = mkdtempSync(join(tmpdir(), "console-"));
 const shots = process.env.SHOTS ?? join(scratch, "shots");
 mkdirSync(shots, { recursive: true });
 
+/** Milliseconds in which a page has to show what is waited for; machines that build at the same time are slow. */
+const STEP_TIMEOUT = 90_000;
+
 /** Problems that any page has shown. */
 const problems = [];
 /** Failures that a step provokes. */
@@ -33,6 +36,7 @@ function watch(page, origin) {
 
 async function open(context, server, path) {
   const page = await context.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT);
   watch(page, server.url);
   await page.goto(server.url + path);
   return page;

@@ -105,7 +105,8 @@ function connected(): void {
 }
 
 function lost(): void {
-  toast("API Server disconnected", { kind: "bad" });
+  // The banner stays as long as the connection is lost.
+  toast("API Server disconnected");
   quietUntil = Date.now() + EXTENSION_GRACE;
   useConnection.setState({ connected: false, lostAt: Date.now() });
 }

@@ -66,7 +66,7 @@ function Message({ toast }: { toast: Toast }) {
       onBlur={() => setHeld(false)}
     >
       {toast.kind !== "plain" && <Mark tone={toast.kind} />}
-      <span>{toast.text}</span>
+      <span className={css.toastText}>{toast.text}</span>
       <IconButton icon={X} label="Dismiss" small onClick={() => dismiss(toast.id)} />
     </div>
   );
