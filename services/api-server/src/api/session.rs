@@ -44,12 +44,9 @@ pub(super) async fn open(
     Body(SignIn { token }, mut form): Body<SignIn>,
 ) -> Result<Response, Error> {
     const MISTAKE: &str = "token is required and must be a string";
-    let token = form.text(token, MISTAKE);
-    if token.is_none() {
-        form.mistake(MISTAKE);
-    }
+    let token = form.required_text(token, MISTAKE);
     form.finish()?;
-    app.keys.admit_with(&HeaderMap::new(), token.as_deref(), extensions.get())?;
+    app.keys.admit_with(&HeaderMap::new(), Some(&token), extensions.get())?;
     let cookie = if app.keys.is_empty() { None } else { app.sessions.open() };
     Ok(with_cookie(SignedIn { signed_in: true }, cookie))
 }

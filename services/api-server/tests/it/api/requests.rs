@@ -22,7 +22,8 @@ async fn one_is_shown_with_its_answer(site: &Site) {
     let id = body["id"].as_i64().unwrap();
     let request = json!({"id": id, "request_id": UUID, "session_id": "s1", "timestamp": at, "method": "POST",
         "path": "/v1/chat/completions", "model": "echo", "stream": false, "status": "completed", "provider_id": "echo",
-        "openai_request": {"model": "echo", "messages": []}, "qwen_request": null, "created_at": 0});
+        "openai_request": {"model": "echo", "messages": []}, "qwen_request": null, "created_at": 0,
+        "key_id": null, "key_name": null});
     let mut whole = request.clone();
     whole["response"] = json!({"id": body["response"]["id"], "request_id": id, "session_id": "s1",
         "response_id": UUID, "timestamp": at + 40, "qwen_response": null,

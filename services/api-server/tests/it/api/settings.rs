@@ -18,12 +18,13 @@ async fn defaults_are_shown(site: &Site) {
         site.get("/api/settings").await.expect(200),
         json!({"category": "all", "settings": {
             "active_provider": "echo", "server.port": 3001, "server.host": "127.0.0.1", "server.timeout": 120_000,
-            "logging.level": "info",
+            "server.answer_headers": true, "logging.level": "info",
             "logging.logRequests": true, "logging.logResponses": true, "system.autoStart": false,
             "system.minimizeToTray": true, "system.checkUpdates": true}})
     );
     let server = json!({"category": "server", "settings": {
-        "server.port": 3001, "server.host": "127.0.0.1", "server.timeout": 120_000}});
+        "server.port": 3001, "server.host": "127.0.0.1", "server.timeout": 120_000,
+        "server.answer_headers": true}});
     assert_eq!(site.get("/api/settings?category=server").await.expect(200), server);
 }
 
