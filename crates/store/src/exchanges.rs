@@ -12,6 +12,7 @@ mod answers;
 pub(crate) mod batch;
 mod key_sums;
 pub(crate) mod logged_requests;
+pub(crate) mod minute_sums;
 pub(crate) mod openings;
 pub(crate) mod sessions;
 mod usage_sums;

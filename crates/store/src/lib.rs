@@ -8,6 +8,7 @@
 //! - [`catalog`]: the configuration tables as one consistent snapshot with a version number.
 //! - [`exchanges`]: the request log, written in batches; [`retention`]: deletes old entries in small steps. `erasure`
 //!   deletes entries on behalf of a user, with their long bodies.
+//! - [`metrics`]: the log as series over time, from sums by minute and by hour with a `histogram` each.
 //! - [`audit`]: the log of changes, written by triggers.
 //! - [`Sealer`]: encrypts secrets at rest.
 //! - Internal: `tables`, the rows and what the modules above share about them. `bodies` stores long requests and
@@ -41,8 +42,10 @@ mod erasure;
 mod error;
 pub mod errors;
 pub mod exchanges;
+mod histogram;
 mod legacy;
 mod linked_file;
+pub mod metrics;
 mod migrations;
 pub mod model_lists;
 pub mod models;

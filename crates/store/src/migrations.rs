@@ -106,6 +106,12 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0015_key_sums.sql"),
         postgres: include_str!("../../../migrations/postgres/0015_key_sums.sql"),
     },
+    Version {
+        number: 16,
+        name: "usage minutes",
+        sqlite: include_str!("../../../migrations/sqlite/0016_usage_minutes.sql"),
+        postgres: include_str!("../../../migrations/postgres/0016_usage_minutes.sql"),
+    },
 ];
 
 /// The table in which sqlx records the applied versions.

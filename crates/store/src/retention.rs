@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use crate::bodies::{Key, day};
 use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
+use crate::tables::usage_minutes;
 use crate::transaction::Transaction;
 use crate::{Error, Store};
 
@@ -65,6 +66,10 @@ pub(crate) const DELETE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN
          AND NOT EXISTS (SELECT 1 FROM requests WHERE requests.session_id = sessions.id)
       ORDER BY expires_at LIMIT $2)";
 
+pub(crate) const DELETE_SUMS: &str = "DELETE FROM usage_minutes WHERE (span, minute, provider_id, model) IN
+     (SELECT span, minute, provider_id, model FROM usage_minutes WHERE span = $1 AND minute < $2
+      ORDER BY minute LIMIT $3)";
+
 /// Removes a small batch of the entries that are due at `now_ms` (Unix milliseconds), in one short transaction.
 ///
 /// # Errors
@@ -74,11 +79,12 @@ pub async fn step(store: &Store, policy: &RetentionPolicy, now_ms: i64) -> Resul
     let aged = remove_aged(&mut tx, policy).await?;
     let excess = remove_excess(&mut tx, policy).await?;
     let rows = remove_rows(&mut tx, policy, now_ms).await?;
+    let sums_done = remove_sums(&mut tx, now_ms).await?;
     tx.commit().await?;
     Ok(Removed {
         requests: rows.requests,
         bodies: aged.bodies + excess.bodies,
-        done: aged.done && excess.done && rows.done,
+        done: aged.done && excess.done && rows.done && sums_done,
     })
 }
 
@@ -157,6 +163,19 @@ async fn remove_rows(tx: &mut Transaction, policy: &RetentionPolicy, now_ms: i64
     let sessions = tx.execute(Statement::new(DELETE_SESSIONS).bind(expired).bind(STEP_ROWS)).await?;
     let less = |count: u64| i64::try_from(count).is_ok_and(|count| count < STEP_ROWS);
     Ok(Removed { requests, bodies: 0, done: less(requests) && less(sessions) })
+}
+
+/// Removes sums by minute and by hour that are too old; returns whether none are left.
+async fn remove_sums(tx: &mut Transaction, now_ms: i64) -> Result<bool, Error> {
+    let mut is_done = true;
+    for (span, kept_ms) in
+        [(usage_minutes::MINUTE, usage_minutes::MINUTES_KEPT_MS), (usage_minutes::HOUR, usage_minutes::HOURS_KEPT_MS)]
+    {
+        let before = now_ms.saturating_sub(kept_ms) / usage_minutes::MINUTE_MS;
+        let removed = tx.execute(Statement::new(DELETE_SUMS).bind(span).bind(before).bind(STEP_ROWS)).await?;
+        is_done &= i64::try_from(removed).is_ok_and(|count| count < STEP_ROWS);
+    }
+    Ok(is_done)
 }
 
 // === impl Newest, Oldest ===

@@ -12,6 +12,7 @@ pub(crate) mod requests;
 pub(crate) mod responses;
 pub(crate) mod routes;
 pub(crate) mod usage_hours;
+pub(crate) mod usage_minutes;
 
 /// Setting: the provider that requests are sent to first.
 pub const ACTIVE_PROVIDER: &str = "active_provider";

@@ -8,6 +8,7 @@ use signalbox_core::schema::RequestStatus;
 use super::answers::Answers;
 use super::key_sums::KeySums;
 use super::logged_requests::{self, LoggedRequest};
+use super::minute_sums::MinuteSums;
 use super::openings::Openings;
 use super::sessions::Sessions;
 use super::usage_sums::UsageSums;
@@ -79,7 +80,7 @@ pub(super) async fn write(tx: &mut Transaction, openings: &mut Openings, exchang
     let mut begins = Rows::new(BEGIN.0, BEGIN.1, BEGIN.2).with_capacity(new);
     let mut ends = Rows::new(END.0, END.1, END.2);
     let mut answers = Answers::with_capacity(entries.len());
-    let mut usage_sums = UsageSums::default();
+    let (mut usage_sums, mut minute_sums) = (UsageSums::default(), MinuteSums::default());
     let mut key_sums = KeySums::default();
     for (entry, place) in entries.iter().zip(&places) {
         if place.is_new {
@@ -93,6 +94,7 @@ pub(super) async fn write(tx: &mut Transaction, openings: &mut Openings, exchang
         if let Some(ended) = entry.ended {
             key_sums.end(entry.begun, ended);
             answers.add(&mut bodies, place.id, ended);
+            minute_sums.add(entry.begun, ended);
         }
     }
     begins.execute(tx).await?;
@@ -100,7 +102,8 @@ pub(super) async fn write(tx: &mut Transaction, openings: &mut Openings, exchang
     answers.write(tx).await?;
     bodies.write(tx).await?;
     usage_sums.write(tx).await?;
-    key_sums.write(tx).await
+    key_sums.write(tx).await?;
+    minute_sums.write(tx).await
 }
 
 /// Merges the batch to one entry per exchange, with the first end that the batch contains.

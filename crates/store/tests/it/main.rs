@@ -14,6 +14,7 @@ mod fixture;
 mod large;
 mod legacy;
 mod links;
+mod metrics;
 mod model_lists;
 mod models;
 mod open;

@@ -1,0 +1,270 @@
+//! The request log as series over time: sums by minute for the last 31 days, and by hour for the last 400.
+//!
+//! Requests count at the time at which they arrived, once they have ended.
+
+use std::collections::{BTreeMap, HashMap};
+
+pub use crate::histogram::Histogram;
+use crate::row::{Columns, FromRow};
+use crate::statement::{Filtered, Statement};
+use crate::tables::usage_hours::HOUR_MS;
+use crate::tables::usage_minutes::{HOUR, MINUTE, MINUTE_MS};
+use crate::{Error, Store};
+
+/// How long sums by minute are kept, in milliseconds.
+pub const MINUTES_KEPT_MS: i64 = crate::tables::usage_minutes::MINUTES_KEPT_MS;
+
+/// Number of spans that one statement reads, so that a long range needs little memory.
+const SPANS_AT_ONCE: i64 = 240;
+
+/// Selects sums.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// The beginning in Unix milliseconds: a multiple of `step`.
+    pub start: i64,
+    /// Number of points.
+    pub points: usize,
+    /// Milliseconds between points: a multiple of a minute. If it is a multiple of an hour, hours are read.
+    pub step: i64,
+    /// What each series is about.
+    pub by: By,
+    /// Maximum number of series; the others, which have fewer requests, are added up in one.
+    pub max_series: usize,
+    /// Requests for one of these models; empty for all.
+    pub models: Vec<String>,
+    /// Requests answered or last tried by one of these providers; empty for all.
+    pub provider_ids: Vec<String>,
+}
+
+/// What each series is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// One series for all requests.
+    #[default]
+    All,
+    /// A series for each provider.
+    Provider,
+    /// A series for each model.
+    Model,
+}
+
+/// A series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// The provider or model; empty for requests that reached no provider. `None` for all requests, or for those that
+    /// are in no other series.
+    pub key: Option<String>,
+    /// The points, without gaps.
+    pub points: Vec<Point>,
+}
+
+/// The sums of the requests that arrived in one step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Point {
+    /// Number of requests that have ended.
+    pub requests: i64,
+    /// Number of those that have an error.
+    pub errors: i64,
+    /// Tokens of the prompts.
+    pub prompt_tokens: i64,
+    /// Tokens of the answers.
+    pub completion_tokens: i64,
+    /// The sum of the known costs, in nano-dollars.
+    pub cost_nanos: i64,
+    /// Milliseconds from the arrival of a request to the last byte of its answer.
+    pub durations: Histogram,
+    /// Milliseconds from the arrival of a request to the first byte of its answer.
+    pub first_bytes: Histogram,
+}
+
+/// The values that requests of a time have, each with the number of requests, the most frequent first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facets {
+    /// Models.
+    pub models: Vec<(String, i64)>,
+    /// Providers; empty for requests that reached none.
+    pub provider_ids: Vec<(String, i64)>,
+    /// Names of statuses.
+    pub statuses: Vec<(String, i64)>,
+}
+
+struct Sum {
+    minute: i64,
+    provider_id: String,
+    model: String,
+    point: Point,
+}
+
+struct Facet {
+    model: String,
+    provider_id: String,
+    status: String,
+    requests: i64,
+}
+
+/// Returns the series, the one with the most requests first.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn series(store: &Store, selection: &Selection) -> Result<Vec<Series>, Error> {
+    let span = selection.span();
+    let first = selection.start.div_euclid(MINUTE_MS);
+    let count = i64::try_from(selection.points).unwrap_or(i64::MAX);
+    let end = first.saturating_add((selection.step / MINUTE_MS).saturating_mul(count));
+    let mut series: HashMap<Option<String>, Vec<Point>> = HashMap::new();
+    let mut tx = store.read().await?;
+    let mut from = first;
+    while from < end {
+        let to = from.saturating_add(SPANS_AT_ONCE * span).min(end);
+        let sums: Vec<Sum> = tx.all(sums_statement(selection, from, to)).await?;
+        for Sum { minute, provider_id, model, point } in sums {
+            let key = match selection.by {
+                By::All => None,
+                By::Provider => Some(provider_id),
+                By::Model => Some(model),
+            };
+            let points = series.entry(key).or_insert_with(|| vec![Point::default(); selection.points]);
+            let place = (minute - first) * MINUTE_MS / selection.step;
+            if let Some(sum) = usize::try_from(place).ok().and_then(|place| points.get_mut(place)) {
+                sum.add(&point);
+            }
+        }
+        from = to;
+    }
+    let series = series.into_iter().map(|(key, points)| Series { key, points }).collect();
+    Ok(largest(series, selection.max_series))
+}
+
+/// Returns the values of the requests that arrived in the hours from `start` to `end`, in Unix milliseconds.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn facets(store: &Store, start: i64, end: i64) -> Result<Facets, Error> {
+    let select = "SELECT model, provider_id, status, CAST(SUM(requests) AS BIGINT) AS requests FROM usage_hours
+         WHERE hour >= $1 AND hour <= $2 GROUP BY model, provider_id, status";
+    let (first, last) = (start.div_euclid(HOUR_MS), end.div_euclid(HOUR_MS));
+    let found: Vec<Facet> = store.all(Statement::new(select).bind(first).bind(last)).await?;
+    let mut facets = [BTreeMap::new(), BTreeMap::new(), BTreeMap::new()];
+    for Facet { model, provider_id, status, requests } in found.into_iter().filter(|facet| facet.requests > 0) {
+        for (counts, value) in facets.iter_mut().zip([model, provider_id, status]) {
+            *counts.entry(value).or_default() += requests;
+        }
+    }
+    let [models, provider_ids, statuses] = facets.map(|counts| {
+        let mut counts: Vec<(String, i64)> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, requests)| std::cmp::Reverse(*requests));
+        counts
+    });
+    Ok(Facets { models, provider_ids, statuses })
+}
+
+/// Returns the statement that reads the sums of some minutes.
+pub(crate) fn sums_statement(selection: &Selection, from: i64, to: i64) -> Statement<'_> {
+    let mut filtered = Filtered::default();
+    filtered.and("span = ?", selection.span());
+    filtered.and("minute >= ?", from);
+    filtered.and("minute < ?", to);
+    filtered.and_any("provider_id", &selection.provider_ids);
+    filtered.and_any("model", &selection.models);
+    filtered.all(
+        "SELECT minute, provider_id, model, requests, errors, prompt_tokens, completion_tokens, cost_nanos, durations,
+             first_bytes
+         FROM usage_minutes",
+    )
+}
+
+/// Sorts the series, and adds up those beyond the maximum.
+fn largest(mut series: Vec<Series>, max_series: usize) -> Vec<Series> {
+    series.sort_by_cached_key(|series| (std::cmp::Reverse(series.requests()), series.key.clone()));
+    if series.len() <= max_series {
+        return series;
+    }
+    let mut others = series.split_off(max_series).into_iter();
+    if let Some(Series { mut points, .. }) = others.next() {
+        for other in others {
+            points.iter_mut().zip(&other.points).for_each(|(sum, point)| sum.add(point));
+        }
+        series.push(Series { key: None, points });
+    }
+    series
+}
+
+// === impl Selection ===
+
+impl Selection {
+    /// Returns the span of the rows that are read.
+    const fn span(&self) -> i64 {
+        if self.step % HOUR_MS == 0 { HOUR } else { MINUTE }
+    }
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self {
+            start: 0,
+            points: 1,
+            step: MINUTE_MS,
+            by: By::All,
+            max_series: 20,
+            models: Vec::new(),
+            provider_ids: Vec::new(),
+        }
+    }
+}
+
+// === impl Series ===
+
+impl Series {
+    /// Returns the number of requests of all points.
+    #[must_use]
+    pub fn requests(&self) -> i64 {
+        self.points.iter().map(|point| point.requests).sum()
+    }
+}
+
+// === impl Point ===
+
+impl Point {
+    /// Adds the sums of another point.
+    pub fn add(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.errors = self.errors.saturating_add(other.errors);
+        self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
+        self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);
+        self.cost_nanos = self.cost_nanos.saturating_add(other.cost_nanos);
+        self.durations.merge(&other.durations);
+        self.first_bytes.merge(&other.first_bytes);
+    }
+}
+
+// === impl FromRow ===
+
+impl FromRow for Sum {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            minute: row.int("minute")?,
+            provider_id: row.text("provider_id")?,
+            model: row.text("model")?,
+            point: Point {
+                requests: row.int("requests")?,
+                errors: row.int("errors")?,
+                prompt_tokens: row.int("prompt_tokens")?,
+                completion_tokens: row.int("completion_tokens")?,
+                cost_nanos: row.int("cost_nanos")?,
+                durations: Histogram::parse(&row.text("durations")?),
+                first_bytes: Histogram::parse(&row.text("first_bytes")?),
+            },
+        })
+    }
+}
+
+impl FromRow for Facet {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        Ok(Self {
+            model: row.text("model")?,
+            provider_id: row.text("provider_id")?,
+            status: row.text("status")?,
+            requests: row.int("requests")?,
+        })
+    }
+}
