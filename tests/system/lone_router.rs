@@ -156,7 +156,7 @@ impl LoneRouter {
 
     /// Returns the number of rows in the log: all, or those with a status.
     pub(crate) async fn rows(&self, status: Option<RequestStatus>) -> usize {
-        let filter = Filter { status, ..Filter::default() };
+        let filter = Filter { statuses: status.into_iter().collect(), ..Filter::default() };
         let page = Page { limit: 0, offset: 0 };
         usize::try_from(requests::list(&self.store, &filter, page).await.unwrap().total).unwrap()
     }

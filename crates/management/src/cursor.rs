@@ -11,6 +11,8 @@ pub(super) struct List(char);
 
 /// Requests, in all lists of requests.
 pub(super) const REQUESTS: List = List('q');
+/// Requests that come before a row of their list.
+pub(super) const REQUESTS_BEFORE: List = List('b');
 /// Responses.
 pub(super) const RESPONSES: List = List('r');
 /// Sessions.
@@ -123,10 +125,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn i18_any_text_parses_as_a_cursor_or_none(text in any::<String>(), hex in "[qrsap][0-9a-f]{0,40}") {
+        fn i18_any_text_parses_as_a_cursor_or_none(text in any::<String>(), hex in "[qbrsap][0-9a-f]{0,40}") {
             for cursor in [text, hex] {
                 parse_offset(&cursor);
-                for list in [REQUESTS, RESPONSES, SESSIONS, AUDIT] {
+                for list in [REQUESTS, REQUESTS_BEFORE, RESPONSES, SESSIONS, AUDIT] {
                     if let Some(after) = list.parse::<i64>(&cursor) {
                         prop_assert_eq!(list.text(&after), cursor.clone());
                     }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use signalbox_daemon::{BodyError, Denied, admin, host_origin_guard};
 use signalbox_store as store;
 
@@ -53,6 +53,9 @@ pub enum Error {
     /// The key of a setting is unknown; in the format of the settings routes.
     #[error("Setting not found")]
     MissingSetting(String),
+    /// The range begins after the end of the body, which has this length.
+    #[error("The range begins after the end of the body, which has {0} bytes")]
+    Beyond(usize),
     /// The router has not loaded the provider.
     #[error("The provider {id} is not loaded: {reason}")]
     NotLoaded {
@@ -67,6 +70,9 @@ pub enum Error {
     /// The router does not respond.
     #[error("provider-router does not answer ({0}); saved changes take effect when it runs again")]
     RouterAway(String),
+    /// The router does not respond, so a message was not sent to a model.
+    #[error("provider-router does not answer ({0}), so nothing was sent; start it and send the message again")]
+    NotSent(String),
     /// A lifecycle command failed; in the format that the Node.js version has for this case.
     #[error("{}", .0.reason())]
     Lifecycle(Box<LifecycleFailure>),
@@ -129,6 +135,7 @@ pub enum ResourceKind {
     Session,
     Request,
     Response,
+    Body,
     Credential,
     Route,
     Key,
@@ -171,7 +178,7 @@ impl Error {
             | Self::InvalidSetting(_)
             | Self::NotLoaded { .. }
             | Self::Disabled(_) => StatusCode::BAD_REQUEST,
-            Self::RouterAway(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RouterAway(_) | Self::NotSent(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::WrongKeys(denied) => denied.status(),
             Self::NotJson(_) | Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -179,6 +186,7 @@ impl Error {
             Self::NotLocal(refused) => refused.status(),
             Self::Missing { .. } | Self::MissingSetting(_) | Self::NoRoute(..) => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Beyond(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Conflict { .. } | Self::PortInUse(_) => StatusCode::CONFLICT,
             Self::Body(error) => error.status(),
             Self::Lifecycle(_) | Self::Unreadable(_) | Self::Prices(_) | Self::NoRandom(_) | Self::Panic => {
@@ -210,7 +218,7 @@ impl Error {
             Self::NoMethod(_) => "method_not_allowed",
             Self::NotLoaded { .. } => "provider_not_loaded_error",
             Self::Disabled(_) => "provider_disabled_error",
-            Self::RouterAway(_) => "connection_error",
+            Self::RouterAway(_) | Self::NotSent(_) => "connection_error",
             Self::Store(error) | Self::Attempt { error, .. } if matches!(error, store::Error::Unavailable(_)) => {
                 "database_unavailable"
             }
@@ -230,9 +238,10 @@ impl Error {
             Self::NoRoute(..) => Some("route_not_found"),
             Self::WrongKeys(denied) => Some(denied.code()),
             Self::Encoded(_) => Some("unsupported_content_encoding"),
+            Self::Beyond(_) => Some("range_not_satisfiable"),
             Self::NotLoaded { .. } => Some("provider_not_loaded"),
             Self::Disabled(_) => Some("provider_disabled"),
-            Self::RouterAway(_) => Some("router_unavailable"),
+            Self::RouterAway(_) | Self::NotSent(_) => Some("router_unavailable"),
             Self::HostOrigin(refused) => Some(refused.code()),
             Self::NotLocal(refused) => Some(refused.code()),
             _ => None,
@@ -296,10 +305,14 @@ impl IntoResponse for Error {
             Self::WrongKeys(denied) => denied.retry_after(),
             _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         };
+        let range = if let Self::Beyond(length) = &self { Some(format!("bytes */{length}")) } else { None };
         let mut response = self.into_response_body();
         *response.status_mut() = status;
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(Ok(range)) = range.map(HeaderValue::try_from) {
+            response.headers_mut().insert(header::CONTENT_RANGE, range);
         }
         response
     }
@@ -317,6 +330,7 @@ impl ResourceKind {
             Self::Session => "session_not_found",
             Self::Request => "request_not_found",
             Self::Response => "response_not_found",
+            Self::Body => "body_not_found",
             Self::Credential => "credential_not_found",
             Self::Route => "configured_route_not_found",
             Self::Key => "key_not_found",
@@ -335,6 +349,7 @@ impl std::fmt::Display for ResourceKind {
             Self::Session => "Session",
             Self::Request => "Request",
             Self::Response => "Response",
+            Self::Body => "Body",
             Self::Credential => "Credential",
             Self::Route => "Route",
             Self::Key => "Key",

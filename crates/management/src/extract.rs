@@ -30,6 +30,28 @@ where
     S: Send + Sync,
     App: FromRef<S>,
 {
+    bytes_within(request, App::from_ref(state).body_limit).await
+}
+
+/// Reads a body of at most `limit` bytes that is declared as JSON. Its content is not checked.
+///
+/// # Errors
+/// [`Error::NotJson`] for another content type, and those of [`bytes_of`].
+pub async fn json_bytes(request: Request, limit: usize) -> Result<Bytes, Error> {
+    let kind = kind_of(&request).unwrap_or_default();
+    let bytes = bytes_within(request, limit).await?;
+    if is_json(&kind, &bytes) { Ok(bytes) } else { Err(not_json(&kind)) }
+}
+
+fn kind_of(request: &Request) -> Option<String> {
+    request.headers().get(CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned())
+}
+
+fn not_json(kind: &str) -> Error {
+    Error::NotJson(kind.chars().take(MAX_QUOTED_CHARS).collect())
+}
+
+async fn bytes_within(request: Request, limit: usize) -> Result<Bytes, Error> {
     let (head, body) = request.into_parts();
     if let Some(coding) =
         head.headers.get(CONTENT_ENCODING).filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
@@ -38,7 +60,7 @@ where
             String::from_utf8_lossy(coding.as_bytes()).chars().take(MAX_QUOTED_CHARS).collect(),
         ));
     }
-    let body = signalbox_daemon::collect(&head.headers, body, App::from_ref(state).body_limit).await?;
+    let body = signalbox_daemon::collect(&head.headers, body, limit).await?;
     Ok(if body.starts_with(BYTE_ORDER_MARK) { body.slice(BYTE_ORDER_MARK.len()..) } else { body })
 }
 
@@ -98,8 +120,7 @@ where
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let kind =
-            request.headers().get(CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned());
+        let kind = kind_of(&request);
         let bytes = bytes_of(request, state).await?;
         if bytes.is_empty() {
             let (body, form) = read(Map::new())?;
@@ -108,7 +129,7 @@ where
         if let Some(kind) = kind
             && !is_json(&kind, &bytes)
         {
-            return Err(Error::NotJson(kind.chars().take(MAX_QUOTED_CHARS).collect()));
+            return Err(not_json(&kind));
         }
         match parse(&bytes)? {
             Value::Object(fields) => {

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use utoipa::IntoParams;
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 
 use super::parameter::Parameter;
 
@@ -27,30 +28,64 @@ pub(super) struct RequestFilter {
     /// Requests of this session.
     #[param(value_type = Option<String>)]
     pub(super) session_id: Parameter<String>,
-    /// Requests for this model.
-    #[param(value_type = Option<String>)]
+    /// Requests for one of these models.
+    #[param(schema_with = texts)]
     pub(super) model: Parameter<String>,
     /// Requests for a stream, or not for a stream.
     #[param(value_type = Option<bool>)]
     pub(super) stream: Parameter<bool>,
-    /// Requests with this status.
-    #[param(
-        value_type = Option<String>,
-        pattern = "^(pending|completed|failed|truncated|cancelled|client_disconnected|interrupted)?$",
-    )]
+    /// Requests with one of these statuses.
+    #[param(schema_with = statuses)]
     pub(super) status: Parameter<String>,
-    /// Requests answered or last tried by this provider.
-    #[param(value_type = Option<String>)]
+    /// Requests answered or last tried by one of these providers.
+    #[param(schema_with = texts)]
     pub(super) provider_id: Parameter<String>,
     /// Requests of the client key with this id.
     #[param(value_type = Option<String>)]
     pub(super) key: Parameter<String>,
+    /// Requests to this path.
+    #[param(value_type = Option<String>)]
+    pub(super) path: Parameter<String>,
+    /// Requests whose answer took this many milliseconds or more.
+    #[param(value_type = Option<i64>, minimum = 0)]
+    pub(super) min_ms: Parameter<i64>,
+    /// Requests whose answer took this many milliseconds or less.
+    #[param(value_type = Option<i64>, minimum = 0)]
+    pub(super) max_ms: Parameter<i64>,
+    /// Requests with an error, or without.
+    #[param(value_type = Option<bool>)]
+    pub(super) has_error: Parameter<bool>,
+    /// Requests with this text in their error, ignoring the case of ASCII letters.
+    #[param(value_type = Option<String>, max_length = 500)]
+    pub(super) error: Parameter<String>,
     /// Requests that arrived at this time or later, in milliseconds since 1970.
     #[param(value_type = Option<i64>)]
     pub(super) start_date: Parameter<i64>,
     /// Requests that arrived at this time or earlier, in milliseconds since 1970.
     #[param(value_type = Option<i64>)]
     pub(super) end_date: Parameter<i64>,
+}
+
+/// The sort order of requests.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RequestOrder {
+    /// The newest first, or the oldest first; `desc` by default.
+    #[param(value_type = Option<String>, pattern = "^(asc|desc)?$")]
+    pub(super) order: Parameter<String>,
+}
+
+/// Returns the schema of a parameter that may be repeated.
+fn texts() -> Array {
+    ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::String)).max_items(Some(50)).build()
+}
+
+/// Returns the schema of statuses.
+fn statuses() -> Array {
+    let words = "^(pending|completed|failed|truncated|cancelled|client_disconnected|interrupted)?$";
+    let status = ObjectBuilder::new().schema_type(Type::String).pattern(Some(words));
+    ArrayBuilder::new().items(status).max_items(Some(50)).build()
 }
 
 /// Selects responses; filters combine.
@@ -156,6 +191,6 @@ mod tests {
         let words: Vec<&str> = RequestStatus::ALL.iter().map(|(_, word)| *word).collect();
         let parameters = serde_json::to_value(RequestFilter::into_params(|| None)).unwrap();
         let status = parameters.as_array().unwrap().iter().find(|parameter| parameter["name"] == "status").unwrap();
-        assert_eq!(status["schema"]["pattern"], format!("^({})?$", words.join("|")));
+        assert_eq!(status["schema"]["items"]["pattern"], format!("^({})?$", words.join("|")));
     }
 }

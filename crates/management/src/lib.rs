@@ -33,6 +33,7 @@ pub mod extract;
 mod filters;
 pub mod form;
 mod keys;
+mod metrics;
 mod models;
 pub mod once;
 mod parameter;
@@ -59,6 +60,7 @@ use utoipa_axum::routes;
 pub use self::app::{App, Runtime, Statuses};
 pub use self::error::Error;
 pub use self::providers::find;
+pub use self::requests::key as request_key;
 pub use self::routes::{problems, shared_name};
 pub use self::views::ModelView;
 
@@ -89,8 +91,10 @@ where
         .routes(routes!(sessions::of_chat))
         .routes(routes!(sessions::requests))
         .routes(routes!(requests::list))
+        .routes(routes!(requests::export::get))
         .routes(routes!(requests::get, requests::delete))
         .routes(routes!(explain::explain))
+        .routes(routes!(requests::body::get))
         .routes(routes!(responses::list))
         .routes(routes!(responses::stats))
         .routes(routes!(responses::get, responses::delete))
@@ -103,6 +107,9 @@ where
         .routes(routes!(activity::stats))
         .routes(routes!(usage::sums))
         .routes(routes!(audit::list))
+        .routes(routes!(metrics::series))
+        .routes(routes!(metrics::top))
+        .routes(routes!(metrics::facets))
         .routes(routes!(prices::get, prices::put, prices::delete))
         .routes(routes!(routes::list, routes::create))
         .routes(routes!(routes::get, routes::update, routes::delete))

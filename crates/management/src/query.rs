@@ -22,12 +22,18 @@ use super::parameter::Parameter;
 /// Maximum number of rows in a page.
 const MAX_LIMIT: i64 = 1000;
 
-const CURSOR: &str = "cursor must be the next_cursor of a previous page of the same list";
+pub(super) const CURSOR: &str = "cursor must be the next_cursor of a previous page of the same list";
 
-/// The parameters of a query string. Unknown parameters are ignored; of a repeated one, the last value applies.
-#[derive(Debug)]
+/// Maximum number of values of a parameter that may be repeated.
+const MAX_VALUES: usize = 50;
+
+/// The parameters of a query string. Unknown parameters are ignored; of a repeated one, the last value applies, unless
+/// it is [read](Query::texts) as a list.
+#[derive(Debug, Default)]
 pub struct Query {
     parameters: HashMap<String, String>,
+    /// All parameters in their order, with repetitions.
+    pairs: Vec<(String, String)>,
     mistakes: Vec<String>,
 }
 
@@ -60,6 +66,30 @@ impl Query {
         self.parameters.remove(name).filter(|text| !text.is_empty())
     }
 
+    /// Returns the values of a parameter that may be repeated, each once; empty ones count as absent.
+    pub(super) fn texts(&mut self, name: &str) -> Vec<String> {
+        let mut texts: Vec<String> = Vec::new();
+        for (_, value) in self.pairs.iter().filter(|(other, value)| other == name && !value.is_empty()) {
+            if !texts.contains(value) {
+                texts.push(value.clone());
+            }
+        }
+        if texts.len() > MAX_VALUES {
+            self.mistake(format!("{name} must have at most {MAX_VALUES} different values"));
+        }
+        texts
+    }
+
+    /// Returns one of these words; an empty text counts as absent.
+    pub(super) fn word(&mut self, name: &str, words: &[&'static str]) -> Option<&'static str> {
+        let text = self.text(name)?;
+        let word = words.iter().find(|word| **word == text).copied();
+        if word.is_none() {
+            self.mistake(format!("{name} must be one of: {}", words.join(", ")));
+        }
+        word
+    }
+
     /// Takes `true` or `false`; an empty text counts as absent.
     pub fn boolean(&mut self, name: &str) -> Option<bool> {
         let parameter = Parameter::new(self.parameters.remove(name));
@@ -75,6 +105,15 @@ impl Query {
     /// Returns a time in milliseconds since 1970.
     pub(super) fn time(&mut self, name: &str, parameter: Parameter<i64>) -> Option<i64> {
         self.parsed(&parameter.raw()?, format!("{name} must be a time in milliseconds"))
+    }
+
+    /// Returns a number that is not negative.
+    pub(super) fn amount(&mut self, name: &str, parameter: Parameter<i64>) -> Option<i64> {
+        let amount = parameter.text()?.parse().ok().filter(|amount| *amount >= 0);
+        if amount.is_none() {
+            self.mistake(format!("{name} must be a number of at least 0"));
+        }
+        amount
     }
 
     /// Takes a number from 1 to `most`.
@@ -139,6 +178,10 @@ impl Query {
         if self.mistakes.is_empty() { Ok(()) } else { Err(Error::Validation(self.mistakes)) }
     }
 
+    fn of(pairs: Vec<(String, String)>) -> Self {
+        Self { parameters: pairs.iter().cloned().collect(), pairs, mistakes: Vec::new() }
+    }
+
     fn parsed<T: FromStr>(&mut self, text: &str, mistake: String) -> Option<T> {
         let value = text.parse().ok();
         if value.is_none() {
@@ -154,7 +197,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         axum::extract::Query::from_request_parts(parts, state)
             .await
-            .map(|axum::extract::Query(parameters)| Self { parameters, mistakes: Vec::new() })
+            .map(|axum::extract::Query(pairs)| Self::of(pairs))
             .map_err(|rejection| Error::invalid(rejection.to_string()))
     }
 }
@@ -168,11 +211,6 @@ impl Position {
         let has_more = take_last(&mut list.items, page.limit);
         let next_cursor = list.items.last().filter(|_| has_more).map(cursor);
         Self { total: list.total, limit: page.limit, offset: page.offset, has_more, next_cursor }
-    }
-
-    /// Returns the position in a list that continues at `next_cursor`, or ends if there is none.
-    pub(super) fn ahead(total: i64, page: Page, next_cursor: Option<String>) -> Self {
-        Self { total, limit: page.limit, offset: page.offset, has_more: next_cursor.is_some(), next_cursor }
     }
 }
 
@@ -201,8 +239,7 @@ mod tests {
     use super::*;
 
     fn query(parameters: &[(&str, &str)]) -> Query {
-        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Query { parameters, mistakes: Vec::new() }
+        Query::of(parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
     #[test]
@@ -237,6 +274,28 @@ mod tests {
         assert_eq!(query.text("model"), None);
         assert_eq!(query.boolean("has_error"), None);
         assert!(query.finish().is_err());
+    }
+
+    #[test]
+    fn a_repeated_parameter_is_a_list() {
+        let mut query = query(&[("model", "a"), ("model", ""), ("model", "b"), ("model", "a"), ("min_ms", "-1")]);
+        assert_eq!(query.texts("model"), ["a", "b"]);
+        assert_eq!(query.text("model").as_deref(), Some("a"));
+        assert!(query.texts("status").is_empty());
+        let RequestFilter { min_ms, .. } = query.read();
+        assert_eq!(query.amount("min_ms", min_ms), None);
+        assert_eq!(query.word("view", &["short"]), None);
+        assert_eq!(query.mistakes, ["min_ms must be a number of at least 0"]);
+    }
+
+    #[test]
+    fn a_list_has_a_maximum_length() {
+        let values: Vec<String> = (0..=MAX_VALUES).map(|value| value.to_string()).collect();
+        let pairs: Vec<(&str, &str)> = values.iter().map(|value| ("model", &**value)).collect();
+        let mut long = query(&pairs);
+        long.texts("model");
+        assert_eq!(long.mistakes, ["model must have at most 50 different values"]);
+        assert_eq!(query(&pairs[1..]).texts("model").len(), MAX_VALUES);
     }
 
     #[test]

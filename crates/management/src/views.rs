@@ -72,15 +72,22 @@ pub(super) struct LoggedRequest {
 /// A logged answer. Bodies are JSON, not text.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LoggedResponse {
+    #[serde(flatten)]
+    fields: ResponseFields,
+    #[schema(value_type = Value)]
+    qwen_response: Option<Box<RawValue>>,
+    #[schema(value_type = Value)]
+    openai_response: Option<Box<RawValue>>,
+}
+
+/// A logged answer without its bodies.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ResponseFields {
     id: i64,
     request_id: i64,
     session_id: String,
     response_id: String,
     timestamp: i64,
-    #[schema(value_type = Value)]
-    qwen_response: Option<Box<RawValue>>,
-    #[schema(value_type = Value)]
-    openai_response: Option<Box<RawValue>>,
     parent_id: Option<String>,
     completion_tokens: Option<i64>,
     prompt_tokens: Option<i64>,
@@ -263,6 +270,15 @@ impl TokensByClass {
 // === impl LoggedResponse ===
 
 impl From<Response> for LoggedResponse {
+    fn from(mut row: Response) -> Self {
+        let (upstream, body) = (row.upstream_response.take(), row.response_body.take());
+        Self { fields: row.into(), qwen_response: upstream.map(as_json), openai_response: body.map(as_json) }
+    }
+}
+
+// === impl ResponseFields ===
+
+impl From<Response> for ResponseFields {
     fn from(row: Response) -> Self {
         Self {
             id: row.id,
@@ -270,8 +286,6 @@ impl From<Response> for LoggedResponse {
             session_id: row.session_id,
             response_id: row.response_id,
             timestamp: row.timestamp,
-            qwen_response: row.upstream_response.map(as_json),
-            openai_response: row.response_body.map(as_json),
             parent_id: row.parent_id,
             completion_tokens: row.completion_tokens,
             prompt_tokens: row.prompt_tokens,

@@ -7,8 +7,8 @@ use crate::statement::{Statement, Value};
 use crate::tables::usage_hours;
 use crate::transaction::Transaction;
 use crate::{
-    Error, Page, RowPosition, Store, activity, audit, bodies, catalog, erasure, exchanges, qwen_turns, requests,
-    responses, retention, sessions,
+    Error, Page, RowPosition, Store, activity, audit, bodies, catalog, erasure, exchanges, metrics, qwen_turns,
+    requests, responses, retention, sessions,
 };
 
 struct Step(String);
@@ -22,6 +22,8 @@ fn statements() -> Vec<Statement<'static>> {
         |(head, width, tail): (_, usize, _)| Statement::of_rows(head, width, tail, vec![Value::from(1); 2 * width]);
     let end = [Value::from(1), "x".into(), "y".into(), "z".into(), "u".into()];
     let (head, width, tail) = exchanges::batch::END;
+    let (sums, width_of_sums, tail_of_sums) = exchanges::minute_sums::FIND;
+    let sum = [Value::from(1), Value::from(1), "x".into(), "y".into()];
     let (fetch, key, rest) = bodies::FETCH;
     vec![
         Statement::new(catalog::VERSION),
@@ -45,6 +47,9 @@ fn statements() -> Vec<Statement<'static>> {
         Statement::new(retention::DELETE_BODIES).bind(1).bind(1).bind(1),
         Statement::new(retention::DELETE_REQUESTS).bind(1).bind(1),
         Statement::new(retention::DELETE_SESSIONS).bind(1).bind(1),
+        Statement::new(retention::DELETE_SUMS).bind(1).bind(1).bind(1),
+        metrics::sums_statement(&metrics::Selection::default(), 1, 2).owned(),
+        Statement::of_rows(sums, width_of_sums, tail_of_sums, [sum.clone(), sum].concat()),
         Statement::of_rows(head, width, tail, [end.clone(), end].concat()),
         Statement::of_rows(fetch, key, rest, vec![Value::from(1); 2 * key]),
         of_rows(exchanges::logged_requests::FIND),
@@ -60,6 +65,16 @@ fn lists() -> Vec<Statement<'static>> {
     let after = Some(RowPosition { at: 7, id: 7 });
     let behind = RowPosition { at: 7, id: "x".to_owned() };
     let ours = requests::Filter { session_id: Some("x".to_owned()), after: after.clone(), ..Default::default() };
+    let slow = requests::Filter {
+        models: vec!["x".to_owned(), "y".to_owned()],
+        min_ms: Some(7),
+        max_ms: Some(9),
+        has_error: Some(true),
+        error: Some("x".to_owned()),
+        after: after.clone(),
+        ..Default::default()
+    };
+    let oldest = requests::Filter { order: requests::Order::Oldest, after: after.clone(), ..Default::default() };
     let theirs = responses::Filter { end: Some(7), after: after.clone(), ..Default::default() };
     let mut lists = vec![
         activity::stats_statement(7_200_000),
@@ -71,6 +86,10 @@ fn lists() -> Vec<Statement<'static>> {
         requests::page_statement(&requests::Filter::default(), page).owned(),
         requests::page_statement(&requests::Filter { after, ..Default::default() }, page).owned(),
         requests::page_statement(&ours, page).owned(),
+        requests::page_statement(&slow, page).owned(),
+        requests::summary_statement(&requests::Filter::default(), page).owned(),
+        requests::summary_statement(&slow, page).owned(),
+        requests::summary_statement(&oldest, page).owned(),
         responses::page_statement(&responses::Filter::default(), page).owned(),
         responses::page_statement(&theirs, page).owned(),
     ];

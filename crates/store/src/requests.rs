@@ -1,21 +1,28 @@
 //! Table `requests`: the logged requests.
 
+mod body;
+mod filter;
 mod newest;
 mod search;
+mod summaries;
 
-use signalbox_core::schema::{Request, RequestStatus, Response};
+use signalbox_core::schema::{Request, Response};
 
 use crate::bodies::{BodyStart, DELETED_BODY, Reader};
 use crate::erasure::{self, Selection};
 use crate::row::{Columns, FromRow};
-use crate::statement::{Filtered, Statement};
+use crate::statement::Statement;
 use crate::tables::responses::{self, BY_ID, StoredResponse};
-use crate::tables::usage_hours;
 use crate::transaction::Transaction;
-use crate::{Error, ListPage, Page, RowPosition, Store};
+use crate::{Error, ListPage, Page, Store};
 
+pub use self::body::{BodyKind, StoredBody, body};
+pub use self::filter::{Filter, Order};
 pub use self::newest::{NewRequest, NewRequests, newer_than};
 pub use self::search::{SearchLimits, SearchPage, search};
+#[cfg(test)]
+pub(crate) use self::summaries::summary_statement;
+pub use self::summaries::{RequestSummary, note_replay, summaries, summaries_of, summary};
 pub use crate::row_keys::RequestKey;
 
 /// The name of a row of this table in errors.
@@ -27,29 +34,6 @@ const EXCERPTS_AT_ONCE: usize = 16;
 /// Length in bytes from which a list does not read the description of the body sent to a provider, which contains the
 /// differing text. The SQL of [`page_statement`] repeats the number.
 const MAX_LISTED_PIECES_BYTES: usize = 65_536;
-
-/// Selects requests. `None` matches all; filters combine.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Requests of this session.
-    pub session_id: Option<String>,
-    /// Requests for this model.
-    pub model: Option<String>,
-    /// Requests for a stream, or not for a stream.
-    pub stream: Option<bool>,
-    /// Requests that arrived at this time or later.
-    pub start: Option<i64>,
-    /// Requests that arrived at this time or earlier.
-    pub end: Option<i64>,
-    /// Requests with this status.
-    pub status: Option<RequestStatus>,
-    /// Requests answered or last tried by this provider.
-    pub provider_id: Option<String>,
-    /// Requests of this client key.
-    pub key_id: Option<String>,
-    /// Returns only requests after this one; the total still counts all.
-    pub after: Option<RowPosition<i64>>,
-}
 
 /// The summary of a response, for lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,11 +73,40 @@ pub async fn list(
 ) -> Result<ListPage<(Request, Option<ResponseSummary>)>, Error> {
     let page = page.check()?;
     let mut tx = store.read().await?;
-    let total = total(&mut tx, filter).await?;
+    let total = filter::total(&mut tx, filter).await?;
+    let items = read_page(&mut tx, filter, page).await?;
+    Ok(ListPage { items, total })
+}
+
+/// Returns the same requests as [`list`], without counting those of all pages.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn uncounted(
+    store: &Store,
+    filter: &Filter,
+    page: Page,
+) -> Result<Vec<(Request, Option<ResponseSummary>)>, Error> {
+    let page = page.check()?;
+    read_page(&mut store.read().await?, filter, page).await
+}
+
+/// Returns the number of requests that match the filter.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn count(store: &Store, filter: &Filter) -> Result<i64, Error> {
+    filter::total(&mut store.read().await?, filter).await
+}
+
+async fn read_page(
+    tx: &mut Transaction,
+    filter: &Filter,
+    page: Page,
+) -> Result<Vec<(Request, Option<ResponseSummary>)>, Error> {
     let rows: Vec<(StoredRequest, Option<ResponseSummary>)> = tx.all(page_statement(filter, page)).await?;
     let (rows, summaries): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-    let items = fill_excerpts(&mut tx, rows).await?.into_iter().zip(summaries).collect();
-    Ok(ListPage { items, total })
+    Ok(fill_excerpts(tx, rows).await?.into_iter().zip(summaries).collect())
 }
 
 /// Returns one request with its response, if any.
@@ -188,27 +201,8 @@ async fn fill_bodies(tx: &mut Transaction, rows: Vec<StoredRequest>) -> Result<V
     Ok(rows.into_iter().map(whole).collect())
 }
 
-/// Returns the number of requests on all pages.
-async fn total(tx: &mut Transaction, filter: &Filter) -> Result<i64, Error> {
-    let Filter { session_id, model, stream, start, end, status, provider_id, key_id, after: _ } = filter;
-    // In the hourly sums, an empty provider means that there was none.
-    let is_odd = provider_id.as_ref().is_some_and(String::is_empty);
-    if is_odd || key_id.is_some() || session_id.is_some() || stream.is_some() || start.is_some() || end.is_some() {
-        return tx.total(filtered(filter).all("SELECT COUNT(*) AS total FROM requests")).await;
-    }
-    let mut sums = Filtered::default();
-    sums.and_if("model = ?", model.as_deref());
-    sums.and_if("status = ?", status.map(RequestStatus::as_str));
-    sums.and_if("provider_id = ?", provider_id.as_deref());
-    tx.total(sums.all(usage_hours::REQUESTS)).await
-}
-
 /// Returns the statement for one page, with summaries of the answers.
 pub(crate) fn page_statement(filter: &Filter, page: Page) -> Statement<'_> {
-    let mut filtered = filtered(filter);
-    if let Some(RowPosition { at, id }) = &filter.after {
-        filtered.and_pair("(requests.timestamp, requests.id) < (?, ?)", (*at, *id));
-    }
     // One more character of each body than a list shows, to tell whether the body is longer.
     let head = "SELECT requests.id, requests.session_id, requests.request_id, requests.timestamp, requests.method,
              requests.path, requests.model, requests.stream, requests.status, requests.provider_id, requests.key_id,
@@ -219,21 +213,7 @@ pub(crate) fn page_statement(filter: &Filter, page: Page) -> Statement<'_> {
              responses.id AS response, responses.finish_reason, responses.total_tokens, responses.duration_ms,
              responses.cost_nanos, responses.status_code, responses.error
          FROM requests LEFT JOIN responses ON responses.id = requests.id WHERE requests.id IN ";
-    let ids = ("SELECT requests.id FROM requests", "ORDER BY requests.timestamp DESC, requests.id DESC");
-    filtered.page_of(head, ids, " ORDER BY requests.timestamp DESC, requests.id DESC", page)
-}
-
-fn filtered(filter: &Filter) -> Filtered<'_> {
-    let mut filtered = Filtered::default();
-    filtered.and_if("requests.session_id = ?", filter.session_id.as_deref());
-    filtered.and_if("requests.model = ?", filter.model.as_deref());
-    filtered.and_if("requests.stream = ?", filter.stream);
-    filtered.and_if("requests.timestamp >= ?", filter.start);
-    filtered.and_if("requests.timestamp <= ?", filter.end);
-    filtered.and_if("requests.status = ?", filter.status.map(RequestStatus::as_str));
-    filtered.and_if("requests.provider_id = ?", filter.provider_id.as_deref());
-    filtered.and_if("requests.key_id = ?", filter.key_id.as_deref());
-    filtered
+    filter::page_of(filter, head, page)
 }
 
 // === impl FromRow ===

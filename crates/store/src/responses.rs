@@ -200,6 +200,12 @@ async fn fill_excerpts(tx: &mut Transaction, rows: Vec<StoredResponse>) -> Resul
     Ok(responses)
 }
 
+/// Returns the response to the request with this number, if any, without bodies.
+pub(crate) async fn without_bodies(tx: &mut Transaction, id: i64) -> Result<Option<Response>, Error> {
+    let row: Option<StoredResponse> = tx.first(Statement::of_rows(LISTED, 1, "", vec![id.into()])).await?;
+    Ok(row.map(|row| Response { upstream_response: None, response_body: None, ..row.response }))
+}
+
 /// Returns the lengths of the answers to these requests, by request, without reading the answers. Unknown answers are
 /// left out.
 pub(crate) async fn lengths(

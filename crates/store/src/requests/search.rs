@@ -1,7 +1,7 @@
 //! Searches the texts of requests and answers.
 //!
-//! Bodies are compressed and split into pieces, so they cannot be indexed. A search reads the bodies, the newest first,
-//! until it reaches its bounds, and returns the position from which the caller can continue. Requests that do not match
+//! Bodies are compressed and split into pieces, so they cannot be indexed. A search reads the bodies in the order of
+//! the filter, until it reaches its bounds, and returns the position from which the caller can continue. Requests that do not match
 //! the filter are not read.
 
 use std::collections::HashMap;
@@ -10,7 +10,8 @@ use signalbox_core::body_search::SearchTerm;
 use signalbox_core::schema::{Request, Response};
 use tokio::time::{Duration, Instant};
 
-use super::{Filter, ResponseSummary, StoredRequest, fill_bodies, fill_excerpts, page_statement, total};
+use super::filter::total;
+use super::{Filter, ResponseSummary, StoredRequest, fill_bodies, fill_excerpts, page_statement};
 use crate::bodies::{MAX_EXCERPT, length_of};
 use crate::rows::Rows;
 use crate::statement::Statement;
@@ -40,7 +41,7 @@ pub struct SearchLimits {
 /// The result of a search.
 #[derive(Debug)]
 pub struct SearchPage {
-    /// The requests with summaries of their responses, the newest first.
+    /// The requests with summaries of their responses, in the order of the filter.
     pub items: Vec<(Request, Option<ResponseSummary>)>,
     /// The number of requests that match the filter, regardless of where the search began.
     pub total: i64,
@@ -58,7 +59,7 @@ struct Candidate {
     length: usize,
 }
 
-/// Reads requests and their answers, the newest first and without the first `skipped`, and returns those that contain
+/// Reads requests and their answers in the order of the filter, without the first `skipped`, and returns those that contain
 /// the text; their bodies are as in [`list`](super::list). Every search makes progress, even with the smallest bounds.
 ///
 /// # Errors

@@ -35,6 +35,18 @@ impl<'a> Filtered<'a> {
         }
     }
 
+    /// Adds the condition that a column has one of these values; without values, it matches all.
+    pub(crate) fn and_any<V: Into<Value<'a>>>(&mut self, column: &'static str, values: impl IntoIterator<Item = V>) {
+        let first = self.values.len() + 1;
+        self.values.extend(values.into_iter().map(Into::into));
+        let places: Vec<String> = (first..=self.values.len()).map(|place| format!("${place}")).collect();
+        match &*places {
+            [] => {}
+            [place] => self.push(&format!("{column} = {place}")),
+            places => self.push(&format!("{column} IN ({})", places.join(", "))),
+        }
+    }
+
     /// Adds a condition that needs no value.
     pub(crate) fn and_fixed(&mut self, condition: &'static str) {
         self.push(condition);
@@ -98,6 +110,11 @@ mod tests {
             "SELECT * FROM t WHERE a = $1 AND c IS NULL AND d >= $2 ORDER BY a LIMIT $3 OFFSET $4"
         );
         assert_eq!(statement.values.len(), 4);
+        let mut filtered = Filtered::default();
+        filtered.and_any("a", [1, 2]);
+        filtered.and_any("b", [] as [i64; 0]);
+        filtered.and_any("c", ["x"]);
+        assert_eq!(filtered.all("SELECT 1").text.for_postgres(3), "SELECT 1 WHERE a IN ($1, $2) AND c = $3");
         assert_eq!(Filtered::default().all("SELECT 1").text.for_sqlite(0), "SELECT 1");
     }
 }

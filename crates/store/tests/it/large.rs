@@ -67,7 +67,7 @@ async fn large() {
         let after = Some(RowPosition { at: NOW - SPAN * (deep.offset) / rows, id: rows - deep.offset });
         let all = Filter::default();
         let cursor = Filter { after: after.clone(), ..Filter::default() };
-        let model = Filter { model: Some("model-3".to_owned()), ..Filter::default() };
+        let model = Filter { models: vec!["model-3".to_owned()], ..Filter::default() };
         let session = Filter { session_id: Some("s00000500".to_owned()), ..Filter::default() };
         let replies = responses::Filter::default();
         let replies_after = responses::Filter { after: after.clone(), ..responses::Filter::default() };

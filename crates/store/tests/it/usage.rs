@@ -161,14 +161,14 @@ async fn totals_are_those_of_the_rows(database: &Database) {
     let store = &database.store;
     record(store, &(0..20).map(various).collect::<Vec<_>>()).await.unwrap();
     record(store, &[pending(begun("open", 1, SessionRef::Opens))]).await.unwrap();
-    let failed = Some(RequestStatus::Failed);
+    let failed = vec![RequestStatus::Failed];
     let filters = [
         (Filter::default(), 21),
-        (Filter { model: Some("m1".to_owned()), ..Filter::default() }, 10),
-        (Filter { status: failed, model: Some("m0".to_owned()), ..Filter::default() }, 5),
-        (Filter { provider_id: Some("p".to_owned()), ..Filter::default() }, 15),
-        (Filter { provider_id: Some(String::new()), ..Filter::default() }, 0),
-        (Filter { session_id: Some("s1".to_owned()), status: failed, ..Filter::default() }, 2),
+        (Filter { models: vec!["m1".to_owned()], ..Filter::default() }, 10),
+        (Filter { statuses: failed.clone(), models: vec!["m0".to_owned()], ..Filter::default() }, 5),
+        (Filter { provider_ids: vec!["p".to_owned()], ..Filter::default() }, 15),
+        (Filter { provider_ids: vec![String::new()], ..Filter::default() }, 0),
+        (Filter { session_id: Some("s1".to_owned()), statuses: failed, ..Filter::default() }, 2),
         (Filter { start: Some(0), after: Some(RowPosition { at: 2, id: 0 }), ..Filter::default() }, 21),
     ];
     for (filter, total) in filters {

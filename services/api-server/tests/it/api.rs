@@ -8,6 +8,7 @@ mod health;
 mod keys;
 mod log;
 mod logs;
+mod metrics;
 mod models;
 mod prices;
 mod provider_config;

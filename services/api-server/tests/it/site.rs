@@ -16,7 +16,7 @@ use api_server::server::{self, ServerLayers};
 use api_server::supervisor::{Limits, Resources};
 use axum::Router;
 use axum::body::Body;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use signalbox_core::secret::Secret;
@@ -154,10 +154,33 @@ impl Site {
         Self::over(&url, dir, keys, programs).await
     }
 
+    /// Creates a server over a new SQLite file, beside a router at this port that requires this key.
+    pub(crate) async fn beside(port: u16, key: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db", dir.path().display());
+        Self::assembled(&url, dir, &[], no_programs(), (port, Some(Secret::new(key.to_owned())))).await
+    }
+
     async fn over(url: &str, dir: TempDir, keys: &[&str], programs: Programs) -> Self {
+        Self::assembled(url, dir, keys, programs, (1, None)).await
+    }
+
+    async fn assembled(
+        url: &str,
+        dir: TempDir,
+        keys: &[&str],
+        programs: Programs,
+        (router_port, router_key): (u16, Option<Secret<String>>),
+    ) -> Self {
         let store = Store::open(url).await.unwrap();
         let (fleet, closer) = fleet::launch(fleet_config(&dir, programs));
-        let router = RouterClient::new(fleet.clone(), "127.0.0.1", 1, None, ServiceSigner::new(&Secret::new([1; 32])));
+        let router = RouterClient::new(
+            fleet.clone(),
+            "127.0.0.1",
+            router_port,
+            router_key,
+            ServiceSigner::new(&Secret::new([1; 32])),
+        );
         let sealer = Sealer::new(&Secret::new([7; 32]));
         let management = signalbox_management::App {
             store: store.clone(),
@@ -229,6 +252,18 @@ impl Site {
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
         Answer { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    /// Sends a request, and returns the response as it arrives.
+    pub(crate) async fn open(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// Sends a request, and returns a response that need not be JSON, with its headers.
+    pub(crate) async fn whole(&self, request: Request<Body>) -> (u16, HeaderMap, String) {
+        let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (head.status.as_u16(), head.headers, String::from_utf8_lossy(&body).into_owned())
     }
 
     /// Sends a request, and returns a response that is not JSON.

@@ -36,7 +36,8 @@ type Row = (Request, Option<requests::ResponseSummary>);
 const ROWS_PER_STEP: usize = 2000;
 
 pub(super) async fn history(command: &History, context: &CliContext, out: &mut Output) -> CommandOutcome {
-    let filter = requests::Filter { provider_id: command.provider.clone(), ..requests::Filter::default() };
+    let filter =
+        requests::Filter { provider_ids: command.provider.iter().cloned().collect(), ..requests::Filter::default() };
     let page = Page { limit: command.limit, offset: 0 };
     let (items, total) = match &command.search {
         Some(text) => search(context, filter, text, page).await?,

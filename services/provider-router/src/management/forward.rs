@@ -12,8 +12,15 @@ use super::refused::ManagementError;
 use crate::{api::error::ApiError, body::ResponseBody};
 
 /// Request headers that api-server reads. `Origin` is left out, because this router has checked it already.
-const FORWARDED_HEADERS: [HeaderName; 4] =
-    [header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("x-api-key")];
+const FORWARDED_HEADERS: [HeaderName; 7] = [
+    header::ACCEPT,
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::RANGE,
+    HeaderName::from_static("x-api-key"),
+];
 
 /// Deadlines of a request to api-server, which is local and calls no provider for these routes.
 const DEADLINES: Deadlines = Deadlines {

@@ -3,8 +3,18 @@
 use http::Method;
 
 /// Subtrees of `/v1` that belong completely to management.
-const SUBTREES: [&str; 9] =
-    ["settings", "sessions", "requests", "responses", "qwen/credentials", "prices", "routes", "keys", "usage"];
+const SUBTREES: [&str; 10] = [
+    "settings",
+    "sessions",
+    "requests",
+    "responses",
+    "metrics",
+    "qwen/credentials",
+    "prices",
+    "routes",
+    "keys",
+    "usage",
+];
 
 /// Path that closes the breakers of this router.
 pub(super) const RESET_BREAKERS: &str = "/api/routes/reset-breakers";
@@ -74,6 +84,8 @@ mod tests {
             ("DELETE", "/v1/requests/7", "/api/requests/7"),
             ("PUT", "/v1/prices", "/api/prices"),
             ("GET", "/v1/usage", "/api/usage"),
+            ("GET", "/v1/requests/7/body/asked", "/api/requests/7/body/asked"),
+            ("GET", "/v1/metrics/series", "/api/metrics/series"),
             ("PUT", "/v1/routes/r", "/api/routes/r"),
             ("POST", "/v1/keys/k/rotate", "/api/keys/k/rotate"),
             ("GET", "/v1/responses/stats", "/api/responses/stats"),

@@ -29,7 +29,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, query: Parameters) -> Resu
     };
     let filter = Filter {
         session_id: text(&query.0, "session_id").map(str::to_owned),
-        model: text(&query.0, "model").map(str::to_owned),
+        models: text(&query.0, "model").map(str::to_owned).into_iter().collect(),
         stream,
         start,
         end,

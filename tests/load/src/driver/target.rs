@@ -309,8 +309,8 @@ impl Target {
 /// Selects the completed requests, of one provider or of all.
 fn completed(provider: Option<&str>) -> requests::Filter {
     requests::Filter {
-        status: Some(RequestStatus::Completed),
-        provider_id: provider.map(str::to_owned),
+        statuses: vec![RequestStatus::Completed],
+        provider_ids: provider.into_iter().map(str::to_owned).collect(),
         ..requests::Filter::default()
     }
 }

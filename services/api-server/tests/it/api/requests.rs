@@ -1,5 +1,7 @@
 //! Tests of `/api/requests`.
 
+use axum::body::Body;
+use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 
 use super::log::{answered, failed, now, record};
@@ -10,6 +12,11 @@ on_both!(
     filters_combine,
     what_was_said_is_found_page_by_page,
     one_is_deleted_with_its_answer,
+    a_short_list_has_no_bodies,
+    a_short_list_grows_in_both_directions,
+    what_was_said_is_found_in_a_short_list,
+    a_body_is_served_as_it_was,
+    an_export_has_every_row,
     mistakes_are_reported
 );
 
@@ -126,4 +133,164 @@ async fn mistakes_are_reported(site: &Site) {
             "limit must be between 1 and 1000"
         ]
     );
+    let many: String = (0..51).map(|n| format!("&model=m{n}")).collect();
+    assert_eq!(
+        site.get(&format!("/api/requests?view=long&count=no&order=up&min_ms=-1&max_ms=x&has_error=2{many}"))
+            .await
+            .mistakes(),
+        [
+            "view must be one of: short",
+            "count must be true or false",
+            "order must be one of: asc, desc",
+            "model must have at most 50 different values",
+            "min_ms must be a number of at least 0",
+            "max_ms must be a number of at least 0",
+            "has_error must be true or false",
+        ]
+    );
+    assert_eq!(site.get("/api/requests/export?format=xml").await.mistakes(), ["format must be one of: ndjson, csv"]);
+}
+
+fn names(body: &Value) -> String {
+    let rows = body["requests"].as_array().unwrap().iter();
+    rows.map(|row| row["request_id"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+}
+
+async fn a_short_list_has_no_bodies(site: &Site) {
+    let at = now();
+    let mut long = failed("r2", at + 1);
+    long.begun.request_body = "x".repeat(200_000).into();
+    long.ended.as_mut().unwrap().error = Some("e".repeat(900));
+    record(site, &[answered("r1", at), long]).await;
+    let body = site.get("/api/requests?view=short").await.expect(200);
+    assert!(body.to_string().len() < 2000, "{}", body.to_string().len());
+    let row = &body["requests"][1];
+    let expected = json!({"id": row["id"], "request_id": "r1", "session_id": "s1", "timestamp": at, "method": "POST",
+        "path": "/v1/chat/completions", "model": "echo", "stream": false, "status": "completed", "provider_id": "echo",
+        "key_id": null, "prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7, "cost_nanos": 1_500_000,
+        "first_byte_ms": 5, "duration_ms": 40, "attempts": 1, "truncated": false, "status_code": 200,
+        "finish_reason": "stop", "error": null, "request_bytes": 30, "response_bytes": 11, "replay_of": null});
+    assert_eq!(row, &expected);
+    let failed = &body["requests"][0];
+    assert_eq!((&failed["request_bytes"], &failed["response_bytes"]), (&json!(200_000), &Value::Null));
+    assert_eq!((failed["error"].as_str().unwrap().len(), &failed["cost_nanos"]), (200, &Value::Null));
+
+    let detail = site.get("/api/requests/r1?view=short").await.expect(200);
+    assert_eq!((&detail["request_bytes"], &detail["response"]["tokens"]["output"]), (&json!(30), &json!(4)));
+    for name in ["openai_request", "qwen_request"] {
+        assert_eq!(detail.get(name), None);
+    }
+    assert_eq!(detail["response"].get("openai_response"), None);
+    assert_eq!(site.get("/api/requests/none?view=short").await.code(404), "request_not_found");
+    assert_eq!(site.get("/api/requests/r1?view=long").await.mistakes(), ["view must be one of: short"]);
+
+    let found = async |query: &str| names(&site.get(&format!("/api/requests?view=short&{query}")).await.expect(200));
+    assert_eq!(found("model=gpt&model=echo").await, "r2 r1");
+    assert_eq!(found("status=failed&status=pending&provider_id=echo&provider_id=x").await, "r2");
+    assert_eq!(found("has_error=false").await, "r1");
+    assert_eq!(found("error=EEE&min_ms=40&max_ms=40&path=/v1/chat/completions").await, "r2");
+    assert_eq!(found("path=/v1/responses").await, "");
+}
+
+async fn a_short_list_grows_in_both_directions(site: &Site) {
+    let at = now();
+    record(site, &(0..6).map(|n| answered(&format!("r{n}"), at + n)).collect::<Vec<_>>()).await;
+    let page = async |query: &str| site.get(&format!("/api/requests?view=short&limit=2{query}")).await.expect(200);
+    let first = page("&count=false").await;
+    assert_eq!((names(&first), &first["total"], &first["has_more"]), ("r5 r4".to_owned(), &Value::Null, &json!(true)));
+    let cursor = |body: &Value, name: &str| body[name].as_str().unwrap().to_owned();
+    let second = page(&format!("&cursor={}", cursor(&first, "next_cursor"))).await;
+    assert_eq!((names(&second), &second["total"]), ("r3 r2".to_owned(), &json!(6)));
+    let back = page(&format!("&cursor={}", cursor(&second, "prev_cursor"))).await;
+    assert_eq!((names(&back), &back["has_more"]), ("r5 r4".to_owned(), &json!(false)));
+    assert_eq!(names(&page(&format!("&cursor={}", cursor(&back, "next_cursor"))).await), "r3 r2");
+    // Requests that arrive later come before the first page.
+    record(site, &[answered("r6", at + 6)]).await;
+    assert_eq!(names(&page(&format!("&cursor={}", cursor(&first, "prev_cursor"))).await), "r6");
+    let oldest = page("&order=asc").await;
+    assert_eq!(names(&oldest), "r0 r1");
+    let next = page(&format!("&order=asc&cursor={}", cursor(&oldest, "next_cursor"))).await;
+    assert_eq!(names(&next), "r2 r3");
+    assert_eq!(names(&page(&format!("&order=asc&cursor={}", cursor(&next, "prev_cursor"))).await), "r0 r1");
+}
+
+async fn what_was_said_is_found_in_a_short_list(site: &Site) {
+    let at = now();
+    let mut log: Vec<_> = (0..3).map(|n| answered(&format!("r{n}"), at + n)).collect();
+    for n in [0, 2] {
+        log[n].begun.request_body = json!({"messages": [{"role": "user", "content": "the cat"}]}).to_string().into();
+    }
+    record(site, &log).await;
+    let body = site.get("/api/requests?view=short&q=CAT&count=false").await.expect(200);
+    assert_eq!((names(&body), &body["complete"], &body["total"]), ("r2 r0".to_owned(), &json!(true), &Value::Null));
+    assert_eq!(body["requests"][0].get("openai_request"), None);
+}
+
+async fn a_body_is_served_as_it_was(site: &Site) {
+    let text = r#"{"model": "echo",   "messages": []}"#;
+    let mut asked = answered("r1", now());
+    asked.begun.request_body = text.into();
+    record(site, &[asked, failed("r2", now())]).await;
+    let get = async |path: &str, header: Option<(&str, &str)>| {
+        let mut request = Request::get(format!("/api/requests/{path}")).header("host", "127.0.0.1:3002");
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        site.whole(request.body(Body::empty()).unwrap()).await
+    };
+    let whole = get("r1/body/asked", None).await;
+    assert_eq!((whole.0, &*whole.2), (200, text));
+    let header = |answer: &(u16, HeaderMap, String), name: &str| {
+        answer.1.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    };
+    assert_eq!(header(&whole, "content-type"), "application/json");
+    assert_eq!(header(&whole, "content-length"), text.len().to_string());
+    let tag = header(&whole, "etag");
+    let range = get("r1/body/asked", Some(("range", "bytes=2-6"))).await;
+    assert_eq!((range.0, &*range.2), (206, "model"));
+    assert_eq!(header(&range, "content-range"), format!("bytes 2-6/{}", text.len()));
+    let beyond = get("r1/body/asked", Some(("range", "bytes=900-"))).await;
+    assert_eq!((beyond.0, header(&beyond, "content-range")), (416, format!("bytes */{}", text.len())));
+    let again = get("r1/body/asked", Some(("if-none-match", &tag))).await;
+    assert_eq!((again.0, &*again.2, header(&again, "etag")), (304, "", tag));
+    assert_eq!(get("r1/body/sent", None).await.2, text);
+    assert_eq!(get("r1/body/answered", None).await.2, r#"{"id":"c1"}"#);
+    let plain = get("r2/body/asked", None).await;
+    assert_eq!((&*plain.2, &*header(&plain, "content-type")), ("not JSON", "text/plain; charset=utf-8"));
+    for (path, code) in [
+        ("r2/body/answered", "body_not_found"),
+        ("r1/body/other", "body_not_found"),
+        ("none/body/asked", "request_not_found"),
+    ] {
+        assert_eq!(site.get(&format!("/api/requests/{path}")).await.code(404), code, "{path}");
+    }
+}
+
+async fn an_export_has_every_row(site: &Site) {
+    let at = now();
+    let mut log: Vec<_> = (0..1203).map(|n| answered(&format!("r{n:04}"), at + n)).collect();
+    log[7].begun.model = "=1+1,\"x\"".to_owned();
+    log.push(failed("r9999", at + 9999));
+    record(site, &log).await;
+    let request = |method: &str, query: &str| {
+        let path = format!("/api/requests/export?{query}");
+        Request::builder().method(method).uri(path).header("host", "127.0.0.1:3002").body(Body::empty()).unwrap()
+    };
+    let (status, headers, text) = site.whole(request("GET", "provider_id=echo&status=completed&order=asc")).await;
+    assert_eq!((status, headers["content-type"].to_str().unwrap()), (200, "application/x-ndjson"));
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (rows.len(), &rows[0]["request_id"], &rows[1202]["request_id"]),
+        (1203, &json!("r0000"), &json!("r1202"))
+    );
+    let (_, headers, text) = site.whole(request("HEAD", "has_error=true")).await;
+    assert_eq!((headers["x-total-count"].to_str().unwrap(), &*text), ("1", ""));
+    let (_, headers, text) = site.whole(request("GET", "format=csv")).await;
+    assert!(headers["content-disposition"].to_str().unwrap().contains("requests.csv"));
+    let lines: Vec<&str> = text.split("\r\n").collect();
+    assert_eq!((lines.len(), lines[1205]), (1206, ""));
+    assert!(lines[0].starts_with("id,request_id,"), "{}", lines[0]);
+    assert!(text.contains(",\"'=1+1,\"\"x\"\"\",false,completed,echo,"), "{}", lines[1197]);
+    let (_, _, text) = site.whole(request("GET", "format=csv&model=none")).await;
+    assert_eq!(text.lines().count(), 1);
 }
