@@ -1,16 +1,21 @@
 //! Single HTTP requests to services of this installation. Each uses its own connection, because the services are local
-//! and their responses short.
+//! and their responses short, or streams that must end with their reader.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST};
 use http::{HeaderValue, Request, Response};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 /// Maximum bytes of a response, above those of all endpoints in use.
 pub const MAX_BODY: usize = 1 << 20;
@@ -41,13 +46,40 @@ pub async fn send_request(
     answered.unwrap_or(Err(ExchangeError::Silent(patience)))
 }
 
+/// The body of a response, as it arrives. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct Streamed {
+    body: Incoming,
+    _connection: Connection,
+}
+
+/// The task of a connection, which ends with this.
+#[derive(Debug)]
+struct Connection(JoinHandle<()>);
+
+/// Sends `request`, whose URI is a path, to `addr`, and returns when the head of the response has arrived. Dropping the
+/// future closes the connection.
+///
+/// # Errors
+/// [`ExchangeError`], also if connecting takes longer than `patience`. The response may take any time.
+pub async fn open_stream(
+    addr: SocketAddr,
+    request: Request<Bytes>,
+    patience: Duration,
+) -> Result<Response<Streamed>, ExchangeError> {
+    let connected = tokio::time::timeout(patience, TcpStream::connect(addr)).await;
+    let stream = connected.map_err(|_| ExchangeError::Silent(patience))?.map_err(unreachable)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
+    // Its outcome adds nothing to that of the response.
+    let connection = Connection(tokio::spawn(async move { drop(connection.await) }));
+    let (head, body) = sender.send_request(addressed(addr, request)?).await.map_err(unreachable)?.into_parts();
+    Ok(Response::from_parts(head, Streamed { body, _connection: connection }))
+}
+
 async fn exchange(addr: SocketAddr, request: Request<Bytes>, limit: usize) -> Result<Response<Bytes>, ExchangeError> {
     let stream = TcpStream::connect(addr).await.map_err(unreachable)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
-    let mut request = request.map(Full::new);
-    let host = HeaderValue::try_from(addr.to_string()).map_err(unreachable)?;
-    request.headers_mut().insert(HOST, host);
-    request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    let request = addressed(addr, request)?;
     let answer = async move {
         let (head, body) = sender.send_request(request).await.map_err(unreachable)?.into_parts();
         let body = Limited::new(body, limit).collect().await.map_err(unreachable)?;
@@ -58,8 +90,47 @@ async fn exchange(addr: SocketAddr, request: Request<Bytes>, limit: usize) -> Re
     answer
 }
 
+/// Adds the headers of a request on a connection of its own.
+fn addressed(addr: SocketAddr, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, ExchangeError> {
+    let mut request = request.map(Full::new);
+    let host = HeaderValue::try_from(addr.to_string()).map_err(unreachable)?;
+    request.headers_mut().insert(HOST, host);
+    request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    Ok(request)
+}
+
 fn unreachable(error: impl std::fmt::Display) -> ExchangeError {
     ExchangeError::Unreachable(error.to_string())
+}
+
+// === impl Streamed ===
+
+impl Body for Streamed {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+// === impl Connection ===
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +159,26 @@ mod tests {
             asked.starts_with("post /v1/x http/1.1\r\n") && asked.contains(&format!("host: {addr}\r\n")),
             "{asked}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_its_reader() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            stream.read(&mut request).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n").await.unwrap();
+            // Returns when the client has closed the connection.
+            stream.read(&mut request).await.unwrap_or_default()
+        });
+        let request = Request::post("/v1/x").body(Bytes::from_static(b"{}")).unwrap();
+        let mut answer = open_stream(addr, request, Duration::from_secs(5)).await.unwrap();
+        let first = answer.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!((answer.status().as_u16(), &first[..]), (200, &b"hi"[..]));
+        drop(answer);
+        assert_eq!(server.await.unwrap(), 0);
     }
 
     #[tokio::test(start_paused = true)]

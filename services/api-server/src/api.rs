@@ -20,8 +20,10 @@ mod health;
 mod logs;
 mod model_sync;
 mod openapi;
+mod playground;
 mod provider_runtime;
 pub(crate) mod proxy;
+mod replay;
 mod session;
 
 use axum::Router;
@@ -58,6 +60,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(provider_runtime::reload))
         .routes(routes!(model_sync::all))
         .routes(routes!(model_sync::one))
+        .routes(routes!(playground::chat))
+        .routes(routes!(replay::replay))
         .routes(routes!(config::export))
         .routes(routes!(config::apply));
     router.merge(signalbox_management::routes())

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::header::AUTHORIZATION;
-use http::{Method, Request, StatusCode};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -18,7 +18,7 @@ use signalbox_core::secret::Secret;
 use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::{RequestContext, ServiceSigner};
 use signalbox_management::{Runtime, Statuses};
-use signalbox_upstream::loopback::{self, ExchangeError, MAX_BODY};
+use signalbox_upstream::loopback::{self, ExchangeError, MAX_BODY, Streamed};
 
 use crate::fleet::{Fleet, Now};
 
@@ -26,6 +26,8 @@ use crate::fleet::{Fleet, Now};
 const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
 /// Status of a provider that is in use.
 const LOADED: &str = "loaded";
+/// Timeout for the connection of a chat, whose answer may take any time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout of a test, during which the router sends a bounded request to the provider.
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// Timeout of a synchronisation, which queries providers in turn, for at most 15 s each.
@@ -137,6 +139,25 @@ impl RouterClient {
         self.ask(Method::POST, &path, SYNC_TIMEOUT).await
     }
 
+    /// Sends a request for a model to `path`, and returns when the head of the answer has arrived. Dropping the future or the body
+    /// cancels the request.
+    ///
+    /// # Errors
+    /// When the router does not answer.
+    pub async fn infer(
+        &self,
+        path: &str,
+        body: Bytes,
+        accept: Option<HeaderValue>,
+    ) -> Result<Response<Streamed>, ExchangeError> {
+        let addr = self.fleet.now().router.addr.unwrap_or(self.fallback_addr);
+        let mut request = self.request(Method::POST, path, body)?;
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(accept.map(|accept| (ACCEPT, accept)));
+        loopback::open_stream(addr, request, CONNECT_TIMEOUT).await
+    }
+
     async fn ask(&self, method: Method, path: &str, timeout: Duration) -> Result<RouterResponse, ExchangeError> {
         let addr = self.fleet.now().router.addr.unwrap_or(self.fallback_addr);
         self.ask_at(addr, method, path, timeout).await
@@ -156,6 +177,14 @@ impl RouterClient {
         path: &str,
         timeout: Duration,
     ) -> Result<RouterResponse, ExchangeError> {
+        let request = self.request(method, path, Bytes::new())?;
+        let answer = loopback::send_request(addr, request, MAX_BODY, timeout).await?;
+        let body = serde_json::from_slice(answer.body()).unwrap_or_default();
+        Ok(RouterResponse { status: answer.status(), body })
+    }
+
+    /// Returns a signed request with the client key, if there is one, in the trace of the request on whose behalf it is sent.
+    fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Bytes>, ExchangeError> {
         let signed = self.signer.sign(&method, path, unix_ms());
         let mut request = Request::builder().method(method).uri(path);
         if let Some(key) = &self.key {
@@ -168,10 +197,7 @@ impl RouterClient {
             // Fails outside a request, where there is no trace.
             let _ = ASKED_BY.try_with(|context| context.add_trace(context.span(), headers));
         }
-        let request = request.body(Bytes::new()).map_err(|error| ExchangeError::Unreachable(error.to_string()))?;
-        let answer = loopback::send_request(addr, request, MAX_BODY, timeout).await?;
-        let body = serde_json::from_slice(answer.body()).unwrap_or_default();
-        Ok(RouterResponse { status: answer.status(), body })
+        request.body(body).map_err(|error| ExchangeError::Unreachable(error.to_string()))
     }
 }
 

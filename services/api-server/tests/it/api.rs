@@ -10,6 +10,7 @@ mod log;
 mod logs;
 mod metrics;
 mod models;
+mod playground;
 mod prices;
 mod provider_config;
 mod provider_models;
