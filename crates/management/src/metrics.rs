@@ -219,7 +219,7 @@ pub(super) async fn top(State(app): State<App>, mut query: Query) -> Result<Json
     let limit = query.count("limit", 10, 100);
     let (start, end) = minutes_of(from, to, now);
     if end <= start && to > from {
-        query.mistake("from must not be more than 400 days ago");
+        query.mistake("to must not be more than 400 days ago");
     }
     query.finish()?;
     let selection = Selection { start, step: end - start, by, max_series: usize::MAX, ..Selection::default() };

@@ -20,11 +20,11 @@ const SPANS_AT_ONCE: i64 = 240;
 /// Selects sums.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// The beginning in Unix milliseconds: a multiple of `step`.
+    /// The beginning in Unix milliseconds: a multiple of a minute.
     pub start: i64,
     /// Number of points.
     pub points: usize,
-    /// Milliseconds between points: a multiple of a minute. If it is a multiple of an hour, hours are read.
+    /// Milliseconds between points: a multiple of a minute. If all points are whole hours, sums by hour are read.
     pub step: i64,
     /// What each series is about.
     pub by: By,
@@ -194,7 +194,7 @@ fn largest(mut series: Vec<Series>, max_series: usize) -> Vec<Series> {
 impl Selection {
     /// Returns the span of the rows that are read.
     const fn span(&self) -> i64 {
-        if self.step % HOUR_MS == 0 { HOUR } else { MINUTE }
+        if self.step % HOUR_MS == 0 && self.start % HOUR_MS == 0 { HOUR } else { MINUTE }
     }
 }
 

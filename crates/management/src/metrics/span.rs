@@ -51,12 +51,11 @@ pub(super) fn of(from: i64, to: i64, step: Option<&str>, now: i64, query: &mut Q
     if !by_minute && step % HOUR_MS != 0 {
         query.mistake("step must be a whole number of hours for more than 2 days, or for times more than 31 days ago");
     }
-    if range > MAX_RANGE_MS {
-        query.mistake("to must be at most 400 days after from");
-    }
     let start = from.div_euclid(step).saturating_mul(step);
     let points = (to.saturating_sub(start).saturating_add(step - 1) / step).max(1);
-    if points > MAX_POINTS {
+    if range > MAX_RANGE_MS {
+        query.mistake("to must be at most 400 days after from");
+    } else if points > MAX_POINTS {
         query.mistake(format!("step must be longer: the range has more than {MAX_POINTS} points"));
     }
     Span { start, step, points: usize::try_from(points.min(MAX_POINTS)).unwrap_or_default() }

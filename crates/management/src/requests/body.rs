@@ -106,7 +106,7 @@ const fn as_word(flag: bool) -> &'static str {
 /// Returns the tag of a body. Its request and its length identify it, because a body does not change.
 fn tag(request_id: &str, name: &str, length: usize) -> HeaderValue {
     let id: String = request_id.chars().filter(|char| char.is_ascii_alphanumeric() || *char == '-').collect();
-    HeaderValue::try_from(format!("\"{id}-{name}-{length}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+    HeaderValue::try_from(format!("\"{id}-{name}-{length}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
 /// Returns whether a list of tags has this one.
