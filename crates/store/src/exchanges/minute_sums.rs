@@ -47,10 +47,11 @@ struct Histograms {
 }
 
 pub(crate) const FIND: (&str, usize, &str) = (
-    "SELECT span, minute, provider_id, model, durations, first_bytes FROM usage_minutes
-     WHERE (span, minute, provider_id, model) IN (VALUES ",
+    "WITH wanted (span, minute, provider_id, model) AS (VALUES ",
     4,
-    ")",
+    ") SELECT sums.span, sums.minute, sums.provider_id, sums.model, sums.durations, sums.first_bytes
+     FROM wanted JOIN usage_minutes AS sums ON sums.span = wanted.span AND sums.minute = wanted.minute
+         AND sums.provider_id = wanted.provider_id AND sums.model = wanted.model",
 );
 
 const ADD: (&str, usize, &str) = (
