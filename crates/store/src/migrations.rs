@@ -101,16 +101,16 @@ const VERSIONS: &[Version] = &[
         postgres: include_str!("../../../migrations/postgres/0013_routes_and_keys.sql"),
     },
     Version {
-        number: 15,
+        number: 14,
         name: "key sums",
-        sqlite: include_str!("../../../migrations/sqlite/0015_key_sums.sql"),
-        postgres: include_str!("../../../migrations/postgres/0015_key_sums.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0014_key_sums.sql"),
+        postgres: include_str!("../../../migrations/postgres/0014_key_sums.sql"),
     },
     Version {
-        number: 16,
+        number: 15,
         name: "usage minutes",
-        sqlite: include_str!("../../../migrations/sqlite/0016_usage_minutes.sql"),
-        postgres: include_str!("../../../migrations/postgres/0016_usage_minutes.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0015_usage_minutes.sql"),
+        postgres: include_str!("../../../migrations/postgres/0015_usage_minutes.sql"),
     },
 ];
 

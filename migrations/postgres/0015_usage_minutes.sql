@@ -1,27 +1,27 @@
--- What the request log adds up to, by minute and by hour, with histograms; and which requests repeat others. Its twin is ../postgres/0016_usage_minutes.sql.
+-- What the request log adds up to, by minute and by hour, with histograms; and which requests repeat others. Its twin is ../sqlite/0015_usage_minutes.sql.
 
 -- The loader adds a batch's requests that have ended in the batch's transaction. Deleting requests does not change the
 -- sums. Retention deletes minutes after 31 days, and hours after 400.
 CREATE TABLE usage_minutes (
     -- Minutes that a row covers: 1 or 60.
-    span INTEGER NOT NULL,
+    span BIGINT NOT NULL,
     -- Minutes since 1970 at which the span begins in which the requests arrived.
-    minute INTEGER NOT NULL,
+    minute BIGINT NOT NULL,
     -- The provider that answered, or was the last to try; '' where none was.
-    provider_id TEXT NOT NULL,
-    model TEXT NOT NULL,
-    requests INTEGER NOT NULL,
+    provider_id TEXT COLLATE "C" NOT NULL,
+    model TEXT COLLATE "C" NOT NULL,
+    requests BIGINT NOT NULL,
     -- Requests with an error.
-    errors INTEGER NOT NULL,
-    prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL,
+    errors BIGINT NOT NULL,
+    prompt_tokens BIGINT NOT NULL,
+    completion_tokens BIGINT NOT NULL,
     -- The sum of the known costs, in nano-dollars.
-    cost_nanos INTEGER NOT NULL,
+    cost_nanos BIGINT NOT NULL,
     -- Histograms of the durations and of the times to the first byte: `bucket:count`, separated by commas.
     durations TEXT NOT NULL,
     first_bytes TEXT NOT NULL,
     PRIMARY KEY (span, minute, provider_id, model)
-) WITHOUT ROWID;
+);
 -- Earlier hours have no histograms, and minutes begin now.
 INSERT INTO usage_minutes (span, minute, provider_id, model, requests, errors, prompt_tokens, completion_tokens,
         cost_nanos, durations, first_bytes)
@@ -31,8 +31,13 @@ INSERT INTO usage_minutes (span, minute, provider_id, model, requests, errors, p
 
 -- Requests that repeat a logged one, by their UUIDs. A row may be written before the request itself.
 CREATE TABLE replays (
-    request_id TEXT NOT NULL PRIMARY KEY,
-    replay_of TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TRIGGER replays_delete AFTER DELETE ON requests
-BEGIN DELETE FROM replays WHERE request_id = OLD.request_id; END;
+    request_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    replay_of TEXT COLLATE "C" NOT NULL
+);
+CREATE FUNCTION delete_replay() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM replays WHERE request_id = OLD.request_id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER replays_delete AFTER DELETE ON requests FOR EACH ROW EXECUTE FUNCTION delete_replay();

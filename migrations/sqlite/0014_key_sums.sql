@@ -1,4 +1,4 @@
--- Completes the sums of client keys. Its twin is ../postgres/0015_key_sums.sql.
+-- Completes the sums of client keys. Its twin is ../postgres/0014_key_sums.sql.
 --
 -- From this version on, requests have a key also if it is one of the configuration (`config-1` and so on), and requests
 -- without a key are summed with an empty `key_id`.
