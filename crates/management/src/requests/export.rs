@@ -54,7 +54,7 @@ const ROW_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
-    NdJson,
+    JsonLines,
     Csv,
 }
 
@@ -85,12 +85,12 @@ struct Export {
 pub(in super::super) async fn get(State(app): State<App>, method: Method, mut query: Query) -> Result<Response, Error> {
     let format = match query.word("format", &["ndjson", "csv"]) {
         Some("csv") => Format::Csv,
-        _ => Format::NdJson,
+        _ => Format::JsonLines,
     };
     let filter = listing::filter(&mut query);
     query.finish()?;
     let (kind, name) = match format {
-        Format::NdJson => ("application/x-ndjson", "attachment; filename=\"requests.ndjson\""),
+        Format::JsonLines => ("application/x-ndjson", "attachment; filename=\"requests.ndjson\""),
         Format::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"requests.csv\""),
     };
     let headers = [
@@ -152,7 +152,7 @@ impl Export {
         for row in rows {
             let row = serde_json::to_value(ShortRequest::from(row)).unwrap_or_default();
             match self.format {
-                Format::NdJson => {
+                Format::JsonLines => {
                     text.push_str(&row.to_string());
                     text.push('\n');
                 }

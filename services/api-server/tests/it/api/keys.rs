@@ -118,7 +118,7 @@ async fn a_key_is_rotated_with_an_overlap_and_revoked(site: &Site) {
 async fn every_mistake_is_told_and_nothing_applied(site: &Site) {
     let bad = json!({
         "owner": "", "models": [], "surfaces": ["images"], "addresses": ["home"], "limits": {"rpm": 0},
-        "budget": {"amount_usd": -1, "period": "year"}, "expires_at": 5, "log_bodies": "some", "nmae": "x",
+        "budget": {"amount_usd": -1, "period": "year"}, "expires_at": 5, "log_bodies": "some", "nickname": "x",
     });
     let expected = [
         "name is required: what the key is for",
@@ -131,7 +131,7 @@ async fn every_mistake_is_told_and_nothing_applied(site: &Site) {
         "budget.period must be day, week, month or total",
         "log_bodies must be full, redact or off",
         "expires_at must be in the future; to end a key now, revoke it",
-        "unknown field: nmae",
+        "unknown field: nickname",
     ];
     assert_eq!(site.post("/api/keys", bad.clone()).await.mistakes(), expected);
     assert_eq!(site.get("/api/keys").await.expect(200)["total"], 0);
