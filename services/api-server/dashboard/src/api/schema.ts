@@ -891,6 +891,123 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the keys, sorted by name. */
+        get: operations["keys_list"];
+        put?: never;
+        /** Creates a key. The response is the only one that contains it. */
+        post: operations["keys_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Returns one key, without its secret. */
+        get: operations["keys_get"];
+        /**
+         * Replaces the name, the permissions, the limits and the expiry of a key. Absent fields get their defaults.
+         * @description The fields of a response that cannot be changed are accepted and ignored, so that a response can be sent back.
+         */
+        put: operations["keys_update"];
+        post?: never;
+        /** Deletes a key: it is not valid any more within a second. Its requests stay in the log. */
+        delete: operations["keys_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Revokes a key for good: it is not valid any more within a second, and neither is the one before its last rotation. */
+        post: operations["keys_revoke"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replaces the secret of a key, whose permissions stay. The response is the only one that contains the new key.
+         * @description The previous key stays valid for `overlap_seconds`, so that clients can be changed one after the other.
+         */
+        post: operations["keys_rotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the routes, sorted by model name. */
+        get: operations["routes_list"];
+        put?: never;
+        /** Creates a route. Requests are routed by it within a second. */
+        post: operations["routes_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Returns one route. */
+        get: operations["routes_get"];
+        /**
+         * Replaces a route. Absent fields get their defaults.
+         * @description `id`, `problems`, `created_at` and `updated_at` are accepted and ignored, so that a response can be sent back.
+         */
+        put: operations["routes_update"];
+        post?: never;
+        /** Deletes a route. Its model names are routed as if it had never existed. */
+        delete: operations["routes_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1683,36 +1800,9 @@ export interface components {
             is_default: boolean;
             model_config: unknown;
         };
-        /** @description A row of `sessions`. */
+        /** @description Whether the sender is signed in. */
         Session: {
-            /** @description The id of the chat at the provider; the session's own id if the provider has no such id. */
-            chat_id: string;
-            /**
-             * Format: int64
-             * @description When the session began.
-             */
-            created_at: number;
-            /**
-             * Format: int64
-             * @description When the session expires.
-             */
-            expires_at: number;
-            /** @description The first message of the conversation. */
-            first_user_message: string;
-            /** @description The id of the session. */
-            id: string;
-            /**
-             * Format: int64
-             * @description When the newest request arrived.
-             */
-            last_accessed: number;
-            /**
-             * Format: int64
-             * @description The number of requests in the session.
-             */
-            message_count: number;
-            /** @description The message that the next turn replies to, if the provider requires it. */
-            parent_id?: string | null;
+            signed_in: boolean;
         };
         /** @description A page of the list of sessions. */
         SessionList: components["schemas"]["Position"] & {
@@ -1764,10 +1854,6 @@ export interface components {
         SignIn: {
             /** @description As `api-server token` prints it. */
             token: string;
-        };
-        /** @description Whether the sender is signed in. */
-        SignedIn: {
-            signed_in: boolean;
         };
         /** @description Options of a start. */
         StartCommand: {
@@ -2059,6 +2145,330 @@ export interface components {
             /** @description The keys that were written. */
             updated: string[];
         };
+        /**
+         * @description Period of a budget. Days, weeks and months begin at midnight UTC, weeks on Monday.
+         * @enum {string}
+         */
+        BudgetPeriod: "day" | "week" | "month" | "total";
+        /** @description Amount of money that may be spent in a period. */
+        KeyBudget: {
+            /**
+             * Format: double
+             * @description Amount in US dollars.
+             */
+            amount_usd: number;
+            /** @description Period after which it starts anew. */
+            period: components["schemas"]["BudgetPeriod"];
+        };
+        /** @description Permissions and limits of a key, stored as one JSON document and shown by the REST API. */
+        KeyGrant: {
+            /**
+             * @description Addresses and networks that may present the key. Unset: all.
+             * @default null
+             */
+            addresses: string[] | null;
+            /** @default null */
+            budget: components["schemas"]["KeyBudget"] | null;
+            /**
+             * @description Limits of the rate.
+             * @default {}
+             */
+            limits: components["schemas"]["KeyLimits"];
+            /**
+             * @description How much of its requests is logged: `full`, `redact` or `off`. Unset: the setting of the router.
+             * @default null
+             */
+            log_bodies: string | null;
+            /**
+             * @description Model names that may be requested; a `*` matches any characters in its place. Unset: all.
+             * @default null
+             */
+            models: string[] | null;
+            /**
+             * @description Person or team that uses the key; budgets of the same owner add up.
+             * @default null
+             */
+            owner: string | null;
+            /**
+             * @description Whether a translation that loses a field is refused.
+             * @default false
+             */
+            strict: boolean;
+            /**
+             * @description APIs that may be used: `chat`, `messages`, `responses`, `completions`, `embeddings`, … Unset: all.
+             * @default null
+             */
+            surfaces: string[] | null;
+            /**
+             * @description Labels for the sums of costs.
+             * @default []
+             */
+            tags: string[];
+        };
+        /** @description Limits of the rate of a key. Those that are unset do not apply. */
+        KeyLimits: {
+            /**
+             * Format: int32
+             * @description Requests in flight.
+             * @default null
+             */
+            concurrency: number | null;
+            /**
+             * Format: int32
+             * @description Requests per minute.
+             * @default null
+             */
+            rpm: number | null;
+            /**
+             * Format: int64
+             * @description Tokens per minute, input and output together.
+             * @default null
+             */
+            tpm: number | null;
+        };
+        /** @description A page of the list of keys. */
+        KeyList: {
+            keys: components["schemas"]["KeyView"][];
+            /** @description The cursor of the next page; null at the end. */
+            next_cursor?: string | null;
+            /** Format: int64 */
+            total: number;
+        };
+        /** @description The name, the permissions and the limits of a key. A field that is absent or null restricts nothing. */
+        KeyToPut: {
+            addresses?: string[] | null;
+            budget?: {
+                amount_usd: number;
+                /** @enum {string} */
+                period: "day" | "week" | "month" | "total";
+            } | null;
+            expires_at?: string | number | null;
+            limits?: {
+                concurrency?: number | null;
+                rpm?: number | null;
+                tpm?: number | null;
+            } | null;
+            /** @enum {string|null} */
+            log_bodies?: "full" | "redact" | "off" | null;
+            models?: string[] | null;
+            name: string;
+            owner?: string | null;
+            strict?: boolean | null;
+            surfaces?: ("chat" | "messages" | "responses" | "completions" | "embeddings" | "moderations" | "rerank")[] | null;
+            tags?: string[] | null;
+        };
+        /** @description A key, without its secret. */
+        KeyView: components["schemas"]["KeyGrant"] & {
+            /** Format: int64 */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description When it ends to be valid; null if it does not.
+             */
+            expires_at?: number | null;
+            /** @description The first characters of the key. */
+            hint: string;
+            id: string;
+            name: string;
+            /**
+             * Format: int64
+             * @description Until when the key before the last rotation is valid; null if it is not.
+             */
+            previous_expires_at?: number | null;
+            /**
+             * Format: int64
+             * @description When it was revoked; null if it was not.
+             */
+            revoked_at?: number | null;
+            /** Format: int64 */
+            updated_at: number;
+        };
+        /** @description A key with its secret. */
+        KeyWithSecret: components["schemas"]["KeyView"] & {
+            /** @description The key. It is shown only here. */
+            key: string;
+        };
+        /** @description Options of a restart. */
+        RestartCommand: {
+            /** @description `provider-router` or `qwen-proxy`; both if absent. */
+            service?: string;
+        };
+        /**
+         * @description Continuation of a stream that broke after the client received a part of it.
+         * @enum {string}
+         */
+        Resume: "off" | "verbatim";
+        /** @description A rotation of a key. */
+        RotationToMake: {
+            overlap_seconds?: number | null;
+        };
+        /** @description Deadlines of a route, in milliseconds. Those that are unset are the router's. */
+        RouteDeadlines: {
+            /**
+             * Format: int64
+             * @description Resolving the name, connecting and the TLS handshake.
+             * @default null
+             */
+            connect_ms: number | null;
+            /**
+             * Format: int64
+             * @description From sending the request until the first token of a stream.
+             * @default null
+             */
+            first_token_ms: number | null;
+            /**
+             * Format: int64
+             * @description From sending the request until the head of the response.
+             * @default null
+             */
+            headers_ms: number | null;
+            /**
+             * Format: int64
+             * @description Silence within a response.
+             * @default null
+             */
+            idle_ms: number | null;
+            /**
+             * Format: int64
+             * @description The whole request, over all attempts.
+             * @default null
+             */
+            total_ms: number | null;
+        };
+        /** @description A page of the list of routes. */
+        RouteList: {
+            /** @description The cursor of the next page; null at the end. */
+            next_cursor?: string | null;
+            routes: components["schemas"]["RouteView"][];
+            /** Format: int64 */
+            total: number;
+        };
+        /** @description Targets of a route and the way they are tried, as stored and as the REST API shows them. */
+        RoutePlan: {
+            /**
+             * @description Other names of the route.
+             * @default []
+             */
+            aliases: string[];
+            /**
+             * @description Deadlines that replace those of the router.
+             * @default {}
+             */
+            deadlines: components["schemas"]["RouteDeadlines"];
+            /**
+             * @description Order in which the targets are tried.
+             * @default priority
+             */
+            policy: components["schemas"]["RoutePolicy"];
+            /**
+             * @description Continuation of a stream that broke after the client received a part of it.
+             * @default off
+             */
+            resume: components["schemas"]["Resume"];
+            /**
+             * Format: int32
+             * @description Maximum number of attempts after the first one, over all targets. Unset: each target is tried once.
+             * @default null
+             */
+            retries: number | null;
+            /** @default null */
+            sticky: components["schemas"]["Sticky"] | null;
+            /**
+             * @description Whether a translation that loses a field is refused.
+             * @default false
+             */
+            strict: boolean;
+            /**
+             * @description Targets, in the order in which they were given; at least one.
+             * @default []
+             */
+            targets: components["schemas"]["RouteTarget"][];
+        };
+        /**
+         * @description Order in which the targets of a route are tried.
+         * @enum {string}
+         */
+        RoutePolicy: "priority" | "weighted" | "round-robin" | "least-busy" | "latency" | "cheapest";
+        /** @description A provider, and the model to ask it for. */
+        RouteTarget: {
+            /**
+             * Format: int64
+             * @description Tokens of context that the model holds.
+             * @default null
+             */
+            context_tokens: number | null;
+            /**
+             * @description Name of the model at the provider.
+             * @default
+             */
+            model: string;
+            /**
+             * @description Fields that replace those of the same name in the body of the request.
+             * @default {}
+             */
+            params: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Id of the provider.
+             * @default
+             */
+            provider: string;
+            /**
+             * Format: int32
+             * @description Share of the requests relative to the other targets, 1 to 1,000. Unset: 1.
+             * @default null
+             */
+            weight: number | null;
+        };
+        /** @description A route. A field that is absent or null has its default value. */
+        RouteToPut: {
+            aliases?: string[] | null;
+            deadlines?: {
+                connect_ms?: number | null;
+                first_token_ms?: number | null;
+                headers_ms?: number | null;
+                idle_ms?: number | null;
+                total_ms?: number | null;
+            } | null;
+            enabled?: boolean | null;
+            model: string;
+            /** @enum {string|null} */
+            policy?: "priority" | "weighted" | "round-robin" | "least-busy" | "latency" | "cheapest" | null;
+            /** @enum {string|null} */
+            resume?: "off" | "verbatim" | null;
+            retries?: number | null;
+            /** @enum {string|null} */
+            sticky?: "session" | "prefix" | null;
+            strict?: boolean | null;
+            targets: {
+                context_tokens?: number | null;
+                model: string;
+                params?: {
+                    [key: string]: components["schemas"]["Sendable"];
+                } | null;
+                provider: string;
+                weight?: number | null;
+            }[];
+        };
+        /** @description A route. */
+        RouteView: components["schemas"]["RoutePlan"] & {
+            /** Format: int64 */
+            created_at: number;
+            enabled: boolean;
+            id: string;
+            /** @description The name of the model in requests; a `*` matches any characters in its place. */
+            model: string;
+            /** @description Why some of its targets cannot be asked; empty if all can. */
+            problems: string[];
+            /** Format: int64 */
+            updated_at: number;
+        };
+        /**
+         * @description Property of a request that keeps it at the same target, so that the caches of providers stay warm.
+         * @enum {string}
+         */
+        Sticky: "session" | "prefix";
     };
     responses: never;
     parameters: never;
@@ -7138,7 +7548,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SignedIn"];
+                    "application/json": components["schemas"]["Session"];
                 };
             };
             /** @description The request is invalid; `errors` lists every mistake */
@@ -7239,7 +7649,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SignedIn"];
+                    "application/json": components["schemas"]["Session"];
                 };
             };
             /** @description The request is invalid; `errors` lists every mistake */
@@ -8410,6 +8820,1223 @@ export interface operations {
             };
             /** @description The control token is required, and is missing or wrong */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The host name of the request is not allowed */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many wrong control tokens from the same address */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Internal error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database is unavailable, and nothing was changed; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    keys_list: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries. */
+                limit?: number;
+                /** @description Number of entries to skip. */
+                offset?: number;
+                /** @description `next_cursor` of the previous page; omit it for the first page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of the list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists every mistake */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The control token is required, and is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The host name of the request is not allowed */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many wrong control tokens from the same address */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Internal error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database is unavailable, and nothing was changed; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    keys_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyToPut"];
+            };
+        };
+        responses: {
+            /** @description The key */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyWithSecret"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists every mistake */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The control token is required, and is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The request comes from a web page whose origin is not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `key_exists`: its name is taken */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The request body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The `Content-Type` of the request body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The host name of the request is not allowed */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many wrong control tokens from the same address */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Internal error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database is unavailable, and nothing was changed; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    keys_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists every mistake */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The control token is required, and is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The resource does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The host name of the request is not allowed */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many wrong control tokens from the same address */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Internal error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database is unavailable, and nothing was changed; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    keys_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyToPut"];
+            };
+        };
+        responses: {
+            /** @description The key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists every mistake */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The control token is required, and is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The request comes from a web page whose origin is not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The resource does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `key_exists`: its name is taken */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The request body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The `Content-Type` of the request body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The host name of the request is not allowed */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many wrong control tokens from the same address */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Internal error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database is unavailable, and nothing was changed; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    keys_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists every mistake */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The control token is required, and is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The request comes from a web page whose origin is not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The resource does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The host name of the request is not allowed */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many wrong control tokens from the same address */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Internal error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database is unavailable, and nothing was changed; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    keys_revoke: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists every mistake */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The control token is required, and is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The request comes from a web page whose origin is not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The resource does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The host name of the request is not allowed */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many wrong control tokens from the same address */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Internal error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database is unavailable, and nothing was changed; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    keys_rotate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RotationToMake"] | null;
+            };
+        };
+        responses: {
+            /** @description The new key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyWithSecret"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists every mistake */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The control token is required, and is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The request comes from a web page whose origin is not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The resource does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `key_revoked` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The request body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The `Content-Type` of the request body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The host name of the request is not allowed */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many wrong control tokens from the same address */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Internal error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database is unavailable, and nothing was changed; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    routes_list: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries. */
+                limit?: number;
+                /** @description Number of entries to skip. */
+                offset?: number;
+                /** @description `next_cursor` of the previous page; omit it for the first page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of the list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RouteList"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists every mistake */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The control token is required, and is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The host name of the request is not allowed */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many wrong control tokens from the same address */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Internal error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database is unavailable, and nothing was changed; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    routes_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RouteToPut"];
+            };
+        };
+        responses: {
+            /** @description The route */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RouteView"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists every mistake */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The control token is required, and is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The request comes from a web page whose origin is not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `route_exists`: another route has its model or an alias */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The request body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The `Content-Type` of the request body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The host name of the request is not allowed */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many wrong control tokens from the same address */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Internal error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database is unavailable, and nothing was changed; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    routes_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The route */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RouteView"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists every mistake */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The control token is required, and is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The resource does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The host name of the request is not allowed */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many wrong control tokens from the same address */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Internal error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database is unavailable, and nothing was changed; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    routes_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RouteToPut"];
+            };
+        };
+        responses: {
+            /** @description The route */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RouteView"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists every mistake */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The control token is required, and is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The request comes from a web page whose origin is not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The resource does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `route_exists`: another route has its model or an alias */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The request body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The `Content-Type` of the request body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The host name of the request is not allowed */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Too many wrong control tokens from the same address */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Internal error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The database is unavailable, and nothing was changed; try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    routes_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description The request is invalid; `errors` lists every mistake */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The control token is required, and is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The request comes from a web page whose origin is not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The resource does not exist */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -7,6 +7,7 @@ import { logsSearch } from "../pages/logs/search";
 import { modelsSearch } from "../pages/models/search";
 import { newProviderSearch } from "../pages/providers/search";
 import { requestSearch, requestsSearch } from "../pages/requests/search";
+import { newRouteSearch, routesSearch } from "../pages/routes/search";
 import { sessionsSearch } from "../pages/sessions/search";
 import { NotFound, PageError, PagePending } from "./fallbacks";
 import { Shell } from "./shell";
@@ -68,6 +69,23 @@ const model = createRoute({
   path: "/models/$id",
   component: lazyRouteComponent(() => import("../pages/models/detail")),
 });
+const routes = createRoute({
+  getParentRoute: () => root,
+  path: "/routes",
+  validateSearch: routesSearch,
+  component: lazyRouteComponent(() => import("../pages/routes/page")),
+});
+const newRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/routes/new",
+  validateSearch: newRouteSearch,
+  component: lazyRouteComponent(() => import("../pages/routes/new")),
+});
+const storedRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/routes/$id",
+  component: lazyRouteComponent(() => import("../pages/routes/detail")),
+});
 const prices = createRoute({
   getParentRoute: () => root,
   path: "/prices",
@@ -118,6 +136,9 @@ const pages = [
   provider,
   models,
   model,
+  routes,
+  newRoute,
+  storedRoute,
   prices,
   qwen,
   logs,

@@ -1,0 +1,33 @@
+/** What can be done to a stored route. */
+
+import type { RouteView } from "../../api/access-queries";
+import { api, data } from "../../api/client";
+import { queryClient } from "../../api/queries";
+import { ask } from "../../parts/dialog";
+import { toast } from "../../parts/toast";
+
+/** Reads all routes again, and what they changed. */
+export async function refreshRoutes(): Promise<void> {
+  void queryClient.invalidateQueries({ queryKey: ["audit"] });
+  await queryClient.invalidateQueries({ queryKey: ["routes"] });
+}
+
+export async function setEnabled(route: RouteView, enabled: boolean): Promise<void> {
+  await data(api.PUT("/api/routes/{id}", { params: { path: { id: route.id } }, body: { ...route, enabled } as never }));
+  await refreshRoutes();
+}
+
+export function askToDelete(route: RouteView, after: () => unknown = () => undefined): void {
+  ask({
+    title: `Delete the route ${route.model}?`,
+    text: "Its names are then served by the providers that have a model of that name, or by none.",
+    action: "Delete",
+    danger: true,
+    run: async () => {
+      await data(api.DELETE("/api/routes/{id}", { params: { path: { id: route.id } } }));
+      await after();
+      void refreshRoutes();
+      toast(`The route ${route.model} was deleted`, { kind: "ok" });
+    },
+  });
+}
