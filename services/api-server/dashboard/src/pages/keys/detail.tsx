@@ -1,0 +1,126 @@
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { type ReactNode, useMemo, useState } from "react";
+import { type KeyView, keyQuery } from "../../api/access-queries";
+import { api, data } from "../../api/client";
+import { queryClient } from "../../api/queries";
+import { exactTime, timeOfDay } from "../../format/time";
+import { Button } from "../../parts/button";
+import { RotateCw, Trash2 } from "../../parts/icons";
+import { Card, Facts, Loaded, Notice, Page } from "../../parts/layout";
+import { Mark } from "../../parts/mark";
+import { askToDelete, askToRevoke, refreshKeys } from "./actions";
+import { KeyEditor } from "./editor";
+import { bodyOf, draftOf, stateOf } from "./form";
+import { RotateDialog } from "./rotate";
+import { Budget } from "./spent";
+
+const route = getRouteApi("/keys/$id");
+
+export default function KeyPage() {
+  const { id } = route.useParams();
+  const navigate = useNavigate();
+  const query = useQuery({ ...keyQuery(id), staleTime: 0 });
+  const [rotating, setRotating] = useState(false);
+  const key = query.data;
+  return (
+    <Page
+      title={key?.name ?? "Client key"}
+      back={{ to: "/keys", label: "Client keys" }}
+      actions={
+        key && (
+          <>
+            {key.revoked_at == null && (
+              <>
+                <Button icon={RotateCw} onClick={() => setRotating(true)}>
+                  Rotate
+                </Button>
+                <Button kind="danger" onClick={() => askToRevoke(key)}>
+                  Revoke
+                </Button>
+              </>
+            )}
+            <Button
+              kind="danger"
+              icon={Trash2}
+              onClick={() => askToDelete(key, () => navigate({ to: "/keys", ignoreBlocker: true }))}
+            >
+              Delete
+            </Button>
+          </>
+        )
+      }
+    >
+      <Loaded query={query} rows={8}>
+        {(key) => (
+          <>
+            {rotating && <RotateDialog of={key} onClose={() => setRotating(false)} />}
+            <State of={key} />
+            <Stored key={id} stored={key} />
+          </>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+function State({ of: key }: { of: KeyView }) {
+  const [tone, word] = stateOf(key, Date.now());
+  const facts: [string, ReactNode][] = [
+    [
+      "State",
+      <Mark key="state" tone={tone}>
+        {word}
+      </Mark>,
+    ],
+    ["Key", <code key="hint">{key.hint}…</code>],
+    ["Budget", <Budget key="budget" of={key} />],
+    ["Created", exactTime(key.created_at)],
+  ];
+  if (key.expires_at != null) facts.push(["Expires", exactTime(key.expires_at)]);
+  if (key.revoked_at != null) facts.push(["Revoked", exactTime(key.revoked_at)]);
+  if (key.previous_expires_at != null) facts.push(["Previous key until", exactTime(key.previous_expires_at)]);
+  return (
+    <Card>
+      <Facts facts={facts} />
+    </Card>
+  );
+}
+
+/** Edits the version that was shown first, so that input survives changes from elsewhere. */
+function Stored({ stored }: { stored: KeyView }) {
+  const [base, setBase] = useState(stored);
+  const initial = useMemo(() => draftOf(base), [base]);
+  const changed = JSON.stringify(draftOf(stored)) !== JSON.stringify(initial);
+  return (
+    <>
+      {changed && (
+        <Notice
+          tone="warn"
+          action={
+            <Button small onClick={() => setBase(stored)}>
+              Show the stored one
+            </Button>
+          }
+        >
+          The key was changed elsewhere at {timeOfDay(stored.updated_at)}. Saving replaces that change.
+        </Notice>
+      )}
+      <KeyEditor
+        key={base.updated_at}
+        initial={initial}
+        action="Save"
+        done="Saved. It is in force within a second."
+        exists
+        save={async (draft) => {
+          const params = { path: { id: base.id } };
+          const body = bodyOf(draft, base) as never;
+          const saved = (await data(api.PUT("/api/keys/{id}", { params, body }))) as KeyView;
+          queryClient.setQueryData(keyQuery(base.id).queryKey, saved);
+          setBase(saved);
+          await refreshKeys();
+        }}
+      />
+    </>
+  );
+}
