@@ -4,16 +4,21 @@ import {
   Activity,
   Boxes,
   Cable,
+  ChartColumn,
+  ChartLine,
   CircleDollarSign,
   FileCog,
+  FlaskConical,
   Gauge,
   History,
+  Key,
   KeyRound,
   type LucideIcon,
   MessagesSquare,
   Plug,
   ScrollText,
   Settings2,
+  Split,
 } from "../parts/icons";
 
 export interface NavigationEntry {
@@ -29,10 +34,15 @@ export interface NavigationEntry {
 
 export const NAVIGATION = [
   { path: "/", label: "Overview", icon: Gauge, group: "", key: "o", bar: true },
+  { path: "/live", label: "Live", icon: ChartLine, group: "Traffic", key: "l" },
   { path: "/requests", label: "Requests", icon: Activity, group: "Traffic", key: "r", bar: true },
   { path: "/sessions", label: "Sessions", icon: MessagesSquare, group: "Traffic", key: "s" },
+  { path: "/usage", label: "Usage", icon: ChartColumn, group: "Traffic", key: "u" },
+  { path: "/playground", label: "Playground", icon: FlaskConical, group: "Try", key: "p" },
   { path: "/providers", label: "Providers", icon: Plug, group: "Catalogue", key: "v", bar: true },
   { path: "/models", label: "Models", icon: Boxes, group: "Catalogue", key: "m" },
+  { path: "/routes", label: "Routes", icon: Split, group: "Catalogue", key: "w" },
+  { path: "/keys", label: "Client keys", icon: Key, group: "Catalogue", key: "k" },
   { path: "/prices", label: "Prices", icon: CircleDollarSign, group: "Catalogue", key: "x" },
   { path: "/qwen", label: "Qwen logins", icon: KeyRound, group: "Accounts", key: "q" },
   { path: "/logs", label: "Logs", icon: ScrollText, group: "Operations", key: "e", bar: true },

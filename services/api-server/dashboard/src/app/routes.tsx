@@ -3,12 +3,15 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { auditSearch } from "../pages/audit/search";
 import { connectSearch } from "../pages/connect/search";
+import { liveSearch } from "../pages/live/search";
 import { logsSearch } from "../pages/logs/search";
 import { modelsSearch } from "../pages/models/search";
+import { playgroundSearch } from "../pages/playground/search";
 import { newProviderSearch } from "../pages/providers/search";
 import { requestSearch, requestsSearch } from "../pages/requests/search";
 import { newRouteSearch, routesSearch } from "../pages/routes/search";
 import { sessionsSearch } from "../pages/sessions/search";
+import { usageSearch } from "../pages/usage/search";
 import { NotFound, PageError, PagePending } from "./fallbacks";
 import { Shell } from "./shell";
 
@@ -86,6 +89,39 @@ const storedRoute = createRoute({
   path: "/routes/$id",
   component: lazyRouteComponent(() => import("../pages/routes/detail")),
 });
+const keys = createRoute({
+  getParentRoute: () => root,
+  path: "/keys",
+  component: lazyRouteComponent(() => import("../pages/keys/page")),
+});
+const newKey = createRoute({
+  getParentRoute: () => root,
+  path: "/keys/new",
+  component: lazyRouteComponent(() => import("../pages/keys/new")),
+});
+const key = createRoute({
+  getParentRoute: () => root,
+  path: "/keys/$id",
+  component: lazyRouteComponent(() => import("../pages/keys/detail")),
+});
+const usage = createRoute({
+  getParentRoute: () => root,
+  path: "/usage",
+  validateSearch: usageSearch,
+  component: lazyRouteComponent(() => import("../pages/usage/page")),
+});
+const playground = createRoute({
+  getParentRoute: () => root,
+  path: "/playground",
+  validateSearch: playgroundSearch,
+  component: lazyRouteComponent(() => import("../pages/playground/page")),
+});
+const live = createRoute({
+  getParentRoute: () => root,
+  path: "/live",
+  validateSearch: liveSearch,
+  component: lazyRouteComponent(() => import("../pages/live/page")),
+});
 const prices = createRoute({
   getParentRoute: () => root,
   path: "/prices",
@@ -139,6 +175,12 @@ const pages = [
   routes,
   newRoute,
   storedRoute,
+  keys,
+  newKey,
+  key,
+  usage,
+  playground,
+  live,
   prices,
   qwen,
   logs,
