@@ -107,6 +107,46 @@ async function lifecycle(page, server) {
   await state(page, running);
 }
 
+async function addRoute(page, server) {
+  await page.goto(`${server.url}/routes/new`);
+  const model = page.getByRole("textbox", { name: /^Model/ }).or(page.getByRole("combobox", { name: /^Model/ }));
+  await model.first().fill("fast");
+  await page.getByLabel(/^Provider/).selectOption("echo");
+  await model.last().fill("echo");
+  await page.getByLabel(/^Weight/).fill("0");
+  // The browser reports refused requests.
+  expected = [/400/];
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("alert").getByText("targets[0].weight must be a whole number from 1 to 1000").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.value), "0", "the mistake has the focus");
+  expected = [];
+  await page.getByLabel(/^Weight/).fill("2");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("heading", { level: 1, name: "fast" }).waitFor();
+  await page.getByRole("link", { name: "Routes", exact: true }).first().click();
+  await page.getByText("echo/echo").waitFor();
+}
+
+async function createKey(page, server) {
+  await page.goto(`${server.url}/keys`);
+  await page.getByText("No key yet").waitFor();
+  await page.getByRole("link", { name: "Create a key" }).first().click();
+  await page.getByLabel(/^Name/).fill("ci");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByText(/^sbx-.{43}$/).waitFor();
+  await page.getByRole("link", { name: "Routes", exact: true }).first().click();
+  await page.getByRole("dialog", { name: "Have you stored the key?" }).getByRole("button", { name: "Show it again" }).click();
+  await page.getByText(/^sbx-.{43}$/).waitFor();
+  await page.getByRole("button", { name: "I have stored it" }).click();
+  await page.getByRole("heading", { level: 1, name: "ci" }).waitFor();
+  assert.doesNotMatch(await page.locator("body").innerText(), /sbx-.{43}/, "a key is shown once");
+  // The router is open again for what follows.
+  await page.getByRole("button", { name: "Delete" }).click();
+  await page.getByLabel("Type ci to confirm").fill("ci");
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.getByText("No key yet").waitFor();
+}
+
 async function signIn(context, server) {
   expected = [/401/, /Unauthorized/];
   const page = await open(context, server, "/providers");
@@ -133,12 +173,14 @@ async function signIn(context, server) {
 async function addresses(server) {
   const get = async (path) => (await fetch(server.url + path)).json();
   const { request_id: request } = (await get("/api/requests?limit=1")).requests[0];
+  const { id: route } = (await get("/api/routes")).routes[0];
   const session = (await get("/api/sessions?limit=1")).sessions[0].id;
   return [
     "/", "/requests", "/requests?status=interrupted", `/requests/${request}`, `/requests/${request}?tab=usage`,
     `/requests/${request}?tab=raw`, "/requests/none", "/sessions", `/sessions/${session}`, "/providers", "/providers/new",
     "/providers/new?type=openai", "/providers/second-echo", "/models", "/models/echo", "/prices", "/qwen", "/logs", "/audit",
-    "/config", "/settings", "/connect", "/no/such/page",
+    "/config", "/settings", "/routes", "/routes/new", `/routes/${route}`, "/keys", "/keys/new", "/usage?range=24h",
+    "/usage?by=model&show=requests", "/playground", "/playground?a=echo&b=fast", "/live", "/live?by=model&range=24h", "/connect", "/no/such/page",
   ];
 }
 
@@ -183,6 +225,8 @@ try {
   await step("add a provider", () => addProvider(page));
   await step("first answer", () => firstAnswer(page));
   await step("stop and start", () => lifecycle(page, server));
+  await step("add a route", () => addRoute(page, server));
+  await step("create a key", () => createKey(page, server));
   await step("sign in and out", async () => signIn(await browser.newContext(), guarded));
   if (!smoke) await step("every page", () => everyPage(browser, server));
   console.log(smoke ? "passed" : `passed; the screenshots are in ${shots}`);
