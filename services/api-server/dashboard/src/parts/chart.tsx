@@ -40,8 +40,10 @@ function Plot({ label, times, lines, format, partialFrom, onZoom }: ChartProps) 
   const plot = useRef<uPlot | null>(null);
   const [at, setAt] = useState<number | null>(null);
   const theme = useTheme();
-  const latest = useRef({ format, partialFrom, onZoom });
-  latest.current = { format, partialFrom, onZoom };
+  // A point is about the time up to the next one.
+  const step = times.length > 1 ? (times[1]! - times[0]!) / 1000 : 60;
+  const latest = useRef({ format, partialFrom, onZoom, step });
+  latest.current = { format, partialFrom, onZoom, step };
   const data = useRef<uPlot.AlignedData>([[]]);
   data.current = [times.map((time) => time / 1000), ...lines.map(({ values }) => values)];
   const names = lines.map((line) => line.label).join("\n");
@@ -62,7 +64,10 @@ function Plot({ label, times, lines, format, partialFrom, onZoom }: ChartProps) 
         height: HEIGHT,
         legend: { show: false },
         cursor: { sync: { key: CURSOR }, drag: { x: true, y: false, setScale: false } },
-        scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.05 : 1] } },
+        scales: {
+          x: { range: (_, min, max) => [min, max + latest.current.step] },
+          y: { range: (_, __, max) => [0, max > 0 ? max * 1.05 : 1] },
+        },
         axes: [
           { ...axis, values: (_, splits, ___, ____, step) => splits.map((second) => tick(second, step)) },
           { ...axis, size: 64, values: (_, splits) => splits.map((value) => latest.current.format(value)) },
