@@ -1800,9 +1800,36 @@ export interface components {
             is_default: boolean;
             model_config: unknown;
         };
-        /** @description Whether the sender is signed in. */
+        /** @description A row of `sessions`. */
         Session: {
-            signed_in: boolean;
+            /** @description The id of the chat at the provider; the session's own id if the provider has no such id. */
+            chat_id: string;
+            /**
+             * Format: int64
+             * @description When the session began.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description When the session expires.
+             */
+            expires_at: number;
+            /** @description The first message of the conversation. */
+            first_user_message: string;
+            /** @description The id of the session. */
+            id: string;
+            /**
+             * Format: int64
+             * @description When the newest request arrived.
+             */
+            last_accessed: number;
+            /**
+             * Format: int64
+             * @description The number of requests in the session.
+             */
+            message_count: number;
+            /** @description The message that the next turn replies to, if the provider requires it. */
+            parent_id?: string | null;
         };
         /** @description A page of the list of sessions. */
         SessionList: components["schemas"]["Position"] & {
@@ -2469,6 +2496,10 @@ export interface components {
          * @enum {string}
          */
         Sticky: "session" | "prefix";
+        /** @description Whether the sender is signed in. */
+        SignInState: {
+            signed_in: boolean;
+        };
     };
     responses: never;
     parameters: never;
@@ -7548,7 +7579,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Session"];
+                    "application/json": components["schemas"]["SignInState"];
                 };
             };
             /** @description The request is invalid; `errors` lists every mistake */
@@ -7649,7 +7680,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Session"];
+                    "application/json": components["schemas"]["SignInState"];
                 };
             };
             /** @description The request is invalid; `errors` lists every mistake */
