@@ -68,7 +68,7 @@ fn routes() -> Vec<Ask> {
             json!({"model": "routed", "problems": []}),
         ),
         ask(Method::GET, "/v1/routes", none.clone(), 200, json!({"total": 1})),
-        ask(Method::POST, "/v1/keys", json!({"nmae": "k"}), 400, json!({"error": {"type": "validation_error"}})),
+        ask(Method::POST, "/v1/keys", json!({"nickname": "k"}), 400, json!({"error": {"type": "validation_error"}})),
         ask(Method::GET, "/v1/keys", none.clone(), 200, json!({"keys": [], "total": 0})),
         ask(Method::POST, "/v1/models", models, 201, json!({"model": {"id": "org/m:1"}})),
         ask(Method::PUT, "/v1/models/org/m:1", json!({"name": "N"}), 200, json!({"model": {"name": "N"}})),

@@ -114,8 +114,8 @@ fn each_mistake_is_told_with_its_path() {
         (in_target("params", json!({"stream": true})), "targets[1].params.stream must not be replaced"),
         (in_target("context_tokens", json!(-1)), "targets[1].context_tokens must be"),
         (
-            in_target("wieght", json!(1)),
-            "targets[1].wieght is an unknown field; use provider, model, weight, params, context_tokens",
+            in_target("wait", json!(1)),
+            "targets[1].wait is an unknown field; use provider, model, weight, params, context_tokens",
         ),
         (with("retries", json!(11)), "retries must be a whole number from 0 to 10"),
         (with("deadlines", json!(5)), "deadlines must be an object"),
