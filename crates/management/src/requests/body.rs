@@ -50,7 +50,7 @@ enum Part {
          body = crate::error_schemas::Failure),
     ),
 )]
-pub(in super::super) async fn get(
+pub(in super::super) async fn body(
     State(app): State<App>,
     Path((id, kind)): Path<(String, String)>,
     headers: HeaderMap,

@@ -82,7 +82,11 @@ struct Export {
         (String = "application/x-ndjson"), (String = "text/csv; charset=utf-8"),
     ))),
 )]
-pub(in super::super) async fn get(State(app): State<App>, method: Method, mut query: Query) -> Result<Response, Error> {
+pub(in super::super) async fn export(
+    State(app): State<App>,
+    method: Method,
+    mut query: Query,
+) -> Result<Response, Error> {
     let format = match query.word("format", &["ndjson", "csv"]) {
         Some("csv") => Format::Csv,
         _ => Format::JsonLines,
