@@ -125,7 +125,11 @@ pub async fn by(store: &Store, by: By, from: Option<i64>, to: Option<i64>) -> Re
 
 async fn sums(store: &Store, group: Group, from: Option<i64>, to: Option<i64>) -> Result<Vec<Usage>, Error> {
     let hour = |at: i64| at.div_euclid(HOUR_MS);
-    store.all(Statement::new(group.select()).bind(from.map_or(i64::MIN, hour)).bind(to.map_or(i64::MAX, hour))).await
+    let statement = Statement::new(group.select()).bind(from.map_or(i64::MIN, hour)).bind(to.map_or(i64::MAX, hour));
+    let mut sums: Vec<Usage> = store.all(statement).await?;
+    // A pending request is summed without its provider, and again with it once it has ended.
+    sums.retain(|sums| sums.requests > 0);
+    Ok(sums)
 }
 
 /// Returns the known costs of all keys, in nano-dollars, since each of these times, in milliseconds at full hours. Requests
