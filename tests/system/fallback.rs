@@ -34,6 +34,8 @@ impl Pair {
             (router.post(CHAT, &chat("shared", false)).await.status == 200).then_some(())
         })
         .await;
+        // The failures may have opened its breaker.
+        router.post("/v1/routes/reset-breakers", &json!({})).await.expect(200);
         Self { stack, router, first, second }
     }
 }

@@ -258,7 +258,8 @@ async fn a_key_is_enough_for_an_address_that_others_can_reach() {
 
 #[tokio::test]
 async fn a_strict_key_refuses_a_translation_that_loses_a_field() {
-    let body = json!({"model": "fake/m", "max_tokens": 9, "top_k": 3, "messages": [{"role": "user", "content": "hi"}]});
+    let body =
+        json!({"model": "fake/m", "max_tokens": 64, "top_k": 3, "messages": [{"role": "user", "content": "hi"}]});
     for (strict, status) in [(true, 400), (false, 200)] {
         let guarded = Guarded::start(json!({"name": "k", "strict": strict})).await;
         let answer = guarded.client().post("/v1/messages", &body).await;

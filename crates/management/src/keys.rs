@@ -103,7 +103,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<KeyWithSecret>), Error> {
     let now_ms = unix_ms();
     let fields = read(given, form, Expiry { now_ms, stored: None })?;
-    let NewKey { key, hint, digest } = NewKey::generate().map_err(no_random)?;
+    let NewKey { key, hint, digest } = NewKey::generate().map_err(|error| Error::NoRandom(error.to_string()))?;
     let new = NewApiKey { id: request_id().to_string(), hint, digest, fields };
     let made = api_keys::insert(&app.store, &new, now_ms).await.or_conflict(TAKEN, || taken(&new.fields.name))?;
     Ok((StatusCode::CREATED, Json(KeyWithSecret { key: key.expose().clone(), view: made.into() })))
@@ -164,7 +164,7 @@ pub(super) async fn rotate(
         return Err(revoked());
     }
     let now_ms = unix_ms();
-    let NewKey { key, hint, digest } = NewKey::generate().map_err(no_random)?;
+    let NewKey { key, hint, digest } = NewKey::generate().map_err(|error| Error::NoRandom(error.to_string()))?;
     let previous_expires_at = (overlap > 0).then(|| now_ms.saturating_add(overlap.saturating_mul(1000)));
     let rotation = Rotation { hint, digest, previous_expires_at };
     let rotated = match api_keys::rotate(&app.store, &id, &rotation, now_ms).await {
@@ -196,10 +196,6 @@ fn taken(name: &str) -> String {
 fn revoked() -> Error {
     let message = "The key is revoked for good; create another one".to_owned();
     Error::Conflict { code: "key_revoked", message }
-}
-
-fn no_random(error: std::io::Error) -> Error {
-    Error::NoRandom(error.to_string())
 }
 
 async fn find(app: &App, id: &str) -> Result<ApiKey, Error> {

@@ -264,7 +264,7 @@ fn range(query: &mut Query, default_ms: i64, now: i64) -> (i64, i64) {
     let TimeRange { from, to } = query.read();
     let (from, to) = (query.time("from", from), query.time("to", to));
     let to = to.unwrap_or(now);
-    let from = from.unwrap_or(to.saturating_sub(default_ms));
+    let from = from.unwrap_or_else(|| to.saturating_sub(default_ms));
     if to <= from {
         query.mistake("to must be after from");
     }

@@ -105,8 +105,6 @@ async fn a_dry_run_shows_the_plan_and_calls_no_provider() {
             bench.router.post(&format!("{}?explain=plan", api.path()), &api.request("bench", true, "hi")).await;
         assert_eq!(refused.status, 400, "{}", refused.text());
         assert!(refused.text().contains("dry-run"), "{}", refused.text());
-        let unknown = bench.router.post(&format!("{}?explain=dry-run", api.path()), &api.request("", true, "hi")).await;
-        assert!(unknown.status >= 400, "{}", unknown.text());
     }
 }
 

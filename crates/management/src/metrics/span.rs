@@ -37,8 +37,8 @@ pub(super) struct Span {
 pub(super) fn of(from: i64, to: i64, step: Option<&str>, now: i64, query: &mut Query) -> Span {
     let range = to.saturating_sub(from).max(1);
     let by_minute = range <= MAX_BY_MINUTE_MS && from >= now.saturating_sub(MINUTES_KEPT_MS);
-    let chosen = STEPS.into_iter().filter(|step| by_minute || step % HOUR_MS == 0);
-    let chosen = chosen.clone().find(|step| range / step < USUAL_POINTS).or(chosen.last()).unwrap_or(HOUR_MS);
+    let steps = || STEPS.into_iter().filter(|step| by_minute || step % HOUR_MS == 0);
+    let chosen = steps().find(|step| range / step < USUAL_POINTS).or_else(|| steps().next_back()).unwrap_or(HOUR_MS);
     let given = step.map(|text| text.parse().ok().filter(|step: &i64| *step >= MINUTE_MS && step % MINUTE_MS == 0));
     let step = match given {
         None => chosen,
