@@ -64,7 +64,9 @@ struct UsageOfGroup {
 /// model and provider do not.
 #[utoipa::path(
     get, path = "/api/usage", tag = "activity", params(UsageFilter),
-    responses((status = 200, description = "The sums, the most expensive group first", body = UsageSums)),
+    responses((status = 200, description = "The sums, the most expensive group first", content(
+        (UsageSums = "application/json"), (String = "text/csv; charset=utf-8"),
+    ))),
 )]
 pub(super) async fn sums(State(app): State<App>, mut query: Query) -> Result<Response, Error> {
     let given: UsageFilter = query.read();
