@@ -11,7 +11,7 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::{binary::binary, home::Home, processes, waiting::eventually};
+use crate::{binary::binary, home::Home, processes, waiting::within};
 
 /// A shell in a [`Home`]: commands use the data directory of that home. Processes that are still running end when it is
 /// dropped.
@@ -59,11 +59,11 @@ impl CommandLine {
         Self::ended("provider-router", words, child).await
     }
 
-    async fn ended(program: &str, words: &[&str], mut child: Child) -> Typed {
+    async fn ended(program: &str, words: &[&str], child: Child) -> Typed {
         let what = format!("the end of `{program} {}`", words.join(" "));
-        // The output is short enough to fit into the pipes.
-        eventually(&what, async || child.try_wait().expect("the state of the child is available")).await;
-        let output = child.wait_with_output().expect("the output of the child");
+        // Reads while it waits: completions are longer than a pipe holds.
+        let output = tokio::task::spawn_blocking(move || child.wait_with_output());
+        let output = within(&what, output).await.expect("the thread ends").expect("the output of the child");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Typed { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
