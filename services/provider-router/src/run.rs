@@ -78,33 +78,22 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         Arc::clone(&ledger),
         qwen_proxy,
     ));
-    let watch = tokio::spawn({
-        let refresher = Arc::clone(&refresher);
-        async move { refresher.watch().await }
-    });
-
+    let watched = Arc::clone(&refresher);
+    let watch = tokio::spawn(async move { watched.watch().await });
     let level = tokio::spawn({
         let (store, log, configured) = (store.clone(), context.log.clone(), context.common.log.level);
         async move { settings::watch(&store, ["logging.level"], |[level]| log.set_named(level, configured)).await }
     });
 
     let shards = Handle::current().metrics().num_workers();
-    let (journal, loader) = Journal::open(&context.common.data_dir, &context.instance, shards, config.journal.clone())
-        .map_err(|error| {
-            Exit::CannotOpen(format!(
-                "the request log in {} cannot be opened: {error}",
-                context.common.data_dir.display()
-            ))
+    let data_dir = &context.common.data_dir;
+    let (journal, loader) =
+        Journal::open(data_dir, &context.instance, shards, config.journal.clone()).map_err(|error| {
+            Exit::CannotOpen(format!("the request log in {} cannot be opened: {error}", data_dir.display()))
         })?;
+    let (retention, kept) = (config.retention, (Arc::clone(&metrics), prices.clone(), Arc::clone(&ledger)));
     let loader = loader
-        .spawn(
-            store.clone(),
-            config.retention,
-            Arc::clone(&metrics),
-            prices.clone(),
-            Arc::clone(&ledger),
-            Handle::current(),
-        )
+        .spawn(store.clone(), retention, kept.0, kept.1, kept.2, Handle::current())
         .map_err(|error| Exit::Temporary(format!("cannot start the loader of the request log: {error}")))?;
 
     let client = config.upstream.client(context.listener.addresses());

@@ -156,7 +156,7 @@ impl Refresher {
         }
         let rows = catalog::load(&self.store).await?;
         self.prices.set_overrides(rows.prices.as_deref());
-        let (ledger, sealer, policy) = (Arc::clone(&self.ledger), self.sealer.clone(), self.policy.clone());
+        let (ledger, sealer, policy) = (Arc::clone(&self.ledger), self.sealer.clone(), self.policy);
         let metrics = Arc::clone(&self.metrics);
         // With ten thousand keys this takes some milliseconds, for which no request should wait.
         let built = tokio::task::spawn_blocking(move || {

@@ -9,6 +9,9 @@ use crate::{
     route::Candidate,
 };
 
+/// Fields that a target sets in the body.
+type Params = Box<Map<String, Value>>;
+
 /// State of the attempts of a request.
 #[derive(Debug, Default)]
 pub(super) struct Routing {
@@ -20,7 +23,7 @@ pub(super) struct Routing {
     model: Option<String>,
     began: Duration,
     /// Fields that the current target sets in the body.
-    params: Option<Box<Map<String, Value>>>,
+    params: Option<Params>,
 }
 
 /// An attempt that failed.
@@ -58,7 +61,7 @@ impl Routing {
             debug_assert!(place < record.targets.len());
             self.began = arrived.elapsed();
         }
-        self.model = self.record.as_ref().and(candidate.model.clone());
+        self.model = self.record.as_ref().and_then(|_| candidate.model.clone());
     }
 
     pub(super) fn record(&mut self, record: RoutingRecord) {
@@ -84,10 +87,8 @@ impl Routing {
 
     pub(super) fn failed(&mut self, failed: &FailedAttempt, provider: &str, model: Option<&str>, arrived: Instant) {
         let now = health::now();
-        if let Some(trial) = self.trial.take() {
-            if failed.counts {
-                trial.failed_for(now, failed.retry_after);
-            }
+        if let Some(trial) = self.trial.take().filter(|_| failed.counts) {
+            trial.failed_for(now, failed.retry_after);
         }
         if let Some(record) = &mut self.record {
             record.attempts.push(AttemptRecord {
@@ -111,7 +112,7 @@ impl Routing {
         status: RequestStatus,
         provider: Option<&str>,
         ended: &AttemptEnded<'_>,
-    ) -> (Option<Box<RoutingRecord>>, Option<Box<Map<String, Value>>>) {
+    ) -> (Option<Box<RoutingRecord>>, Option<Params>) {
         let trial = self.trial.take();
         if let Some(trial) = &trial {
             let now = health::now();

@@ -22,7 +22,7 @@ pub(super) struct Latency(AtomicU64);
 
 impl Latency {
     pub(super) fn observe(&self, now: u64, latency: Duration) {
-        let tick = now / TICK & u64::from(u32::MAX);
+        let tick = (now / TICK) & u64::from(u32::MAX);
         let measured = latency.as_secs_f64() * 1_000.0;
         let updated = |word: u64| {
             let average = match word {
@@ -35,7 +35,7 @@ impl Latency {
             };
             #[expect(clippy::cast_possible_truncation, reason = "24 bits of an average are enough")]
             let bits = (average.max(0.001) as f32).to_bits();
-            Some(u64::from(bits) << 32 | tick)
+            Some((u64::from(bits) << 32) | tick)
         };
         // The function never returns `None`.
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, updated);
@@ -44,7 +44,7 @@ impl Latency {
     /// Returns the average in milliseconds.
     pub(super) fn read(&self, now: u64) -> Option<f64> {
         let word = self.0.load(Ordering::Relaxed);
-        let (average, idle) = parts(word, now / TICK & u64::from(u32::MAX));
+        let (average, idle) = parts(word, (now / TICK) & u64::from(u32::MAX));
         (word != 0).then(|| average * (-idle / IDLE_TAU).exp())
     }
 }

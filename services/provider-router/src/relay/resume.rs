@@ -218,7 +218,7 @@ impl ResumableStream {
         }
         let event = Event::read(self.api, frame);
         if let Phase::Comparing(at, _) = &mut self.phase {
-            let Some(event) = event else { return None };
+            let event = event?;
             return match self.heard.compare(at, &event) {
                 Compared::Had => None,
                 Compared::Differs => {
