@@ -3,7 +3,6 @@
 //! A key is either one of the configuration ([`ClientKeys`]) or one of the table `api_keys` ([`IssuedKeys`]), which are
 //! managed while the service runs. Both make a request one of a [`Caller`].
 
-mod caller;
 mod issued;
 
 use std::borrow::Cow;
@@ -21,15 +20,17 @@ use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 use tokio::time::Instant;
 
 use crate::auth_throttle::AuthThrottle;
+use crate::caller::Caller;
 use crate::clock::unix_ms;
 use crate::config::AuthConfig;
 use crate::internal_request::ServiceSigner;
 use crate::peer::PeerAddr;
 use crate::request::RequestContext;
 
-pub use caller::{Caller, CallerKind};
 use issued::Found;
 pub use issued::IssuedKeys;
+#[cfg(test)]
+pub(crate) use issued::tests::key as issued_key;
 
 /// Keys of the configuration that clients may present, stored as digests only.
 #[derive(Clone, Debug)]
@@ -302,6 +303,7 @@ mod tests {
 
     use super::issued::tests::{hex, key};
     use super::*;
+    use crate::caller::CallerKind;
 
     fn keys(keys: &[&str]) -> ClientKeys {
         let client_keys = keys.iter().map(|key| Secret::new((*key).to_owned())).collect();

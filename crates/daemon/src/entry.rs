@@ -23,7 +23,8 @@ use std::task::{Context, Poll, ready};
 use http::{Request, Response, StatusCode, request::Parts};
 use tower::{Layer, Service};
 
-use crate::auth::{Caller, ClientKeys, Denied, IssuedKeys};
+use crate::auth::{ClientKeys, Denied, IssuedKeys};
+use crate::caller::Caller;
 use crate::host_origin_guard::{CorsOrigin, Forbidden, HostOriginGuard, is_preflight};
 
 /// Reason why a request does not reach the service.

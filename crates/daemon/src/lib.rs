@@ -51,6 +51,7 @@ pub mod args;
 pub mod auth;
 mod auth_throttle;
 mod body;
+mod caller;
 pub mod clock;
 pub mod config;
 mod context;
@@ -94,8 +95,9 @@ mod wall_clock;
 
 pub use allocator::{ALLOCATOR, Allocator};
 pub use args::{CommonArgs, parse_args, parse_args_from};
-pub use auth::{Caller, CallerKind, ClientKeys, Denied, IssuedKeys};
+pub use auth::{ClientKeys, Denied, IssuedKeys};
 pub use body::{BodyError, collect};
+pub use caller::{Caller, CallerKind};
 pub use config::Common;
 pub use context::Context;
 pub use control_token::{CONTROL_TOKEN_FILE, MIN_TOKEN, control_token};

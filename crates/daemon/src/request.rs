@@ -25,7 +25,7 @@ use tokio::time::{Duration, Instant};
 use tracing::{Span, field::Empty};
 use uuid::Uuid;
 
-use crate::auth::Caller;
+use crate::caller::Caller;
 use crate::config::AccessLog;
 use crate::peer::PeerAddr;
 use crate::trace_parent::{Incoming, TRACEPARENT};

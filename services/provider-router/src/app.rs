@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalog::{Catalog, Refresher},
-    dispatch::RetryBudget,
     entry::RouterPolicy,
     journal::Journal,
     ledger::Ledger,
     metrics::Metrics,
     prices::Prices,
     random::Seeds,
+    retry_budget::RetryBudget,
 };
 
 /// Shared state of the router.

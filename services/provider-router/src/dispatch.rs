@@ -25,7 +25,6 @@ use bytes::Bytes;
 use failure::AttemptError;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use resume::NextTargets;
-pub use retries::RetryBudget;
 use retries::{Attempts, Failed, Next};
 use signalbox_core::{Api, openai::Usage, schema::RequestStatus};
 use tracing::Instrument as _;

@@ -1,6 +1,7 @@
 //! State of one request, from its arrival to the end written to the journal.
 
 mod routing;
+mod switch;
 
 use std::{pin::Pin, sync::Arc, task::Context};
 
@@ -31,9 +32,10 @@ use crate::{
     envelope::Envelope,
     journal::{Bodies, BodyPolicy, End, Entry, SentAs, Summary, Written},
     provider::Provider,
-    relay::{NewTarget, Switch},
     route::Candidate,
 };
+
+pub use switch::{NewTarget, Switch};
 
 /// Header that names the APIs of client and provider if they differ, and lists the fields that were not sent as the
 /// client wrote them.

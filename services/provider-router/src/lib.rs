@@ -41,6 +41,7 @@ pub mod provider;
 pub mod qwen_proxy;
 pub mod random;
 pub mod relay;
+pub mod retry_budget;
 pub mod route;
 mod run;
 pub mod server;

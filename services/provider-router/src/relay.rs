@@ -39,7 +39,7 @@ use bytes::{Bytes, BytesMut};
 use http::Version;
 use http_body::{Body, Frame};
 use line_end::{end_event, is_blank_line};
-pub use resume::{NewAnswer, NewTarget, ResumableStream, Resume, Resumed, Switch};
+pub use resume::{NewAnswer, ResumableStream, Resume, Resumed};
 use signalbox_core::{
     Api,
     openai::{EndScanner, ErrorBody, Failed, Scan},

@@ -20,7 +20,6 @@ use crate::{
     catalog::{Catalog, Refresher, Snapshot},
     cli,
     config::Config,
-    dispatch::RetryBudget,
     entry::RouterPolicy,
     journal::Journal,
     ledger::{Budgets, Ledger},
@@ -30,6 +29,7 @@ use crate::{
     prices::Prices,
     qwen_proxy::QwenProxy,
     random::Seeds,
+    retry_budget::RetryBudget,
     server::Server,
 };
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use signalbox_core::schema::ApiKey;
 use subtle::ConstantTimeEq as _;
 
-use super::Caller;
+use crate::caller::Caller;
 
 /// Length of a digest in bytes.
 const DIGEST: usize = 32;
@@ -129,7 +129,7 @@ pub(super) mod tests {
         digest(&SHA256, key.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    pub(in crate::auth) fn key(id: &str, digest: &str, grant: KeyGrant) -> ApiKey {
+    pub(crate) fn key(id: &str, digest: &str, grant: KeyGrant) -> ApiKey {
         ApiKey {
             id: id.to_owned(),
             name: format!("name of {id}"),

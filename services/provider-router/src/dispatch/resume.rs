@@ -16,8 +16,9 @@ use super::{
 use crate::{
     app::App,
     envelope::Envelope,
+    exchange::NewTarget,
     health,
-    relay::{NewAnswer, NewTarget, Resume, Resumed},
+    relay::{NewAnswer, Resume, Resumed},
     route::Plan,
 };
 

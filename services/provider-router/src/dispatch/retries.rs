@@ -3,8 +3,6 @@
 //! A route without `retries` tries each target once. With `retries`, a target whose failure allows it is asked again
 //! after a pause, as long as enough attempts are left for the targets that have not been tried.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-
 use tokio::time::Duration;
 
 use super::fault::{NextTarget, Rule};
@@ -17,15 +15,6 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Longest pause before the second attempt, which doubles with each further one, and its limit.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
-
-/// Thousandths of a repetition that each request adds to the budget.
-const PER_REQUEST: i64 = 100;
-/// Thousandths that a repetition takes.
-const PER_RETRY: i64 = 1_000;
-/// Thousandths up to which the budget grows with time alone: by one repetition a second.
-const MINIMUM: i64 = 10 * PER_RETRY;
-/// Thousandths up to which it grows with requests.
-const MAXIMUM: i64 = 100 * PER_RETRY;
 
 /// The attempts of one request so far.
 #[derive(Debug)]
@@ -62,15 +51,6 @@ pub(super) struct Failed {
     pub(super) retry_after: Option<Duration>,
     /// Time left for the request.
     pub(super) left: Duration,
-}
-
-/// Budget of the repetitions of all requests: 10 % of the requests, and at least one a second in the long run. It keeps
-/// repetitions from multiplying the load of providers that are failing. Changes of the target need no budget.
-#[derive(Debug)]
-pub struct RetryBudget {
-    thousandths: AtomicI64,
-    /// Time of the last growth, see [`crate::health::now`].
-    grown: AtomicU64,
 }
 
 // === impl Attempts ===
@@ -162,35 +142,6 @@ impl Attempts {
         let tries = self.past.get(place).map_or(1, |past| past.tries);
         let limit = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(MAX_PAUSE);
         limit.mul_f64(rng.unit())
-    }
-}
-
-// === impl RetryBudget ===
-
-impl RetryBudget {
-    /// Counts a request.
-    pub(super) fn deposit(&self) {
-        if self.thousandths.load(Ordering::Relaxed) < MAXIMUM {
-            self.thousandths.fetch_add(PER_REQUEST, Ordering::Relaxed);
-        }
-    }
-
-    /// Takes a repetition. Returns whether the budget allows it.
-    pub(super) fn take(&self, now: u64) -> bool {
-        let before = self.grown.swap(now, Ordering::Relaxed);
-        let grown = i64::try_from(now.saturating_sub(before)).unwrap_or(i64::MAX).min(MINIMUM);
-        let taken = self.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |thousandths| {
-            // A repetition a second are a thousandth a millisecond.
-            let thousandths = thousandths.max((thousandths + grown).min(MINIMUM));
-            Some(if thousandths >= PER_RETRY { thousandths - PER_RETRY } else { thousandths })
-        });
-        taken.is_ok_and(|before| before.max((before + grown).min(MINIMUM)) >= PER_RETRY)
-    }
-}
-
-impl Default for RetryBudget {
-    fn default() -> Self {
-        Self { thousandths: AtomicI64::new(MINIMUM), grown: AtomicU64::new(0) }
     }
 }
 
@@ -287,19 +238,6 @@ mod tests {
         assert_eq!(next, Next::Try { place: 1, pause: Duration::ZERO });
         let next = attempts.next(Failed { place: 1, ..failed }, &[None; 2], || false, &mut Rng::new(1));
         assert_eq!(next, Next::Stop("the budget for repetitions is used up"));
-    }
-
-    #[test]
-    fn the_budget_is_a_tenth_of_the_requests_and_grows_with_time() {
-        let budget = RetryBudget::default();
-        let take = |now| (0..1_000).take_while(|_| budget.take(now)).count();
-        assert_eq!(take(1), 10);
-        (0..50).for_each(|_| budget.deposit());
-        assert_eq!(take(1), 5);
-        assert_eq!(take(3_001), 3);
-        assert_eq!(take(1_000_000), 10, "not more than the minimum");
-        (0..100_000).for_each(|_| budget.deposit());
-        assert_eq!(take(1_000_000), 100);
     }
 
     #[test]

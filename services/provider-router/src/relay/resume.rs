@@ -12,7 +12,6 @@ use std::{
     collections::{HashMap, VecDeque},
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     vec::IntoIter,
 };
@@ -20,7 +19,7 @@ use std::{
 use bytes::Bytes;
 use heard::{Compared, Heard, Position};
 use pieces::{Event, Piece};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use signalbox_core::{
     Api,
     openai::{StreamEvent, read_event},
@@ -31,7 +30,7 @@ use signalbox_core::{
 use signalbox_upstream::Error;
 
 use super::{MAX_EVENT, Source};
-use crate::{envelope::Envelope, route::Candidate};
+use crate::exchange::{NewTarget, Switch};
 
 /// Asks the targets that are left.
 pub trait Resume: Send {
@@ -57,30 +56,6 @@ pub struct NewAnswer {
     pub target: NewTarget,
     /// Asks the targets that are still left.
     pub next: Option<Box<dyn Resume>>,
-}
-
-/// Target of a stream that continues another one.
-#[derive(Debug)]
-pub struct NewTarget {
-    /// The target.
-    pub candidate: Candidate,
-    /// Its place in the plan.
-    pub place: usize,
-    /// Fields that it sets in the body.
-    pub params: Map<String, Value>,
-    /// The request.
-    pub envelope: Arc<Envelope>,
-}
-
-/// What the log is told about a stream that broke off.
-#[derive(Debug)]
-pub struct Switch {
-    /// How the stream broke off.
-    pub why: String,
-    /// Attempts to continue it that failed.
-    pub failed: Vec<AttemptRecord>,
-    /// The target that continues it, if one was found.
-    pub target: Option<NewTarget>,
 }
 
 /// A stream that is continued by another target if it breaks off.

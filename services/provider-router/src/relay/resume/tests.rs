@@ -1,10 +1,13 @@
 //! Tests of streams that break off, in front of scripted targets.
 
-use std::task::Waker;
+use std::{sync::Arc, task::Waker};
+
+use serde_json::Map;
 
 use super::*;
 use crate::{
     catalog::tests::{Row, snapshot},
+    envelope::Envelope,
     relay::tests::Script,
     route::{Candidate, Reason},
 };

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     fn caller(grant: KeyGrant) -> Caller {
-        Caller::issued(&super::super::issued::tests::key("k", "digest", grant))
+        Caller::issued(&crate::auth::issued_key("k", "digest", grant))
     }
 
     fn list(items: &[&str]) -> Option<Vec<String>> {
