@@ -34,7 +34,7 @@ pub(super) struct ResponseList {
 pub(super) struct RequestedResponse {
     #[serde(flatten)]
     response: LoggedResponse,
-    request: Option<ShortRequest>,
+    request: Option<RequestOfResponse>,
 }
 
 /// Sums over answers.
@@ -55,7 +55,7 @@ pub(super) struct ResponseStats {
 
 /// The summary of a request.
 #[derive(Debug, Serialize, ToSchema)]
-struct ShortRequest {
+struct RequestOfResponse {
     id: i64,
     request_id: String,
     model: String,
@@ -148,7 +148,7 @@ pub(super) async fn stats(State(app): State<App>, mut query: Query) -> Result<Js
 pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<RequestedResponse>, Error> {
     let response = responses::get(&app.store, &key(&id)).await.or_missing(ResourceKind::Response, &id)?;
     let request = match requests::get(&app.store, &requests::RequestKey::Id(response.request_id)).await {
-        Ok((row, _)) => Some(ShortRequest {
+        Ok((row, _)) => Some(RequestOfResponse {
             id: row.id,
             request_id: row.request_id,
             model: row.model,
