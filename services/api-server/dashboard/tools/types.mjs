@@ -1,15 +1,18 @@
 // Writes src/api/schema.ts: the types of the control API, from its OpenAPI document.
 //
 //   api-server openapi | node tools/types.mjs
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import openapiTS, { astToString } from "openapi-typescript";
 
-const document = JSON.parse(readFileSync(0, "utf8"));
+const document = JSON.parse(await text(process.stdin));
 for (const [path, item] of Object.entries(document.paths)) {
   for (const [method, operation] of Object.entries(item)) {
     // Short paths of the Node.js version.
     if (operation.deprecated) delete item[method];
+    // The console calls operations by their paths.
+    else delete operation.operationId;
   }
   if (Object.keys(item).length === 0) delete document.paths[path];
 }

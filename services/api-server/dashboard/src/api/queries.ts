@@ -91,16 +91,17 @@ export const requestsQuery = (filters: RequestFilters, limit: number = PAGE) =>
     queryKey: ["requests", "list", filters, limit],
     initialPageParam: undefined as string | undefined,
     queryFn: async ({ pageParam, signal }) => {
-      const page = await data(
+      // Without `view=short`, rows have the beginnings of their bodies, and with them the question.
+      const page = (await data(
         api.GET("/api/requests", {
           params: {
             query: {
               limit,
               cursor: pageParam,
               q: filters.q,
-              status: filters.status as never,
-              model: filters.model,
-              provider_id: filters.provider,
+              status: listOf(filters.status),
+              model: listOf(filters.model),
+              provider_id: listOf(filters.provider),
               session_id: filters.session,
               stream: filters.stream,
               start_date: filters.from,
@@ -109,30 +110,25 @@ export const requestsQuery = (filters: RequestFilters, limit: number = PAGE) =>
           },
           signal,
         }),
-      );
+      )) as Schemas["RequestList"];
       return { ...page, requests: page.requests.map(withoutBodies) };
     },
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
 
+function listOf(value: string | undefined): string[] | undefined {
+  return value === undefined ? undefined : [value];
+}
+
 /** Characters of a question that a row shows. */
 const PREVIEW = 200;
 
 /** Keeps the preview of a row only: bodies may be megabytes. */
-function withoutBodies<T extends { openai_request?: unknown; qwen_request?: unknown }>({
-  openai_request,
-  qwen_request: _,
-  ...row
-}: T) {
+function withoutBodies({ openai_request, qwen_request: _, ...row }: Schemas["SummarisedRequest"]) {
   return { ...row, preview: preview(openai_request) };
 }
 
-export type RequestRow =
-  Awaited<ReturnType<NonNullable<ReturnType<typeof requestsQuery>["queryFn"] & object>>> extends {
-    requests: (infer Row)[];
-  }
-    ? Row
-    : never;
+export type RequestRow = ReturnType<typeof withoutBodies>;
 
 /** Returns the beginning of the last user message of a request. */
 export function preview(body: unknown): string {
@@ -158,7 +154,9 @@ function textOf(content: unknown): string {
 export const requestQuery = (id: string) =>
   queryOptions({
     queryKey: ["requests", "one", id],
-    queryFn: ({ signal }) => data(api.GET("/api/requests/{id}", { params: { path: { id } }, signal })),
+    queryFn: async ({ signal }) =>
+      // The answer has whole bodies without `view=short`.
+      (await data(api.GET("/api/requests/{id}", { params: { path: { id } }, signal }))) as Schemas["AnsweredRequest"],
   });
 
 export const sessionsQuery = (sort: "created_at" | "last_accessed" | undefined) =>

@@ -1,28 +1,12 @@
 /** Sums of the request log: by group, and over time. */
 
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { send } from "./client";
+import { type Schemas, send } from "./client";
 
 export const GROUPS = ["key", "owner", "tag", "model", "provider"] as const;
 export type Group = (typeof GROUPS)[number];
 
-export interface UsageRow {
-  /** `null` for requests without one. */
-  name: string | null;
-  key_id?: string;
-  requests: number;
-  errors: number;
-  prompt_tokens: number;
-  completion_tokens: number;
-  cost_usd: number;
-  /** Requests whose cost is unknown. */
-  unpriced: number;
-}
-
-export interface UsageSums {
-  by: Group;
-  usage: UsageRow[];
-}
+export type UsageRow = Schemas["UsageOfGroup"];
 
 export interface Span {
   from?: number | undefined;
@@ -37,35 +21,14 @@ export function usageUrl(by: Group, { from, to }: Span, format?: "csv"): string 
 export const usageQuery = (by: Group, span: Span) =>
   queryOptions({
     queryKey: ["usage", by, span],
-    queryFn: async ({ signal }) => (await (await send(usageUrl(by, span), { signal })).json()) as UsageSums,
+    queryFn: async ({ signal }) => (await (await send(usageUrl(by, span), { signal })).json()) as Schemas["UsageSums"],
     placeholderData: keepPreviousData,
   });
 
-/** Figures of one series; each has a value for each point. */
-export interface Columns {
-  /** Provider or model; empty without a provider, `null` for all or for the others. */
-  key: string | null;
-  requests: number[];
-  errors: number[];
-  prompt: number[];
-  completion: number[];
-  cost_nano: number[];
-  p50: (number | null)[];
-  p95: (number | null)[];
-  p99: (number | null)[];
-  ttft50: (number | null)[];
-  ttft95: (number | null)[];
-}
+/** Figures of one series; each has a value for each point. All of them are there, as no `metrics` are asked for. */
+export type Columns = Required<Schemas["Columns"]>;
 
-export interface MetricSeries {
-  /** Time of the first point. */
-  t0: number;
-  /** Milliseconds between points. */
-  step: number;
-  series: Columns[];
-  /** Time of the point that is not complete yet. */
-  partial_from: number | null;
-}
+export type MetricSeries = Required<Omit<Schemas["MetricSeries"], "series">> & { series: Columns[] };
 
 export interface SeriesSelection {
   from: number;
@@ -79,26 +42,14 @@ export async function fetchSeries(selection: SeriesSelection, signal?: AbortSign
   return (await answer.json()) as MetricSeries;
 }
 
-export interface TopRow {
-  key: string;
-  requests: number;
-  errors: number;
-  prompt: number;
-  completion: number;
-  cost_nano: number;
-  p50: number | null;
-  p95: number | null;
-  p99: number | null;
-  ttft50: number | null;
-  ttft95: number | null;
-}
+export type TopRow = Schemas["TopRow"];
 
 export async function fetchTop(
   selection: { from: number; to: number; by: "provider" | "model" },
   signal?: AbortSignal,
 ): Promise<TopRow[]> {
   const answer = await send(`/api/metrics/top?${query({ ...selection, limit: 20 })}`, signal ? { signal } : {});
-  return ((await answer.json()) as { rows: TopRow[] }).rows;
+  return ((await answer.json()) as Schemas["Top"]).rows;
 }
 
 function query(given: Record<string, string | number | undefined>): string {

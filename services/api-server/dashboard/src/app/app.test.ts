@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { logsSearch } from "../pages/logs/search";
+import { neighbourIn } from "../pages/requests/neighbours";
 import { isFiltered, requestSearch, requestsSearch } from "../pages/requests/search";
 import { matches } from "./palette-match";
 import { parsePreferences } from "./preferences";
@@ -28,6 +29,18 @@ describe("addresses", () => {
 
   it("know whether they filter", () => {
     expect([isFiltered(requestsSearch({})), isFiltered(requestsSearch({ stream: false }))]).toEqual([false, true]);
+  });
+});
+
+describe("the request before and after", () => {
+  it("is the next row of the list", () => {
+    const list = ["new", "mid", "old"].map((request_id) => ({ request_id }));
+    expect([neighbourIn(list, "mid", 1), neighbourIn(list, "mid", -1)]).toEqual(["old", "new"]);
+    expect([neighbourIn(list, "old", 1), neighbourIn(list, "new", -1), neighbourIn(list, "none", -1)]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 });
 

@@ -1,8 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { useEffect, useMemo } from "react";
+import { useCallback, useEffect, useMemo } from "react";
 import { api, data, type Schemas } from "../../api/client";
 import { queryClient, requestQuery } from "../../api/queries";
+import { useKey } from "../../app/keys";
 import { router } from "../../app/routes";
 import { age, exactTime } from "../../format/time";
 import { CopyButton } from "../../parts/copy";
@@ -18,6 +19,7 @@ import { useBase } from "../connect/base";
 import { answeredMessages, askedMessages, offeredTools } from "./conversation";
 import { asCurl } from "./curl";
 import { MessageCard, Messages, Tools } from "./messages";
+import { neighbourOf } from "./neighbours";
 import { type RequestSearch, STATUSES } from "./search";
 import { StatusMark, statusWords } from "./status-mark";
 import { Usage } from "./usage";
@@ -34,6 +36,7 @@ export default function RequestPage() {
   const base = useBase();
   const request = query.data;
   usePendingRefresh(request, () => void query.refetch());
+  useNeighbourKeys(id, tab);
   const go = (search: RequestSearch) => void navigate({ search, replace: true });
   return (
     <Page
@@ -87,6 +90,25 @@ export default function RequestPage() {
         )}
       </Loaded>
     </Page>
+  );
+}
+
+function useNeighbourKeys(id: string, tab: RequestSearch["tab"]): void {
+  const step = useCallback(
+    async (by: 1 | -1) => {
+      const found = await neighbourOf(id, by).catch(() => undefined);
+      if (found) await router.navigate({ to: "/requests/$id", params: { id: found }, search: { tab }, replace: true });
+      else toast(`The list has no ${by === 1 ? "earlier" : "later"} request`);
+    },
+    [id, tab],
+  );
+  useKey(
+    "[",
+    useCallback(() => void step(1), [step]),
+  );
+  useKey(
+    "]",
+    useCallback(() => void step(-1), [step]),
   );
 }
 

@@ -155,6 +155,7 @@ function List({ filters, clear }: { filters: RequestFilters; clear: () => void }
   const { pages } = query.data;
   const rows = pages.flatMap((page) => page.requests);
   const last = pages.at(-1)!;
+  const total = last.total ?? rows.length;
   const filtered = isFiltered(filters);
   const scanned = pages.reduce((sum, page) => sum + (page.scanned ?? 0), 0);
   const searching = filters.q !== undefined && last.complete === false;
@@ -166,8 +167,8 @@ function List({ filters, clear }: { filters: RequestFilters; clear: () => void }
       <div className={css.summary}>
         <span role="status">
           {filters.q === undefined
-            ? plural(last.total, "request")
-            : `${count(rows.length)} found in ${plural(scanned, "request")}${searching ? ` of ${count(last.total)}` : ""}`}
+            ? plural(total, "request")
+            : `${count(rows.length)} found in ${plural(scanned, "request")}${searching ? ` of ${count(total)}` : ""}`}
         </span>
         {filtered && (
           <Button small kind="quiet" onClick={clear}>
@@ -213,7 +214,7 @@ function List({ filters, clear }: { filters: RequestFilters; clear: () => void }
             </Button>
           }
         >
-          {plural(scanned, "request")} of {count(last.total)} were searched.
+          {plural(scanned, "request")} of {count(total)} were searched.
         </Notice>
       )}
     </>
