@@ -22,6 +22,7 @@ export { default as FileSearch } from "lucide-react/icons/file-search";
 export { default as FlaskConical } from "lucide-react/icons/flask-conical";
 export { default as Gauge } from "lucide-react/icons/gauge";
 export { default as History } from "lucide-react/icons/history";
+export { default as ImagePlus } from "lucide-react/icons/image-plus";
 export { default as Key } from "lucide-react/icons/key";
 export { default as KeyRound } from "lucide-react/icons/key-round";
 export { default as Keyboard } from "lucide-react/icons/keyboard";

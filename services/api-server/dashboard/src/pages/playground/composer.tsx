@@ -1,8 +1,8 @@
 import { type ClipboardEvent, useState } from "react";
 import { bytes } from "../../format/numbers";
-import { Button } from "../../parts/button";
+import { Button, buttonClass } from "../../parts/button";
 import { AreaField } from "../../parts/field";
-import { Send, X } from "../../parts/icons";
+import { ImagePlus, Send, X } from "../../parts/icons";
 import { toast } from "../../parts/toast";
 import css from "./playground.module.css";
 
@@ -77,8 +77,9 @@ export function Composer({ disabledBecause, onSend }: ComposerProps) {
         }}
       />
       <div className={css.composerRow}>
-        <label className="muted">
-          Images{" "}
+        <label className={`${buttonClass()} ${css.attach}`}>
+          <ImagePlus size={16} aria-hidden="true" />
+          Add images
           <input
             type="file"
             accept="image/*"

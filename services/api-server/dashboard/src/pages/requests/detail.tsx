@@ -30,13 +30,14 @@ type Answered = Schemas["AnsweredRequest"];
 
 export default function RequestPage() {
   const { id } = route.useParams();
-  const { tab = "messages", body } = route.useSearch();
+  const search = route.useSearch();
+  const { tab = "messages", body } = search;
   const navigate = useNavigate({ from: "/requests/$id" });
   const query = useQuery(requestQuery(id));
   const base = useBase();
   const request = query.data;
   usePendingRefresh(request, () => void query.refetch());
-  useNeighbourKeys(id, tab);
+  useNeighbourKeys(id, search.tab);
   const go = (search: RequestSearch) => void navigate({ search, replace: true });
   return (
     <Page

@@ -161,7 +161,7 @@ function GroupRow({ by, bar: { row, part }, ends }: { by: Group; bar: Bar; ends:
     <tr>
       <td className={`${css.name} break`}>
         <Name by={by} row={row} ends={ends} />
-        <span className={css.bar} style={{ width: `${Math.max(part > 0 ? 1 : 0, 100 * part)}%` }} aria-hidden="true" />
+        {part > 0 && <span className={css.bar} style={{ width: `${Math.max(1, 100 * part)}%` }} aria-hidden="true" />}
       </td>
       <td className="numeric" data-label="Cost">
         {cost}
@@ -197,12 +197,27 @@ function Name({ by, row: { name, key_id }, ends }: { by: Group; row: UsageRow; e
       </Link>
     );
   }
-  if (by === "key" && key_id && !key_id.startsWith("config-")) {
+  if (by === "key" && key_id && isStored(key_id)) {
     return (
       <Link to="/keys/$id" params={{ id: key_id }} data-row>
         {name}
       </Link>
     );
   }
+  if (by === "key" && key_id === SERVICE) {
+    return (
+      <>
+        {name} <span className="muted">the playground and repeated requests</span>
+      </>
+    );
+  }
   return name;
+}
+
+/** Id under which the requests of api-server itself are counted. */
+const SERVICE = "service";
+
+/** Returns whether a key has a page: those of the configuration and of the services have none. */
+function isStored(id: string): boolean {
+  return id !== SERVICE && !id.startsWith("config-");
 }
