@@ -1,8 +1,8 @@
 //! The attempt loop: tries the targets of a plan in order until one returns a usable response.
 //!
-//! Any number of attempts may be made *before* the first byte has been sent to the client, and none after it. A
-//! response is usable if its status is a success and its body begins without an error: a stream is read up to its first
-//! event, any other response to its end (bounded), before it is passed on.
+//! Any number of attempts may be made *before* the first byte has been sent to the client, and none after it, except to
+//! [continue](resume) a broken stream. A response is usable if its status is a success and its body begins without an
+//! error: a stream is read up to its first event, any other response to its end (bounded), before it is passed on.
 //!
 //! A provider that speaks the client's API gets the client's body, with only the model renamed. For any other provider
 //! the request is [translated](translation).

@@ -72,7 +72,8 @@ impl Attempts {
         self.past.resize(holds.len(), Past::default());
         if let Some(past) = self.past.get_mut(place) {
             past.tries = past.tries.saturating_add(1);
-            past.is_out |= !rule.again || past.tries >= MAX_PER_TARGET;
+            let is_far = retry_after.is_some_and(|wait| wait > MAX_WAIT);
+            past.is_out |= !rule.again || is_far || past.tries >= MAX_PER_TARGET;
         }
         if rule.next == NextTarget::Larger {
             let held = holds.get(place).copied().flatten().unwrap_or_default();
