@@ -4,7 +4,7 @@
 //! - `accept`: the accept loop.
 //! - `connection_slots`: limits on the number of connections, in total and per address, and eviction of idle ones when
 //!   the limit is reached.
-//! - `entry`: the TLS handshake, and the choice between HTTP/1.1 and HTTP/2.
+//! - `tls_connection`: the TLS handshake, and the choice between HTTP/1.1 and HTTP/2.
 //! - `connection`: the life of one connection; `http2`: one that carries several requests at the same time.
 //! - `connection_timeouts`: timeouts of a connection.
 //! - `socket`: the byte stream, which reports its activity to `connection_timeouts`.
