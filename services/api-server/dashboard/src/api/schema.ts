@@ -9370,6 +9370,7 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["UsageSums"];
+                        "text/csv; charset=utf-8": string;
                     };
                 };
                 /** @description The request is invalid; `errors` lists every mistake */
@@ -10568,11 +10569,21 @@ export interface components {
         RequestList: components["schemas"]["Span"] & components["schemas"]["Progress"] & {
             requests: components["schemas"]["SummarisedRequest"][];
         };
+        /** @description The summary of a request. */
+        RequestOfResponse: {
+            /** Format: int64 */
+            id: number;
+            model: string;
+            request_id: string;
+            stream: boolean;
+            /** Format: int64 */
+            timestamp: number;
+        };
         /** @description A page of the request log, with the beginnings of bodies or, with `view=short`, without. */
         RequestPage: components["schemas"]["RequestList"] | components["schemas"]["ShortList"];
         /** @description An answer with a summary of its request. */
         RequestedResponse: components["schemas"]["LoggedResponse"] & {
-            request?: components["schemas"]["ShortRequest"] | null;
+            request?: components["schemas"]["RequestOfResponse"] | null;
         };
         /** @description A setting that was reset to its default. */
         ResetSetting: {
@@ -10926,15 +10937,62 @@ export interface components {
         ShortList: components["schemas"]["Span"] & components["schemas"]["Progress"] & {
             requests: components["schemas"]["ShortRequest"][];
         };
-        /** @description The summary of a request. */
+        /** @description A request and its outcome, without bodies. */
         ShortRequest: {
+            /**
+             * Format: int64
+             * @description The number of providers that were tried; null while the request is pending.
+             */
+            attempts?: number | null;
+            /** Format: int64 */
+            completion_tokens?: number | null;
+            /**
+             * Format: int64
+             * @description The cost in nano-dollars; null if it is unknown, which is not zero.
+             */
+            cost_nanos?: number | null;
+            /** Format: int64 */
+            duration_ms?: number | null;
+            /** @description The first 200 characters of the error. */
+            error?: string | null;
+            finish_reason?: string | null;
+            /** Format: int64 */
+            first_byte_ms?: number | null;
             /** Format: int64 */
             id: number;
+            /** @description The id of the key that the request was authenticated with. */
+            key_id?: string | null;
+            method: string;
             model: string;
+            path: string;
+            /** Format: int64 */
+            prompt_tokens?: number | null;
+            /** @description The provider that answered, or was tried last. */
+            provider_id?: string | null;
+            /** @description The `request_id` of the request that this one repeats. */
+            replay_of?: string | null;
+            /**
+             * Format: int64
+             * @description The length of the client's body in bytes.
+             */
+            request_bytes?: number | null;
             request_id: string;
+            /**
+             * Format: int64
+             * @description The length of the logged answer in bytes; null if it is not kept.
+             */
+            response_bytes?: number | null;
+            session_id: string;
+            status: string;
+            /** Format: int64 */
+            status_code?: number | null;
             stream: boolean;
             /** Format: int64 */
             timestamp: number;
+            /** Format: int64 */
+            total_tokens?: number | null;
+            /** @description Whether the answer was longer than the log keeps. */
+            truncated: boolean;
         };
         /** @description The configuration of a provider. */
         Shown: {
