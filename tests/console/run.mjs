@@ -148,6 +148,16 @@ async function createKey(page, server) {
   await page.getByText("No key yet").waitFor();
 }
 
+/** Presses a key until it has an effect: the page may still load what the key leads to. */
+async function pressUntil(page, key, shown) {
+  for (let n = 0; n < 20; n += 1) {
+    await page.keyboard.press(key);
+    const isShown = await shown.waitFor({ timeout: 1000 }).then(() => true, () => false);
+    if (isShown) return;
+  }
+  throw new Error(`"${key}" has no effect`);
+}
+
 /** Asks the router, which wants a key now: the relay has its own. */
 async function askPlayground(page, server) {
   const key = page.url();
@@ -156,10 +166,9 @@ async function askPlayground(page, server) {
   await page.keyboard.press("Control+Enter");
   await page.getByRole("link", { name: "In the log" }).click();
   await page.getByRole("article", { name: "Assistant" }).getByText("Does the relay answer?").waitFor();
-  await page.keyboard.press("[");
-  await page.getByRole("article", { name: "Assistant" }).getByText("Is anybody there?").waitFor();
-  await page.keyboard.press("]");
-  await page.getByRole("article", { name: "Assistant" }).getByText("Does the relay answer?").waitFor();
+  const says = (text) => page.getByRole("article", { name: "Assistant" }).getByText(text);
+  await pressUntil(page, "[", says("Is anybody there?"));
+  await pressUntil(page, "]", says("Does the relay answer?"));
   await page.goto(`${server.url}/usage?range=24h`);
   await page.getByText("the playground and repeated requests").waitFor();
   await page.goto(key);
