@@ -267,3 +267,34 @@ async fn a_strict_key_refuses_a_translation_that_loses_a_field() {
         assert!(!strict || answer.text().contains("top_k"), "{}", answer.text());
     }
 }
+
+#[tokio::test]
+async fn a_key_has_only_the_kept_answers_to_its_own_requests() {
+    let guarded = Guarded::start(json!({})).await;
+    // The router keeps the answers of providers that do not speak Responses.
+    let provider = json!({"id": "chat", "name": "Chat", "type": "openai-compatible", "enabled": true,
+                          "config": {"baseURL": guarded.lone.fake.url()}});
+    guarded.lone.client().post("/v1/providers", &provider).await.expect(201);
+    let own = guarded.client();
+    let other = json!({"name": "other"});
+    let other = guarded.lone.client().post("/v1/keys", &other).await.expect(201).json();
+    let other = guarded.lone.client().with_key(Some(Box::leak(other["key"].as_str().unwrap().into())));
+    eventually("the other key", async || (other.get("/v1/models").await.status == 200).then_some(())).await;
+
+    let answer = own.post("/v1/responses", &json!({"model": "chat/m", "input": "hi"})).await.expect(200).json();
+    let path = format!("/v1/responses/{}", answer["id"].as_str().unwrap());
+    let next = json!({"model": "chat/m", "input": "go on", "previous_response_id": answer["id"]});
+    own.get(&path).await.expect(200);
+    own.post("/v1/responses", &next).await.expect(200);
+    let calls = guarded.lone.fake.calls().len();
+    for refused in [
+        other.get(&path).await,
+        other.get(&format!("{path}/input_items")).await,
+        other.request(http::Method::DELETE, &path, "").await,
+        other.post("/v1/responses", &next).await,
+    ] {
+        assert_eq!(refused.status, 404, "{}", refused.text());
+    }
+    assert_eq!(guarded.lone.fake.calls().len(), calls);
+    own.get(&path).await.expect(200);
+}

@@ -8,6 +8,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::exit::Exit;
 
+/// Heading of the flags that every command accepts, in its help.
+const HEADING: &str = "Common options";
+
 // Flatten this into the arguments of a program. Values stay text: they are parsed together with the environment and the
 // file, so that every error message names its source. Flags marked `global` are also accepted behind a subcommand; the
 // listening flags have no meaning there.
@@ -21,25 +24,25 @@ pub struct CommonArgs {
     #[arg(long, value_name = "PORT")]
     pub port: Option<String>,
     /// Directory of the program's files (env DATA_DIR; default: `signalbox` in the platform's data directory)
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "DIR")]
     pub data_dir: Option<String>,
     /// Database as a URL, `sqlite:…` or `postgres:…` (env DATABASE_URL; default: `signalbox.db` in the data directory)
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "URL")]
     pub database_url: Option<String>,
     /// Database as the path of a SQLite file (env DB_PATH or DATABASE_PATH)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE")]
     pub db_path: Option<String>,
     /// Least important level to log: error, warn, info, debug or trace (env LOG_LEVEL; default info)
-    #[arg(long, global = true, value_name = "LEVEL")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "LEVEL")]
     pub log_level: Option<String>,
     /// Shape of the log lines on stderr: human or json (env LOG_FORMAT; default human)
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "FORMAT")]
     pub log_format: Option<String>,
     /// Configuration file (env SIGNALBOX_CONFIG; default: `<program>.toml` in the data directory, if it exists)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print the effective configuration as TOML, secrets masked, and exit
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = HEADING)]
     pub print_config: bool,
     /// Unix socket to listen on in addition, for programs of the same user (env UNIX_SOCKET)
     #[arg(long, value_name = "PATH")]

@@ -27,6 +27,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use resume::NextTargets;
 use retries::{Attempts, Failed, Next};
 use signalbox_core::{Api, openai::Usage, schema::RequestStatus};
+use signalbox_daemon::Caller;
 use tracing::Instrument as _;
 
 use crate::{
@@ -50,6 +51,8 @@ const ATTEMPTS: HeaderName = HeaderName::from_static("x-signalbox-attempts");
 pub struct Call {
     /// Journal entry and counters of the request.
     pub exchange: Exchange,
+    /// Client that sent it; `None` if no key is needed.
+    pub caller: Option<Caller>,
     /// Headers as sent by the client.
     pub headers: HeaderMap,
     /// Version of HTTP that the client speaks.
@@ -65,6 +68,7 @@ pub struct Call {
 /// The request of a client, as an attempt needs it.
 #[derive(Clone, Copy)]
 struct ClientRequest<'a> {
+    caller: Option<&'a Caller>,
     headers: &'a HeaderMap,
     body: &'a Bytes,
     envelope: &'a Envelope,
@@ -95,8 +99,8 @@ impl AcceptedAnswer {
 
 /// Answers `call` from the first target of `plan` that returns a usable response.
 pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<ResponseBody> {
-    let Call { mut exchange, headers, version, body, envelope, names_target } = call;
-    let request = ClientRequest { headers: &headers, body: &body, envelope: &envelope };
+    let Call { mut exchange, caller, headers, version, body, envelope, names_target } = call;
+    let request = ClientRequest { caller: caller.as_ref(), headers: &headers, body: &body, envelope: &envelope };
     app.retries.deposit();
     if plan.route.is_some() {
         exchange.keep_plan(plan.record(health::now()));
@@ -112,7 +116,7 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
                 AcceptedAnswer::Stream { headers: answered, begun, rest } if resume::is_on(&plan, &envelope) => {
                     let left = attempts.untried(place, plan.candidates.len());
                     let context = exchange.context().clone();
-                    let next = NextTargets::new(app, context, plan, (headers, body, envelope), left);
+                    let next = NextTargets::new(app, context, plan, (caller, headers, body, envelope), left);
                     let stream = ResumableStream::new(api, begun, rest, Box::new(next));
                     let rest = Source::Resumable(Box::new(stream));
                     AcceptedAnswer::Stream { headers: answered, begun: Vec::new(), rest }

@@ -32,8 +32,6 @@ pub struct Envelope {
     pub choices: u32,
     /// The API of a request that is not translated; its errors have the form of `api`.
     pub direct: Option<DirectApi>,
-    /// Whether the client's key refuses translations that lose a field. Not part of the body.
-    pub is_strict: bool,
     /// Byte range of the value of `model` in the body: a string with its quotes, or `null`.
     model_at: Option<Range<usize>>,
     /// Byte range of the value of `stream_options` in the body: an object, or `null`.
@@ -181,7 +179,6 @@ impl Envelope {
             include_usage,
             choices,
             direct: None,
-            is_strict: false,
             model_at,
             options_at,
             insert_at,

@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 use signalbox_core::{Api, json::Reader, schema::RequestStatus};
+use signalbox_daemon::{Caller, CallerKind};
 use signalbox_store::{
     Error, Store,
     requests::{self, RequestKey},
@@ -68,7 +69,11 @@ pub fn request_of(id: &str) -> Option<Uuid> {
 ///
 /// # Errors
 /// See [`StoredError`].
-pub async fn items_before(store: &Store, body: &Bytes) -> Result<Option<Vec<Json>>, StoredError> {
+pub async fn items_before(
+    store: &Store,
+    body: &Bytes,
+    caller: Option<&Caller>,
+) -> Result<Option<Vec<Json>>, StoredError> {
     let (previous, referred) = names(body);
     if previous.is_none() && referred.is_empty() {
         return Ok(None);
@@ -76,7 +81,7 @@ pub async fn items_before(store: &Store, body: &Bytes) -> Result<Option<Vec<Json
     let mut turns = Vec::new();
     let (mut next, mut bytes) = (previous, 0);
     while let Some(id) = next {
-        let stored = load(store, &id).await?;
+        let stored = load(store, &id, caller).await?;
         bytes += stored.len();
         if turns.len() == MAX_TURNS || bytes > MAX_BYTES {
             return Err(StoredError::NotFound { id, why: "the conversation is too long; send it in `input`" });
@@ -91,7 +96,7 @@ pub async fn items_before(store: &Store, body: &Bytes) -> Result<Option<Vec<Json
     for id in referred {
         // An item that is not found is named in the error of the translation.
         let Some(request) = request_of(&id) else { continue };
-        let stored = load(store, &format!("resp_{}", request.simple())).await?;
+        let stored = load(store, &format!("resp_{}", request.simple()), caller).await?;
         items.extend(
             list(&stored.response["output"]).iter().filter(|item| item["id"] == id.as_str()).filter_map(to_json),
         );
@@ -99,14 +104,16 @@ pub async fn items_before(store: &Store, body: &Bytes) -> Result<Option<Vec<Json
     Ok(Some(items))
 }
 
-/// Returns an answer of Responses, and its request.
+/// Returns an answer of Responses, and its request. A created key only has the answers to its own requests; for other
+/// keys' answers the error is that of an unknown id.
 ///
 /// # Errors
 /// See [`StoredError`].
-pub async fn load(store: &Store, id: &str) -> Result<Stored, StoredError> {
+pub async fn load(store: &Store, id: &str, caller: Option<&Caller>) -> Result<Stored, StoredError> {
     let not_found = |why| StoredError::NotFound { id: id.to_owned(), why };
     let request = request_of(id).ok_or_else(|| not_found("this gateway did not make the id"))?;
     let key = RequestKey::Uuid(request.to_string());
+    let issued = caller.filter(|caller| caller.kind() == CallerKind::Issued).map(Caller::id);
     let until = Instant::now() + WAIT;
     // A request that arrived long ago is in the database, unless it was deleted.
     let arrived = request.get_timestamp().map_or(0, |time| i128::from(time.to_unix().0) * 1000);
@@ -115,6 +122,9 @@ pub async fn load(store: &Store, id: &str) -> Result<Stored, StoredError> {
         // The log is written after the answer has been sent.
         let is_late = Instant::now() >= until;
         match requests::get(store, &key).await {
+            Ok((row, _)) if issued.is_some() && row.key_id.as_deref() != issued => {
+                return Err(not_found("it may have been deleted"));
+            }
             Ok((row, Some(response))) => {
                 if Api::of_path(&row.path) != Some(Api::Responses) {
                     return Err(not_found("it is no answer of this API"));

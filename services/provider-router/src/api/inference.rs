@@ -81,11 +81,10 @@ where
     let body = read_body(app, &head.headers, body).await?;
     // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
-    let mut envelope = match surface {
+    let envelope = match surface {
         Surface::Translated(api) => Envelope::parse(api, &body)?,
         Surface::Direct(direct) => Envelope::parse_direct(direct, &body)?,
     };
-    envelope.is_strict = caller.is_some_and(|caller| caller.grant().strict);
     context.record_inference(surface.as_str(), envelope.model.as_deref().unwrap_or_default(), envelope.stream);
     let session = session(&head.headers);
     let is_dry_run = explain::is_asked(head.uri.query())?;
@@ -132,7 +131,8 @@ where
         Ok(plan) => {
             let names_target = settings.answer_headers();
             let (headers, version) = (head.headers, head.version);
-            let call = Call { exchange, headers, version, body, envelope, names_target };
+            let caller = caller.cloned();
+            let call = Call { exchange, caller, headers, version, body, envelope, names_target };
             let mut response = dispatch(app, call, plan).await;
             if let Some(quotas) = quotas {
                 limit_headers::add(response.headers_mut(), &quotas, api, clock::unix_ms());

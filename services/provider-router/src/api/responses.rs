@@ -38,7 +38,7 @@ pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path, request: Pa
     if let Some(kept) = of_provider(&app, &id, &request).await? {
         return Ok(kept);
     }
-    Ok(Json(load(&app.store, &id).await?.response).into_response())
+    Ok(Json(load(&app.store, &id, request.extensions.get()).await?.response).into_response())
 }
 
 /// Query of a list of items.
@@ -80,7 +80,7 @@ pub(super) async fn input_items(
     if !(1..=100).contains(&page.limit) {
         return Err(ApiError::ItemLimit);
     }
-    let mut items = load(&app.store, &id).await?.input_items();
+    let mut items = load(&app.store, &id, request.extensions.get()).await?.input_items();
     for (index, item) in items.iter_mut().enumerate() {
         if let Value::Object(item) = item {
             // Clients page by the ids, so every item needs one.
@@ -109,7 +109,7 @@ pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path, request:
     if let Some(kept) = of_provider(&app, &id, &request).await? {
         return Ok(kept);
     }
-    load(&app.store, &id).await?;
+    load(&app.store, &id, request.extensions.get()).await?;
     let key = ResponseKey::Uuid(request_of(&id).unwrap_or_default().to_string());
     let deleted = responses::delete(&app.store, &key);
     with_actor(Actor::router(), deleted).await.map_err(StoredError::Unavailable)?;
@@ -121,7 +121,7 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path, request:
     if let Some(kept) = of_provider(&app, &id, &request).await? {
         return Ok(kept);
     }
-    load(&app.store, &id).await?;
+    load(&app.store, &id, request.extensions.get()).await?;
     Err(ApiError::NotInBackground)
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn attempt(
 ) -> Result<AcceptedAnswer, AttemptError> {
     let id = sender.context.id();
     let candidate = step.candidate;
-    let ClientRequest { body, envelope, .. } = request;
+    let ClientRequest { caller, body, envelope, .. } = request;
     let provider = &candidate.provider;
     let model = candidate.model.as_deref();
     let api = provider.api_for(envelope.api, model);
@@ -75,10 +75,10 @@ pub(super) async fn attempt(
     let kind = provider_type(&provider.row.kind);
     let id = id.simple().to_string();
     let stored = match envelope.api {
-        Api::Responses => items_before(&app.store, body).await?,
+        Api::Responses => items_before(&app.store, body, caller).await?,
         Api::Chat | Api::Messages => None,
     };
-    let is_strict = envelope.is_strict || step.route.is_some_and(|route| route.strict);
+    let is_strict = caller.is_some_and(|caller| caller.grant().strict) || step.route.is_some_and(|route| route.strict);
     let translation = Translation::new(request, stored, (&kind, api), model, (&id, is_strict))?;
     let body = step.with_params(translation.body.clone());
     let answer = send(app, step, sender, ClientRequest { body: &body, ..request }, api).await?;
@@ -95,7 +95,7 @@ async fn send(
     api: Api,
 ) -> Result<AcceptedAnswer, AttemptError> {
     let candidate = step.candidate;
-    let ClientRequest { headers, body, envelope } = request;
+    let ClientRequest { headers, body, envelope, .. } = request;
     let id = sender.context.id().to_string();
     match &candidate.provider.adapter {
         Adapter::Echo(echo) => {
@@ -125,7 +125,7 @@ async fn send_direct(
     app: &App,
     step: Step<'_>,
     sender: Sender<'_>,
-    ClientRequest { headers, body, envelope }: ClientRequest<'_>,
+    ClientRequest { headers, body, envelope, .. }: ClientRequest<'_>,
     direct: DirectApi,
 ) -> Result<AcceptedAnswer, AttemptError> {
     let candidate = step.candidate;

@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use bytes::Bytes;
 use http::HeaderMap;
 use signalbox_core::schema::{AttemptRecord, Resume as ResumeMode};
-use signalbox_daemon::RequestContext;
+use signalbox_daemon::{Caller, RequestContext};
 use tracing::Instrument as _;
 
 use super::{
@@ -27,6 +27,7 @@ pub(super) struct NextTargets {
     app: Arc<App>,
     context: RequestContext,
     plan: Arc<Plan>,
+    caller: Option<Caller>,
     headers: HeaderMap,
     body: Bytes,
     envelope: Arc<Envelope>,
@@ -50,11 +51,11 @@ impl NextTargets {
         app: &Arc<App>,
         context: RequestContext,
         plan: Plan,
-        (headers, body, envelope): (HeaderMap, Bytes, Envelope),
+        (caller, headers, body, envelope): (Option<Caller>, HeaderMap, Bytes, Envelope),
         left: Vec<usize>,
     ) -> Self {
         let (plan, envelope) = (Arc::new(plan), Arc::new(envelope));
-        Self { app: Arc::clone(app), context, plan, headers, body, envelope, left }
+        Self { app: Arc::clone(app), context, plan, caller, headers, body, envelope, left }
     }
 
     async fn ask(mut self: Box<Self>) -> Resumed {
@@ -77,7 +78,8 @@ impl NextTargets {
                 &candidate.provider.id,
                 candidate.model.as_deref(),
             );
-            let request = ClientRequest { headers: &self.headers, body: &self.body, envelope: &self.envelope };
+            let caller = self.caller.as_ref();
+            let request = ClientRequest { caller, headers: &self.headers, body: &self.body, envelope: &self.envelope };
             let sender = Sender { context: &self.context, span: &span };
             let answer = attempt::attempt(&self.app, step, sender, request).instrument(span.clone()).await;
             let failure = match answer {

@@ -38,14 +38,14 @@ impl Translation {
     /// the id of the exchange.
     ///
     /// # Errors
-    /// Fails if the request cannot be read or translated, or if a field is lost and the client or the route does not
+    /// Fails if the request cannot be read or translated, or if a field is lost and the client, its key or the route does not
     /// allow it.
     pub(super) fn new(
-        ClientRequest { headers, body, envelope }: ClientRequest<'_>,
+        ClientRequest { headers, body, envelope, .. }: ClientRequest<'_>,
         stored: Option<Vec<hub::Json>>,
         (kind, provider): (&ProviderType, Api),
         model: Option<&str>,
-        (id, route_is_strict): (&str, bool),
+        (id, is_strict): (&str, bool),
     ) -> Result<Self, RequestError> {
         let request = match stored {
             Some(stored) => read_continued_request(body, &stored)?,
@@ -53,7 +53,7 @@ impl Translation {
         };
         let written = write_request(provider, &request, &target(kind, provider, model))?;
         let is_asked = headers.get(STRICT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
-        let is_strict = route_is_strict || is_asked;
+        let is_strict = is_strict || is_asked;
         if let Some(error) = written.losses.to_error().filter(|_| is_strict) {
             return Err(error);
         }
