@@ -153,7 +153,7 @@ async fn a_deleted_journal_loses_no_answered_request() {
             fs::remove_dir_all(data.join("journal")).unwrap();
         }
     }
-    // What was written before the deletion is copied within a second.
+    // Rows written before the deletion are copied within a second.
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     assert_eq!(lone.health().await["journal"]["status"], "ok");
     lone.kill9().await;

@@ -248,7 +248,7 @@ pub(super) struct RouteToPut {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyToPut {
-    /// What the key is for; unique.
+    /// Name that says its purpose; unique.
     #[schema(schema_with = route_schemas::key_name)]
     pub(super) name: Field<Value>,
     /// The person or team that uses it.

@@ -18,7 +18,7 @@ use super::{App, Error};
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct UsageFilter {
-    /// What the sums are grouped by; keys if it is absent.
+    /// Grouping of the sums; by key if it is absent.
     #[param(value_type = Option<String>, pattern = "^(key|owner|tag|model|provider)?$")]
     by: Parameter<String>,
     /// Requests since the hour of this time, in milliseconds since 1970.
@@ -35,7 +35,7 @@ pub(super) struct UsageFilter {
 /// The sums of all groups.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UsageSums {
-    /// What the sums are grouped by.
+    /// Grouping of the sums.
     by: &'static str,
     /// The groups, the most expensive first. A request of a key with several tags counts in each of them.
     usage: Vec<UsageOfGroup>,

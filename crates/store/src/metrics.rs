@@ -26,7 +26,7 @@ pub struct Selection {
     pub points: usize,
     /// Milliseconds between points: a multiple of a minute. If all points are whole hours, sums by hour are read.
     pub step: i64,
-    /// What each series is about.
+    /// Subject of each series.
     pub by: By,
     /// Maximum number of series; the others, which have fewer requests, are added up in one.
     pub max_series: usize,
@@ -36,7 +36,7 @@ pub struct Selection {
     pub provider_ids: Vec<String>,
 }
 
-/// What each series is about.
+/// Subject of each series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum By {
     /// One series for all requests.

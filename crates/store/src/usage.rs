@@ -14,7 +14,7 @@ use crate::statement::Statement;
 use crate::tables::usage_hours::HOUR_MS;
 use crate::{Error, Page, Store, api_keys};
 
-/// What sums are grouped by.
+/// Grouping of the sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum By {
     /// Client key.
@@ -42,7 +42,7 @@ pub struct UsageOf {
     pub sums: Usage,
 }
 
-/// What the sums in the tables are grouped by.
+/// Grouping of the sums in the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group {
     /// Client key; the empty text stands for requests without a key.

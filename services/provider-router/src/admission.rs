@@ -1,4 +1,4 @@
-//! What a client may ask for: its permissions, and what its limits and budgets leave.
+//! Admission of a request: the permissions of its key, and the rest of its limits and budgets.
 //!
 //! [`check`] and [`reserve`] come after the entry has recognised the key, and before the request is logged or a provider
 //! is asked. [`Admitted::settle`] comes when it has ended.
@@ -42,7 +42,7 @@ pub struct Target<'a> {
     pub model: &'a str,
 }
 
-/// What a request may use, and what is needed to compute what it has used.
+/// Reservation of an admitted request, and the facts from which its use is computed.
 #[derive(Debug)]
 pub struct Admitted {
     reservation: Reservation,

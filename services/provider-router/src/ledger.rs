@@ -83,7 +83,7 @@ pub struct Selected {
     refuses_unpriced: bool,
 }
 
-/// What a budget belongs to.
+/// Owner of a budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// A key.
@@ -103,7 +103,7 @@ pub struct Now {
     pub unix_ms: i64,
 }
 
-/// What a request is expected to use at most.
+/// Most that a request is expected to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
     /// Tokens of prompt and answer.
@@ -114,18 +114,18 @@ pub struct Estimate {
     pub is_unpriced: bool,
 }
 
-/// What is left of a limit.
+/// Rest of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// The limit.
     pub limit: u64,
-    /// What is left of it.
+    /// Rest of it.
     pub remaining: u64,
     /// Time until all of it is left again.
     pub reset: Duration,
 }
 
-/// What is left of the limits of the rate; `None` without such a limit.
+/// Rest of the limits of the rate; `None` without such a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quotas {
     /// Requests per minute.
@@ -134,7 +134,7 @@ pub struct Quotas {
     pub tokens: Option<Quota>,
 }
 
-/// What an admitted request may use. Dropping it releases the reservation as if nothing had been used.
+/// Reservation of an admitted request. Dropping it releases the reservation as if nothing had been used.
 #[derive(Debug)]
 pub struct Reservation {
     ledger: Arc<Ledger>,

@@ -1,4 +1,4 @@
-//! What surrounds the routes, from the outermost layer inwards.
+//! Layers around the routes, from the outermost layer inwards.
 //!
 //! The accept loop (header timeout, connection limit, panic isolation, drain) is provided by the daemon crate. Within a
 //! connection, each request passes through:

@@ -14,7 +14,7 @@ const RIGHT: &str = "authorization: Bearer sk-entry-0123456789abcdef\r\n";
 /// Status of an admitted preflight, which differs between the services.
 const PREFLIGHT: u16 = 0;
 
-/// What a client sees of a response.
+/// Parts of a response that a client sees.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     status: u16,
@@ -80,7 +80,7 @@ async fn the_same_request_is_refused_alike_by_all_services() {
             assert_eq!(send(&client, "GET", open, headers).await.status, 200, "{open} {headers}");
         }
 
-        // Who guesses has to wait. Who has the key does not.
+        // Guesses have to wait; requests with the key do not.
         let mut seen = send(&client, "GET", NOWHERE, WRONG).await;
         for _ in 0..60 {
             if seen.status == 401 {

@@ -1,4 +1,4 @@
-//! What a request's explanation says, and what it would say before.
+//! Explanations of requests, and dry runs.
 
 use http::Method;
 use serde_json::{Value, json};

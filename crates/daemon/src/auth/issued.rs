@@ -28,7 +28,7 @@ struct Issued {
     is_revoked: bool,
 }
 
-/// What is known of a digest.
+/// Result of the search for a digest.
 #[derive(Debug)]
 pub(super) enum Found<'a> {
     /// The key is valid.

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::App;
 use crate::console;
 
-/// What this server is.
+/// Identity and abilities of this server.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct About {
     version: &'static str,

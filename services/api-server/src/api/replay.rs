@@ -22,7 +22,7 @@ use super::{App, Error};
 /// Header with the id of the request that was repeated.
 const REPLAY_OF: HeaderName = HeaderName::from_static("x-signalbox-replay-of");
 
-/// What differs from the logged request.
+/// Differences from the logged request.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayCommand {

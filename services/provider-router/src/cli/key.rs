@@ -60,7 +60,7 @@ pub(super) enum Command {
     },
     /// Sum requests, tokens and costs by key, owner, tag, model or provider
     Usage {
-        /// What the sums are grouped by: key, owner, tag, model or provider
+        /// Grouping of the sums: key, owner, tag, model or provider
         #[arg(long, default_value = "key", value_parser = usage::by)]
         by: By,
         /// Only the last DAYS days
@@ -83,7 +83,7 @@ pub(super) struct Create {
     /// Document of the key: a .json or .toml file, or - for stdin; flags replace its fields
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// What the key is for; unique
+    /// Name that says its purpose; unique
     #[arg(long)]
     name: Option<String>,
     /// Person or team that uses it

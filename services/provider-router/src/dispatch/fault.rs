@@ -45,7 +45,7 @@ pub(super) enum Fault {
     Over,
 }
 
-/// What may follow a failure.
+/// Consequences of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
     /// Whether the same target may be asked again.

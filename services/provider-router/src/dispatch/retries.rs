@@ -45,7 +45,7 @@ pub(super) enum Next {
 pub(super) struct Failed {
     /// Place of the target in the plan.
     pub(super) place: usize,
-    /// What may follow.
+    /// Consequences of the failure.
     pub(super) rule: Rule,
     /// Time that the provider asks to wait.
     pub(super) retry_after: Option<Duration>,

@@ -20,7 +20,7 @@ pub struct NewTarget {
     pub envelope: Arc<Envelope>,
 }
 
-/// What the log is told about a stream that broke off.
+/// Facts about a stream that broke off, for the log.
 #[derive(Debug)]
 pub struct Switch {
     /// How the stream broke off.

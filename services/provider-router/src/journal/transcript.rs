@@ -291,7 +291,7 @@ mod tests {
             plan: Some(Box::new(plan.clone())),
             ..end(&first, RequestStatus::Completed)
         };
-        // As it is read from the journal.
+        // In the form in which the journal has it.
         let ended: End = serde_json::from_slice(&serde_json::to_vec(&ended).unwrap()).unwrap();
         let row = first.ended(ended, Vec::new(), None).ended.unwrap();
         assert!(row.upstream_request.unwrap().starts_with(r#"{"temperature":0,"model":"m""#));

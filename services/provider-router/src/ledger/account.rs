@@ -1,4 +1,4 @@
-//! What one key, one owner or the whole gateway has used.
+//! Account of one key, one owner or the whole gateway.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -13,7 +13,7 @@ pub(super) struct Budget {
     pub(super) period: BudgetPeriod,
 }
 
-/// What was spent and is reserved. All amounts are in nano-dollars, and all times in Unix milliseconds.
+/// Amounts spent and reserved. All amounts are in nano-dollars, and all times in Unix milliseconds.
 ///
 /// The sums in the database contain the requests of all processes, but late: the requests of this process that are not
 /// loaded yet are added to them. Both are brought together in [`Spend::reconcile`], which the loader calls while it

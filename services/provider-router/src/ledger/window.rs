@@ -8,7 +8,7 @@ const SLOTS: u64 = SECONDS + 1;
 
 /// The amounts of the last minute, by the second of their arrival.
 ///
-/// Whatever is admitted as long as [`Window::wait`] is zero never exceeds the limit in any 60 consecutive seconds, while
+/// The amounts admitted while [`Window::wait`] is zero never exceed the limit in any 60 consecutive seconds, while
 /// a burst may use the whole limit at once. A bucket that is refilled steadily (GCRA) cannot do both: after a burst, it
 /// admits almost twice the limit within the minute.
 #[derive(Clone, Debug, Default)]

@@ -272,7 +272,7 @@ impl ResumableStream {
         let can_continue = self.heard.can_continue();
         match self.next.take().filter(|_| can_continue) {
             Some(next) => {
-                // What differs from the first answer ends the stream as that one broke off.
+                // A difference from the first answer ends the stream as that one broke off.
                 let why = match std::mem::replace(&mut self.phase, Phase::Over) {
                     Phase::Comparing(_, first) => first,
                     _ => why,

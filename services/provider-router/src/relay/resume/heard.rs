@@ -1,11 +1,11 @@
-//! What a client has received of an answer, and its comparison with another answer.
+//! Text of an answer that a client has received, and its comparison with another answer.
 
 use super::pieces::{Event, Piece};
 
 /// Maximum bytes of text that are remembered; a longer answer is not continued.
 const MAX_TEXT: usize = 4 << 20;
 
-/// What a client has received.
+/// Text that a client has received.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pieces: Vec<Piece>,

@@ -1,4 +1,4 @@
-//! What an event adds to an answer, for the comparison of two answers.
+//! Additions of an event to an answer, for the comparison of two answers.
 
 use serde_json::Value;
 use signalbox_core::{Api, json::Reader, sse::Frame};
