@@ -28,8 +28,8 @@ const ASSETS: &str = "/assets/";
 /// Paths that belong to the APIs: no page is below them.
 const RESERVED: [&str; 5] = ["/api", "/v1", "/socket.io", "/docs", "/openapi.json"];
 
-/// Content security policy of the page: its own files, requests to its own server, and no text becomes code. The named policy
-/// lets it start its own worker.
+/// Content security policy of the page: its own files, requests to its own server, and no text becomes code. The named
+/// policy lets it start its own worker.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
     font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; frame-ancestors 'none'; \
     base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'; trusted-types signalbox-worker";
