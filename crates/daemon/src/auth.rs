@@ -141,9 +141,11 @@ impl ClientKeys {
     /// Returns [`Denied`] if no valid key is present.
     pub fn admit_request<B>(&self, request: &Request<B>, issued: &IssuedKeys) -> Result<Option<Caller>, Denied> {
         let signed = || self.services.as_ref().is_some_and(|signer| signer.has_signed(request, unix_ms()));
-        let caller = match self.find_key(request.headers(), None, request.extensions().get(), issued) {
-            Err(Denied::Unknown) if signed() => Some(Caller::service()),
-            found => found?,
+        let caller = if self.needs_key(issued) && signed() {
+            // Another service may have a key that is no longer valid, which must not count as a guess.
+            Some(Caller::service())
+        } else {
+            self.find_key(request.headers(), None, request.extensions().get(), issued)?
         };
         if let Some(caller) = &caller
             && let Some(context) = request.extensions().get::<RequestContext>()
@@ -161,6 +163,11 @@ impl ClientKeys {
         self.find_key(headers, key, peer, &IssuedKeys::default()).map(drop)
     }
 
+    /// Returns whether requests need a key.
+    fn needs_key(&self, issued: &IssuedKeys) -> bool {
+        self.is_always_needed || !self.is_empty() || !issued.is_empty()
+    }
+
     /// Returns the caller whose key is presented; `None` if no key is needed.
     fn find_key(
         &self,
@@ -169,7 +176,7 @@ impl ClientKeys {
         peer: Option<&PeerAddr>,
         issued: &IssuedKeys,
     ) -> Result<Option<Caller>, Denied> {
-        if self.is_empty() && issued.is_empty() && !self.is_always_needed {
+        if !self.needs_key(issued) {
             return Ok(None);
         }
         let mut wrong = false;

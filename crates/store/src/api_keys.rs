@@ -76,14 +76,12 @@ pub async fn update(store: &Store, id: &str, fields: &ApiKeyFields, now_ms: i64)
 /// [`Error::NotFound`], also if the key is revoked; see [`Error`].
 pub async fn rotate(store: &Store, id: &str, rotation: &Rotation, now_ms: i64) -> Result<ApiKey, Error> {
     let statement = Statement::new(
-        "UPDATE api_keys SET previous_digest = CASE WHEN $4 THEN digest ELSE NULL END, previous_expires_at = $5,
-             hint = $2, digest = $3, updated_at = $6
+        "UPDATE api_keys SET previous_digest = digest, previous_expires_at = $4, hint = $2, digest = $3, updated_at = $5
          WHERE id = $1 AND revoked_at IS NULL RETURNING *",
     )
     .bind(id)
     .bind(&rotation.hint)
     .bind(&rotation.digest)
-    .bind(rotation.previous_expires_at.is_some())
     .bind(rotation.previous_expires_at)
     .bind(now_ms);
     store.change_returning(statement, ENTITY).await
@@ -95,8 +93,7 @@ pub async fn rotate(store: &Store, id: &str, rotation: &Rotation, now_ms: i64) -
 /// [`Error::NotFound`]; see [`Error`].
 pub async fn revoke(store: &Store, id: &str, now_ms: i64) -> Result<ApiKey, Error> {
     let statement = Statement::new(
-        "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $2), previous_digest = NULL,
-             previous_expires_at = NULL, updated_at = CASE WHEN revoked_at IS NULL THEN $2 ELSE updated_at END
+        "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $2), previous_expires_at = NULL, updated_at = CASE WHEN revoked_at IS NULL THEN $2 ELSE updated_at END
          WHERE id = $1 RETURNING *",
     )
     .bind(id)

@@ -5,16 +5,17 @@
 
 use std::sync::Arc;
 
+use signalbox_core::json::Reader;
 use signalbox_core::openai::{FoldedAnswer, Usage};
 use signalbox_daemon::Caller;
-use signalbox_pricing::{Expected, Money, Table, Tier};
+use signalbox_pricing::{Expected, Missing, Money, Table, Tier};
 
 use crate::{
     direct::DirectApi,
     journal::{End, Ended, cost},
     ledger::{Denial, Estimate, Ledger, Quotas, Reservation},
     prices::Prices,
-    token_estimate,
+    token_estimate::{self, Demand},
 };
 
 /// Reason why a client may not ask for this.
@@ -42,12 +43,15 @@ pub struct Target<'a> {
     pub model: &'a str,
 }
 
+/// Nano-dollars that are reserved if an amount cannot be represented: more than any budget has.
+const MOST_NANOS: i64 = i64::MAX / 4_096;
+
 /// Reservation of an admitted request, and the facts from which its use is computed.
 #[derive(Debug)]
 pub struct Admitted {
     reservation: Reservation,
     prices: Option<Arc<Table>>,
-    expected: Expected,
+    demand: Demand,
     estimate: Estimate,
     /// Model that the client asked for.
     model: String,
@@ -65,6 +69,33 @@ pub fn check(caller: Option<&Caller>, surface: &'static str, model: Option<&str>
     }
     let model = model.unwrap_or_default();
     if caller.allows_model(model) { Ok(()) } else { Err(NotAllowed::Model(model.to_owned())) }
+}
+
+/// Returns whether the caller may ask for the models that the body names beside its `model`: OpenRouter and others try
+/// those in a list `models` if the first one fails.
+///
+/// # Errors
+/// Returns the first model that is not among those of the key.
+pub fn check_fallbacks(caller: Option<&Caller>, body: &[u8]) -> Result<(), NotAllowed> {
+    let Some(caller) = caller.filter(|caller| caller.grant().models.is_some()) else { return Ok(()) };
+    let mut refused = None;
+    // The body has been read as JSON before.
+    let _ = Reader::lenient(body).fields(|name, value| {
+        if name != "models" || value.peek()? != b'[' {
+            return value.skip();
+        }
+        value.array(|value| {
+            if value.peek()? != b'"' {
+                return value.skip();
+            }
+            let model = value.string()?;
+            if refused.is_none() && !caller.allows_model(&model) {
+                refused = Some(model.into_owned());
+            }
+            Some(())
+        })
+    });
+    refused.map_or(Ok(()), |model| Err(NotAllowed::Model(model)))
 }
 
 /// Returns whether the caller may send a request for a path that is not one for an answer. A key that is limited to some
@@ -118,34 +149,32 @@ pub async fn reserve<'a>(
     targets: impl Iterator<Item = Target<'a>>,
 ) -> Result<Option<Admitted>, Denial> {
     let Some(selected) = ledger.select(caller) else { return Ok(None) };
-    let (mut expected, mut estimate, mut table) = (Expected::default(), Estimate::default(), None);
+    let (mut demand, mut estimate, mut table) = (Demand::default(), Estimate::default(), None);
     if selected.needs_estimate() {
-        expected = token_estimate::expected(asked.body, asked.choices, asked.is_answered);
+        demand = token_estimate::demand(asked.body, asked.choices, asked.is_answered);
         table = prices.current();
-        estimate = estimated(table.as_deref(), &expected, targets, ledger.now().unix_ms);
+        estimate = estimated(table.as_deref(), &demand, targets, ledger.now().unix_ms);
     }
     let reservation = ledger.admit(&selected, &estimate).await?;
     let quotas = selected.quotas(ledger.now());
     let model = asked.model.unwrap_or_default().to_owned();
-    Ok(Some(Admitted { reservation, prices: table, expected, estimate, model, quotas }))
+    Ok(Some(Admitted { reservation, prices: table, demand, estimate, model, quotas }))
 }
 
 fn estimated<'a>(
     table: Option<&Table>,
-    expected: &Expected,
+    demand: &Demand,
     targets: impl Iterator<Item = Target<'a>>,
     at: i64,
 ) -> Estimate {
+    let expected = demand.expected(None);
     let mut estimate = Estimate { tokens: expected.input.saturating_add(expected.max_output), ..Estimate::default() };
     for Target { provider_type, provider_id, model } in targets {
         let price = table.and_then(|table| table.find(provider_type, provider_id, model, at));
-        let bounded = price.map(|price| {
-            let most = price.max_output_tokens().unwrap_or(u64::MAX);
-            price.estimate(&Expected { max_output: expected.max_output.min(most), ..*expected })
-        });
-        match bounded.and_then(|cost| cost.ok()?.total().nanos()) {
-            Some(nanos) => estimate.nanos = estimate.nanos.max(nanos),
-            None => estimate.is_unpriced = true,
+        match price.map(|price| price.estimate(&demand.expected(price.max_output_tokens()))) {
+            Some(Ok(cost)) => estimate.nanos = estimate.nanos.max(cost.total().nanos().unwrap_or(MOST_NANOS)),
+            Some(Err(Missing::Amount)) => estimate.nanos = MOST_NANOS,
+            Some(Err(_)) | None => estimate.is_unpriced = true,
         }
     }
     estimate
@@ -167,17 +196,19 @@ impl Admitted {
     pub fn settle(self, end: &End, usage: Option<Usage>, answer_len: u64) {
         let tokens = |count: i64| u64::try_from(count).unwrap_or_default();
         let is_begun = end.provider_id.is_some() && end.status_code.is_some_and(|status| status < 300);
-        let guessed = Expected {
-            max_output: self.expected.max_output.min(answer_len / if end.streamed { 100 } else { 4 }),
-            ..self.expected
-        };
+        let most = self.demand.expected(None);
+        // The token counts of an answer in the background are not in its response.
+        let is_unseen = is_begun && usage.is_none() && self.demand.is_background;
+        let guessed =
+            Expected { max_output: most.max_output.min(answer_len / if end.streamed { 100 } else { 4 }), ..most };
         let used = match usage {
             Some(usage) => tokens(usage.total_tokens.max(usage.prompt_tokens.saturating_add(usage.completion_tokens))),
+            None if is_unseen => self.estimate.tokens,
             None if is_begun => guessed.input.saturating_add(guessed.max_output).min(self.estimate.tokens),
             None => 0,
         };
         let model = end.upstream_model.as_deref().unwrap_or(&self.model);
-        let request = match self.expected.tier {
+        let request = match self.demand.tier {
             Tier::Standard => String::new(),
             tier => format!("{{\"service_tier\":\"{tier}\"}}"),
         };
@@ -186,6 +217,7 @@ impl Admitted {
             let cost = cost(prices, Ended { end, status: end.status, answer: &answer, model, request: &request });
             match cost.and_then(|cost| cost.nanos) {
                 Some(nanos) => nanos,
+                None if is_unseen => self.estimate.nanos,
                 None if usage.is_none() && is_begun => self.guess(prices, end, model, &guessed),
                 None => 0,
             }

@@ -55,6 +55,15 @@ impl DirectApi {
         }
     }
 
+    /// Returns the word by which a key may be restricted to it.
+    #[must_use]
+    pub const fn permission(self) -> &'static str {
+        match self {
+            Self::Compact => Api::Responses.as_str(),
+            other => other.as_str(),
+        }
+    }
+
     /// Returns the API that a provider has to speak to be asked. It need not have the route.
     #[must_use]
     pub const fn companion(self) -> Api {

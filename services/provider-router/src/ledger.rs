@@ -232,6 +232,7 @@ impl Ledger {
                 Err((denial @ Denial::Reserved { .. }, account)) => (denial, account),
                 Err((denial, _)) => return Err(denial),
             };
+            let Some(_waiting) = account.wait() else { return Err(denial) };
             let mut released = std::pin::pin!(account.released.notified());
             // Registered before the next attempt, so that no release in between is missed.
             released.as_mut().enable();

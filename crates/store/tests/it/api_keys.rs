@@ -78,7 +78,11 @@ async fn a_rotated_key_keeps_the_previous_digest_for_a_while(database: &Database
     assert_eq!((&*rotated.digest, &*rotated.hint, rotated.updated_at), ("second", "sbx-second", 2));
     assert_eq!((rotated.previous_digest.as_deref(), rotated.previous_expires_at), (Some("digest-of-k"), Some(50)));
     let rotated = api_keys::rotate(store, "k", &rotation("third", None), 3).await.unwrap();
-    assert_eq!((&*rotated.digest, rotated.previous_digest, rotated.previous_expires_at), ("third", None, None));
+    assert_eq!(
+        (&*rotated.digest, rotated.previous_digest.as_deref(), rotated.previous_expires_at),
+        ("third", Some("second"), None),
+        "known as one that has ended"
+    );
     let missing = api_keys::rotate(store, "none", &rotation("fourth", None), 3).await.unwrap_err();
     assert!(matches!(missing, Error::NotFound { .. }));
 }
@@ -88,7 +92,7 @@ async fn a_revoked_key_stays_revoked(database: &Database) {
     api_keys::insert(store, &new("k"), 1).await.unwrap();
     api_keys::rotate(store, "k", &rotation("second", Some(50)), 2).await.unwrap();
     let revoked = api_keys::revoke(store, "k", 3).await.unwrap();
-    assert_eq!((revoked.revoked_at, revoked.previous_digest.as_deref(), revoked.updated_at), (Some(3), None, 3));
+    assert_eq!((revoked.revoked_at, revoked.previous_expires_at, revoked.updated_at), (Some(3), None, 3));
     assert_eq!(api_keys::revoke(store, "k", 4).await.unwrap(), revoked);
     let refused = api_keys::rotate(store, "k", &rotation("third", None), 5).await.unwrap_err();
     assert!(matches!(refused, Error::NotFound { .. }));

@@ -1,4 +1,5 @@
 use signalbox_core::schema::{ApiKey, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits, RequestStatus};
+use signalbox_core::{Api, key_document::SURFACES};
 use signalbox_pricing::{Layer, LayerKind};
 
 use super::*;
@@ -40,6 +41,32 @@ fn models_and_apis_are_checked() {
 }
 
 #[test]
+fn every_api_can_be_allowed_to_a_key() {
+    for direct in DirectApi::ALL {
+        assert!(SURFACES.contains(&direct.permission()), "{direct:?}");
+    }
+    for api in Api::ALL {
+        assert!(SURFACES.contains(&api.as_str()), "{api}");
+    }
+}
+
+#[test]
+fn models_beside_the_first_are_checked() {
+    let caller = Caller::issued(&key(KeyGrant { models: list(&["cheap-*"]), ..KeyGrant::default() }));
+    for (body, refused) in [
+        (r#"{"model":"cheap-1"}"#, None),
+        (r#"{"models":["cheap-1","cheap-2"],"x":{"models":["dear"]}}"#, None),
+        (r#"{"models":["cheap-1",7,"dear"]}"#, Some("dear")),
+        (r#"{"models":"dear"}"#, None),
+    ] {
+        let refused = refused.map_or(Ok(()), |model: &str| Err(NotAllowed::Model(model.to_owned())));
+        assert_eq!(check_fallbacks(Some(&caller), body.as_bytes()), refused, "{body}");
+        assert_eq!(check_fallbacks(Some(&Caller::issued(&key(KeyGrant::default()))), body.as_bytes()), Ok(()));
+        assert_eq!(check_fallbacks(None, body.as_bytes()), Ok(()));
+    }
+}
+
+#[test]
 fn a_key_for_some_apis_reads_only_what_belongs_to_them() {
     let limited = Caller::issued(&key(KeyGrant { surfaces: list(&["responses"]), ..KeyGrant::default() }));
     for (path, allowed) in [
@@ -77,8 +104,8 @@ const TARGET: Target<'static> = Target { provider_type: "openai", provider_id: "
 const UNKNOWN: Target<'static> = Target { provider_type: "openai", provider_id: "p", model: "who knows" };
 
 fn estimate(targets: &[Target<'_>], input: u64, max_output: u64) -> Estimate {
-    let expected = Expected { input, max_output, ..Expected::default() };
-    estimated(prices().current().as_deref(), &expected, targets.iter().copied(), 1_800_000_000_000)
+    let demand = Demand { input, output: Some(max_output), choices: 1, ..Demand::default() };
+    estimated(prices().current().as_deref(), &demand, targets.iter().copied(), 1_800_000_000_000)
 }
 
 #[test]

@@ -100,7 +100,8 @@ where
         let prices = if is_dry_run || !catalog.routes().is_empty() { app.prices.current() } else { None };
         let plan = route::plan(&catalog, &facts, prices.as_deref(), health::now(), &mut app.seeds.rng());
         let of_plan = || plan.as_ref().ok()?.candidates.first()?.model.as_deref();
-        admission::check(caller, surface.as_str(), envelope.model.as_deref().or_else(of_plan))?;
+        admission::check(caller, surface.permission(), envelope.model.as_deref().or_else(of_plan))?;
+        admission::check_fallbacks(caller, &body)?;
         if is_dry_run {
             return Ok(explain::dry_run(&plan?, &envelope, &facts, prices.as_deref()));
         }
@@ -183,6 +184,14 @@ impl Surface {
     /// Returns whether answers consist of tokens that are charged.
     const fn is_answered_in_tokens(self) -> bool {
         !matches!(self, Self::Direct(DirectApi::Embeddings | DirectApi::Moderations | DirectApi::Rerank))
+    }
+
+    /// Returns the word by which a key may be restricted to it.
+    const fn permission(self) -> &'static str {
+        match self {
+            Self::Translated(api) => api.as_str(),
+            Self::Direct(direct) => direct.permission(),
+        }
     }
 
     /// Returns the path below `/v1`.

@@ -1,6 +1,9 @@
 //! Account of one key, one owner or the whole gateway.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU32, Ordering},
+};
 
 use signalbox_core::schema::{KeyBudget, KeyLimits};
 use tokio::{sync::Notify, time::Duration};
@@ -11,6 +14,9 @@ use super::{
     window::Window,
 };
 
+/// Maximum number of requests that wait for the budget of one account.
+const MAX_WAITING: u32 = 64;
+
 /// Limits, and what was used of them. Requests that share it lock it for some hundred nanoseconds.
 #[derive(Debug)]
 pub(super) struct Account {
@@ -18,7 +24,13 @@ pub(super) struct Account {
     state: Mutex<State>,
     /// Woken when a reservation ends.
     pub(super) released: Notify,
+    /// Number of requests that wait for that.
+    waiting: AtomicU32,
 }
+
+/// A request that waits for a reservation to end.
+#[derive(Debug)]
+pub(super) struct Waiting<'a>(&'a Account);
 
 #[derive(Debug, Default)]
 struct State {
@@ -45,7 +57,7 @@ pub(super) struct Ticket {
 
 impl Account {
     pub(super) fn new(scope: Scope) -> Self {
-        Self { scope, state: Mutex::default(), released: Notify::new() }
+        Self { scope, state: Mutex::default(), released: Notify::new(), waiting: AtomicU32::new(0) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -124,6 +136,13 @@ impl Account {
         Ok(Ticket { second, tokens, estimate: estimate.nanos, period })
     }
 
+    /// Counts a request that waits; `None` if too many wait already. They take permits of the whole gateway, and each end
+    /// of a reservation wakes all of them.
+    pub(super) fn wait(&self) -> Option<Waiting<'_>> {
+        let waiting = Waiting(self);
+        (self.waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(waiting)
+    }
+
     /// Replaces a reservation by what was used.
     pub(super) fn settle(&self, now: Now, ticket: Ticket, tokens: u64, nanos: i64) {
         let mut state = self.state();
@@ -172,6 +191,14 @@ impl Account {
     #[cfg(test)]
     pub(super) fn spent(&self) -> i64 {
         self.state().spend.spent()
+    }
+}
+
+// === impl Waiting ===
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -64,7 +64,8 @@ impl Spend {
     /// Begins a new period if the present one has ended. Requests in flight stay reserved.
     pub(super) fn advance(&mut self, period: BudgetPeriod, now: i64) {
         let start = period::start(period, now);
-        if start != self.start {
+        // A time that was read earlier, or a clock that is set back, does not bring an old period back.
+        if start > self.start {
             let Self { since, reserved, in_flight, .. } = *self;
             *self = Self { start, since, reserved, in_flight, ..Self::default() };
         }

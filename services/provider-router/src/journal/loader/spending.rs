@@ -11,8 +11,10 @@ use crate::{clock::unix_ms, ledger::Ledger, metrics::Metrics};
 /// [`PAUSE_FACTOR`] times as long as the last reading took.
 const PAUSE: Duration = Duration::from_secs(15);
 const PAUSE_FACTOR: u32 = 100;
-/// Pause after a reading that failed.
+/// Pause after a reading that failed; at least [`RETRY_FACTOR`] times as long as it took, because nothing is loaded
+/// meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
+const RETRY_FACTOR: u32 = 10;
 /// Timeout of a reading.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -22,13 +24,15 @@ pub(super) struct Spending {
     /// Whether the rows that are written are of requests of this process.
     pub(super) is_own: bool,
     due: Option<Instant>,
+    /// Whether the last reading failed.
+    has_failed: bool,
 }
 
 // === impl Spending ===
 
 impl Spending {
     pub(super) fn new(ledger: Arc<Ledger>) -> Self {
-        Self { ledger, is_own: false, due: None }
+        Self { ledger, is_own: false, due: None, has_failed: false }
     }
 
     /// Tells the ledger and the metrics which requests have been written.
@@ -63,12 +67,19 @@ impl Spending {
                 self.ledger.reconcile(now_ms, &sums);
                 PAUSE.max(now.elapsed() * PAUSE_FACTOR)
             }
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "the sums of costs cannot be read, budgets go on with the last ones");
-                RETRY
+            failed => {
+                let error = failed.map_or_else(
+                    |_| format!("no answer within {} s", TIMEOUT.as_secs()),
+                    |read| read.err().map(|error| error.to_string()).unwrap_or_default(),
+                );
+                if !std::mem::replace(&mut self.has_failed, true) {
+                    tracing::warn!(%error, "the sums of costs cannot be read, budgets go on with the last ones");
+                }
+                self.due = Some(Instant::now() + RETRY.max(now.elapsed() * RETRY_FACTOR));
+                return;
             }
-            Err(_) => RETRY,
         };
+        self.has_failed = false;
         self.due = Some(Instant::now() + pause);
     }
 }
