@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 
 pub(crate) use self::hosts::Hosts;
 pub(crate) use self::origins::Origins;
+pub use self::origins::is_own as is_own_origin;
 
 /// Check of the hosts and origins of requests.
 #[derive(Clone, Debug)]

@@ -104,7 +104,7 @@ pub use control_token::{CONTROL_TOKEN_FILE, MIN_TOKEN, control_token};
 pub use entry::{Entry, EntryLayer, EntryPolicy, Refusal};
 pub use exit::Exit;
 pub use exposition::exposition;
-pub use host_origin_guard::HostOriginGuard;
+pub use host_origin_guard::{HostOriginGuard, is_own_origin};
 pub use internal_request::{INTERNAL_REQUEST, RequestSigner, ServiceSigner, trusted_request};
 pub use listener::Listener;
 pub use new_key::{NewKey, key_digest};

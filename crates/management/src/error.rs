@@ -73,6 +73,9 @@ pub enum Error {
     /// The router does not respond, so a message was not sent to a model.
     #[error("provider-router does not answer ({0}), so nothing was sent; start it and send the message again")]
     NotSent(String),
+    /// The router went away after a message was sent to it.
+    #[error("provider-router {0}; the request log says whether a provider was asked")]
+    RouterBroke(String),
     /// A lifecycle command failed; in the format that the Node.js version has for this case.
     #[error("{}", .0.reason())]
     Lifecycle(Box<LifecycleFailure>),
@@ -179,6 +182,7 @@ impl Error {
             | Self::NotLoaded { .. }
             | Self::Disabled(_) => StatusCode::BAD_REQUEST,
             Self::RouterAway(_) | Self::NotSent(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RouterBroke(_) => StatusCode::BAD_GATEWAY,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::WrongKeys(denied) => denied.status(),
             Self::NotJson(_) | Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -218,7 +222,7 @@ impl Error {
             Self::NoMethod(_) => "method_not_allowed",
             Self::NotLoaded { .. } => "provider_not_loaded_error",
             Self::Disabled(_) => "provider_disabled_error",
-            Self::RouterAway(_) | Self::NotSent(_) => "connection_error",
+            Self::RouterAway(_) | Self::NotSent(_) | Self::RouterBroke(_) => "connection_error",
             Self::Store(error) | Self::Attempt { error, .. } if matches!(error, store::Error::Unavailable(_)) => {
                 "database_unavailable"
             }
@@ -242,6 +246,7 @@ impl Error {
             Self::NotLoaded { .. } => Some("provider_not_loaded"),
             Self::Disabled(_) => Some("provider_disabled"),
             Self::RouterAway(_) | Self::NotSent(_) => Some("router_unavailable"),
+            Self::RouterBroke(_) => Some("router_broke_off"),
             Self::HostOrigin(refused) => Some(refused.code()),
             Self::NotLocal(refused) => Some(refused.code()),
             _ => None,

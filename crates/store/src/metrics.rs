@@ -2,14 +2,14 @@
 //!
 //! Requests count at the time at which they arrived, once they have ended.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub use crate::histogram::Histogram;
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
 use crate::tables::usage_hours::HOUR_MS;
 use crate::tables::usage_minutes::{HOUR, MINUTE, MINUTE_MS};
-use crate::{Error, Store};
+use crate::{Error, Page, Store};
 
 /// How long sums by minute are kept, in milliseconds.
 pub const MINUTES_KEPT_MS: i64 = crate::tables::usage_minutes::MINUTES_KEPT_MS;
@@ -82,7 +82,7 @@ pub struct Point {
 pub struct Facets {
     /// Models.
     pub models: Vec<(String, i64)>,
-    /// Providers; empty for requests that reached none.
+    /// Providers.
     pub provider_ids: Vec<(String, i64)>,
     /// Names of statuses.
     pub statuses: Vec<(String, i64)>,
@@ -94,6 +94,9 @@ struct Sum {
     model: String,
     point: Point,
 }
+
+/// Key of a series.
+struct Key(String);
 
 struct Facet {
     model: String,
@@ -113,6 +116,11 @@ pub async fn series(store: &Store, selection: &Selection) -> Result<Vec<Series>,
     let end = first.saturating_add((selection.step / MINUTE_MS).saturating_mul(count));
     let mut series: HashMap<Option<String>, Vec<Point>> = HashMap::new();
     let mut tx = store.read().await?;
+    // Clients choose the names of models, so that there may be any number.
+    let keys: HashSet<String> = match largest_statement(selection, first, end) {
+        Some(statement) => tx.all::<Key>(statement).await?.into_iter().map(|Key(key)| key).collect(),
+        None => HashSet::new(),
+    };
     let mut from = first;
     while from < end {
         let to = from.saturating_add(SPANS_AT_ONCE * span).min(end);
@@ -122,7 +130,8 @@ pub async fn series(store: &Store, selection: &Selection) -> Result<Vec<Series>,
                 By::All => None,
                 By::Provider => Some(provider_id),
                 By::Model => Some(model),
-            };
+            }
+            .filter(|key| keys.contains(key));
             let points = series.entry(key).or_insert_with(|| vec![Point::default(); selection.points]);
             let place = (minute - first) * MINUTE_MS / selection.step;
             if let Some(sum) = usize::try_from(place).ok().and_then(|place| points.get_mut(place)) {
@@ -131,8 +140,11 @@ pub async fn series(store: &Store, selection: &Selection) -> Result<Vec<Series>,
         }
         from = to;
     }
-    let series = series.into_iter().map(|(key, points)| Series { key, points }).collect();
-    Ok(largest(series, selection.max_series))
+    let others = if selection.by == By::All { None } else { series.remove(&None) };
+    let mut series: Vec<Series> = series.into_iter().map(|(key, points)| Series { key, points }).collect();
+    series.sort_by_cached_key(|series| (std::cmp::Reverse(series.requests()), series.key.clone()));
+    series.extend(others.map(|points| Series { key: None, points }));
+    Ok(series)
 }
 
 /// Returns the values of the requests that arrived in the hours from `start` to `end`, in Unix milliseconds.
@@ -147,7 +159,10 @@ pub async fn facets(store: &Store, start: i64, end: i64) -> Result<Facets, Error
     let mut facets = [BTreeMap::new(), BTreeMap::new(), BTreeMap::new()];
     for Facet { model, provider_id, status, requests } in found.into_iter().filter(|facet| facet.requests > 0) {
         for (counts, value) in facets.iter_mut().zip([model, provider_id, status]) {
-            *counts.entry(value).or_default() += requests;
+            // Requests that reached no provider cannot be selected by it.
+            if !value.is_empty() {
+                *counts.entry(value).or_default() += requests;
+            }
         }
     }
     let [models, provider_ids, statuses] = facets.map(|counts| {
@@ -160,33 +175,35 @@ pub async fn facets(store: &Store, start: i64, end: i64) -> Result<Facets, Error
 
 /// Returns the statement that reads the sums of some minutes.
 pub(crate) fn sums_statement(selection: &Selection, from: i64, to: i64) -> Statement<'_> {
-    let mut filtered = Filtered::default();
-    filtered.and("span = ?", selection.span());
-    filtered.and("minute >= ?", from);
-    filtered.and("minute < ?", to);
-    filtered.and_any("provider_id", &selection.provider_ids);
-    filtered.and_any("model", &selection.models);
-    filtered.all(
+    filtered(selection, from, to).all(
         "SELECT minute, provider_id, model, requests, errors, prompt_tokens, completion_tokens, cost_nanos, durations,
              first_bytes
          FROM usage_minutes",
     )
 }
 
-/// Sorts the series, and adds up those beyond the maximum.
-fn largest(mut series: Vec<Series>, max_series: usize) -> Vec<Series> {
-    series.sort_by_cached_key(|series| (std::cmp::Reverse(series.requests()), series.key.clone()));
-    if series.len() <= max_series {
-        return series;
-    }
-    let mut others = series.split_off(max_series).into_iter();
-    if let Some(Series { mut points, .. }) = others.next() {
-        for other in others {
-            points.iter_mut().zip(&other.points).for_each(|(sum, point)| sum.add(point));
-        }
-        series.push(Series { key: None, points });
-    }
-    series
+fn filtered(selection: &Selection, from: i64, to: i64) -> Filtered<'_> {
+    let mut filtered = Filtered::default();
+    filtered.and("span = ?", selection.span());
+    filtered.and("minute >= ?", from);
+    filtered.and("minute < ?", to);
+    filtered.and_any("provider_id", &selection.provider_ids);
+    filtered.and_any("model", &selection.models);
+    filtered
+}
+
+/// Returns the statement that reads the keys of the largest series of some minutes; `None` if there is one series only.
+pub(crate) fn largest_statement(selection: &Selection, from: i64, to: i64) -> Option<Statement<'_>> {
+    let (select, order) = match selection.by {
+        By::All => return None,
+        By::Provider => (
+            "SELECT provider_id AS name FROM usage_minutes",
+            "GROUP BY provider_id ORDER BY SUM(requests) DESC, provider_id",
+        ),
+        By::Model => ("SELECT model AS name FROM usage_minutes", "GROUP BY model ORDER BY SUM(requests) DESC, model"),
+    };
+    let limit = i64::try_from(selection.max_series).unwrap_or(i64::MAX);
+    Some(filtered(selection, from, to).page(select, order, Page { limit, offset: 0 }))
 }
 
 // === impl Selection ===
@@ -255,6 +272,12 @@ impl FromRow for Sum {
                 first_bytes: Histogram::parse(&row.text("first_bytes")?),
             },
         })
+    }
+}
+
+impl FromRow for Key {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        row.text("name").map(Self)
     }
 }
 

@@ -25,7 +25,8 @@ fn statements() -> Vec<Statement<'static>> {
     let (sums, width_of_sums, tail_of_sums) = exchanges::minute_sums::FIND;
     let sum = [Value::from(1), Value::from(1), "x".into(), "y".into()];
     let (fetch, key, rest) = bodies::FETCH;
-    vec![
+    let by_model = metrics::Selection { by: metrics::By::Model, ..metrics::Selection::default() };
+    let mut statements = vec![
         Statement::new(catalog::VERSION),
         Statement::new(audit::DELETE).bind(1).bind(1),
         Statement::new(erasure::OF_SESSION).bind("x"),
@@ -56,7 +57,9 @@ fn statements() -> Vec<Statement<'static>> {
         of_rows(exchanges::sessions::FIND_SESSIONS),
         Statement::new(exchanges::openings::READ).bind(1).bind(1),
         Statement::new(exchanges::openings::FORGET).bind(1).bind(1),
-    ]
+    ];
+    statements.extend(metrics::largest_statement(&by_model, 1, 2).map(Statement::owned));
+    statements
 }
 
 /// Returns lists and statistics, which must read in the order of an index and no more than they show.

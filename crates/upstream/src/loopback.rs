@@ -31,6 +31,17 @@ pub enum ExchangeError {
     Silent(Duration),
 }
 
+/// Reason why there is no head of a response.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The request was not sent.
+    #[error(transparent)]
+    NotSent(#[from] ExchangeError),
+    /// The connection broke after the request was sent, which may have had its effect.
+    #[error("it broke off: {0}")]
+    Broken(String),
+}
+
 /// Sends `request`, whose URI is a path, to `addr`, and returns the whole response.
 ///
 /// # Errors
@@ -61,18 +72,19 @@ struct Connection(JoinHandle<()>);
 /// future closes the connection.
 ///
 /// # Errors
-/// [`ExchangeError`], also if connecting takes longer than `patience`. The response may take any time.
+/// [`OpenError`], also if connecting takes longer than `patience`. The response may take any time.
 pub async fn open_stream(
     addr: SocketAddr,
     request: Request<Bytes>,
     patience: Duration,
-) -> Result<Response<Streamed>, ExchangeError> {
+) -> Result<Response<Streamed>, OpenError> {
     let connected = tokio::time::timeout(patience, TcpStream::connect(addr)).await;
     let stream = connected.map_err(|_| ExchangeError::Silent(patience))?.map_err(unreachable)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
     // Its outcome adds nothing to that of the response.
     let connection = Connection(tokio::spawn(async move { drop(connection.await) }));
-    let (head, body) = sender.send_request(addressed(addr, request)?).await.map_err(unreachable)?.into_parts();
+    let answer = sender.send_request(addressed(addr, request)?).await;
+    let (head, body) = answer.map_err(|error| OpenError::Broken(error.to_string()))?.into_parts();
     Ok(Response::from_parts(head, Streamed { body, _connection: connection }))
 }
 

@@ -18,7 +18,7 @@ use signalbox_core::secret::Secret;
 use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::{RequestContext, ServiceSigner};
 use signalbox_management::{Runtime, Statuses};
-use signalbox_upstream::loopback::{self, ExchangeError, MAX_BODY, Streamed};
+use signalbox_upstream::loopback::{self, ExchangeError, MAX_BODY, OpenError, Streamed};
 
 use crate::fleet::{Fleet, Now};
 
@@ -143,13 +143,13 @@ impl RouterClient {
     /// cancels the request.
     ///
     /// # Errors
-    /// When the router does not answer.
+    /// [`OpenError`] if the router does not answer.
     pub async fn infer(
         &self,
         path: &str,
         body: Bytes,
         accept: Option<HeaderValue>,
-    ) -> Result<Response<Streamed>, ExchangeError> {
+    ) -> Result<Response<Streamed>, OpenError> {
         let addr = self.fleet.now().router.addr.unwrap_or(self.fallback_addr);
         let mut request = self.request(Method::POST, path, body)?;
         let headers = request.headers_mut();

@@ -46,7 +46,7 @@ impl Origins {
 
 /// Returns `true` if the page was served by this service, possibly through a proxy that terminates TLS. The `Host`
 /// header has been checked before.
-pub(super) fn is_own(origin: &str, headers: &HeaderMap) -> bool {
+pub fn is_own(origin: &str, headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     host.zip(authority).is_some_and(|(host, authority)| host.eq_ignore_ascii_case(authority))

@@ -39,12 +39,13 @@ pub(super) fn of(from: i64, to: i64, step: Option<&str>, now: i64, query: &mut Q
     let by_minute = range <= MAX_BY_MINUTE_MS && from >= now.saturating_sub(MINUTES_KEPT_MS);
     let steps = || STEPS.into_iter().filter(|step| by_minute || step % HOUR_MS == 0);
     let chosen = steps().find(|step| range / step < USUAL_POINTS).or_else(|| steps().next_back()).unwrap_or(HOUR_MS);
-    let given = step.map(|text| text.parse().ok().filter(|step: &i64| *step >= MINUTE_MS && step % MINUTE_MS == 0));
+    let is_step = |step: &i64| (MINUTE_MS..=MAX_RANGE_MS).contains(step) && step % MINUTE_MS == 0;
+    let given = step.map(|text| text.parse().ok().filter(is_step));
     let step = match given {
         None => chosen,
         Some(Some(step)) => step,
         Some(None) => {
-            query.mistake("step must be a whole number of minutes, in milliseconds");
+            query.mistake("step must be a whole number of minutes up to 400 days, in milliseconds");
             chosen
         }
     };
@@ -128,6 +129,7 @@ mod tests {
             (HOUR_MS, "0", "whole number of minutes"),
             (HOUR_MS, "90000", "whole number of minutes"),
             (HOUR_MS, "1h", "whole number of minutes"),
+            (HOUR_MS, "9223372036854000000", "up to 400 days"),
             (3 * DAY_MS, "300000", "whole number of hours"),
             (2 * DAY_MS, "60000", "more than 1000 points"),
             (401 * DAY_MS, "172800000", "at most 400 days"),

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::header::{self, HeaderMap, HeaderName};
 use signalbox_daemon::REQUEST_ID;
-use signalbox_upstream::loopback::Streamed;
+use signalbox_upstream::loopback::{OpenError, Streamed};
 
 use super::error_schemas::Failure;
 use super::extract::json_bytes;
@@ -39,6 +39,7 @@ const OWN_PREFIX: &str = "x-signalbox-";
         (status = "default", description = "The error of the router", body = serde_json::Value),
         (status = 503, description = "`router_unavailable`: the router does not answer, and nothing was sent",
          body = Failure),
+        (status = 502, description = "`router_broke_off`: the router went away after the request was sent", body = Failure),
     ),
 )]
 pub(super) async fn chat(State(app): State<App>, request: Request) -> Result<Response, Error> {
@@ -47,8 +48,16 @@ pub(super) async fn chat(State(app): State<App>, request: Request) -> Result<Res
     if body.trim_ascii().is_empty() {
         return Err(Error::invalid("body must be a JSON object"));
     }
-    let answer = app.router.infer(CHAT, body, accept).await.map_err(|error| Error::NotSent(error.to_string()))?;
+    let answer = app.router.infer(CHAT, body, accept).await.map_err(unanswered)?;
     Ok(relayed(answer))
+}
+
+/// Returns the error if the router gives no response.
+pub(super) fn unanswered(error: OpenError) -> Error {
+    match error {
+        OpenError::NotSent(error) => Error::NotSent(error.to_string()),
+        OpenError::Broken(reason) => Error::RouterBroke(reason),
+    }
 }
 
 /// Returns the response of the router as one of this service; dropping it cancels the request.

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::error::{ResourceKind, StoreErrorExt as _};
 use super::error_schemas::Failure;
 use super::extract::{Body, Path};
-use super::playground::{LOGGED_ID, relayed};
+use super::playground::{LOGGED_ID, relayed, unanswered};
 use super::{App, Error};
 
 /// Header with the id of the request that was repeated.
@@ -87,7 +87,7 @@ pub(super) async fn replay(
     let body = changed(&asked.text, changes.fields, routed)?;
     let accept = headers.get(header::ACCEPT).cloned();
     let sent = app.router.infer(&request.path, body, accept).await;
-    let mut response = relayed(sent.map_err(|error| Error::NotSent(error.to_string()))?);
+    let mut response = relayed(sent.map_err(unanswered)?);
     if let Some(new) = response.headers().get(LOGGED_ID).and_then(|id| id.to_str().ok()) {
         // Without the note, the replay is a request like any other.
         if let Err(error) = requests::note_replay(&app.store, new, &request.request_id).await {

@@ -1,16 +1,19 @@
 //! Signed-in browsers: an opaque id in a cookie stands for the control token.
 //!
-//! The page never keeps the token, and scripts cannot read the cookie. The ids are kept as digests, in memory only: a
+//! The page never keeps the token, and scripts cannot read the cookie. Browsers take all ports of a host for one site, so
+//! that pages of other programs on this machine send the cookie, too: it counts only in requests of the own pages. The ids are kept as digests, in memory only: a
 //! restart of api-server ends all sessions.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 /// Name of the cookie.
 const COOKIE: &str = "signalbox_session";
@@ -26,6 +29,8 @@ const ID_BYTES: usize = 32;
 pub struct Sessions {
     /// When each session ends, by the digest of its id.
     ends: Arc<Mutex<HashMap<Vec<u8>, Instant>>>,
+    /// Woken when sessions end early.
+    ended: Arc<Notify>,
     /// Whether browsers reach this server only through TLS.
     secure: bool,
 }
@@ -36,7 +41,7 @@ impl Sessions {
     /// Creates an empty set. If `secure`, cookies are sent through TLS only.
     #[must_use]
     pub fn new(secure: bool) -> Self {
-        Self { ends: Arc::default(), secure }
+        Self { ends: Arc::default(), ended: Arc::default(), secure }
     }
 
     /// Opens a session, and returns the value of `Set-Cookie`; `None` if the system has no random numbers.
@@ -53,14 +58,34 @@ impl Sessions {
             }
             ends.insert(digest_of(&id), now + LIFETIME);
         });
+        self.ended.notify_waiters();
         self.cookie(&id, LIFETIME)
     }
 
-    /// Returns whether the headers carry an open session.
+    /// Returns whether the headers carry an open session, and are of a page of this server.
     pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
+        is_of_own_page(headers) && self.end_of(headers).is_some()
+    }
+
+    /// Waits until no session in the headers is open.
+    pub(crate) async fn ended(&self, headers: &HeaderMap) {
+        loop {
+            let mut changed = pin!(self.ended.notified());
+            // Registered before the look, so that no end in between is missed.
+            changed.as_mut().enable();
+            let Some(end) = self.end_of(headers) else { return };
+            tokio::select! {
+                () = changed => {}
+                () = sleep_until(end) => {}
+            }
+        }
+    }
+
+    /// Returns when the session in the headers ends; `None` if none is open.
+    fn end_of(&self, headers: &HeaderMap) -> Option<Instant> {
         let now = Instant::now();
-        let mut ids = presented(headers);
-        self.with(|ends| ids.any(|id| ends.get(&digest_of(id)).is_some_and(|end| *end > now)))
+        let ids = presented(headers);
+        self.with(|ends| ids.filter_map(|id| ends.get(&digest_of(id)).copied()).filter(|end| *end > now).max())
     }
 
     /// Ends the sessions in the headers, and returns the value of `Set-Cookie` that removes the cookie.
@@ -70,6 +95,7 @@ impl Sessions {
                 ends.remove(&digest_of(id));
             }
         });
+        self.ended.notify_waiters();
         self.cookie("", Duration::ZERO)
     }
 
@@ -88,6 +114,15 @@ impl Sessions {
     }
 }
 
+/// Returns whether a request comes from a page of this server, or from no page.
+fn is_of_own_page(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let is_own = |origin| signalbox_daemon::is_own_origin(origin, headers);
+    // A page of another port may leave out the origin, but not the site.
+    text("origin").is_none_or(is_own)
+        && text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"))
+}
+
 /// Returns the ids in the cookies of a request.
 fn presented(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -104,6 +139,43 @@ fn digest_of(id: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cookie_counts_only_on_own_pages() {
+        let sessions = Sessions::new(false);
+        let cookie = sessions.open().unwrap();
+        for (name, value, is_admitted) in [
+            ("origin", "http://localhost:3002", true),
+            ("origin", "https://localhost:3002", true),
+            ("origin", "http://localhost:9999", false),
+            ("origin", "http://127.0.0.1:3002", false),
+            ("origin", "null", false),
+            ("sec-fetch-site", "same-origin", true),
+            ("sec-fetch-site", "none", true),
+            ("sec-fetch-site", "same-site", false),
+            ("sec-fetch-site", "cross-site", false),
+        ] {
+            let mut headers = carrying(&cookie);
+            headers.insert("host", HeaderValue::from_static("localhost:3002"));
+            headers.insert(name, HeaderValue::from_static(value));
+            assert_eq!(sessions.admits(&headers), is_admitted, "{name}: {value}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_a_session_is_awaited() {
+        let sessions = Sessions::new(false);
+        let (first, second) = (carrying(&sessions.open().unwrap()), carrying(&sessions.open().unwrap()));
+        let began = Instant::now();
+        tokio::join!(sessions.ended(&first), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            sessions.close(&first);
+        });
+        assert_eq!(began.elapsed(), Duration::from_secs(1));
+        sessions.ended(&second).await;
+        assert_eq!(began.elapsed(), LIFETIME);
+        sessions.ended(&HeaderMap::new()).await;
+    }
 
     /// Returns headers that carry the cookie back.
     fn carrying(cookie: &HeaderValue) -> HeaderMap {

@@ -10,6 +10,7 @@ use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler as _;
 use socketioxide::layer::SocketIoLayer;
+use tokio::task::AbortHandle;
 
 use super::emit::emit;
 use super::tail::{LogSubscriptions, Subscription};
@@ -108,8 +109,12 @@ async fn welcome(socket: &SocketRef, app: App, broadcaster: Broadcaster, logs: L
         joining.extensions.joined();
         everybody.emit_status(&joining).await;
     });
+    let until_signed_out = end_with_session(socket, &app);
     let (leaving, everybody) = (app.clone(), broadcaster);
     socket.on_disconnect(async move |socket: SocketRef| {
+        if let Some(until_signed_out) = &until_signed_out {
+            until_signed_out.abort();
+        }
         // The rooms of a socket are left only after this handler.
         if is_extension(&socket) {
             leaving.extensions.left();
@@ -117,6 +122,21 @@ async fn welcome(socket: &SocketRef, app: App, broadcaster: Broadcaster, logs: L
         }
     });
     emit(socket, payload::PROXY_STATUS, &payload::snapshot(status_value(&app).await));
+}
+
+/// Ends a connection that a signed-in browser has opened when its session ends.
+fn end_with_session(socket: &SocketRef, app: &App) -> Option<AbortHandle> {
+    let headers = &socket.req_parts().headers;
+    if !app.sessions.admits(headers) {
+        return None;
+    }
+    let (sessions, headers, socket) = (app.sessions.clone(), headers.clone(), socket.clone());
+    let task = tokio::spawn(async move {
+        sessions.ended(&headers).await;
+        // It may have gone in the meantime.
+        let _ = socket.disconnect();
+    });
+    Some(task.abort_handle())
 }
 
 fn is_extension(socket: &SocketRef) -> bool {

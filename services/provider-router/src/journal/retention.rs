@@ -53,7 +53,8 @@ impl Retention {
     pub(crate) async fn step(&mut self, store: &Store) {
         let now_ms = unix_ms();
         let policy = self.policy(now_ms);
-        if policy == RetentionPolicy::default() || Instant::now() < self.due {
+        // The sums by minute have an end even if all rows are kept.
+        if Instant::now() < self.due {
             return;
         }
         if !self.trusts_clock(store, now_ms).await {
