@@ -66,13 +66,17 @@ async fn a_browser_signs_in_with_the_token_and_out_again() {
     for (name, value, status) in [
         ("origin", "http://127.0.0.1:3002", 201),
         ("origin", "http://localhost:9999", 401),
-        ("sec-fetch-site", "same-site", 401),
+        ("sec-fetch-site", "same-site", 403),
     ] {
         let request = Request::post("/api/keys").header("host", HOST).header("cookie", cookie).header(name, value);
         let body = json!({"name": format!("{name} {value}")}).to_string();
         let made = site.send(request.body(body.into()).unwrap()).await;
         assert_eq!(made.status, status, "{name} {value}: {}", made.body);
     }
+    // Reads from pages of other ports pass the guard of origins, but not the one of cookies.
+    let read = Request::get("/api/keys").header("host", HOST).header("cookie", cookie);
+    let read = site.send(read.header("sec-fetch-site", "same-site").body(Body::empty()).unwrap()).await;
+    assert_eq!(read.status, 401, "{}", read.body);
     let about = send(&site, Method::GET, "/api/about", cookie, None).await.expect(200);
     assert_eq!((&about["token_required"], &about["instance"]), (&json!(true), &json!("box")));
     assert_eq!(about["surfaces"], json!(["chat", "messages", "responses"]));

@@ -14,8 +14,9 @@ use super::{
     window::Window,
 };
 
-/// Maximum number of requests that wait for the budget of one account.
-const MAX_WAITING: u32 = 64;
+/// Maximum number of requests that wait for the budget of one account: an eighth of the default
+/// `limits.max_in_flight`, because each holds one of those permits.
+pub(super) const MAX_WAITING: u32 = 512;
 
 /// Limits, and what was used of them. Requests that share it lock it for some hundred nanoseconds.
 #[derive(Debug)]

@@ -253,6 +253,27 @@ async fn a_request_waits_ten_seconds_for_a_reserved_budget() {
     ledger.admit(&selected, &estimate(0, DOLLAR)).await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_number_of_waiting_requests_is_bounded() {
+    let (ledger, selected) = one(budget(1.0));
+    let held = ledger.admit(&selected, &estimate(0, DOLLAR)).await.unwrap();
+    let requests: Vec<_> = (0..account::MAX_WAITING + 7)
+        .map(|_| {
+            let (ledger, selected) = (Arc::clone(&ledger), selected.clone());
+            tokio::spawn(async move { ledger.admit(&selected, &estimate(0, DOLLAR)).await.map(drop).unwrap_err() })
+        })
+        .collect();
+    // Before the time of waiting is over, all but those that wait have been refused.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(requests.iter().filter(|request| request.is_finished()).count(), 7);
+    held.settle(0, DOLLAR);
+    let mut spent = 0;
+    for request in requests {
+        spent += u32::from(matches!(request.await.unwrap(), Denial::Spent { .. }));
+    }
+    assert_eq!(spent, account::MAX_WAITING);
+}
+
 #[test]
 fn limits_are_exact_when_many_threads_ask() {
     let (ledger, selected) = one(limits(Some(500), Some(100_000), None));

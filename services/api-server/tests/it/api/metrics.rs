@@ -85,7 +85,7 @@ async fn mistakes_are_reported(site: &Site) {
         site.get("/api/metrics/series?from=5&to=yesterday&step=1&by=day&metrics=requests,p42").await.mistakes(),
         [
             "to must be a time in milliseconds",
-            "step must be a whole number of minutes, in milliseconds",
+            "step must be a whole number of minutes up to 400 days, in milliseconds",
             "to must be at most 400 days after from",
             "metrics must be some of: requests, errors, prompt, completion, cost_nano, p50, p95, p99, ttft50, ttft95",
             "by must be one of: provider, model",
