@@ -189,18 +189,18 @@ impl Admitted {
         self.quotas
     }
 
-    /// Replaces the reservation by what the request has used. `answer_len` is the length of the answer in bytes.
+    /// Replaces the reservation by what the request has used. `answer_tokens` are the tokens that the length of the
+    /// answer suggests.
     ///
-    /// An answer without token counts, such as one that broke off, counts as the prompt and the tokens that its length
-    /// suggests: otherwise it would be free to close the connection before the counts come.
-    pub fn settle(self, end: &End, usage: Option<Usage>, answer_len: u64) {
+    /// They count for an answer without token counts, such as one that broke off, together with the prompt: otherwise
+    /// it would be free to close the connection before the counts come.
+    pub fn settle(self, end: &End, usage: Option<Usage>, answer_tokens: u64) {
         let tokens = |count: i64| u64::try_from(count).unwrap_or_default();
         let is_begun = end.provider_id.is_some() && end.status_code.is_some_and(|status| status < 300);
         let most = self.demand.expected(None);
         // The token counts of an answer in the background are not in its response.
         let is_unseen = is_begun && usage.is_none() && self.demand.is_background;
-        let guessed =
-            Expected { max_output: most.max_output.min(answer_len / if end.streamed { 100 } else { 4 }), ..most };
+        let guessed = Expected { max_output: most.max_output.min(answer_tokens), ..most };
         let used = match usage {
             Some(usage) => tokens(usage.total_tokens.max(usage.prompt_tokens.saturating_add(usage.completion_tokens))),
             None if is_unseen => self.estimate.tokens,

@@ -33,6 +33,7 @@ use crate::{
     journal::{Bodies, BodyPolicy, End, Entry, SentAs, Summary, Written},
     provider::Provider,
     route::Candidate,
+    stream_length::StreamLength,
 };
 
 pub use switch::{NewTarget, Switch};
@@ -83,6 +84,8 @@ pub struct Exchange {
     kept: BodyPolicy,
     /// Reservation in the limits and budgets of the client, if it has any.
     admitted: Option<Box<Admitted>>,
+    /// Length of the texts of a stream; counted only if the client has limits.
+    stream_length: StreamLength,
     /// Permit of the limit on requests in flight.
     _permit: OwnedSemaphorePermit,
 }
@@ -123,6 +126,7 @@ impl Exchange {
             max_answer_len,
             kept,
             admitted: None,
+            stream_length: StreamLength::default(),
             _permit: permit,
         }
     }
@@ -262,6 +266,9 @@ impl Exchange {
         if kept.len() < bytes.len() && self.answer_len == 0 && !self.streamed {
             // In a complete response, the usage may follow the text and so be beyond the part that is kept.
             self.summarize(bytes);
+        }
+        if self.streamed && self.admitted.is_some() {
+            self.stream_length.add(bytes);
         }
         self.answer_len += bytes.len() as u64;
         self.answer.extend_from_slice(kept);
@@ -419,7 +426,8 @@ impl Exchange {
             params,
         };
         if let Some(admitted) = self.admitted.take() {
-            admitted.settle(&end, usage, self.answer_len);
+            let guessed = if self.streamed { self.stream_length.tokens() } else { self.answer_len / 4 };
+            admitted.settle(&end, usage, guessed);
         }
         match answer {
             Bodies::Full => entry.end(end, &self.answer),

@@ -46,6 +46,7 @@ pub mod route;
 mod run;
 pub mod server;
 pub mod stored_responses;
+mod stream_length;
 mod token_estimate;
 
 use signalbox_daemon::clock;

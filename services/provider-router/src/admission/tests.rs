@@ -140,7 +140,7 @@ fn end(status: RequestStatus, status_code: Option<u16>) -> End {
 }
 
 /// Returns the tokens and dollars that are left of 1,000 each after a request with this end.
-async fn left(end: End, usage: Option<Usage>, answer_len: u64) -> (u64, bool) {
+async fn left(end: End, usage: Option<Usage>, answer_tokens: u64) -> (u64, bool) {
     let grant = KeyGrant {
         limits: KeyLimits { tpm: Some(1_000), ..KeyLimits::default() },
         budget: Some(KeyBudget { amount_usd: 20.0, period: BudgetPeriod::Day }),
@@ -155,7 +155,7 @@ async fn left(end: End, usage: Option<Usage>, answer_len: u64) -> (u64, bool) {
     let reserve = || reserve(&ledger, &prices, Some(&caller), asked, [TARGET].into_iter());
     let admitted = reserve().await.unwrap().unwrap();
     assert_eq!(admitted.quotas().tokens.unwrap().remaining, 1_000 - 36);
-    admitted.settle(&end, usage, answer_len);
+    admitted.settle(&end, usage, answer_tokens);
     match reserve().await {
         Ok(again) => (again.unwrap().quotas().tokens.unwrap().remaining + 36, true),
         Err(denial) => {
@@ -170,11 +170,11 @@ async fn a_request_is_settled_by_its_usage_or_by_its_length() {
     let done = || end(RequestStatus::Completed, Some(200));
     assert_eq!(left(done(), Some(Usage::new(3, 4)), 1_000).await, (993, true));
     assert_eq!(left(done(), Some(Usage::new(10, 10)), 1_000).await, (0, false), "20 dollars are spent");
-    // Without counts, 6 tokens of the prompt and one for each 4 bytes of the answer, at most those reserved.
-    assert_eq!(left(end(RequestStatus::ClientDisconnected, Some(200)), None, 40).await, (984, true));
-    assert_eq!(left(end(RequestStatus::ClientDisconnected, Some(200)), None, 4_000).await, (0, false));
+    // Without counts, 6 tokens of the prompt and those of the answer, at most those reserved.
+    assert_eq!(left(end(RequestStatus::ClientDisconnected, Some(200)), None, 10).await, (984, true));
+    assert_eq!(left(end(RequestStatus::ClientDisconnected, Some(200)), None, 1_000).await, (0, false));
     // No answer, no cost.
-    assert_eq!(left(end(RequestStatus::Failed, Some(502)), None, 4_000).await, (1_000, true));
+    assert_eq!(left(end(RequestStatus::Failed, Some(502)), None, 1_000).await, (1_000, true));
     let nobody = End { provider_id: None, ..end(RequestStatus::Cancelled, None) };
     assert_eq!(left(nobody, None, 0).await, (1_000, true));
 }
