@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use signalbox_core::json::Reader;
 use signalbox_core::openai::{FoldedAnswer, Usage};
 use signalbox_daemon::Caller;
@@ -41,6 +42,8 @@ pub struct Target<'a> {
     pub provider_id: &'a str,
     /// Name of the model at the provider.
     pub model: &'a str,
+    /// Fields that the target sets in the request.
+    pub params: Option<&'a Map<String, Value>>,
 }
 
 /// Nano-dollars that are reserved if an amount cannot be represented: more than any budget has.
@@ -135,25 +138,33 @@ pub struct Asked<'a> {
     pub choices: u32,
     /// Whether the answers have tokens.
     pub is_answered: bool,
+    /// Tokens of the earlier turns that the request continues without containing them.
+    pub earlier_tokens: u64,
+}
+
+/// Returns whether a request is admitted by an estimate of what it uses.
+#[must_use]
+pub fn needs_estimate(ledger: &Ledger, caller: Option<&Caller>) -> bool {
+    ledger.select(caller).is_some_and(|selected| selected.needs_estimate())
 }
 
 /// Reserves what a request may use; `None` if nothing limits it. The most expensive target counts.
 ///
 /// # Errors
 /// Returns the limit that is reached.
-pub async fn reserve<'a>(
+pub async fn reserve(
     ledger: &Arc<Ledger>,
     prices: &Prices,
     caller: Option<&Caller>,
     asked: Asked<'_>,
-    targets: impl Iterator<Item = Target<'a>>,
+    targets: &[Target<'_>],
 ) -> Result<Option<Admitted>, Denial> {
     let Some(selected) = ledger.select(caller) else { return Ok(None) };
     let (mut demand, mut estimate, mut table) = (Demand::default(), Estimate::default(), None);
     if selected.needs_estimate() {
-        demand = token_estimate::demand(asked.body, asked.choices, asked.is_answered);
+        demand = token_estimate::demand(asked.body, asked.choices, asked.is_answered).after(asked.earlier_tokens);
         table = prices.current();
-        estimate = estimated(table.as_deref(), &demand, targets, ledger.now().unix_ms);
+        (demand, estimate) = estimated(table.as_deref(), demand, targets, ledger.now().unix_ms);
     }
     let reservation = ledger.admit(&selected, &estimate).await?;
     let quotas = selected.quotas(ledger.now());
@@ -161,15 +172,21 @@ pub async fn reserve<'a>(
     Ok(Some(Admitted { reservation, prices: table, demand, estimate, model, quotas }))
 }
 
-fn estimated<'a>(
-    table: Option<&Table>,
-    demand: &Demand,
-    targets: impl Iterator<Item = Target<'a>>,
-    at: i64,
-) -> Estimate {
-    let expected = demand.expected(None);
-    let mut estimate = Estimate { tokens: expected.input.saturating_add(expected.max_output), ..Estimate::default() };
-    for Target { provider_type, provider_id, model } in targets {
+/// Returns the most that any target is expected to use, and its estimate.
+fn estimated(table: Option<&Table>, demand: Demand, targets: &[Target<'_>], at: i64) -> (Demand, Estimate) {
+    let tokens = |demand: &Demand| {
+        let expected = demand.expected(None);
+        expected.input.saturating_add(expected.max_output)
+    };
+    let mut most = demand;
+    let mut estimate = Estimate { tokens: tokens(&demand), ..Estimate::default() };
+    for Target { provider_type, provider_id, model, params } in targets.iter().copied() {
+        let demand = params.filter(|params| !params.is_empty()).map_or(demand, |params| demand.with_params(params));
+        most.is_background |= demand.is_background;
+        if tokens(&demand) > estimate.tokens {
+            estimate.tokens = tokens(&demand);
+            most = Demand { is_background: most.is_background, ..demand };
+        }
         let price = table.and_then(|table| table.find(provider_type, provider_id, model, at));
         match price.map(|price| price.estimate(&demand.expected(price.max_output_tokens()))) {
             Some(Ok(cost)) => estimate.nanos = estimate.nanos.max(cost.total().nanos().unwrap_or(MOST_NANOS)),
@@ -177,7 +194,7 @@ fn estimated<'a>(
             Some(Err(_)) | None => estimate.is_unpriced = true,
         }
     }
-    estimate
+    (most, estimate)
 }
 
 // === impl Admitted ===

@@ -25,6 +25,8 @@ const MAX_BYTES: usize = 64 << 20;
 /// Time for an answer that has just ended to reach the database, and the pause between two looks.
 const WAIT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(20);
+/// Tokens that are assumed for a conversation that only the provider knows.
+const UNKNOWN_TOKENS: u64 = 32_768;
 /// Maximum age of a request that may not be in the database yet, in milliseconds. A database that is away for longer is
 /// away for this look, too.
 const MAX_LOADING_MS: i128 = 600_000;
@@ -102,6 +104,23 @@ pub async fn items_before(
         );
     }
     Ok(Some(items))
+}
+
+/// Returns the tokens of the conversation up to an answer, for estimates; `UNKNOWN_TOKENS` if the log does not have them.
+pub async fn tokens(store: &Store, id: &str) -> u64 {
+    let Some(request) = request_of(id) else { return UNKNOWN_TOKENS };
+    // A request whose answer is not in the log yet waits for it later.
+    let Ok((row, response)) = requests::get(store, &RequestKey::Uuid(request.to_string())).await else {
+        return UNKNOWN_TOKENS;
+    };
+    let counted = response.as_ref().and_then(|response| {
+        let sum = || Some(response.prompt_tokens?.saturating_add(response.completion_tokens?));
+        u64::try_from(response.total_tokens.or_else(sum)?).ok()
+    });
+    let answer = response.and_then(|response| response.response_body);
+    let len = row.request_body.len().saturating_add(answer.map_or(0, |body| body.len()));
+    // Counts of the provider include the turns before; without them, only this turn is known.
+    counted.unwrap_or_else(|| u64::try_from(len / 3).unwrap_or(u64::MAX).max(UNKNOWN_TOKENS))
 }
 
 /// Returns an answer of Responses, and its request. A created key only has the answers to its own requests; for other

@@ -1,3 +1,4 @@
+use serde_json::json;
 use signalbox_core::schema::{ApiKey, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits, RequestStatus};
 use signalbox_core::{Api, key_document::SURFACES};
 use signalbox_pricing::{Layer, LayerKind};
@@ -100,12 +101,12 @@ fn prices() -> Prices {
     prices
 }
 
-const TARGET: Target<'static> = Target { provider_type: "openai", provider_id: "p", model: "m" };
-const UNKNOWN: Target<'static> = Target { provider_type: "openai", provider_id: "p", model: "who knows" };
+const TARGET: Target<'static> = Target { provider_type: "openai", provider_id: "p", model: "m", params: None };
+const UNKNOWN: Target<'static> = Target { provider_type: "openai", provider_id: "p", model: "who knows", params: None };
 
 fn estimate(targets: &[Target<'_>], input: u64, max_output: u64) -> Estimate {
     let demand = Demand { input, output: Some(max_output), choices: 1, ..Demand::default() };
-    estimated(prices().current().as_deref(), &demand, targets.iter().copied(), 1_800_000_000_000)
+    estimated(prices().current().as_deref(), demand, targets, 1_800_000_000_000).1
 }
 
 #[test]
@@ -114,6 +115,10 @@ fn the_most_expensive_target_is_reserved() {
     assert_eq!(estimate(&[TARGET], 10, 5), dear);
     assert_eq!(estimate(&[UNKNOWN, TARGET], 10, 5), Estimate { is_unpriced: true, ..dear });
     assert_eq!(estimate(&[UNKNOWN], 10, 5), Estimate { tokens: 15, nanos: 0, is_unpriced: true });
+    let params = json!({"max_tokens": 90, "n": 2});
+    let longer = Target { params: params.as_object(), ..TARGET };
+    let expected = Estimate { tokens: 190, nanos: 190_000_000_000, is_unpriced: false };
+    assert_eq!(estimate(&[TARGET, longer], 10, 5), expected, "the target asks for more");
 }
 
 fn end(status: RequestStatus, status_code: Option<u16>) -> End {
@@ -150,9 +155,15 @@ async fn left(end: End, usage: Option<Usage>, answer_tokens: u64) -> (u64, bool)
     let caller = Caller::issued(&key);
     let ledger = Arc::new(Ledger::default());
     ledger.update(std::slice::from_ref(&key), &Budgets::default());
-    let asked = Asked { body: br#"{"max_tokens":30,"a":"bcd"}"#, model: Some("m"), choices: 1, is_answered: true };
+    let asked = Asked {
+        body: br#"{"max_tokens":30,"a":"bcd"}"#,
+        model: Some("m"),
+        choices: 1,
+        is_answered: true,
+        earlier_tokens: 0,
+    };
     let prices = prices();
-    let reserve = || reserve(&ledger, &prices, Some(&caller), asked, [TARGET].into_iter());
+    let reserve = || reserve(&ledger, &prices, Some(&caller), asked, &[TARGET]);
     let admitted = reserve().await.unwrap().unwrap();
     assert_eq!(admitted.quotas().tokens.unwrap().remaining, 1_000 - 36);
     admitted.settle(&end, usage, answer_tokens);

@@ -21,7 +21,8 @@ use crate::{
     exchange::Exchange,
     health, hops,
     journal::{Begin, Bodies},
-    route::{self, Candidate, RequestFacts},
+    route::{self, Plan, RequestFacts},
+    stored_responses,
 };
 use signalbox_core::schema::RequestStatus;
 
@@ -107,8 +108,7 @@ where
         }
         (plan, catalog.settings())
     };
-    let candidates = plan.as_ref().map_or(&[][..], |plan| &plan.candidates);
-    let admitted = reserve(app, surface, caller, &envelope, &body, candidates).await?;
+    let admitted = reserve(app, surface, caller, &envelope, &body, plan.as_ref().ok()).await?;
     let quotas = admitted.as_ref().map(Admitted::quotas);
 
     // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
@@ -157,16 +157,32 @@ async fn reserve(
     caller: Option<&Caller>,
     envelope: &Envelope,
     body: &[u8],
-    candidates: &[Candidate],
+    plan: Option<&Plan>,
 ) -> Result<Option<Admitted>, ApiError> {
-    let model = envelope.model.as_deref();
-    let asked = Asked { body, model, choices: envelope.choices, is_answered: surface.is_answered_in_tokens() };
-    let targets = candidates.iter().map(|candidate| Target {
-        provider_type: &candidate.provider.row.kind,
-        provider_id: &candidate.provider.id,
-        model: candidate.model.as_deref().unwrap_or_default(),
-    });
-    let reserved = admission::reserve(&app.ledger, &app.prices, caller, asked, targets).await;
+    if app.ledger.select(caller).is_none() {
+        return Ok(None);
+    }
+    let earlier_tokens = match &envelope.previous {
+        Some(id) if admission::needs_estimate(&app.ledger, caller) => stored_responses::tokens(&app.store, id).await,
+        _ => 0,
+    };
+    let asked = Asked {
+        body,
+        model: envelope.model.as_deref(),
+        choices: envelope.choices,
+        is_answered: surface.is_answered_in_tokens(),
+        earlier_tokens,
+    };
+    let mut targets = Vec::new();
+    for candidate in plan.iter().flat_map(|plan| &plan.candidates) {
+        targets.push(Target {
+            provider_type: &candidate.provider.row.kind,
+            provider_id: &candidate.provider.id,
+            model: candidate.model.as_deref().unwrap_or_default(),
+            params: plan.and_then(|plan| plan.target(candidate)).map(|target| &target.params),
+        });
+    }
+    let reserved = admission::reserve(&app.ledger, &app.prices, caller, asked, &targets).await;
     Ok(reserved.inspect_err(|denial| app.metrics.limited(denial.reason()))?)
 }
 
