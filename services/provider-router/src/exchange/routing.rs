@@ -112,6 +112,7 @@ impl Routing {
         if let Some(trial) = self.trial.take().filter(|_| failed.counts) {
             trial.failed_for(now, failed.retry_after);
         }
+        let first_byte_ms = self.own_first_byte(first_byte);
         if let Some(record) = &mut self.record {
             record.attempts.push(AttemptRecord {
                 target: self.place,
@@ -120,11 +121,16 @@ impl Routing {
                 status: failed.status,
                 error: Some(failed.message.clone()),
                 start_ms: health::millis(self.began),
-                first_byte_ms: first_byte.map(health::millis),
+                first_byte_ms,
                 end_ms: health::millis(arrived.elapsed()),
                 why_next: Some(failed.why_next.clone()),
             });
         }
+    }
+
+    /// Returns the milliseconds to the first byte that went to the client, if it came from the current attempt.
+    fn own_first_byte(&self, first_byte: Option<Duration>) -> Option<u64> {
+        first_byte.filter(|first_byte| *first_byte >= self.began).map(health::millis)
     }
 
     /// Takes the end of the request. Returns the plan with all attempts, if it is kept, and the fields that the target
@@ -145,6 +151,7 @@ impl Routing {
                 _ => {}
             }
         }
+        let first_byte_ms = self.own_first_byte(ended.first_byte);
         if let (Some(record), Some(provider), true) = (&mut self.record, provider, trial.is_some()) {
             record.attempts.push(AttemptRecord {
                 target: self.place,
@@ -153,7 +160,7 @@ impl Routing {
                 status: ended.status,
                 error: ended.error.map(str::to_owned),
                 start_ms: health::millis(self.began),
-                first_byte_ms: ended.first_byte.map(health::millis),
+                first_byte_ms,
                 end_ms: health::millis(ended.duration),
                 why_next: None,
             });
