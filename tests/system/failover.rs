@@ -205,11 +205,20 @@ async fn a_continuation_that_differs_ends_with_an_error() {
         let bench = Bench::start(api).await;
         bench.primary.script(PRIMARY, text().after(40, FaultKind::Close));
         bench.fallback.script(bench::FALLBACK, Turn::says("word1 word2 something else"));
-        let answer = bench.ask(true).await;
-        let (said, is_complete) = api.streamed(&answer.text());
-        assert!(!answer.complete && !is_complete && WORDS.starts_with(&said) && !said.is_empty(), "{api:?}: {said}");
-        assert!(answer.text().contains("error") && bench.calls() == (1, 1), "{api:?}: {}", answer.text());
-        let row = bench.stack.recorded(answer.header("x-request-id")).await;
-        assert_eq!(row["status"], "truncated", "{row}");
+        for n in 1..=5 {
+            let answer = bench.ask(true).await;
+            let (said, is_complete) = api.streamed(&answer.text());
+            let is_begun = WORDS.starts_with(&said) && !said.is_empty();
+            assert!(!answer.complete && !is_complete && is_begun, "{api:?}: {said}");
+            assert!(answer.text().contains("error") && bench.calls() == (n, n), "{api:?}: {}", answer.text());
+            let row = bench.stack.recorded(answer.header("x-request-id")).await;
+            let expected = (&"truncated".into(), &"primary".into(), &2.into());
+            assert_eq!((&row["status"], &row["provider_id"], &row["response"]["attempts"]), expected, "{row}");
+        }
+        // All that the clients have is of the primary target, and so are the failures.
+        let health = bench.router.get("/health").await.expect(200).json();
+        let open: Vec<&str> =
+            health["breakers"].as_array().unwrap().iter().filter_map(|one| one["provider"].as_str()).collect();
+        assert_eq!(open, ["primary"], "{api:?}: {health}");
     }
 }

@@ -36,7 +36,7 @@ use crate::{
     stream_length::StreamLength,
 };
 
-pub use switch::{NewTarget, Switch};
+pub use switch::{NewAttempt, NewTarget, Switch};
 
 /// Header that names the APIs of client and provider if they differ, and lists the fields that were not sent as the
 /// client wrote them.
@@ -46,6 +46,9 @@ pub const TRANSLATION: HeaderName = HeaderName::from_static("x-signalbox-transla
 const MAX_PENDING_PART: usize = 4 << 10;
 /// Maximum time that fewer bytes stay buffered, counted from the first pause of the stream after they arrived.
 const PART_DELAY: Duration = Duration::from_millis(250);
+
+/// Maximum characters of the error of an attempt in the explanation.
+const MAX_ATTEMPT_ERROR: usize = 1_000;
 
 /// State of one request. Dropping it before [`Exchange::finish`] means that the client has disconnected; the end is
 /// then written by `drop`, so that every request ends exactly once.
@@ -63,6 +66,8 @@ pub struct Exchange {
     counted: bool,
     attempts: i64,
     routing: Routing,
+    /// Whether a failure of the answer does not count against the breaker of its target.
+    is_target_spared: bool,
     /// Span of the last attempt, open until the response has been relayed.
     attempt: Span,
     /// Model that the response names; read only if spans are exported.
@@ -112,6 +117,7 @@ impl Exchange {
             counted: false,
             attempts: 0,
             routing: Routing::default(),
+            is_target_spared: false,
             attempt: Span::none(),
             response_model: None,
             status_code: None,
@@ -183,6 +189,14 @@ impl Exchange {
     ) -> Span {
         self.attempts += 1;
         self.routing.begin(candidate, place, params, self.context.arrived());
+        self.set_target(candidate, envelope);
+        let n = u64::try_from(self.attempts).unwrap_or_default();
+        self.attempt = self.context.attempt_span(n, &candidate.provider.id, candidate.model.as_deref());
+        self.attempt.clone()
+    }
+
+    /// Takes over the facts about the target that answers.
+    fn set_target(&mut self, candidate: &Candidate, envelope: &Envelope) {
         self.provider = Some(Arc::clone(&candidate.provider));
         let model = candidate.model.as_deref();
         self.upstream_model = model.filter(|model| envelope.model.as_deref() != Some(model)).map(str::to_owned);
@@ -196,9 +210,6 @@ impl Exchange {
             })
             .map(Box::new);
         self.counted = candidate.provider.counts_stream(envelope, model);
-        let n = u64::try_from(self.attempts).unwrap_or_default();
-        self.attempt = self.context.attempt_span(n, &candidate.provider.id, model);
-        self.attempt.clone()
     }
 
     /// Returns the span of the current attempt.
@@ -213,28 +224,6 @@ impl Exchange {
         &self.context
     }
 
-    /// Records that the answer broke off, and that another target continues it or that none was found.
-    pub fn switched(&mut self, switch: Switch) {
-        let Switch { why, failed, target } = switch;
-        let broken = FailedAttempt {
-            status: self.status_code,
-            code: "upstream_interrupted",
-            message: why,
-            counts: true,
-            retry_after: None,
-            why_next: "the answer broke off: other targets are asked to continue it".to_owned(),
-        };
-        let (provider, arrived) = (self.provider.clone(), self.context.arrived());
-        if let Some(provider) = provider.filter(|_| target.is_some()) {
-            self.routing.failed(&broken, &provider.id, None, arrived);
-        }
-        self.attempts += i64::try_from(failed.len()).unwrap_or_default();
-        self.routing.push(failed);
-        if let Some(NewTarget { candidate, place, params, envelope }) = target {
-            let _span = self.attempt(&candidate, place, Some(&params), &envelope);
-        }
-    }
-
     /// Records that the provider has begun to answer.
     pub fn attempt_answered(&self) {
         self.routing.answered();
@@ -242,10 +231,15 @@ impl Exchange {
 
     /// Ends an attempt that failed.
     pub fn attempt_failed(&mut self, failed: &FailedAttempt, candidate: &Candidate) {
-        let arrived = self.context.arrived();
-        self.routing.failed(failed, &candidate.provider.id, candidate.model.as_deref(), arrived);
+        let times = (None, self.context.arrived());
+        self.routing.failed(failed, &candidate.provider.id, candidate.model.as_deref(), times);
         let end = AttemptEnd { status: failed.status, error: Some(failed.code), ..AttemptEnd::default() };
         self.context.end_attempt(&std::mem::replace(&mut self.attempt, Span::none()), &end);
+    }
+
+    /// Records that a failure of the answer does not count against the breaker of its target.
+    pub const fn spare_target(&mut self) {
+        self.is_target_spared = true;
     }
 
     /// Records the status of the response, and the time to its first byte.
@@ -400,10 +394,22 @@ impl Exchange {
         let error = error.map(|error| if quotable { error } else { "not kept".to_owned() });
         let truncated = self.answer_len > self.max_answer_len;
         let Ending { finish_reason, usage, .. } = std::mem::take(&mut self.ending);
-        let ended =
-            AttemptEnded { status: self.status_code, error: error.as_deref(), first_byte: self.first_byte, duration };
+        let ended = AttemptEnded {
+            status: self.status_code,
+            error: error.as_deref(),
+            counts: !self.is_target_spared,
+            first_byte: self.first_byte,
+            duration,
+        };
         let provider = self.provider.as_ref().map(|provider| &*provider.id);
-        let (plan, params) = self.routing.finish(status, provider, &ended);
+        let (mut plan, params) = self.routing.finish(status, provider, &ended);
+        for error in plan.iter_mut().flat_map(|plan| &mut plan.attempts).filter_map(|attempt| attempt.error.as_mut()) {
+            if !quotable {
+                "not kept".clone_into(error);
+            } else if let Some((end, _)) = error.char_indices().nth(MAX_ATTEMPT_ERROR) {
+                error.truncate(end);
+            }
+        }
         let end = End {
             status,
             ended_at: clock::unix_ms(),

@@ -23,6 +23,7 @@
 //! provider speaks another API than the client, the stream is translated first ([`translated`]).
 
 mod drain;
+mod fault;
 mod line_end;
 mod resume;
 mod translated;
@@ -250,6 +251,9 @@ impl Relay {
                     return Poll::Ready(Some(Err("stream was interrupted".into())));
                 }
                 Phase::Draining { left } => {
+                    if let Source::Resumable(resumable) = &mut self.source {
+                        resumable.stop_resuming();
+                    }
                     if let Some(begun) = self.line_end {
                         return self.poll_line_end(begun, cx).map(|bytes| Some(Ok(Frame::data(bytes))));
                     }
@@ -367,6 +371,7 @@ impl Relay {
             last.extend_from_slice(masker.mask_text(&event).as_bytes());
         }
         self.exchange.answer(bytes);
+        self.judge(&failed.error);
         // The response is incomplete anyway, so no last byte has to be held back.
         drop(self.exchange.finish(RequestStatus::Failed, Some(message)));
         self.phase = Phase::Draining { left: MAX_DRAINED };
@@ -379,6 +384,9 @@ impl Relay {
             let id = self.exchange.id().simple().to_string();
             self.error_event(stream, why, &id)
         });
+        if !why.counts() {
+            self.exchange.spare_target();
+        }
         // The response is incomplete anyway, so no last byte has to be held back.
         drop(self.exchange.finish(why.status(), Some(why.to_string())));
         self.phase = Phase::Broken;

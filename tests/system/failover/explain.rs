@@ -61,6 +61,22 @@ async fn a_continued_stream_is_explained() {
         attempts[0]["error"].is_string() && attempts[0]["why_next"].as_str().unwrap().contains("broke off"),
         "{shown}"
     );
+    // The first byte that the client received came from the primary target.
+    assert!(attempts[0]["first_byte_ms"].is_u64() && attempts[1]["first_byte_ms"].is_null(), "{shown}");
+}
+
+#[tokio::test]
+async fn a_stream_that_no_target_continues_is_explained_in_order() {
+    let bench = Bench::start(Api::Messages).await;
+    bench.primary.script(PRIMARY, text().after(40, FaultKind::Close));
+    bench.fallback.script(FALLBACK, Turn::says("something else"));
+    let answer = bench.ask(true).await;
+    let shown = explained(&bench, answer.header("x-request-id")).await;
+    let attempts = shown["attempts"].as_array().unwrap();
+    let providers: Vec<&Value> = attempts.iter().map(|attempt| &attempt["provider"]).collect();
+    assert_eq!(providers, ["primary", "fallback"], "{shown}");
+    assert!(attempts[0]["why_next"].as_str().unwrap().contains("broke off"), "{shown}");
+    assert!(attempts[1]["error"].as_str().unwrap().contains("something else"), "{shown}");
 }
 
 #[tokio::test]

@@ -34,9 +34,6 @@ pub struct PlannedTarget {
     pub model: Option<String>,
     /// Reason for its place in the order.
     pub why: String,
-    /// Price of the request in nano-dollars, if it was asked for and is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price_nanos: Option<i64>,
 }
 
 /// A target that is not tried.

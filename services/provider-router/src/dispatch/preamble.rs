@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use bytes::Bytes;
 use signalbox_core::{
     Api,
-    json::Text,
+    json::{Reader, Text},
     openai::{ChoiceView, ErrorBody, ProviderError, StreamEvent, joined_events, read_event},
     sse::{Frame, Splitter},
     typed::{TypedEvent, TypedReader, api_of_event},
@@ -19,6 +19,8 @@ use crate::relay::Source;
 pub(super) const MAX_ERROR: usize = 1 << 20;
 /// Maximum bytes of a stream held back before its first chunk.
 const MAX_PREAMBLE: usize = 64 << 10;
+/// Maximum bytes of a stream held back before its first content, where a deadline for it is set.
+const MAX_BEFORE_TOKEN: usize = 1 << 20;
 /// Maximum bytes of a single event that are held back to find out whether it is an error, the same as of an error body.
 const MAX_FIRST_EVENT: usize = MAX_ERROR;
 /// Maximum number of events without a chunk that are held back. Past either limit the stream is passed on as it is.
@@ -109,7 +111,11 @@ impl Preamble {
                 Ok(Some(frame)) => {
                     self.len += frame.raw().len();
                     self.events += usize::from(frame.data().is_some());
-                    if self.len > MAX_PREAMBLE || self.events > MAX_PREAMBLE_EVENTS {
+                    let is_long = match self.needs_token {
+                        true => self.len > MAX_BEFORE_TOKEN,
+                        false => self.len > MAX_PREAMBLE || self.events > MAX_PREAMBLE_EVENTS,
+                    };
+                    if is_long {
                         return Ok(true);
                     }
                 }
@@ -177,10 +183,16 @@ fn classify_chunk(frame: &Frame) -> Result<bool, AttemptError> {
 
 /// Returns whether an event with content has more than a role or the announcement of a part.
 fn has_token(frame: &Frame) -> bool {
-    const ANNOUNCEMENTS: [&[u8]; 3] =
-        [b"content_block_start", b"response.output_item.added", b"response.content_part.added"];
+    const ANNOUNCEMENTS: [&[u8]; 4] = [
+        b"content_block_start",
+        b"response.output_item.added",
+        b"response.content_part.added",
+        b"response.reasoning_summary_part.added",
+    ];
     let Some(data) = frame.data() else { return false };
-    if frame.event().is_some_and(|name| ANNOUNCEMENTS.contains(&name)) {
+    let value = Reader::lenient(&data).value();
+    let kind = value.as_ref().and_then(|event| event["type"].as_str()).map(str::as_bytes);
+    if kind.or_else(|| frame.event()).is_some_and(|kind| ANNOUNCEMENTS.contains(&kind)) {
         return false;
     }
     let chunks = joined_events(&data).unwrap_or_else(|| vec![&*data]);
@@ -210,4 +222,54 @@ fn is_token(choice: &ChoiceView<'_>) -> bool {
 fn is_error_event(frame: &Frame) -> bool {
     let mut lines = frame.raw().split(|&byte| byte == b'\n' || byte == b'\r');
     lines.any(|line| line.strip_prefix(b"event:").is_some_and(|name| name.trim_ascii() == b"error"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns whether a stream of these events is passed on before its first content.
+    fn passes(api: Api, needs_token: bool, events: &str) -> bool {
+        let splitter = Splitter::new(MAX_FIRST_EVENT);
+        let mut preamble = Preamble { api, splitter, len: 0, events: 0, needs_token };
+        preamble.passes(events.to_owned().into()).unwrap()
+    }
+
+    #[test]
+    fn a_needed_token_is_awaited_for_a_mebibyte() {
+        let role = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+        let text = role.replace("\"content\":\"\"", "\"content\":\"a\"");
+        let ping = "event: ping\ndata: {}\n\n";
+        for events in [role.repeat(40), ping.repeat(40), format!(": {}\n\n", "x".repeat(100)).repeat(1_000)] {
+            assert!(!passes(Api::Chat, true, &events), "{}", &events[..60]);
+            assert!(passes(Api::Chat, true, &format!("{events}{text}")));
+            assert!(passes(Api::Chat, false, &events));
+        }
+        let long = role.repeat(MAX_BEFORE_TOKEN / role.len());
+        assert!(!passes(Api::Chat, true, &long));
+        assert!(passes(Api::Chat, true, &format!("{long}{role}")));
+    }
+
+    #[test]
+    fn announcements_are_known_by_the_type_in_the_data_or_by_the_name() {
+        for (api, kind) in [
+            (Api::Messages, "content_block_start"),
+            (Api::Responses, "response.output_item.added"),
+            (Api::Responses, "response.content_part.added"),
+            (Api::Responses, "response.reasoning_summary_part.added"),
+        ] {
+            for event in [
+                format!("event: {kind}\ndata: {{\"type\":\"{kind}\"}}\n\n"),
+                format!("data: {{\"type\":\"{kind}\"}}\n\n"),
+                format!("event: {kind}\ndata: {{}}\n\n"),
+            ] {
+                assert!(!passes(api, true, &event), "{event}");
+                assert!(passes(api, false, &event), "{event}");
+            }
+        }
+        for (api, kind) in [(Api::Messages, "content_block_delta"), (Api::Responses, "response.output_text.delta")] {
+            let event = format!("event: response.output_item.added\ndata: {{\"type\":\"{kind}\"}}\n\n");
+            assert!(passes(api, true, &event), "{event}");
+        }
+    }
 }

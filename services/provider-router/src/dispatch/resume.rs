@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use bytes::Bytes;
 use http::HeaderMap;
 use signalbox_core::schema::{AttemptRecord, Resume as ResumeMode};
-use signalbox_daemon::{Caller, RequestContext};
+use signalbox_daemon::{AttemptEnd, Caller, RequestContext};
 use tracing::Instrument as _;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     app::App,
     envelope::Envelope,
-    exchange::NewTarget,
+    exchange::{NewAttempt, NewTarget},
     health,
     relay::{NewAnswer, Resume, Resumed},
     route::Plan,
@@ -86,7 +86,8 @@ impl NextTargets {
                 Ok(AcceptedAnswer::Stream { begun, rest, .. }) => {
                     candidate.provider.note(true);
                     trial.answered(health::now());
-                    let target = NewTarget { candidate, place, params, envelope: Arc::clone(&self.envelope) };
+                    let attempt = NewAttempt { context: self.context.clone(), trial, span, began };
+                    let target = NewTarget { candidate, place, params, envelope: Arc::clone(&self.envelope), attempt };
                     let next = (!self.left.is_empty()).then_some(self as Box<dyn Resume>);
                     return Resumed { failed, answer: Some(NewAnswer { begun, rest, target, next }) };
                 }
@@ -95,6 +96,9 @@ impl NextTargets {
                 Err(failure) => failure,
             };
             candidate.provider.note(!failure.is_provider_fault());
+            let end =
+                AttemptEnd { status: failure.provider_status(), error: Some(failure.code()), ..AttemptEnd::default() };
+            self.context.end_attempt(&span, &end);
             let (fault, wait) = (failure.fault(), failure.retry_after());
             if fault.rule().counts {
                 trial.failed_for(health::now(), wait);

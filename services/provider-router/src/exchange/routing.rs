@@ -64,6 +64,21 @@ impl Routing {
         self.model = self.record.as_ref().and_then(|_| candidate.model.clone());
     }
 
+    /// Takes over an attempt that began `began` after the request arrived.
+    pub(super) fn go_on(
+        &mut self,
+        trial: Trial,
+        began: Duration,
+        candidate: &Candidate,
+        (place, params): (usize, Option<&Map<String, Value>>),
+    ) {
+        self.trial = Some(trial);
+        self.place = place;
+        self.began = began;
+        self.params = params.filter(|params| !params.is_empty()).cloned().map(Box::new);
+        self.model = self.record.as_ref().and_then(|_| candidate.model.clone());
+    }
+
     pub(super) fn record(&mut self, record: RoutingRecord) {
         self.record = Some(Box::new(record));
     }
@@ -85,11 +100,19 @@ impl Routing {
         }
     }
 
-    pub(super) fn failed(&mut self, failed: &FailedAttempt, provider: &str, model: Option<&str>, arrived: Instant) {
+    /// Ends the current attempt as failed. `first_byte` is the time to the first byte that went to the client.
+    pub(super) fn failed(
+        &mut self,
+        failed: &FailedAttempt,
+        provider: &str,
+        model: Option<&str>,
+        (first_byte, arrived): (Option<Duration>, Instant),
+    ) {
         let now = health::now();
         if let Some(trial) = self.trial.take().filter(|_| failed.counts) {
             trial.failed_for(now, failed.retry_after);
         }
+        let first_byte_ms = self.own_first_byte(first_byte);
         if let Some(record) = &mut self.record {
             record.attempts.push(AttemptRecord {
                 target: self.place,
@@ -98,11 +121,16 @@ impl Routing {
                 status: failed.status,
                 error: Some(failed.message.clone()),
                 start_ms: health::millis(self.began),
-                first_byte_ms: None,
+                first_byte_ms,
                 end_ms: health::millis(arrived.elapsed()),
                 why_next: Some(failed.why_next.clone()),
             });
         }
+    }
+
+    /// Returns the milliseconds to the first byte that went to the client, if it came from the current attempt.
+    fn own_first_byte(&self, first_byte: Option<Duration>) -> Option<u64> {
+        first_byte.filter(|first_byte| *first_byte >= self.began).map(health::millis)
     }
 
     /// Takes the end of the request. Returns the plan with all attempts, if it is kept, and the fields that the target
@@ -113,15 +141,17 @@ impl Routing {
         provider: Option<&str>,
         ended: &AttemptEnded<'_>,
     ) -> (Option<Box<RoutingRecord>>, Option<Params>) {
+        // An attempt that broke off and that no other one continues has been added already.
         let trial = self.trial.take();
         if let Some(trial) = &trial {
             let now = health::now();
             match status {
                 RequestStatus::Completed => trial.completed(now),
-                RequestStatus::Failed | RequestStatus::Truncated => trial.failed(now),
+                RequestStatus::Failed | RequestStatus::Truncated if ended.counts => trial.failed(now),
                 _ => {}
             }
         }
+        let first_byte_ms = self.own_first_byte(ended.first_byte);
         if let (Some(record), Some(provider), true) = (&mut self.record, provider, trial.is_some()) {
             record.attempts.push(AttemptRecord {
                 target: self.place,
@@ -130,7 +160,7 @@ impl Routing {
                 status: ended.status,
                 error: ended.error.map(str::to_owned),
                 start_ms: health::millis(self.began),
-                first_byte_ms: ended.first_byte.map(health::millis),
+                first_byte_ms,
                 end_ms: health::millis(ended.duration),
                 why_next: None,
             });
@@ -144,6 +174,8 @@ impl Routing {
 pub(super) struct AttemptEnded<'a> {
     pub(super) status: Option<u16>,
     pub(super) error: Option<&'a str>,
+    /// Whether a failure counts against the breaker of the target.
+    pub(super) counts: bool,
     pub(super) first_byte: Option<Duration>,
     pub(super) duration: Duration,
 }

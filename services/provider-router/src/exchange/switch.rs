@@ -4,10 +4,21 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use signalbox_core::schema::AttemptRecord;
+use signalbox_daemon::{AttemptEnd, RequestContext};
+use tokio::time::Duration;
+use tracing::Span;
 
-use crate::{envelope::Envelope, route::Candidate};
+use super::{Exchange, FailedAttempt};
+use crate::{
+    envelope::Envelope,
+    health::{self, Trial},
+    route::Candidate,
+};
 
-/// Target of a stream that continues another one.
+/// Stable word for an answer that broke off.
+const INTERRUPTED: &str = "upstream_interrupted";
+
+/// Target of a stream that may continue another one.
 #[derive(Debug)]
 pub struct NewTarget {
     /// The target.
@@ -18,6 +29,21 @@ pub struct NewTarget {
     pub params: Map<String, Value>,
     /// The request.
     pub envelope: Arc<Envelope>,
+    /// Its attempt.
+    pub attempt: NewAttempt,
+}
+
+/// An attempt in flight that may continue a stream.
+#[derive(Debug)]
+pub struct NewAttempt {
+    /// The context of the request.
+    pub context: RequestContext,
+    /// The attempt, for the health of the target.
+    pub trial: Trial,
+    /// Its span.
+    pub span: Span,
+    /// Time from the arrival of the request to its begin.
+    pub began: Duration,
 }
 
 /// Facts about a stream that broke off, for the log.
@@ -25,8 +51,65 @@ pub struct NewTarget {
 pub struct Switch {
     /// How the stream broke off.
     pub why: String,
+    /// Whether that counts against the breaker of its target.
+    pub counts: bool,
     /// Attempts to continue it that failed.
     pub failed: Vec<AttemptRecord>,
     /// The target that continues it, if one was found.
     pub target: Option<NewTarget>,
+}
+
+// === impl NewTarget ===
+
+impl NewTarget {
+    /// Ends the attempt, which cannot continue the stream. Returns its record.
+    pub fn failed(self, error: &str, why_next: &str, counts: bool) -> AttemptRecord {
+        let Self { candidate, place, attempt: NewAttempt { context, trial, span, began }, .. } = self;
+        if counts {
+            trial.failed(health::now());
+        }
+        let end = AttemptEnd { status: Some(200), error: Some(INTERRUPTED), ..AttemptEnd::default() };
+        context.end_attempt(&span, &end);
+        AttemptRecord {
+            target: place,
+            provider: candidate.provider.id.clone(),
+            model: candidate.model,
+            status: Some(200),
+            error: Some(error.to_owned()),
+            start_ms: health::millis(began),
+            first_byte_ms: None,
+            end_ms: health::millis(context.arrived().elapsed()),
+            why_next: Some(why_next.to_owned()),
+        }
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    /// Records that the answer broke off, and that another target continues it or that none was found.
+    pub fn switched(&mut self, switch: Switch) {
+        let Switch { why, counts, failed, target } = switch;
+        let broken = FailedAttempt {
+            status: self.status_code,
+            code: INTERRUPTED,
+            message: why,
+            counts,
+            retry_after: None,
+            why_next: "the answer broke off: other targets are asked to continue it".to_owned(),
+        };
+        if let Some(provider) = self.provider.clone() {
+            let times = (self.first_byte, self.context.arrived());
+            self.routing.failed(&broken, &provider.id, None, times);
+        }
+        self.attempts += i64::try_from(failed.len()).unwrap_or_default();
+        self.routing.push(failed);
+        let Some(NewTarget { candidate, place, params, envelope, attempt }) = target else { return };
+        let NewAttempt { trial, span, began, .. } = attempt;
+        let end = AttemptEnd { status: broken.status, error: Some(broken.code), ..AttemptEnd::default() };
+        self.context.end_attempt(&std::mem::replace(&mut self.attempt, span), &end);
+        self.attempts += 1;
+        self.routing.go_on(trial, began, &candidate, (place, Some(&params)));
+        self.set_target(&candidate, &envelope);
+    }
 }

@@ -5,32 +5,38 @@
 //! client receives the text of one target, of which another target said the beginning. Text and thinking are compared;
 //! an answer with a tool call is not continued.
 
+mod broken;
 mod heard;
+mod ids;
 mod pieces;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
     vec::IntoIter,
 };
 
+use broken::{Break, Broken};
 use bytes::Bytes;
 use heard::{Compared, Heard, Position};
+use ids::Ids;
 use pieces::{Event, Piece};
-use serde_json::Value;
 use signalbox_core::{
     Api,
-    openai::{StreamEvent, read_event},
+    openai::joined_events,
     schema::AttemptRecord,
     sse::{Frame, Splitter},
-    typed::{TypedEvent, TypedReader},
 };
+use signalbox_translate::hub::ErrorClass;
 use signalbox_upstream::Error;
 
-use super::{MAX_EVENT, Source};
+use super::{MAX_EVENT, Source, fault, typed::with_blank_line};
 use crate::exchange::{NewTarget, Switch};
+
+/// The next event for the client, or the end.
+type Passed = Option<Result<Bytes, Error>>;
 
 /// Asks the targets that are left.
 pub trait Resume: Send {
@@ -72,35 +78,28 @@ pub struct ResumableStream {
     switches: VecDeque<Switch>,
     /// Whether the last event of the answer has passed.
     has_last: bool,
+    /// Whether the source has been closed.
+    is_closed: bool,
 }
 
 enum Phase {
     /// Events are passed on.
     Passing,
     /// Other targets are asked.
-    Asking(Pin<Box<dyn Future<Output = Resumed> + Send>>, Break),
+    Asking(Pin<Box<dyn Future<Output = Resumed> + Send>>, Broken),
     /// Events are suppressed while they equal what the client has.
-    Comparing(Position, Break),
+    Comparing(Box<Comparing>),
     /// The stream has ended.
     Over,
 }
 
-/// How a stream broke off.
-enum Break {
-    Failed(Error),
-    Closed,
-    /// The provider reported an error in this event.
-    Reported(Bytes),
-}
-
-/// Names of the parts of a response of Responses as the client knows them.
-#[derive(Debug, Default)]
-struct Ids {
-    response: Option<Value>,
-    items: HashMap<u64, Value>,
-    sequence: Option<u64>,
-    /// Whether the events come from another target than the first.
-    is_continued: bool,
+/// The comparison with the answer of another target.
+///
+/// Until it has ended, the stream is that of the target before: its errors name that one, and are masked with its key.
+struct Comparing {
+    at: Position,
+    target: NewTarget,
+    broken: Broken,
 }
 
 // === impl ResumableStream ===
@@ -120,6 +119,15 @@ impl ResumableStream {
             next: Some(next),
             switches: VecDeque::new(),
             has_last: false,
+            is_closed: false,
+        }
+    }
+
+    /// Stops asking other targets: the client has the end of the stream.
+    pub fn stop_resuming(&mut self) {
+        self.next = None;
+        if matches!(self.phase, Phase::Asking(..) | Phase::Comparing(_)) {
+            self.phase = Phase::Over;
         }
     }
 
@@ -135,7 +143,7 @@ impl ResumableStream {
     }
 
     /// Polls for the next event; `None` at the end.
-    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Passed> {
         loop {
             match &mut self.phase {
                 Phase::Over => return Poll::Ready(None),
@@ -145,7 +153,7 @@ impl ResumableStream {
                         return Poll::Ready(end);
                     }
                 }
-                Phase::Passing | Phase::Comparing(..) => {}
+                Phase::Passing | Phase::Comparing(_) => {}
             }
             match self.splitter.next_frame() {
                 Ok(Some(frame)) => {
@@ -155,76 +163,84 @@ impl ResumableStream {
                     continue;
                 }
                 Ok(None) => {}
-                // The relay refuses what is too long.
-                Err(_) => return self.poll_raw(cx),
+                // The beginning of the event is lost, so nothing can follow it.
+                Err(_) => {
+                    self.next = None;
+                    return Poll::Ready(self.breaks(Break::Endless).flatten());
+                }
             }
             let next = match self.prefix.next() {
                 Some(bytes) => Some(Ok(bytes)),
+                None if self.is_closed => None,
                 None => ready!(self.source.poll_data(cx)),
             };
-            match next {
-                Some(Ok(bytes)) => self.splitter.push(bytes),
-                Some(Err(error)) => {
-                    if let Some(end) = self.breaks(Break::Failed(error)) {
-                        return Poll::Ready(end);
-                    }
+            let passed = match next {
+                Some(Ok(bytes)) => {
+                    self.splitter.push(bytes);
+                    None
                 }
-                None => {
-                    if let Some(end) = self.closes() {
-                        return Poll::Ready(end);
-                    }
-                }
+                Some(Err(error)) => self.breaks(Break::Failed(error)),
+                None => self.closes(),
+            };
+            if let Some(passed) = passed {
+                return Poll::Ready(passed);
             }
-        }
-    }
-
-    fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        self.next = None;
-        match self.prefix.next() {
-            Some(bytes) => Poll::Ready(Some(Ok(bytes))),
-            None => self.source.poll_data(cx),
         }
     }
 
     /// Takes an event. Returns what is passed on.
-    fn take(&mut self, frame: &Frame) -> Option<Option<Result<Bytes, Error>>> {
-        if self.heard.can_continue() && self.next.is_some() && self.reports_error(frame) {
-            return self.breaks(Break::Reported(frame.raw().clone()));
+    fn take(&mut self, frame: &Frame) -> Option<Passed> {
+        let is_comparing = matches!(self.phase, Phase::Comparing(_));
+        if self.heard.can_continue()
+            && (is_comparing || self.next.is_some())
+            && let Some(error) = fault::error_of(self.api, frame)
+        {
+            let class = fault::class_of(&error);
+            let is_refusal = class == ErrorClass::ContentRefused;
+            if is_refusal {
+                self.next = None;
+            }
+            // A refusal of the content is the answer.
+            if is_comparing || !is_refusal {
+                return self.breaks(Break::Reported { event: frame.raw().clone(), counts: fault::counts(class) });
+            }
         }
         let event = Event::read(self.api, frame);
-        if let Phase::Comparing(at, _) = &mut self.phase {
-            let event = event?;
-            return match self.heard.compare(at, &event) {
-                Compared::Had => None,
-                Compared::Differs => {
-                    let Phase::Comparing(_, why) = std::mem::replace(&mut self.phase, Phase::Over) else { return None };
-                    Some(self.end(why))
+        let Phase::Comparing(comparing) = &mut self.phase else { return self.pass(frame, event) };
+        let mut event = event?;
+        match self.heard.compare(&mut comparing.at, &event) {
+            Compared::Had => None,
+            Compared::Differs => {
+                let Comparing { target, mut broken, .. } = self.left()?;
+                broken.failed.push(target.failed(
+                    "it says something else",
+                    "it differs from what the client has received",
+                    false,
+                ));
+                Some(self.end(broken))
+            }
+            Compared::New => {
+                self.goes_on();
+                self.pass(frame, Some(event))
+            }
+            Compared::Rest(n, text) => {
+                self.goes_on();
+                let mut pieces = event.pieces[n..].to_vec();
+                if let Some(Piece::Text { text: whole, .. }) = pieces.first_mut() {
+                    whole.clone_from(&text);
                 }
-                Compared::New => {
-                    self.phase = Phase::Passing;
-                    self.pass(frame, Some(event))
-                }
-                Compared::Rest(n, text) => {
-                    self.phase = Phase::Passing;
-                    let mut pieces = event.pieces[n..].to_vec();
-                    if let Some(Piece::Text { text: whole, .. }) = pieces.first_mut() {
-                        whole.clone_from(&text);
-                    }
-                    self.heard.add(&pieces);
-                    let mut event = event;
-                    self.ids.rewrite(&mut event.value);
-                    Some(Some(Ok(event.with_tail(self.api, n, &text).into())))
-                }
-            };
+                self.heard.add(&pieces);
+                self.ids.rewrite(&mut event.value);
+                Some(Some(Ok(event.with_tail(self.api, n, &text).into())))
+            }
         }
-        self.pass(frame, event)
     }
 
-    fn pass(&mut self, frame: &Frame, event: Option<Event>) -> Option<Option<Result<Bytes, Error>>> {
+    fn pass(&mut self, frame: &Frame, event: Option<Event>) -> Option<Passed> {
         let Some(mut event) = event else { return Some(Some(Ok(frame.raw().clone()))) };
         self.heard.add(&event.pieces);
         self.has_last |= event.value["type"] == "message_stop";
-        if self.api == Api::Responses {
+        if self.api == Api::Responses && event.value.is_object() {
             if self.ids.is_continued {
                 self.ids.rewrite(&mut event.value);
                 return Some(Some(Ok(event.to_text(self.api).into())));
@@ -234,31 +250,28 @@ impl ResumableStream {
         Some(Some(Ok(frame.raw().clone())))
     }
 
-    fn reports_error(&self, frame: &Frame) -> bool {
-        let Some(data) = frame.data() else { return false };
-        match self.api {
-            Api::Chat => matches!(read_event(&data), StreamEvent::Error(_)),
-            api => matches!(TypedReader::new(api).read(frame), TypedEvent::Failed { .. }),
-        }
-    }
-
     /// Handles the end of the source.
-    fn closes(&mut self) -> Option<Option<Result<Bytes, Error>>> {
-        if let Some(frame) = self.splitter.finish()
-            && !matches!(self.phase, Phase::Comparing(..))
-            && let Some(event) = Event::read(self.api, &frame)
-        {
-            // An event without its blank line.
-            self.splitter = Splitter::new(MAX_EVENT);
-            let passed = self.pass(&frame, Some(event));
-            let ended = passed.map(|passed| passed.map(|passed| passed.map(|bytes| super::join(&bytes, b"\n\n"))));
-            self.source = Source::Ended;
-            return ended;
+    fn closes(&mut self) -> Option<Passed> {
+        self.is_closed = true;
+        if let Some(frame) = self.splitter.finish() {
+            let Some(data) = frame.data() else { return None };
+            let is_whole =
+                Event::is_read(&data) || joined_events(&data).is_some() || fault::error_of(self.api, &frame).is_some();
+            if is_whole {
+                // It only lacks its blank line.
+                let passed = self.take(&frame);
+                return passed.map(|passed| passed.map(|passed| passed.map(with_blank_line)));
+            }
+            let is_continued = self.heard.can_continue() && self.next.is_some();
+            if !is_continued && !matches!(self.phase, Phase::Comparing(_)) {
+                // The relay decides about half an event.
+                return self.pass(&frame, Event::read(self.api, &frame));
+            }
         }
         if self.heard.is_finished()
             && !self.has_last
             && self.api == Api::Messages
-            && !matches!(self.phase, Phase::Comparing(..))
+            && !matches!(self.phase, Phase::Comparing(_))
         {
             // The stop reason has come, and nothing but the last event is missing.
             self.phase = Phase::Over;
@@ -268,54 +281,71 @@ impl ResumableStream {
     }
 
     /// Handles a stream that broke off: asks other targets, or returns its end.
-    fn breaks(&mut self, why: Break) -> Option<Option<Result<Bytes, Error>>> {
+    fn breaks(&mut self, why: Break) -> Option<Passed> {
+        let broken = match self.left() {
+            // The stream that is to be continued broke off before.
+            Some(Comparing { target, mut broken, .. }) => {
+                let why_next = "the answer broke off before it went on from what the client has received";
+                broken.failed.push(target.failed(&why.to_string(), why_next, why.counts()));
+                broken
+            }
+            None => Broken { why, failed: Vec::new() },
+        };
         let can_continue = self.heard.can_continue();
         match self.next.take().filter(|_| can_continue) {
             Some(next) => {
-                // A difference from the first answer ends the stream as that one broke off.
-                let why = match std::mem::replace(&mut self.phase, Phase::Over) {
-                    Phase::Comparing(_, first) => first,
-                    _ => why,
-                };
-                self.phase = Phase::Asking(next.resume(), why);
+                self.phase = Phase::Asking(next.resume(), broken);
                 None
             }
-            None => {
-                let why = match std::mem::replace(&mut self.phase, Phase::Over) {
-                    Phase::Comparing(_, first) => first,
-                    _ => why,
-                };
-                Some(self.end(why))
-            }
+            None => Some(self.end(broken)),
         }
     }
 
     /// Takes the outcome of asking other targets. Returns the end of the stream if there is no other one.
-    fn resumed(&mut self, resumed: Resumed) -> Option<Option<Result<Bytes, Error>>> {
-        let Phase::Asking(_, why) = std::mem::replace(&mut self.phase, Phase::Over) else { return None };
+    fn resumed(&mut self, resumed: Resumed) -> Option<Passed> {
+        let Phase::Asking(_, mut broken) = std::mem::replace(&mut self.phase, Phase::Over) else { return None };
         let Resumed { failed, answer } = resumed;
-        let (words, target) = (why.to_string(), answer.is_some());
-        let Some(NewAnswer { begun, rest, target: new, next }) = answer else {
-            self.switches.push_back(Switch { why: words, failed, target: None });
-            return Some(self.end(why));
-        };
-        debug_assert!(target);
-        self.switches.push_back(Switch { why: words, failed, target: Some(new) });
+        broken.failed.extend(failed);
+        let Some(NewAnswer { begun, rest, target, next }) = answer else { return Some(self.end(broken)) };
         self.prefix = begun.into_iter();
         self.source = rest;
         self.splitter = Splitter::new(MAX_EVENT);
+        self.is_closed = false;
         self.next = next;
-        self.ids.is_continued = true;
-        self.phase = Phase::Comparing(Position::default(), why);
+        self.phase = Phase::Comparing(Box::new(Comparing { at: Position::default(), target, broken }));
         None
     }
 
-    fn end(&mut self, why: Break) -> Option<Result<Bytes, Error>> {
+    /// Leaves the comparison, if there is one, and closes the connection to its target.
+    fn left(&mut self) -> Option<Comparing> {
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Comparing(comparing) => {
+                self.source = Source::Ended;
+                Some(*comparing)
+            }
+            _ => None,
+        }
+    }
+
+    /// Ends the comparison: the client has received the beginning, and the rest is passed on.
+    fn goes_on(&mut self) {
+        if let Phase::Comparing(comparing) = std::mem::replace(&mut self.phase, Phase::Passing) {
+            let Comparing { target, mut broken, .. } = *comparing;
+            self.switches.push_back(broken.switch(Some(target)));
+            self.ids.is_continued = true;
+        }
+    }
+
+    /// Ends the stream as it broke off.
+    fn end(&mut self, mut broken: Broken) -> Passed {
         self.phase = Phase::Over;
-        match why {
+        if !broken.failed.is_empty() {
+            self.switches.push_back(broken.switch(None));
+        }
+        match broken.why {
             Break::Failed(error) => Some(Err(error)),
-            Break::Closed => None,
-            Break::Reported(event) => Some(Ok(event)),
+            Break::Closed | Break::Endless => None,
+            Break::Reported { event, .. } => Some(Ok(event)),
         }
     }
 }
@@ -326,59 +356,5 @@ impl std::fmt::Debug for ResumableStream {
     }
 }
 
-// === impl Break ===
-
-impl std::fmt::Display for Break {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Failed(error) => write!(f, "{error}"),
-            Self::Closed => f.write_str("the answer ended before it was complete"),
-            Self::Reported(_) => f.write_str("the provider reported an error within its answer"),
-        }
-    }
-}
-
-// === impl Ids ===
-
-impl Ids {
-    /// Remembers the names in an event that the client receives.
-    fn read(&mut self, event: &Value) {
-        if let Some(number) = event["sequence_number"].as_u64() {
-            self.sequence = Some(number);
-        }
-        if self.response.is_none() {
-            self.response = Some(event["response"]["id"].clone()).filter(Value::is_string);
-        }
-        if let (Some(index), true) = (event["output_index"].as_u64(), event["item"]["id"].is_string()) {
-            self.items.entry(index).or_insert_with(|| event["item"]["id"].clone());
-        }
-    }
-
-    /// Gives an event of another target the names that the client knows.
-    fn rewrite(&mut self, event: &mut Value) {
-        if let (Some(number), Some(last)) = (event.get_mut("sequence_number"), &mut self.sequence) {
-            *last += 1;
-            *number = (*last).into();
-        }
-        let item = event["output_index"].as_u64().and_then(|index| self.items.get(&index));
-        if let Some(id) = item {
-            for place in [event.get("item_id").is_some().then_some("/item_id"), Some("/item/id")].into_iter().flatten()
-            {
-                if let Some(known) = event.pointer_mut(place) {
-                    known.clone_from(id);
-                }
-            }
-        }
-        if let (Some(known), Some(id)) = (event.pointer_mut("/response/id"), &self.response) {
-            known.clone_from(id);
-        }
-        for (index, id) in &self.items {
-            if let Some(known) = event.pointer_mut(&format!("/response/output/{index}/id")) {
-                known.clone_from(id);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,6 +1,7 @@
 //! Tests of a relay between a scripted provider and a client that is polled by hand.
 
 mod broken;
+mod resumed;
 mod translated;
 mod typed;
 mod withheld;
@@ -17,15 +18,17 @@ use super::*;
 use crate::journal::{Begin, Bodies, BodyPolicy, Durability, Journal, JournalConfig, OnFailure};
 
 /// Steps of a scripted source: bytes, a pending poll, or an error. The stream ends after the last step.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Script(VecDeque<Step>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Step {
     Bytes(&'static [u8]),
     Text(String),
     Wait,
     Fail,
+    /// The time of the whole request is over.
+    Expire,
 }
 
 use Step::{Bytes as B, Fail, Wait};
@@ -46,6 +49,11 @@ impl Script {
         Self([Step::Text(text.to_owned()), Fail].into())
     }
 
+    /// Creates a script of a text after which the time of the request is over.
+    pub(crate) fn late(text: &str) -> Self {
+        Self([Step::Text(text.to_owned()), Step::Expire].into())
+    }
+
     pub(super) fn poll(&mut self) -> Poll<Option<Result<Bytes, Error>>> {
         match self.0.pop_front() {
             None => Poll::Ready(None),
@@ -53,6 +61,7 @@ impl Script {
             Some(Step::Text(text)) => Poll::Ready(Some(Ok(text.into()))),
             Some(Wait) => Poll::Pending,
             Some(Fail) => Poll::Ready(Some(Err(Error::IdleTimeout { after: Duration::from_secs(1) }))),
+            Some(Step::Expire) => Poll::Ready(Some(Err(Error::TotalTimeout { after: Duration::from_secs(1) }))),
         }
     }
 }

@@ -172,7 +172,7 @@ impl Passed {
 }
 
 /// Adds the blank line that an event lacks.
-fn with_blank_line(event: Bytes) -> Bytes {
+pub(super) fn with_blank_line(event: Bytes) -> Bytes {
     if [&b"\n\n"[..], b"\r\r", b"\r\n\r\n"].iter().any(|line| event.ends_with(line)) {
         return event;
     }
@@ -238,6 +238,7 @@ impl Relay {
                     write_error_event(stream.api, &failure, stream.reader.started(), &id)
                 });
                 let all = own.map_or_else(|| all.clone(), |own| super::join(&all, &own));
+                self.judge(&error);
                 // The response is incomplete anyway, so no last byte has to be held back.
                 drop(self.exchange.finish(RequestStatus::Failed, Some(message)));
                 self.phase = Phase::Draining { left: MAX_DRAINED };

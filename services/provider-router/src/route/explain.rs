@@ -30,7 +30,7 @@ impl Candidate {
         if let Some(blocked) = self.last_resort {
             why = format!("{why}; all targets are out, and this one may be tried first ({})", words(blocked, now));
         }
-        PlannedTarget { provider: self.provider.id.clone(), model: self.model.clone(), why, price_nanos: None }
+        PlannedTarget { provider: self.provider.id.clone(), model: self.model.clone(), why }
     }
 }
 

@@ -41,14 +41,12 @@ pub(super) enum Compared {
 impl Heard {
     /// Adds parts that were sent to the client.
     pub(super) fn add(&mut self, pieces: &[Piece]) {
-        if self.has_other {
-            return;
-        }
         for piece in pieces {
             match piece {
                 Piece::Finish => self.is_finished = true,
                 Piece::Other => self.has_other = true,
-                Piece::Mark(_) => self.pieces.push(piece.clone()),
+                _ if self.has_other => {}
+                Piece::Mark(_) | Piece::Signature(_) => self.pieces.push(piece.clone()),
                 Piece::Text { channel, text } => self.add_text(channel, text),
             }
         }
@@ -79,10 +77,17 @@ impl Heard {
     /// Compares an event of another answer with what follows at this position, and advances it.
     pub(super) fn compare(&self, at: &mut Position, event: &Event) -> Compared {
         for (n, piece) in event.pieces.iter().enumerate() {
+            // A provider need not sign its thinking.
+            if !matches!(piece, Piece::Signature(_)) && matches!(self.pieces.get(at.piece), Some(Piece::Signature(_))) {
+                at.piece += 1;
+            }
             let Some(expected) = self.pieces.get(at.piece) else {
                 return if n == 0 { Compared::New } else { rest_of(event, n) };
             };
             match (piece, expected) {
+                // Signatures are new each time, and the client may have one.
+                (Piece::Signature(index), Piece::Signature(expected)) if index == expected => at.piece += 1,
+                (Piece::Signature(_), _) => {}
                 (Piece::Mark(mark), Piece::Mark(expected)) if mark == expected => at.piece += 1,
                 (Piece::Text { channel, text }, Piece::Text { channel: expected_channel, text: expected })
                     if channel == expected_channel =>
@@ -185,6 +190,31 @@ mod tests {
     fn a_finish_beside_known_text_is_new() {
         let heard = heard(&[said("t", "one")]);
         assert_eq!(compared(&heard, &[&[said("t", "one"), Piece::Finish]]), [Compared::Rest(1, String::new())]);
+    }
+
+    #[test]
+    fn a_signature_comes_once_and_may_be_missing() {
+        let signature = Piece::Signature("0".to_owned());
+        let (thought, stop) = (said("t", "one"), mark("stop"));
+        let before = heard(&[thought.clone()]);
+        let events: [&[Piece]; 3] = [&[thought.clone()], &[signature.clone()], &[stop.clone()]];
+        assert_eq!(compared(&before, &events), [Compared::Had, Compared::New, Compared::New]);
+        let signed = heard(&[thought.clone(), signature.clone()]);
+        assert_eq!(compared(&signed, &events), [Compared::Had, Compared::Had, Compared::New]);
+        assert_eq!(compared(&signed, &[events[0], events[2]]), [Compared::Had, Compared::New]);
+        let closed = heard(&[thought.clone(), signature, stop.clone()]);
+        assert_eq!(compared(&closed, &events), [Compared::Had, Compared::Had, Compared::Had]);
+        assert_eq!(compared(&closed, &[events[0], events[2]]), [Compared::Had, Compared::Had]);
+        let unsigned = heard(&[thought, stop]);
+        assert_eq!(compared(&unsigned, &events), [Compared::Had, Compared::Had, Compared::Had]);
+    }
+
+    #[test]
+    fn the_finish_after_a_tool_call_is_noticed() {
+        let mut heard = heard(&[said("t", "one"), Piece::Other]);
+        assert!(!heard.is_finished());
+        heard.add(&[Piece::Finish]);
+        assert!(heard.is_finished() && !heard.can_continue());
     }
 
     #[test]

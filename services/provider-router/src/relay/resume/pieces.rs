@@ -1,6 +1,6 @@
 //! Additions of an event to an answer, for the comparison of two answers.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use signalbox_core::{Api, json::Reader, sse::Frame};
 
 /// A part of an event.
@@ -10,6 +10,8 @@ pub(super) enum Piece {
     Text { channel: String, text: String },
     /// The begin or the end of a part of the answer.
     Mark(String),
+    /// The signature of the thinking in the block of this number.
+    Signature(String),
     /// A part of a tool call, or anything else that cannot be compared.
     Other,
     /// The answer is finished, and with which word.
@@ -26,21 +28,24 @@ pub(super) struct Event {
 // === impl Event ===
 
 impl Event {
-    /// Reads an event; `None` if it has no data that can be read.
+    /// Reads an event; `None` if it has no data. Data that cannot be read cannot be compared.
     pub(super) fn read(api: Api, frame: &Frame) -> Option<Self> {
         let data = frame.data()?;
         if data.trim_ascii() == b"[DONE]" {
             return Some(Self { pieces: vec![Piece::Finish], value: Value::Null });
         }
-        let mut reader = Reader::lenient(&data);
-        let value = reader.value().filter(Value::is_object)?;
-        reader.end()?;
+        let Some(value) = object(&data) else { return Some(Self { pieces: vec![Piece::Other], value: Value::Null }) };
         let pieces = match api {
             Api::Chat => of_chat(&value),
             Api::Messages => of_messages(&value),
             Api::Responses => of_responses(&value),
         };
         Some(Self { pieces, value })
+    }
+
+    /// Returns whether the data of an event can be read.
+    pub(super) fn is_read(data: &[u8]) -> bool {
+        data.trim_ascii() == b"[DONE]" || object(data).is_some()
     }
 
     /// Returns the event with `text` in place of the text of its part number `n`, and without the parts before it.
@@ -59,6 +64,12 @@ impl Event {
                 if let Some(fields) = delta.as_object_mut() {
                     fields.remove("role");
                 }
+            }
+            // The client has the begin of the block.
+            Api::Messages if self.value["type"] == "content_block_start" => {
+                let kind = if self.value["content_block"]["type"] == "thinking" { "thinking" } else { "text" };
+                let delta = json!({"type": format!("{kind}_delta"), kind: text});
+                self.value = json!({"type": "content_block_delta", "index": self.value["index"], "delta": delta});
             }
             Api::Messages => {
                 let name = if self.value["delta"]["type"] == "thinking_delta" { "thinking" } else { "text" };
@@ -83,6 +94,14 @@ impl Event {
     }
 }
 
+/// Reads an object of JSON.
+fn object(data: &[u8]) -> Option<Value> {
+    let mut reader = Reader::lenient(data);
+    let value = reader.value().filter(Value::is_object)?;
+    reader.end()?;
+    Some(value)
+}
+
 fn text(channel: impl Into<String>, value: &Value) -> Option<Piece> {
     let text = value.as_str().filter(|text| !text.is_empty())?;
     Some(Piece::Text { channel: channel.into(), text: text.to_owned() })
@@ -91,6 +110,10 @@ fn text(channel: impl Into<String>, value: &Value) -> Option<Piece> {
 fn of_chat(chunk: &Value) -> Vec<Piece> {
     let Some(choice) = chunk["choices"].get(0) else { return Vec::new() };
     let mut pieces = Vec::new();
+    // Several answers, or a whole one.
+    if chunk["choices"].get(1).is_some() || !choice["message"].is_null() {
+        pieces.push(Piece::Other);
+    }
     for (name, value) in choice["delta"].as_object().into_iter().flatten() {
         match name.as_str() {
             "content" | "reasoning_content" | "reasoning" | "refusal" if value.is_string() => {
@@ -125,8 +148,7 @@ fn of_messages(event: &Value) -> Vec<Piece> {
         "content_block_delta" => match delta["type"].as_str() {
             Some("text_delta") => text(format!("text:{index}"), &delta["text"]).into_iter().collect(),
             Some("thinking_delta") => text(format!("thinking:{index}"), &delta["thinking"]).into_iter().collect(),
-            // A signature is new each time.
-            Some("signature_delta") => Vec::new(),
+            Some("signature_delta") => vec![Piece::Signature(index.to_string())],
             _ => vec![Piece::Other],
         },
         "content_block_stop" => vec![Piece::Mark(format!("stop:{index}"))],

@@ -1,39 +1,66 @@
 //! Tests of streams that break off, in front of scripted targets.
 
+mod typed;
+
 use std::{sync::Arc, task::Waker};
 
-use serde_json::Map;
+use serde_json::{Map, Value};
+use signalbox_daemon::{RequestContext, config::AccessLog};
+use tokio::time::Duration;
+use tracing::Span;
 
 use super::*;
 use crate::{
     catalog::tests::{Row, snapshot},
     envelope::Envelope,
+    exchange::NewAttempt,
+    health::{self, TargetHealth},
     relay::tests::Script,
     route::{Candidate, Reason},
 };
 
 /// Targets that answer with these scripts, one after the other; `None` fails.
-struct Scripted(Vec<Option<Script>>);
+pub(in crate::relay) struct Scripted {
+    pub(in crate::relay) scripts: Vec<Option<Script>>,
+    pub(in crate::relay) health: Arc<TargetHealth>,
+}
+
+impl Scripted {
+    fn of(scripts: Vec<Option<Script>>) -> Self {
+        Self { scripts, health: Arc::new(TargetHealth::new("other", "m")) }
+    }
+}
 
 impl Resume for Scripted {
     fn resume(self: Box<Self>) -> Pin<Box<dyn Future<Output = Resumed> + Send>> {
-        let mut left = self.0;
+        let Self { scripts: mut left, health } = *self;
         let mut failed = Vec::new();
         while !left.is_empty() {
             let Some(script) = left.remove(0) else {
-                failed.push(AttemptRecord::default());
+                let error = Some(format!("quoted {}", "\u{e9}".repeat(1_000)));
+                failed.push(AttemptRecord { provider: "other".to_owned(), error, ..AttemptRecord::default() });
                 continue;
             };
             let rows = [Row { id: "other", ..Row::ENABLED }];
             let provider = Arc::clone(snapshot(&rows, None).provider("other").unwrap());
+            let trial = health.begin(health::now());
+            trial.answered(health::now());
+            let attempt = NewAttempt {
+                context: RequestContext::new(AccessLog::Off),
+                trial,
+                span: Span::none(),
+                began: Duration::ZERO,
+            };
             let envelope = Envelope::parse(Api::Chat, br#"{"messages":[1]}"#).unwrap();
             let target = NewTarget {
                 candidate: Candidate::new(&provider, None, Reason::Named),
                 place: 1,
                 params: Map::new(),
                 envelope: Arc::new(envelope),
+                attempt,
             };
-            let next: Option<Box<dyn Resume>> = (!left.is_empty()).then(|| Box::new(Self(left)) as Box<dyn Resume>);
+            let is_last = left.is_empty();
+            let next = (!is_last).then(|| Box::new(Self { scripts: left, health }) as Box<dyn Resume>);
             let answer = NewAnswer { begun: Vec::new(), rest: Source::Scripted(script), target, next };
             return Box::pin(std::future::ready(Resumed { failed, answer: Some(answer) }));
         }
@@ -44,7 +71,7 @@ impl Resume for Scripted {
 /// Returns what the client receives, whether the stream ended without an error, and the number of changes of the
 /// target.
 fn received(api: Api, first: Script, others: Vec<Option<Script>>) -> (String, bool, usize) {
-    let mut stream = ResumableStream::new(api, Vec::new(), Source::Scripted(first), Box::new(Scripted(others)));
+    let mut stream = ResumableStream::new(api, Vec::new(), Source::Scripted(first), Box::new(Scripted::of(others)));
     let (mut all, mut switches, mut cx) = (Vec::new(), 0, Context::from_waker(Waker::noop()));
     loop {
         let next = stream.poll_data(&mut cx);
@@ -115,7 +142,7 @@ fn the_stream_ends_as_it_broke_off_at_the_first_difference() {
     for other in [chat("b", &["one ", "too "]), format!("{}{CHAT_END}", chat("b", &["one "])), chat("b", &[])] {
         let (all, ended, switches) =
             received(Api::Chat, Script::breaking(&first), vec![Some(Script::texts([other.clone()]))]);
-        assert_eq!((all.as_str(), ended, switches), (first.as_str(), false, 1), "{other}");
+        assert_eq!((all.as_str(), ended, switches), (first.as_str(), false, 0), "{other}");
     }
 }
 
@@ -214,4 +241,76 @@ fn a_response_keeps_its_names_and_numbers() {
         assert!(!event.to_string().contains("_b\""), "{event}");
     }
     assert_eq!(rest.last().unwrap()["response"]["output"][0]["id"], "msg_a");
+}
+
+#[test]
+fn events_that_are_not_understood_end_the_memory() {
+    let word = |word: &str| format!("{{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}}}}]}}");
+    let joined = format!("data: {}\ndata: {}\n\n", word("two "), word("three "));
+    let whole = "data: {\"choices\":[{\"index\":0,\"message\":{\"content\":\"two \"}}]}\n\n".to_owned();
+    let several = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"two \"}},{\"index\":1,\"delta\":{}}]}\n\n";
+    let unread = "data: {\"broken\": tru\n\n".to_owned();
+    for odd in [joined, whole, several.to_owned(), unread] {
+        // Such an event is passed on, and the answer is not continued.
+        let first = format!("{}{odd}", chat("a", &["one "]));
+        let other = format!("{}{CHAT_END}", chat("b", &["one ", "two ", "three ", "four"]));
+        let (all, ended, switches) = received(Api::Chat, Script::breaking(&first), vec![Some(Script::texts([other]))]);
+        assert_eq!((all.as_str(), ended, switches), (first.as_str(), false, 0), "{odd}");
+        // It is not dropped from an answer that is compared.
+        let first = chat("a", &["one ", "two "]);
+        let other = format!("{odd}{}{CHAT_END}", chat("b", &["one ", "two ", "three"]));
+        let (all, ended, switches) = received(Api::Chat, Script::breaking(&first), vec![Some(Script::texts([other]))]);
+        assert_eq!((all.as_str(), ended, switches), (first.as_str(), false, 0), "{odd}");
+        // Nothing is lost where the answer goes on with it.
+        let other = format!("{first}{odd}{CHAT_END}");
+        let (all, ended, switches) = received(Api::Chat, Script::breaking(&first), vec![Some(Script::texts([other]))]);
+        assert_eq!((all, ended, switches), (format!("{first}{odd}{CHAT_END}"), true, 1), "{odd}");
+    }
+}
+
+#[test]
+fn the_end_of_a_stream_that_cannot_be_read_is_passed_on_unless_another_target_is_asked() {
+    let half = "data: {\"odd\":[{\"index\":0,\"del";
+    let call = "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0}]}}]}\n\n";
+    let first = format!("{}{call}{half}", chat("a", &["one "]));
+    let (all, ended, _) = received(Api::Chat, Script::texts([first.clone()]), vec![None]);
+    assert_eq!((all, ended), (first, true));
+    let first = chat("a", &["one "]);
+    let other = format!("{}{CHAT_END}", chat("b", &["one ", "two"]));
+    let cut = Script::texts([format!("{first}{half}")]);
+    let (all, ended, _) = received(Api::Chat, cut, vec![Some(Script::texts([other]))]);
+    assert_eq!((said(&all).as_str(), ended, all.contains("odd")), ("one two", true, false), "{all}");
+}
+
+#[test]
+fn a_refusal_of_the_content_is_the_answer() {
+    let refusal = "data: {\"error\":{\"message\":\"no\",\"code\":\"content_policy_violation\"}}\n\n";
+    let first = format!("{}{refusal}", chat("a", &["one "]));
+    let other = format!("{}{CHAT_END}", chat("b", &["one ", "two"]));
+    let (all, ended, switches) =
+        received(Api::Chat, Script::texts([first.clone()]), vec![Some(Script::texts([other]))]);
+    assert_eq!((all, ended, switches), (first, true, 0));
+}
+
+#[test]
+fn a_stream_of_which_the_client_has_the_end_asks_no_other_target() {
+    let others = Scripted::of(vec![Some(Script::texts([format!("{}{CHAT_END}", chat("b", &["one ", "two"]))]))]);
+    let first = Source::Scripted(Script::breaking(&chat("a", &["one "])));
+    let mut stream = ResumableStream::new(Api::Chat, Vec::new(), first, Box::new(others));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(stream.poll_data(&mut cx), Poll::Ready(Some(Ok(_)))));
+    stream.stop_resuming();
+    assert!(matches!(stream.poll_data(&mut cx), Poll::Ready(Some(Err(_)))));
+    assert!(matches!(stream.poll_data(&mut cx), Poll::Ready(None)) && stream.take_switch().is_none());
+}
+
+#[test]
+fn an_event_that_is_too_long_ends_the_stream() {
+    let first = chat("a", &["one "]);
+    let long = (0..=MAX_EVENT >> 20).map(|_| "x".repeat(1 << 20));
+    let end = format!("\n\n{}{CHAT_END}", chat("a", &["two"]));
+    let pieces = [format!("{first}data: ")].into_iter().chain(long).chain([end]);
+    let other = format!("{}{CHAT_END}", chat("b", &["one ", "two"]));
+    let (all, ended, switches) = received(Api::Chat, Script::texts(pieces), vec![Some(Script::texts([other]))]);
+    assert_eq!((all, ended, switches), (first, true, 0));
 }

@@ -5,16 +5,16 @@ use signalbox_upstream::AddressPolicy;
 
 use super::*;
 use crate::{
+    envelope::Envelope,
     metrics::Metrics,
     provider,
     route::{Candidate, Reason},
 };
 
-const KEY: &str = "sk-canary-0123456789";
+pub(super) const KEY: &str = "sk-canary-0123456789";
 
-/// Creates a client of a provider with an API key.
-fn keyed(pieces: impl IntoIterator<Item = String>) -> Client {
-    let mut client = Client::new(pieces.into_iter().flat_map(|piece| [Step::Text(piece), Wait]));
+/// Returns a provider with an API key, and a request.
+pub(super) fn candidate() -> (Candidate, Envelope) {
     let config = serde_json::from_str(&format!(r#"{{"baseURL":"http://127.0.0.1:9","apiKey":"{KEY}"}}"#)).unwrap();
     let row = Provider {
         id: "p".into(),
@@ -27,8 +27,14 @@ fn keyed(pieces: impl IntoIterator<Item = String>) -> Client {
         updated_at: 0,
     };
     let provider = provider::Provider::new(&row, &config, None, &AddressPolicy::default(), &Metrics::default());
-    let envelope = crate::envelope::Envelope::parse(Api::Chat, br#"{"messages":[1]}"#).unwrap();
-    let candidate = Candidate::new(&Arc::new(provider), None, Reason::Named);
+    let envelope = Envelope::parse(Api::Chat, br#"{"messages":[1]}"#).unwrap();
+    (Candidate::new(&Arc::new(provider), None, Reason::Named), envelope)
+}
+
+/// Creates a client of a provider with an API key.
+fn keyed(pieces: impl IntoIterator<Item = String>) -> Client {
+    let mut client = Client::new(pieces.into_iter().flat_map(|piece| [Step::Text(piece), Wait]));
+    let (candidate, envelope) = candidate();
     let _span = client.relay.exchange.attempt(&candidate, 0, None, &envelope);
     client
 }

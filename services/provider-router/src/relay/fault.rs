@@ -1,0 +1,108 @@
+//! Errors that events of a stream report, and whether they are the provider's fault.
+
+use signalbox_core::{
+    Api,
+    openai::{ErrorBody, ProviderError, StreamEvent, joined_events, read_event},
+    sse::Frame,
+    typed::{TypedEvent, TypedReader},
+};
+use signalbox_translate::hub::{ErrorClass, Failure};
+
+use super::{Broken, Relay};
+
+/// Returns the error that an event reports.
+pub(super) fn error_of(api: Api, frame: &Frame) -> Option<ProviderError> {
+    let data = frame.data()?;
+    if api != Api::Chat {
+        return match TypedReader::new(api).read(frame) {
+            TypedEvent::Failed { error, .. } => Some(*error),
+            _ => None,
+        };
+    }
+    let is_error = frame.event() == Some(b"error");
+    let events = joined_events(&data).unwrap_or_else(|| vec![&*data]);
+    events.into_iter().find_map(|data| match read_event(data) {
+        StreamEvent::Error(error) => Some(error),
+        StreamEvent::Unknown if is_error => {
+            let message = String::from_utf8_lossy(data.trim_ascii()).into_owned();
+            Some(ProviderError { message, ..ProviderError::default() })
+        }
+        _ => None,
+    })
+}
+
+/// Returns the class of an error within a stream.
+pub(super) fn class_of(error: &ProviderError) -> ErrorClass {
+    Failure::read(error.status, ErrorBody { error: error.to_object() }.to_json().as_bytes()).class
+}
+
+/// Returns whether an error within a stream counts against the breaker of the target: not if the request is at fault.
+pub(super) fn counts(class: ErrorClass) -> bool {
+    use ErrorClass::{BadRequest, Conflict, ContentRefused, ContextLength, NotFound, TooLarge};
+    !matches!(class, BadRequest | Conflict | ContentRefused | ContextLength | NotFound | TooLarge)
+}
+
+// === impl Relay ===
+
+impl Relay {
+    /// Records whether the error that the provider reported counts against the breaker of its target.
+    pub(super) fn judge(&mut self, error: &ProviderError) {
+        if !counts(class_of(error)) {
+            self.exchange.spare_target();
+        }
+    }
+}
+
+// === impl Broken ===
+
+impl Broken {
+    /// Returns whether it counts against the breaker of the target.
+    pub(super) const fn counts(&self) -> bool {
+        !matches!(self, Self::ShuttingDown | Self::Upstream(signalbox_upstream::Error::TotalTimeout { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use signalbox_core::sse::Splitter;
+
+    use super::*;
+
+    fn read(api: Api, event: &str) -> Option<ErrorClass> {
+        let mut splitter = Splitter::new(usize::MAX);
+        splitter.push(format!("{event}\n\n").into());
+        error_of(api, &splitter.next_frame().unwrap().unwrap()).as_ref().map(class_of)
+    }
+
+    #[test]
+    fn errors_of_chat_streams_are_found_in_every_form() {
+        let text = r#"data: {"choices":[{"index":0,"delta":{"content":"a"}}]}"#;
+        let error = r#"data: {"error":{"message":"busy"}}"#;
+        for event in [error, "event: error\ndata: busy", &format!("{text}\n{error}")] {
+            assert!(read(Api::Chat, event).is_some_and(counts), "{event}");
+        }
+        for event in [text, "data: busy", ": error", "data: [DONE]", &format!("{text}\n{text}")] {
+            assert_eq!(read(Api::Chat, event), None, "{event}");
+        }
+    }
+
+    #[test]
+    fn errors_of_the_request_do_not_count() {
+        for (error, class, is_counted) in [
+            (r#"{"message":"no","code":"content_policy_violation"}"#, ErrorClass::ContentRefused, false),
+            (r#"{"message":"long","code":"context_length_exceeded"}"#, ErrorClass::ContextLength, false),
+            (r#"{"message":"wrong","type":"invalid_request_error"}"#, ErrorClass::BadRequest, false),
+            (r#"{"message":"busy","type":"overloaded_error"}"#, ErrorClass::Overloaded, true),
+            (r#"{"message":"oops"}"#, ErrorClass::Server, true),
+        ] {
+            for (api, event) in [
+                (Api::Chat, format!("data: {{\"error\":{error}}}")),
+                (Api::Messages, format!("event: error\ndata: {{\"type\":\"error\",\"error\":{error}}}")),
+                (Api::Responses, format!("data: {{\"type\":\"response.failed\",\"response\":{{\"error\":{error}}}}}")),
+            ] {
+                assert_eq!(read(api, &event), Some(class), "{event}");
+                assert_eq!(counts(class), is_counted, "{event}");
+            }
+        }
+    }
+}
