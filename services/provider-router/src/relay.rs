@@ -224,9 +224,12 @@ impl Relay {
     /// Polls for the next frame; see [`Body::poll_frame`].
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
+            // Events that have been judged already come before anything that a later phase adds.
             if let Some(bytes) = self.queued.take() {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
+            // The terminal event leaves only after the journal has the end of the request: a client that has seen it
+            // finds the request in the log, even if the process dies at that moment.
             if let Some((written, _)) = &mut self.last {
                 ready!(Pin::new(written).poll(cx));
                 let (_, bytes) = self.last.take().unwrap_or_default();
@@ -251,12 +254,15 @@ impl Relay {
                     return Poll::Ready(Some(Err("stream was interrupted".into())));
                 }
                 Phase::Draining { left } => {
+                    // A break of the stream behind its end must not call, and charge, another provider.
                     if let Source::Resumable(resumable) = &mut self.source {
                         resumable.stop_resuming();
                     }
+                    // Some providers send the blank line of the terminal event in a packet of its own.
                     if let Some(begun) = self.line_end {
                         return self.poll_line_end(begun, cx).map(|bytes| Some(Ok(Frame::data(bytes))));
                     }
+                    // A connection whose response has been read to its end can serve another request.
                     ready!(self.poll_drained(left, cx));
                     self.phase = Phase::Over;
                     return Poll::Ready(None);
@@ -265,9 +271,11 @@ impl Relay {
             }
             let next = match self.prefix.next() {
                 Some(bytes) => Some(Ok(bytes)),
+                // The shutdown is asked only while the provider is silent: bytes that are there reach the client first.
                 None => match self.poll_source(cx) {
                     Poll::Ready(next) => next.map(|next| next.map_err(Broken::Upstream)),
                     Poll::Pending if self.abort.as_mut().poll(cx).is_ready() => Some(Err(Broken::ShuttingDown)),
+                    // The client has everything that was received, so the journal gets it soon, too.
                     Poll::Pending => {
                         self.exchange.poll_part(cx);
                         return Poll::Pending;
@@ -313,12 +321,16 @@ impl Relay {
             return Some(self.broken(&Broken::EndlessEvent, &[]));
         }
         match scan {
+            // Even bytes that may pass can end in the beginning of a secret, which only the next ones tell.
             Scan::Pass => return self.withhold(bytes),
+            // The beginning of what may become the terminal event or an error waits for its rest, or else a stream that
+            // breaks off there would look complete.
             Scan::Hold(at) => {
                 self.held = bytes.split_off(at);
                 return self.withhold(bytes);
             }
             Scan::Done(at) => {
+                // Bytes behind the terminal event are none of the answer. They are read while draining, and dropped.
                 let (last, begun) = end_event(&bytes.split_off(at));
                 self.line_end = (!is_blank_line(begun)).then_some(begun);
                 bytes = self.released_masked(bytes);

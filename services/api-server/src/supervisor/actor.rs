@@ -120,6 +120,8 @@ impl Actor {
         let fallback_responder = self.unserved_since.map(|unserved_since| unserved_since + self.limits.fallback_delay);
         let deadline = self.machine.deadline().into_iter().chain(fallback_responder).min();
         tokio::select! {
+            // A closed inbox is ready for ever, so it is asked no more. Its end is a stop: no handle is left to stop
+            // the child later.
             command = self.inbox.recv(), if !self.closed => Some(match command {
                 Some(command) => self.accept(command),
                 None => {
@@ -131,8 +133,10 @@ impl Actor {
             run_event = next_event(self.next_generation.as_mut().map(|next_generation| &mut next_generation.run)), if self.next_generation.is_some() => Some(match run_event {
                 RunEvent::Ready => Event::NextReady,
                 RunEvent::Exited => Event::NextExited,
+                // Until it takes over, only whether it becomes ready counts.
                 RunEvent::Announced | RunEvent::Alive | RunEvent::Heavy | RunEvent::Missed { .. } | RunEvent::Gone => Event::Tick,
             }),
+            // An empty set returns `None`, which disables this branch until something drains.
             Some(_) = self.draining.join_next() => Some(Event::Drained),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Some(Event::Tick),
             else => None,
@@ -150,11 +154,13 @@ impl Actor {
             }
             RunEvent::Ready => Event::Ready,
             RunEvent::Alive => Event::Alive,
+            // A process that is too large has answered the probe all the same.
             RunEvent::Heavy => {
                 self.machine.on(Event::Alive, Instant::now());
                 Event::Heavy
             }
             RunEvent::Missed { slept } => {
+                // After a pause of the whole machine, the child has not been silent for as long as the clock says.
                 if slept {
                     self.machine.on(Event::Slept, Instant::now());
                 }
@@ -169,6 +175,7 @@ impl Actor {
     fn accept(&mut self, command: Command) -> Event {
         let (event, goal, spec) = match command.want {
             Want::Start(spec) => (Event::Start, Goal::Up, Some(spec)),
+            // Two processes can share a port, but not listen on overlapping addresses that differ.
             Want::Restart(spec) => {
                 let blocked = self.port.as_ref().is_some_and(|port| port.is_in_the_way_of(&spec.listen));
                 (if blocked { Event::Replace } else { Event::Restart }, Goal::Replaced, Some(spec))
@@ -212,6 +219,7 @@ impl Actor {
             Effect::Promote => self.promote().await,
             Effect::DropNext => self.drop_next(event).await,
             Effect::Terminate => {
+                // The replacement listens elsewhere on the same port, which must be free by then.
                 if event == Event::Replace {
                     self.port = None;
                 }
@@ -229,6 +237,7 @@ impl Actor {
             State::Stuck { .. } if event == Event::Tick => Some(self.stuck()),
             _ => cause,
         };
+        // A restart without delay has spawned the next run already.
         if event == Event::Gone && !matches!(self.machine.state(), State::Starting { .. }) {
             self.run = None;
         }
@@ -258,6 +267,7 @@ impl Actor {
         let next_generation = self.next_generation.take()?;
         let fault = if event == Event::Tick { Fault::NeverReady } else { Fault::ExitedEarly };
         let cause = self.cause_of(fault, &next_generation.run, &next_generation.spec).await;
+        // It has never served, so there is nothing to drain.
         self.draining.spawn(next_generation.run.end(std::time::Duration::ZERO));
         Some(cause.of_handover())
     }

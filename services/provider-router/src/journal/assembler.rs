@@ -133,9 +133,11 @@ impl Assembler {
             });
             let all = read.unwrap_or_else(|error| {
                 tracing::error!(%error, path = %reader.segment.file.path.display(), "a segment cannot be read");
+                // Requests that are open there end as interrupted once their process is known to be dead.
                 reader.give_up();
                 true
             });
+            // Records are processed outside of the closure, because ends read other segments again.
             self.deferred.extend(events.into_iter().map(|(id, event, position)| (number, id, event, position)));
             if !self.process_all() || !all {
                 return false;
@@ -170,6 +172,7 @@ impl Assembler {
     /// Adds pending rows for requests that have been in flight for [`SHOW_PENDING_AFTER`]. Requests beyond a full batch
     /// are added by the next call.
     pub(crate) fn show_pending(&mut self, now: Instant) {
+        // Collected first, because adding a row changes the open requests.
         let due: Vec<(Uuid, (SegmentNo, RecordPosition))> = self
             .open
             .iter()
@@ -298,6 +301,7 @@ impl Assembler {
                 self.open.insert(id, open);
             }
             Event::Part => {
+                // Without its beginning, a part belongs to a request that ended before, or whose segment is gone.
                 let Some(open) = self.open.get_mut(&id) else { return };
                 open.parts.push((number, position));
                 if !open.segment_refs.contains(&number) {
@@ -324,6 +328,7 @@ impl Assembler {
             open.segment_refs.push(number);
             self.add_segment_ref(number);
         }
+        // The row takes the references along: its segments stay until the database has it.
         match self.exchange(id, &mut open, end, at) {
             Ok(exchange) => self.push(id, exchange, open.segment_refs),
             Err(error) => {
@@ -345,6 +350,7 @@ impl Assembler {
             end.truncated = true;
             end.error.get_or_insert_with(|| "a part of the answer in the request log was damaged".to_owned());
         }
+        // Parts are read again instead of being kept: thousands of long answers may be open at the same time.
         let mut answer = Vec::new();
         for (number, position) in open.parts.iter().chain(&at) {
             self.batch_bytes += position.len;
