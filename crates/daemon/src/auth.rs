@@ -27,8 +27,8 @@ use crate::internal_request::ServiceSigner;
 use crate::peer::PeerAddr;
 use crate::request::RequestContext;
 
-use issued::Found;
 pub use issued::IssuedKeys;
+use issued::KeyMatch;
 #[cfg(test)]
 pub(crate) use issued::tests::key as issued_key;
 
@@ -189,15 +189,15 @@ impl ClientKeys {
                 return Ok(Some(caller.clone()));
             }
             match issued.find(presented.as_ref(), unix_ms()) {
-                Some(Found::Valid(caller)) => {
+                Some(KeyMatch::Valid(caller)) => {
                     let address = peer.map(|PeerAddr(peer)| peer.ip());
                     if caller.allows_address(address) {
                         return Ok(Some(caller.clone()));
                     }
                     ended = Some(Denied::Address(address));
                 }
-                Some(Found::Expired) => ended = Some(Denied::Expired),
-                Some(Found::Revoked) => ended = Some(Denied::Revoked),
+                Some(KeyMatch::Expired) => ended = Some(Denied::Expired),
+                Some(KeyMatch::Revoked) => ended = Some(Denied::Revoked),
                 None => wrong = true,
             }
         }

@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::MakeWriter;
 pub const LOG_FILE: &str = "SIGNALBOX_LOG_FILE";
 
 /// Minimum time between two checks whether the file was deleted.
-const PAUSE: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Writer of log lines to stderr.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl LogFile {
         let Ok(mut next) = self.next.try_lock() else { return };
         let now = Instant::now();
         if now >= *next {
-            *next = now + PAUSE;
+            *next = now + CHECK_INTERVAL;
             #[cfg(unix)]
             self.restore().ok();
         }

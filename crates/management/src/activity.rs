@@ -21,7 +21,7 @@ const RECENT: i64 = 20;
 /// The newest requests.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Recent {
-    activities: Vec<Told>,
+    activities: Vec<ActivityEntry>,
     /// The number of requests in this answer.
     total: usize,
     limit: i64,
@@ -31,7 +31,7 @@ pub(super) struct Recent {
 
 /// A request, described in words.
 #[derive(Debug, Serialize, ToSchema)]
-struct Told {
+struct ActivityEntry {
     /// The request's UUID.
     id: String,
     #[serde(rename = "type")]
@@ -104,7 +104,7 @@ pub(super) async fn recent(State(app): State<App>, mut query: Query) -> Result<J
     let has_more = take_last(&mut rows, page.limit);
     let last = rows.last().filter(|_| has_more).map(|last| RowPosition { at: last.timestamp, id: last.id });
     let next_cursor = last.map(|last| cursor::REQUESTS.text(&last));
-    let activities: Vec<_> = rows.into_iter().map(|row| Told::new(row, now_ms)).collect();
+    let activities: Vec<_> = rows.into_iter().map(|row| ActivityEntry::new(row, now_ms)).collect();
     Ok(Json(Recent { total: activities.len(), limit: page.limit, next_cursor, activities }))
 }
 
@@ -144,9 +144,9 @@ fn ago(milliseconds: i64) -> String {
     format!("{number} {unit}{} ago", if number == 1 { "" } else { "s" })
 }
 
-// === impl Told ===
+// === impl ActivityEntry ===
 
-impl Told {
+impl ActivityEntry {
     fn new(row: Activity, now_ms: i64) -> Self {
         let failed = row.error.is_some() || row.status.has_failed();
         Self {

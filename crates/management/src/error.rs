@@ -26,7 +26,7 @@ pub enum Error {
     #[error("The body has to be JSON, with `Content-Type: application/json`; it is {0}")]
     NotJson(String),
     /// The body is compressed.
-    #[error("request bodies must not be compressed (Content-Encoding: {0})")]
+    #[error("request bodies must not be compressed (Content-Encoding: {0}); send the body as it is")]
     Encoded(String),
     /// The body could not be received.
     #[error(transparent)]

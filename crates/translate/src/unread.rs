@@ -4,7 +4,7 @@ use crate::Api;
 use crate::field::{Fields, Path, Raw};
 
 /// Maximum number of fields that are listed.
-const MAX: usize = 64;
+const MAX_LISTED: usize = 64;
 
 /// Fields that tell nothing about the conversation: marks of storage, and what SDKs add for their own use.
 const SILENT: [&str; 5] = ["id", "status", "type", "parsed_arguments", "parsed"];
@@ -47,7 +47,7 @@ fn note<'a>(value: Raw<'a>, known: Known, at: &Path<'_>, list: &mut Vec<String>)
         .unwrap_or_default()
         .rest()
         .filter(|(name, value)| is_unknown(name) && !matches!(value.as_str(), "[]" | "{}" | "\"\"" | "false"));
-    for (name, _) in others.take(MAX.saturating_sub(list.len())) {
+    for (name, _) in others.take(MAX_LISTED.saturating_sub(list.len())) {
         list.push(Path::Name(at, &name).to_string());
     }
     value.fields().unwrap_or_default()

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Span;
 
-use self::command::{Command, Want};
+use self::command::{Action, Command};
 use self::controller::Controller;
 use self::worker_group::{Watchers, WorkerGroup};
 use crate::supervisor::{Limits, Phase, Resources, Snapshot, Unmet};
@@ -253,22 +253,22 @@ impl Fleet {
 
     /// Requests that services run. When this returns, [`Self::now`] already shows the command.
     pub async fn start(&self, overrides: Overrides, which: Which) -> Outcome {
-        self.send(Want::Start(overrides, which)).await
+        self.send(Action::Start(overrides, which)).await
     }
 
     /// Requests that services are stopped.
     pub async fn stop(&self, which: Which) -> Outcome {
-        self.send(Want::Stop(which)).await
+        self.send(Action::Stop(which)).await
     }
 
     /// Requests new processes in place of the present ones, which serve until the new ones are ready.
     pub async fn restart(&self, overrides: Overrides, which: Which) -> Outcome {
-        self.send(Want::Restart(overrides, which)).await
+        self.send(Action::Restart(overrides, which)).await
     }
 
     /// Adopts the children of an earlier api-server that are serving, and ends the others. Has to be the first command.
     pub async fn adopt(&self, overrides: Overrides) -> Outcome {
-        self.send(Want::Adopt(overrides)).await
+        self.send(Action::Adopt(overrides)).await
     }
 
     /// Returns each child's name, and a receiver of its state.
@@ -312,12 +312,12 @@ impl Fleet {
         }
     }
 
-    async fn send(&self, want: Want) -> Outcome {
+    async fn send(&self, action: Action) -> Outcome {
         let (progress, shown) = watch::channel(Progress::Accepted);
         let (taken, effect) = oneshot::channel();
-        let span = self.span(want.name(), want.which());
+        let span = self.span(action.name(), action.which());
         // A closed queue drops both senders, which is reported as `Closed`.
-        self.commands.send(Command { want, span, taken, progress }).await.ok();
+        self.commands.send(Command { action, span, taken, progress }).await.ok();
         effect.await.ok();
         Outcome(shown)
     }

@@ -104,7 +104,7 @@ const COMMAND_QUEUE: usize = 16;
 /// Handle to one supervised child.
 #[derive(Debug)]
 pub struct Child {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<ChildCommand>,
     published: watch::Receiver<Snapshot>,
     task: JoinHandle<()>,
 }
@@ -180,8 +180,8 @@ pub enum Unmet {
 
 /// A command, and the channels for its reply.
 #[derive(Debug)]
-struct Command {
-    want: Want,
+struct ChildCommand {
+    desired: Desired,
     /// Dropped once the snapshot shows the effect of the command.
     taken: oneshot::Sender<()>,
     ticket: oneshot::Sender<Result<(), Unmet>>,
@@ -190,7 +190,7 @@ struct Command {
 }
 
 #[derive(Debug)]
-enum Want {
+enum Desired {
     Start(Box<Spec>),
     Stop,
     Restart(Box<Spec>),
@@ -220,25 +220,25 @@ impl Child {
     /// When this method returns, the snapshot already shows that the command has been taken; the same holds for the
     /// other commands.
     pub async fn start(&self, spec: Spec) -> Ticket {
-        self.send(Want::Start(Box::new(spec))).await
+        self.send(Desired::Start(Box::new(spec))).await
     }
 
     /// Requests that the child is stopped: its whole process group is asked to exit, and killed after the grace period.
     pub async fn stop(&self) -> Ticket {
-        self.send(Want::Stop).await
+        self.send(Desired::Stop).await
     }
 
     /// Requests a new process running `spec`, which replaces the present one, if any. The present process serves until
     /// the new one is ready, and keeps serving if that never happens.
     pub async fn restart(&self, spec: Spec) -> Ticket {
-        self.send(Want::Restart(Box::new(spec))).await
+        self.send(Desired::Restart(Box::new(spec))).await
     }
 
     /// Requests that a process that is serving already becomes the child. `spec` describes it, and is used for its
     /// successor when it fails. A child that is not stopped is left unchanged; the process then keeps waiting for
     /// another supervisor.
     pub async fn adopt(&self, spec: Spec, adopted_child: AdoptedChild) -> Ticket {
-        self.send(Want::Adopt(Box::new(spec), Box::new(adopted_child))).await
+        self.send(Desired::Adopt(Box::new(spec), Box::new(adopted_child))).await
     }
 
     /// Returns a receiver of the present state and of every later one.
@@ -255,11 +255,11 @@ impl Child {
         }
     }
 
-    async fn send(&self, want: Want) -> Ticket {
+    async fn send(&self, desired: Desired) -> Ticket {
         let (ticket, answer) = oneshot::channel();
         let (taken, effect) = oneshot::channel();
         // A closed queue drops both senders, which the ticket reports as `Closed`.
-        self.commands.send(Command { want, taken, ticket, span: Span::current() }).await.ok();
+        self.commands.send(ChildCommand { desired, taken, ticket, span: Span::current() }).await.ok();
         effect.await.ok();
         Ticket(answer)
     }

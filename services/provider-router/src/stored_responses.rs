@@ -23,8 +23,8 @@ const MAX_TURNS: usize = 1000;
 /// Maximum bytes of their bodies.
 const MAX_BYTES: usize = 64 << 20;
 /// Time for an answer that has just ended to reach the database, and the pause between two looks.
-const WAIT: Duration = Duration::from_secs(3);
-const PAUSE: Duration = Duration::from_millis(20);
+const LOAD_WAIT: Duration = Duration::from_secs(3);
+const LOAD_POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Tokens that are assumed for a conversation that only the provider knows.
 const UNKNOWN_TOKENS: u64 = 32_768;
 /// Maximum age of a request that may not be in the database yet, in milliseconds. A database that is away for longer is
@@ -133,7 +133,7 @@ pub async fn load(store: &Store, id: &str, caller: Option<&Caller>) -> Result<St
     let request = request_of(id).ok_or_else(|| not_found("this gateway did not make the id"))?;
     let key = RequestKey::Uuid(request.to_string());
     let issued = caller.filter(|caller| caller.kind() == CallerKind::Issued).map(Caller::id);
-    let until = Instant::now() + WAIT;
+    let until = Instant::now() + LOAD_WAIT;
     // A request that arrived long ago is in the database, unless it was deleted.
     let arrived = request.get_timestamp().map_or(0, |time| i128::from(time.to_unix().0) * 1000);
     let is_recent = i128::from(clock::unix_ms()) - arrived < MAX_LOADING_MS;
@@ -170,7 +170,7 @@ pub async fn load(store: &Store, id: &str, caller: Option<&Caller>) -> Result<St
             Ok((_, None)) | Err(Error::NotFound { .. }) if is_late => {
                 return Err(StoredError::NotLoaded(id.to_owned()));
             }
-            Ok((_, None)) | Err(Error::NotFound { .. }) => sleep(PAUSE).await,
+            Ok((_, None)) | Err(Error::NotFound { .. }) => sleep(LOAD_POLL_INTERVAL).await,
             Err(error) => return Err(StoredError::Unavailable(error)),
         }
     }

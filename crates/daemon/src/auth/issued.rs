@@ -30,7 +30,7 @@ struct Issued {
 
 /// Result of the search for a digest.
 #[derive(Debug)]
-pub(super) enum Found<'a> {
+pub(super) enum KeyMatch<'a> {
     /// The key is valid.
     Valid(&'a Caller),
     /// The key, or its previous value after a rotation, is not valid any more.
@@ -81,18 +81,18 @@ impl IssuedKeys {
 
     /// Returns what is known of a key with this digest; `None` if there is no such key. The time of the comparison does
     /// not depend on the stored digests.
-    pub(super) fn find(&self, digest: &[u8], now_ms: i64) -> Option<Found<'_>> {
+    pub(super) fn find(&self, digest: &[u8], now_ms: i64) -> Option<KeyMatch<'_>> {
         let digest: &[u8; DIGEST] = digest.try_into().ok()?;
         let issued = self.by_digest.get(&slot(digest))?;
         if !bool::from(issued.digest.ct_eq(digest)) {
             return None;
         }
         Some(if issued.is_revoked {
-            Found::Revoked
+            KeyMatch::Revoked
         } else if issued.expires_at.is_some_and(|expires_at| expires_at <= now_ms) {
-            Found::Expired
+            KeyMatch::Expired
         } else {
-            Found::Valid(&issued.caller)
+            KeyMatch::Valid(&issued.caller)
         })
     }
 }
@@ -145,16 +145,16 @@ pub(super) mod tests {
         }
     }
 
-    fn find<'a>(keys: &'a IssuedKeys, secret: &str, now_ms: i64) -> Option<Found<'a>> {
+    fn find<'a>(keys: &'a IssuedKeys, secret: &str, now_ms: i64) -> Option<KeyMatch<'a>> {
         keys.find(digest(&SHA256, secret.as_bytes()).as_ref(), now_ms)
     }
 
     fn state(keys: &IssuedKeys, secret: &str, now_ms: i64) -> &'static str {
         match find(keys, secret, now_ms) {
             None => "unknown",
-            Some(Found::Valid(_)) => "valid",
-            Some(Found::Expired) => "expired",
-            Some(Found::Revoked) => "revoked",
+            Some(KeyMatch::Valid(_)) => "valid",
+            Some(KeyMatch::Expired) => "expired",
+            Some(KeyMatch::Revoked) => "revoked",
         }
     }
 
@@ -169,7 +169,7 @@ pub(super) mod tests {
         ];
         let keys = IssuedKeys::new(&rows);
         assert_eq!(keys.len(), 5);
-        let Some(Found::Valid(caller)) = find(&keys, "one", 0) else { panic!("valid") };
+        let Some(KeyMatch::Valid(caller)) = find(&keys, "one", 0) else { panic!("valid") };
         assert_eq!((caller.id(), caller.name()), ("a", "name of a"));
         assert_eq!([state(&keys, "two", 9), state(&keys, "two", 10)], ["valid", "expired"]);
         assert_eq!([state(&keys, "three", 0), state(&keys, "four", 0)], ["revoked", "unknown"]);
@@ -209,7 +209,7 @@ pub(super) mod tests {
         // Every key has a slot of its own, so a lookup never compares with another key.
         assert_eq!(keys.by_digest.len(), rows.len());
         for n in [0, 4_321, 9_999] {
-            let Some(Found::Valid(caller)) = find(&keys, &n.to_string(), 0) else { panic!("{n}") };
+            let Some(KeyMatch::Valid(caller)) = find(&keys, &n.to_string(), 0) else { panic!("{n}") };
             assert_eq!(caller.id(), n.to_string());
         }
         assert!(find(&keys, "10000", 0).is_none());

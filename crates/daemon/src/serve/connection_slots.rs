@@ -62,7 +62,7 @@ struct Table {
     leaving: HashMap<u64, Instant>,
     /// Number of clients that wait for a slot.
     waiting: usize,
-    found: Found,
+    found: Evictable,
     warned: Option<Instant>,
 }
 
@@ -76,7 +76,7 @@ struct SlotHolder {
 
 /// Connections that may be evicted.
 #[derive(Debug, Default)]
-struct Found {
+struct Evictable {
     /// When all connections of an address, or of all with `None`, were looked at.
     looked: Option<(Instant, Option<IpAddr>)>,
     /// Connections that were waiting then, and since when; the first ones are evicted first.
@@ -281,7 +281,7 @@ impl Table {
         candidates.sort_unstable();
         let is_part = candidates.len() > FOUND;
         candidates.truncate(FOUND);
-        self.found = Found { looked: Some((now, address)), candidates: candidates.into(), is_part };
+        self.found = Evictable { looked: Some((now, address)), candidates: candidates.into(), is_part };
     }
 
     /// Returns the number of evicted connections that are expected to close within [`EVICTION_TIMEOUT`].
@@ -324,9 +324,9 @@ impl Table {
     }
 }
 
-// === impl Found ===
+// === impl Evictable ===
 
-impl Found {
+impl Evictable {
     /// Returns `true` if the candidates are still the right ones. Without any, clients that wait look again later;
     /// others would be refused.
     fn is_recent(&self, now: Instant, address: Option<IpAddr>) -> bool {

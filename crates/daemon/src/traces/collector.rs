@@ -28,7 +28,7 @@ const PATH: &str = "/v1/traces";
 const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 
 /// Maximum time for one batch.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Maximum bytes of a response of the collector.
 const MAX_RESPONSE: usize = 64 << 10;
@@ -94,7 +94,7 @@ impl Collector {
             .with_protocol(Protocol::HttpBinary)
             // The connection knows the target; only the path is used.
             .with_endpoint(format!("http://collector{path}"))
-            .with_timeout(TIMEOUT)
+            .with_timeout(EXPORT_TIMEOUT)
             .with_headers(headers()?)
             .with_retry_policy(RetryPolicy::disabled())
             .with_http_client(Connection { client, target, runtime, last_error: Arc::clone(&last_error) })
@@ -153,7 +153,8 @@ impl SpanExporter for Collector {
 
 impl Connection {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let deadlines = Deadlines { headers: TIMEOUT, idle: TIMEOUT, total: TIMEOUT, ..Deadlines::default() };
+        let deadlines =
+            Deadlines { headers: EXPORT_TIMEOUT, idle: EXPORT_TIMEOUT, total: EXPORT_TIMEOUT, ..Deadlines::default() };
         let response = self.client.send(&self.target, request, &deadlines).await?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MAX_RESPONSE).collect().await?.to_bytes();

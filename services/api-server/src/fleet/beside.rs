@@ -14,7 +14,7 @@ use super::worker_group::{Watchers, as_one};
 use crate::instance::reachable;
 
 /// Pause before a failed publication is tried again.
-const PAUSE: Duration = Duration::from_secs(5);
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// Publisher of the address.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Beside {
             Ok(()) => self.published = Some(addr),
             Err(error) => {
                 tracing::error!(%error, %addr, "the router cannot be told where qwen-proxy listens");
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::supervisor::Unmet;
 /// A command, and the channels for its reply.
 #[derive(Debug)]
 pub(super) struct Command {
-    pub(super) want: Want,
+    pub(super) action: Action,
     /// The span that everything done for the command is part of.
     pub(super) span: Span,
     /// Dropped once the effect of the command is visible in the state.
@@ -18,7 +18,7 @@ pub(super) struct Command {
 }
 
 #[derive(Debug)]
-pub(super) enum Want {
+pub(super) enum Action {
     Start(Overrides, Which),
     Stop(Which),
     Restart(Overrides, Which),
@@ -37,9 +37,9 @@ pub enum Which {
     Qwen,
 }
 
-// === impl Want ===
+// === impl Action ===
 
-impl Want {
+impl Action {
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Start(..) => "start",

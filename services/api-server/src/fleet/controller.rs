@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 use tracing::instrument::Instrumented;
 
 use super::beside::Beside;
-use super::command::{Command, Want, Which};
+use super::command::{Action, Command, Which};
 use super::worker_group::{Rest, Watchers, WorkerGroup};
 use super::{Config, Failure, Overrides, Preparation, Progress, service};
 use crate::supervisor::{Spec, Unmet};
@@ -67,7 +67,7 @@ impl Controller {
                     if let Some(abandoned) = under_way.take() {
                         abandoned.end(Err(Failure::Superseded));
                     }
-                    let sequence = command.span.in_scope(|| self.sequence(command.want, command.progress.clone()));
+                    let sequence = command.span.in_scope(|| self.sequence(command.action, command.progress.clone()));
                     let sequence = sequence.instrument(command.span);
                     under_way = Some(CommandInProgress { sequence, progress: command.progress });
                     drop(command.taken);
@@ -90,9 +90,9 @@ impl Controller {
     }
 
     /// Starts a sequence. The visible state changes here, not when the sequence is first polled.
-    fn sequence(&self, want: Want, progress: watch::Sender<Progress>) -> Sequence<'_> {
-        match want {
-            Want::Start(overrides, which) => {
+    fn sequence(&self, action: Action, progress: watch::Sender<Progress>) -> Sequence<'_> {
+        match action {
+            Action::Start(overrides, which) => {
                 let preparing = Preparing::begin(&self.preparation);
                 Box::pin(async move {
                     if self.config.programs.are_built() {
@@ -120,7 +120,7 @@ impl Controller {
                 })
             }
             // Check first: without a possible replacement the running processes are not touched.
-            Want::Restart(overrides, which) => Box::pin(async move {
+            Action::Restart(overrides, which) => Box::pin(async move {
                 let preparing = Preparing::begin(&self.preparation);
                 let preparing = self.check(&overrides, preparing).await?;
                 let Specs { router, qwen, preparing } = self.prepare(&overrides, preparing).await?;
@@ -135,14 +135,14 @@ impl Controller {
                     }
                 }
             }),
-            Want::Adopt(overrides) => Box::pin(async move {
+            Action::Adopt(overrides) => Box::pin(async move {
                 #[cfg(unix)]
                 self.adopt(&overrides).await;
                 #[cfg(not(unix))]
                 drop(overrides);
                 Ok(())
             }),
-            Want::Stop(which) => {
+            Action::Stop(which) => {
                 self.preparation.send_replace(Preparation::Idle);
                 Box::pin(self.stop(which))
             }

@@ -17,14 +17,14 @@ use super::port::Port;
 use super::run::{Run, RunEvent};
 use super::shared_listener::{ServingGuard, SharedListener};
 use super::state::{Effect, Event, Machine, Retry, State};
-use super::{AdoptedChild, Cause, Command, Fault, Limits, Snapshot, Spec, Want};
+use super::{AdoptedChild, Cause, ChildCommand, Desired, Fault, Limits, Snapshot, Spec};
 
 /// Task state; see the module documentation.
 pub(super) struct Actor {
     name: &'static str,
     limits: Limits,
     machine: Machine,
-    inbox: mpsc::Receiver<Command>,
+    inbox: mpsc::Receiver<ChildCommand>,
     /// The handle was dropped: stop the child, then end.
     closed: bool,
     publish: watch::Sender<Snapshot>,
@@ -73,7 +73,7 @@ impl Actor {
         name: &'static str,
         limits: Limits,
         shared_listener: SharedListener,
-        inbox: mpsc::Receiver<Command>,
+        inbox: mpsc::Receiver<ChildCommand>,
         publish: watch::Sender<Snapshot>,
     ) -> Self {
         // Any number will do: it only has to differ between children.
@@ -172,16 +172,16 @@ impl Actor {
     }
 
     /// Takes a command, and answers the tickets of older commands that wanted the opposite.
-    fn accept(&mut self, command: Command) -> Event {
-        let (event, goal, spec) = match command.want {
-            Want::Start(spec) => (Event::Start, Goal::Up, Some(spec)),
+    fn accept(&mut self, command: ChildCommand) -> Event {
+        let (event, goal, spec) = match command.desired {
+            Desired::Start(spec) => (Event::Start, Goal::Up, Some(spec)),
             // Two processes can share a port, but not listen on overlapping addresses that differ.
-            Want::Restart(spec) => {
+            Desired::Restart(spec) => {
                 let blocked = self.port.as_ref().is_some_and(|port| port.is_in_the_way_of(&spec.listen));
                 (if blocked { Event::Replace } else { Event::Restart }, Goal::Replaced, Some(spec))
             }
-            Want::Stop => (Event::Stop, Goal::Down, None),
-            Want::Adopt(spec, adopted_child) => {
+            Desired::Stop => (Event::Stop, Goal::Down, None),
+            Desired::Adopt(spec, adopted_child) => {
                 let vacant = matches!(self.machine.state(), State::Stopped { .. });
                 self.adopted_child = vacant.then_some(*adopted_child);
                 (Event::Adopt, Goal::Up, vacant.then_some(spec))

@@ -65,10 +65,10 @@ pub enum ApiError {
     #[error(transparent)]
     Body(#[from] BodyError),
     /// The body is compressed.
-    #[error("request bodies must not be compressed (Content-Encoding: {0})")]
+    #[error("request bodies must not be compressed (Content-Encoding: {0}); send the body as it is")]
     Encoded(String),
     /// The request has passed through too many routers.
-    #[error("the request loops: the `baseURL` of a provider leads back to this router")]
+    #[error("the request loops: the `baseURL` of a provider leads back to this router; change it")]
     Loop,
     /// The limit of requests in flight is reached.
     #[error("the router is at its limit of requests in flight; try again in a moment")]
@@ -77,7 +77,7 @@ pub enum ApiError {
     #[error(transparent)]
     Unlogged(#[from] JournalUnavailable),
     /// The named provider does not exist, or is disabled.
-    #[error("there is no enabled provider `{0}`")]
+    #[error("there is no enabled provider `{0}`; `GET /v1/providers` lists all of them")]
     UnknownProvider(String),
     /// The named provider cannot be asked.
     #[error("the request to the provider `{provider}` failed: {reason}")]
@@ -88,10 +88,10 @@ pub enum ApiError {
         reason: String,
     },
     /// The named provider is disabled.
-    #[error("the provider `{0}` is disabled")]
+    #[error("the provider `{0}` is disabled; enable it first")]
     ProviderDisabled(String),
     /// The database, which is needed for the answer, is away.
-    #[error("the database is unavailable: {0}")]
+    #[error("the database is unavailable: {0}; try again once it is back")]
     DatabaseUnavailable(#[from] CatalogUnavailable),
     /// A management request that is refused.
     #[error(transparent)]
@@ -106,10 +106,10 @@ pub enum ApiError {
     #[error("this route has no WebSocket; send a POST request")]
     NoUpgrade,
     /// No route matches the path.
-    #[error("no route for {0} {1}")]
+    #[error("no route for {0} {1}; `GET /` lists the routes")]
     NotFound(Method, String),
     /// The route does not support the method.
-    #[error("{0} is not allowed on {1}")]
+    #[error("{0} is not allowed on {1}; the header `Allow` lists the methods that are")]
     MethodNotAllowed(Method, String),
 }
 

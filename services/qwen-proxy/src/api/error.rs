@@ -53,7 +53,7 @@ pub enum ApiError {
     #[error(transparent)]
     Body(#[from] BodyError),
     /// The body is compressed.
-    #[error("request bodies must not be compressed (Content-Encoding: {0})")]
+    #[error("request bodies must not be compressed (Content-Encoding: {0}); send the body as it is")]
     Encoded(String),
     /// A query or path parameter is invalid.
     #[error("{message}")]

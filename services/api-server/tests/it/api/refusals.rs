@@ -101,7 +101,8 @@ async fn a_body_is_read_as_the_other_services_read_it() {
     send(None, path, "\u{feff}").await.expect(400);
     for coding in ["gzip", "br, gzip", "x"] {
         let body = send(Some(coding), path, json).await.expect(415);
-        let told = format!("request bodies must not be compressed (Content-Encoding: {coding})");
+        let told =
+            format!("request bodies must not be compressed (Content-Encoding: {coding}); send the body as it is");
         let error = json!({"message": told, "type": "unsupported_media_type", "code": "unsupported_content_encoding"});
         assert_eq!(body, json!({ "error": error }));
     }

@@ -8,15 +8,15 @@ use tokio::time::{Duration, Instant, timeout};
 use crate::{clock::unix_ms, ledger::Ledger, metrics::Metrics};
 
 /// Pause between two readings of the sums, which show what other processes have spent. It is at least
-/// [`PAUSE_FACTOR`] times as long as the last reading took.
-const PAUSE: Duration = Duration::from_secs(15);
-const PAUSE_FACTOR: u32 = 100;
+/// [`RECONCILE_PAUSE_FACTOR`] times as long as the last reading took.
+const RECONCILE_PAUSE: Duration = Duration::from_secs(15);
+const RECONCILE_PAUSE_FACTOR: u32 = 100;
 /// Pause after a reading that failed; at least [`RETRY_FACTOR`] times as long as it took, because nothing is loaded
 /// meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_FACTOR: u32 = 10;
 /// Timeout of a reading.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const RECONCILE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The ledger, as the loader serves it.
 pub(super) struct Spending {
@@ -62,14 +62,14 @@ impl Spending {
             return;
         }
         let now_ms = unix_ms();
-        let pause = match timeout(TIMEOUT, usage::spent_since(store, Ledger::period_starts(now_ms))).await {
+        let pause = match timeout(RECONCILE_TIMEOUT, usage::spent_since(store, Ledger::period_starts(now_ms))).await {
             Ok(Ok(sums)) => {
                 self.ledger.reconcile(now_ms, &sums);
-                PAUSE.max(now.elapsed() * PAUSE_FACTOR)
+                RECONCILE_PAUSE.max(now.elapsed() * RECONCILE_PAUSE_FACTOR)
             }
             failed => {
                 let error = failed.map_or_else(
-                    |_| format!("no answer within {} s", TIMEOUT.as_secs()),
+                    |_| format!("no answer within {} s", RECONCILE_TIMEOUT.as_secs()),
                     |read| read.err().map(|error| error.to_string()).unwrap_or_default(),
                 );
                 if !std::mem::replace(&mut self.has_failed, true) {
