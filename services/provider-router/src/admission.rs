@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use signalbox_core::json::Reader;
 use signalbox_core::openai::{FoldedAnswer, Usage};
+use signalbox_core::schema::RequestStatus;
 use signalbox_daemon::Caller;
 use signalbox_pricing::{Expected, Missing, Money, Table, Tier};
 
@@ -210,16 +211,19 @@ impl Admitted {
     /// answer suggests.
     ///
     /// They count for an answer without token counts, such as one that broke off, together with the prompt: otherwise
-    /// it would be free to close the connection before the counts come.
+    /// it would be free to close the connection before the counts come. Messages sends counts at the beginning, too.
     pub fn settle(self, end: &End, usage: Option<Usage>, answer_tokens: u64) {
-        let tokens = |count: i64| u64::try_from(count).unwrap_or_default();
         let is_begun = end.provider_id.is_some() && end.status_code.is_some_and(|status| status < 300);
         let most = self.demand.expected(None);
+        let guessed = Expected { max_output: most.max_output.min(answer_tokens), ..most };
+        let usage = usage.map(|usage| match end.status {
+            RequestStatus::Completed => usage,
+            _ => at_least(usage, guessed.max_output),
+        });
         // The token counts of an answer in the background are not in its response.
         let is_unseen = is_begun && usage.is_none() && self.demand.is_background;
-        let guessed = Expected { max_output: most.max_output.min(answer_tokens), ..most };
         let used = match usage {
-            Some(usage) => tokens(usage.total_tokens.max(usage.prompt_tokens.saturating_add(usage.completion_tokens))),
+            Some(usage) => count(usage.total_tokens.max(usage.prompt_tokens.saturating_add(usage.completion_tokens))),
             None if is_unseen => self.estimate.tokens,
             None if is_begun => guessed.input.saturating_add(guessed.max_output).min(self.estimate.tokens),
             None => 0,
@@ -232,22 +236,44 @@ impl Admitted {
         let nanos = self.prices.as_deref().map_or(0, |prices| {
             let answer = FoldedAnswer { usage, ..FoldedAnswer::default() };
             let cost = cost(prices, Ended { end, status: end.status, answer: &answer, model, request: &request });
-            match cost.and_then(|cost| cost.nanos) {
-                Some(nanos) => nanos,
-                None if is_unseen => self.estimate.nanos,
-                None if usage.is_none() && is_begun => self.guess(prices, end, model, &guessed),
-                None => 0,
+            match (cost.and_then(|cost| cost.nanos), usage) {
+                (Some(nanos), _) => nanos,
+                (None, None) if is_unseen => self.estimate.nanos,
+                (None, None) if is_begun => self.guess(prices, end, model, &guessed).min(self.estimate.nanos),
+                (None, None) => 0,
+                // Some of the tokens have no price of their own, but the model has one.
+                (None, Some(usage)) => {
+                    let counted = Expected {
+                        input: count(usage.prompt_tokens),
+                        max_output: count(usage.completion_tokens),
+                        ..most
+                    };
+                    self.guess(prices, end, model, &counted)
+                }
             }
         });
         self.reservation.settle(used, nanos);
     }
 
-    fn guess(&self, prices: &Table, end: &End, model: &str, guessed: &Expected) -> i64 {
+    /// Returns an upper bound of the cost in nano-dollars; 0 if the model has no price, and what was reserved if the
+    /// bound is unknown.
+    fn guess(&self, prices: &Table, end: &End, model: &str, expected: &Expected) -> i64 {
         let (kind, id) = (end.provider_type.as_deref().unwrap_or_default(), end.provider_id.as_deref());
-        let price = id.and_then(|id| prices.find(kind, id, model, end.ended_at));
-        let cost = price.and_then(|price| price.estimate(guessed).ok()).map(|cost| cost.total());
-        cost.and_then(Money::nanos).map_or(0, |nanos| nanos.min(self.estimate.nanos))
+        let Some(price) = id.and_then(|id| prices.find(kind, id, model, end.ended_at)) else { return 0 };
+        let cost = price.estimate(expected).ok().map(|cost| cost.total());
+        cost.and_then(Money::nanos).filter(|nanos| *nanos <= MOST_NANOS).unwrap_or(self.estimate.nanos)
     }
+}
+
+/// Returns the counts with at least this many tokens of the answer.
+fn at_least(usage: Usage, completion: u64) -> Usage {
+    let completion = usage.completion_tokens.max(i64::try_from(completion).unwrap_or(i64::MAX));
+    let more = completion - usage.completion_tokens;
+    Usage { completion_tokens: completion, total_tokens: usage.total_tokens.saturating_add(more), ..usage }
+}
+
+fn count(tokens: i64) -> u64 {
+    u64::try_from(tokens).unwrap_or_default()
 }
 
 #[cfg(test)]

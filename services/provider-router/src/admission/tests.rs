@@ -1,6 +1,6 @@
 use serde_json::json;
 use signalbox_core::schema::{ApiKey, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits, RequestStatus};
-use signalbox_core::{Api, key_document::SURFACES};
+use signalbox_core::{Api, key_document::SURFACES, token_classes::TokenClasses};
 use signalbox_pricing::{Layer, LayerKind};
 
 use super::*;
@@ -184,6 +184,17 @@ async fn a_request_is_settled_by_its_usage_or_by_its_length() {
     // Without counts, 6 tokens of the prompt and those of the answer, at most those reserved.
     assert_eq!(left(end(RequestStatus::ClientDisconnected, Some(200)), None, 10).await, (984, true));
     assert_eq!(left(end(RequestStatus::ClientDisconnected, Some(200)), None, 1_000).await, (0, false));
+    // Counts from the beginning of a stream that broke off are less than it has.
+    let first = Some(Usage::new(3, 1));
+    assert_eq!(left(end(RequestStatus::Truncated, Some(200)), first, 10).await, (987, true));
+    assert_eq!(left(end(RequestStatus::Truncated, Some(200)), first, 1_000).await, (0, false), "20 dollars are spent");
+    assert_eq!(left(end(RequestStatus::Truncated, Some(200)), Some(Usage::new(3, 4)), 2).await, (993, true));
+    // Cached tokens have no price here, and cost as much as others.
+    let classes = TokenClasses { cache_read: 9, ..TokenClasses::default() };
+    let cached = Usage { classes, ..Usage::new(9, 1) };
+    assert_eq!(left(done(), Some(cached), 0).await, (990, true));
+    let cached = Usage { classes, ..Usage::new(19, 1) };
+    assert_eq!(left(done(), Some(cached), 0).await, (0, false), "20 dollars are spent");
     // No answer, no cost.
     assert_eq!(left(end(RequestStatus::Failed, Some(502)), None, 1_000).await, (1_000, true));
     let nobody = End { provider_id: None, ..end(RequestStatus::Cancelled, None) };

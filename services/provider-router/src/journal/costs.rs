@@ -13,6 +13,9 @@ use super::record::End;
 /// of many such amounts could not be represented.
 const MAX_NANOS: i64 = 100_000_000_000_000;
 
+/// Bytes of text beyond which an answer has more than one token, in any language.
+const MAX_BYTES_PER_TOKEN: usize = 8;
+
 /// A request that has ended, as far as its cost depends on it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended<'a> {
@@ -44,7 +47,7 @@ struct UsageTier {
 pub(crate) fn cost(prices: &Table, ended: Ended<'_>) -> Option<RequestCost> {
     let Ended { end, model, .. } = ended;
     let provider_id = end.provider_id.as_deref()?;
-    let usage = ended.answer.usage;
+    let usage = ended.answer.usage.filter(|usage| !ended.has_first_counts_only(usage));
     if usage.is_none() && !ended.has_answer() {
         return None;
     }
@@ -101,6 +104,16 @@ impl Ended<'_> {
         let is_success = self.end.status_code.is_some_and(|status| (200..300).contains(&status));
         let is_error = !self.end.streamed && (self.answer.error.is_some() || self.status == RequestStatus::Failed);
         is_success && !is_error
+    }
+
+    /// Returns whether the counts are those that Messages sends at the beginning of a stream, and the stream broke off
+    /// before its last ones.
+    fn has_first_counts_only(&self, usage: &Usage) -> bool {
+        let Ended { end, answer, .. } = self;
+        let least = answer.text.len() / MAX_BYTES_PER_TOKEN;
+        end.streamed
+            && answer.finish_reason.is_none()
+            && usize::try_from(usage.completion_tokens).is_ok_and(|counted| counted < least)
     }
 
     /// Returns the service tier: of the answer, else of the request.

@@ -52,6 +52,24 @@ fn unpriced(reason: &str) -> Option<(Option<i64>, String)> {
 }
 
 #[test]
+fn first_counts_of_a_stream_that_broke_off_are_none() {
+    let streamed = End { streamed: true, status: RequestStatus::Truncated, ..end() };
+    let answer = |finish_reason: Option<&str>, len: usize, completion| FoldedAnswer {
+        text: "x".repeat(len),
+        finish_reason: finish_reason.map(str::to_owned),
+        ..answered(usage(10, completion, TokenClasses::default()))
+    };
+    let of = |end: &End, answer| of(end, &answer, "priced", "{}");
+    assert_eq!(of(&streamed, answer(None, 2_000, 1)), unpriced("usage"));
+    let counted = |completion: i64| known(20_000 + 8_000 * completion, "computed");
+    // Counts that grow with the stream, an answer of one token, and one that has finished.
+    assert_eq!(of(&streamed, answer(None, 2_000, 500)), counted(500));
+    assert_eq!(of(&streamed, answer(None, 5, 1)), counted(1));
+    assert_eq!(of(&streamed, answer(Some("stop"), 2_000, 1)), counted(1));
+    assert_eq!(of(&end(), answer(None, 2_000, 1)), counted(1));
+}
+
+#[test]
 fn each_class_has_its_price() {
     let classes = TokenClasses {
         cache_read: 100,
