@@ -10,6 +10,8 @@ use crate::provider_config::Mistake;
 use crate::route_document::MAX_MODEL;
 use crate::schema::{ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits};
 
+/// Beginning of the names of keys of the configuration, which a number follows.
+const CONFIGURED: &str = "config-";
 /// Maximum characters of a name or an owner.
 pub const MAX_NAME: usize = 128;
 
@@ -67,6 +69,9 @@ pub fn read(document: Map<String, Value>, expiry: Expiry) -> Result<ApiKeyFields
         fields.mistake("name", "is required: what the key is for");
     }
     let name = fields.line("name", MAX_NAME).unwrap_or_default();
+    if name.strip_prefix(CONFIGURED).is_some_and(|number| number.parse::<u32>().is_ok()) {
+        fields.mistake("name", "is that of a key of the configuration; choose another one");
+    }
     let any = |_: &str| Ok(());
     let grant = KeyGrant {
         owner: fields.line("owner", MAX_NAME),

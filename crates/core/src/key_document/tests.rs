@@ -39,6 +39,13 @@ fn missing_fields_restrict_nothing() {
 }
 
 #[test]
+fn names_of_configured_keys_are_taken() {
+    for (name, is_free) in [("config-1", false), ("config-12", false), ("config-", true), ("config-x", true)] {
+        assert_eq!(read(json!({"name": name})).is_ok(), is_free, "{name}");
+    }
+}
+
+#[test]
 fn what_was_read_is_written_and_read_again() {
     for document in [whole(), json!({"name": "n"})] {
         let key = read(document).unwrap();
