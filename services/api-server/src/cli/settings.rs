@@ -184,11 +184,7 @@ fn replace(file: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = signalbox_private_files::options().write(true).create(true).truncate(true).open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

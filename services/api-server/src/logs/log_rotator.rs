@@ -1,6 +1,6 @@
 //! The task that merges and rotates the logs.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -213,11 +213,7 @@ fn append(path: &Path) -> io::Result<File> {
     if let Some(directory) = path.parent() {
         private_directory(directory)?;
     }
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    signalbox_private_files::options().append(true).create(true).open(path)
 }
 
 #[cfg(test)]

@@ -75,11 +75,7 @@ fn copy_to_end(source: &mut File, copy: &mut File, length: u64) -> io::Result<u6
 
 /// Creates a file that only its owner can read.
 fn private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    signalbox_private_files::options().write(true).create(true).truncate(true).open(path)
 }
 
 #[cfg(test)]

@@ -79,7 +79,6 @@ impl Process {
         port: &Port,
         log: std::fs::File,
     ) -> io::Result<Spawned> {
-        use std::os::unix::fs::OpenOptionsExt as _;
         use std::os::unix::process::CommandExt as _;
 
         let secrets = secrets_line(&spec.secrets)?;
@@ -90,7 +89,7 @@ impl Process {
         // Created before the process, so that a process left behind can be found in every case.
         if let Some(files) = &files {
             private_directory(&spec.run)?;
-            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&files.lock)?;
+            signalbox_private_files::options().write(true).create_new(true).open(&files.lock)?;
         }
         let mut command = Command::new(&spec.program);
         command
