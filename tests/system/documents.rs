@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use signalbox_harness::Launch;
 use toml::{Table, Value};
 
 /// Root of the repository.
@@ -58,6 +59,36 @@ fn the_tables_of_the_configuration_list_every_key_with_its_default() {
         let extra: Vec<_> =
             listed.keys().filter(|key| !expected.contains_key(*key) && !computed.contains(&key.as_str())).collect();
         assert!(extra.is_empty(), "{heading}: {extra:?} are not in {file}");
+    }
+}
+
+/// Returns the words in backquotes that begin with `prefix`, in the rows of the table below a heading.
+fn quoted<'a>(document: &'a str, heading: &str, prefix: &str) -> BTreeSet<&'a str> {
+    let section = document.split(&format!("\n## {heading}\n")).nth(1).unwrap().split("\n## ").next().unwrap();
+    let cells = section.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split(" | ").nth(1));
+    cells.flat_map(|cell| cell.split('`')).filter(|word| word.starts_with(prefix)).collect()
+}
+
+#[test]
+fn the_tables_of_the_configuration_list_every_flag() {
+    // Those that set nothing of the configuration.
+    const OTHERS: [&str; 6] = ["--help", "--version", "--config", "--print-config", "--welcome", "--insecure-no-auth"];
+    let document = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let common = quoted(&document, "All three programs", "--");
+    for program in ["provider-router", "qwen-proxy", "api-server"] {
+        let output = Launch::default().arg("--help").command(program).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let flags: BTreeSet<&str> = help
+            .lines()
+            .filter_map(|line| {
+                line.trim_start().trim_start_matches("-h, ").trim_start_matches("-V, ").split(' ').next()
+            })
+            .filter(|word| word.starts_with("--") && !OTHERS.contains(word))
+            .collect();
+        let listed = &common | &quoted(&document, program, "--");
+        let missing: Vec<_> = flags.difference(&listed).collect();
+        let extra: Vec<_> = listed.difference(&flags).filter(|flag| !OTHERS.contains(flag)).collect();
+        assert!(missing.is_empty() && extra.is_empty(), "{program}: {missing:?} are missing, {extra:?} do not exist");
     }
 }
 
