@@ -5,49 +5,19 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { expecting, open, step } from "./browser.mjs";
+import { preferences, reachable, withoutMouse } from "./keyboard.mjs";
+import { everyPage, pictures } from "./pages.mjs";
 import { Server, tools } from "./server.mjs";
+import { send } from "./traffic.mjs";
 
 const { chromium, axe } = tools();
 const bin = resolve(process.env.BIN ?? join(process.env.CARGO_TARGET_DIR ?? "target", "debug"));
 const smoke = process.argv.includes("--smoke");
+const onlyPages = process.argv.includes("--pages");
 const scratch = mkdtempSync(join(tmpdir(), "console-"));
 const shots = process.env.SHOTS ?? join(scratch, "shots");
 mkdirSync(shots, { recursive: true });
-
-/** Milliseconds in which a page has to show what is waited for; machines that build at the same time are slow. */
-const STEP_TIMEOUT = 90_000;
-
-/** Problems that any page has shown. */
-const problems = [];
-/** Failures that a step provokes. */
-let expected = [];
-
-function watch(page, origin) {
-  page.on("console", (message) => {
-    const text = message.text();
-    if (message.type() === "error" && !expected.some((pattern) => pattern.test(text))) problems.push(`${page.url()}: ${text}`);
-  });
-  page.on("pageerror", (error) => problems.push(`${page.url()}: ${error.message}`));
-  page.on("request", (request) => {
-    const url = request.url();
-    if (/^(https?|wss?):/.test(url) && new URL(url).host !== new URL(origin).host) problems.push(`${page.url()}: asks ${url}`);
-  });
-}
-
-async function open(context, server, path) {
-  const page = await context.newPage();
-  page.setDefaultTimeout(STEP_TIMEOUT);
-  watch(page, server.url);
-  await page.goto(server.url + path);
-  return page;
-}
-
-async function step(name, work) {
-  const began = Date.now();
-  await work();
-  assert.deepEqual(problems, [], name);
-  console.log(`ok   ${name} (${Date.now() - began} ms)`);
-}
 
 /** Records every text of the status bar from now on. */
 async function record(page) {
@@ -115,11 +85,11 @@ async function addRoute(page, server) {
   await model.last().fill("echo");
   await page.getByLabel(/^Weight/).fill("0");
   // The browser reports refused requests.
-  expected = [/400/];
-  await page.getByRole("button", { name: "Save" }).click();
-  await page.getByRole("alert").getByText("targets[0].weight must be a whole number from 1 to 1000").waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.value), "0", "the mistake has the focus");
-  expected = [];
+  await expecting([/400/], async () => {
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("alert").getByText("targets[0].weight must be a whole number from 1 to 1000").waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.value), "0", "the mistake has the focus");
+  });
   await page.getByLabel(/^Weight/).fill("2");
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByRole("heading", { level: 1, name: "fast" }).waitFor();
@@ -175,7 +145,6 @@ async function askPlayground(page, server) {
 }
 
 async function signIn(context, server) {
-  expected = [/401/, /Unauthorized/];
   const page = await open(context, server, "/providers");
   await page.getByRole("dialog", { name: "Sign in" }).waitFor();
   await page.getByLabel("Control token").fill("sbx-wrong");
@@ -193,63 +162,15 @@ async function signIn(context, server) {
   await page.getByRole("dialog", { name: "Sign in" }).waitFor();
   assert.equal((await context.request.get(`${server.url}/api/providers`)).status(), 401);
   await page.close();
-  expected = [];
-}
-
-/** Returns the address of every page, with something to show on each. */
-async function addresses(server) {
-  const get = async (path) => (await fetch(server.url + path)).json();
-  const { request_id: request } = (await get("/api/requests?limit=1")).requests[0];
-  const { id: route } = (await get("/api/routes")).routes[0];
-  const session = (await get("/api/sessions?limit=1")).sessions[0].id;
-  return [
-    "/", "/requests", "/requests?status=interrupted", `/requests/${request}`, `/requests/${request}?tab=usage`,
-    `/requests/${request}?tab=raw`, "/requests/none", "/sessions", `/sessions/${session}`, "/providers", "/providers/new",
-    "/providers/new?type=openai", "/providers/second-echo", "/models", "/models/echo", "/prices", "/qwen", "/logs", "/audit",
-    "/config", "/settings", "/routes", "/routes/new", `/routes/${route}`, "/keys", "/keys/new", "/usage?range=24h",
-    "/usage?by=model&show=requests", "/playground", "/playground?a=echo&b=fast", "/live", "/live?by=model&range=24h", "/connect", "/no/such/page",
-  ];
-}
-
-async function everyPage(browser, server) {
-  // The page of a request that does not exist is one of them.
-  expected = [/404/];
-  const findings = new Set();
-  const report = (finding) => {
-    if (!findings.has(finding)) console.log(`     ${finding}`);
-    findings.add(finding);
-  };
-  for (const colorScheme of ["light", "dark"]) {
-    for (const width of [1280, 820, 390]) {
-      const context = await browser.newContext({ colorScheme, viewport: { width, height: 844 }, hasTouch: width === 390, bypassCSP: false });
-      const page = await open(context, server, "/");
-      for (const address of await addresses(server)) {
-        await page.goto(server.url + address);
-        await page.getByRole("heading", { level: 1 }).waitFor();
-        await page.waitForFunction(() => document.querySelector("[role=status][aria-label=Loading]") === null);
-        const name = `${address.replace(/[0-9a-f-]{36}/g, "id").replace(/[^a-z]+/gi, "-").replace(/^-|-$/g, "") || "overview"}-${width}-${colorScheme}`;
-        await page.screenshot({ path: join(shots, `${name}.png`) });
-        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        if (over > 0) report(`${name}: ${over} pixels wider than the window`);
-        if (width === 820) continue;
-        await page.evaluate(axe);
-        const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-        for (const { id, impact, nodes } of violations) {
-          if (impact === "serious" || impact === "critical") report(`${name}: ${id}: ${nodes[0].target} (${nodes.length})`);
-        }
-      }
-      await context.close();
-    }
-  }
-  expected = [];
-  assert.deepEqual([...findings], []);
 }
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
 const server = await Server.start(bin, join(scratch, "open"), []);
 const guarded = await Server.start(bin, join(scratch, "guarded"), ["--require-token"]);
 let failed = false;
-try {
+
+/** The first hour of somebody who has read nothing. */
+async function story() {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   const page = await open(context, server, "/");
   await step("first run", () => firstRun(page, server));
@@ -258,8 +179,22 @@ try {
   await step("stop and start", () => lifecycle(page, server));
   await step("add a route", () => addRoute(page, server));
   await step("create a key", () => createKey(page, server));
-  await step("sign in and out", async () => signIn(await browser.newContext(), guarded));
-  if (!smoke) await step("every page", () => everyPage(browser, server));
+  await step("sign in and out", () => expecting([/401/, /Unauthorized/], async () => signIn(await browser.newContext(), guarded)));
+  await context.close();
+}
+
+try {
+  if (!onlyPages) await story();
+  if (!smoke) await send(server);
+  if (!smoke && !onlyPages) {
+    await step("by keyboard", () => withoutMouse(browser, server));
+    await step("every control by keyboard", () => reachable(browser, server));
+    await step("without motion, with forced colours", () => preferences(browser, server));
+  }
+  if (!smoke) {
+    await step("pictures", () => pictures(browser, server, shots));
+    await step("every page", () => everyPage(browser, { server, fresh: guarded, shots, axe }));
+  }
   console.log(smoke ? "passed" : `passed; the screenshots are in ${shots}`);
 } catch (error) {
   failed = true;

@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { preview } from "./preview.mjs";
 
 /** Returns Playwright, and the source of axe-core, from the packages of the console. */
 export function tools() {
@@ -31,6 +32,7 @@ export class Server {
     const [port, routerPort, qwenPort] = await Promise.all([freePort(), freePort(), freePort()]);
     const ports = ["--port", port, "--router-port", routerPort, "--qwen-port", qwenPort].map(String);
     const child = spawn(join(bin, "api-server"), ["--data-dir", data, "--autostart", "true", ...ports, ...options], { stdio: ["ignore", "ignore", "pipe"] });
+    process.once("exit", () => child.kill("SIGTERM"));
     const server = new Server();
     Object.assign(server, { bin, data, child, routerPort, qwenPort, url: `http://127.0.0.1:${port}`, log: "" });
     child.stderr.on("data", (text) => {
@@ -40,10 +42,20 @@ export class Server {
     const until = Date.now() + START_TIMEOUT;
     for (;;) {
       const answer = await fetch(`${server.url}/api/health`).catch(() => null);
-      if (answer?.ok) return server;
+      if (answer?.ok) return await server.previewed();
       if (child.exitCode !== null || Date.now() > until) throw new Error(`api-server does not answer:\n${server.log}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
+  }
+
+  /** Shows the console of `DASHBOARD` instead of the one in the program. */
+  async previewed() {
+    const directory = process.env.DASHBOARD;
+    if (directory) {
+      this.shown = await preview(directory, this.url);
+      this.url = this.shown.url;
+    }
+    return this;
   }
 
   async token() {
@@ -52,6 +64,7 @@ export class Server {
   }
 
   async stop() {
+    this.shown?.close();
     this.child.kill("SIGTERM");
     await this.exited;
   }

@@ -59,3 +59,11 @@ export function percent(value: number | null | undefined): string {
 export function plural(value: number, one: string, many: string = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
+
+/** Returns the beginning of a text, up to a word that ends before `most` characters; what is left out is marked. */
+export function clipped(text: string, most: number): string {
+  if (text.length < most) return text;
+  const start = text.slice(0, most - 1);
+  const end = start.lastIndexOf(" ");
+  return `${start.slice(0, end > most / 2 ? end : most - 1).trimEnd()}…`;
+}

@@ -64,12 +64,13 @@ function Plot({ label, times, lines, format, partialFrom, onZoom }: ChartProps) 
         height: HEIGHT,
         legend: { show: false },
         cursor: { sync: { key: CURSOR }, drag: { x: true, y: false, setScale: false } },
+        padding: [8, 8, 0, 0],
         scales: {
           x: { range: (_, min, max) => [min, max + latest.current.step] },
           y: { range: (_, __, max) => [0, max > 0 ? max * 1.05 : 1] },
         },
         axes: [
-          { ...axis, values: (_, splits, ___, ____, step) => splits.map((second) => tick(second, step)) },
+          { ...axis, size: 28, values: (_, splits, ___, ____, step) => splits.map((second) => tick(second, step)) },
           { ...axis, size: 64, values: (_, splits) => splits.map((value) => latest.current.format(value)) },
         ],
         series: [
@@ -80,7 +81,8 @@ function Plot({ label, times, lines, format, partialFrom, onZoom }: ChartProps) 
             width: 1.75,
             dash: DASHES[at % DASHES.length] as number[],
             spanGaps: false,
-            points: { size: 4 },
+            // A value between two gaps has no line: it would not be seen.
+            points: { size: 6, fill: colour(`--series-${(at % 8) + 1}`), show: true, filter: lonely },
           })),
         ],
         hooks: {
@@ -176,6 +178,16 @@ function ChartTable({ label, times, lines, format, partialFrom }: ChartProps) {
 
 function shownValue(value: number | null | undefined, format: (value: number) => string): string {
   return value == null ? UNKNOWN : format(value);
+}
+
+/** Returns the points of a line that have no neighbour. */
+function lonely(plot: uPlot, series: number): number[] | null {
+  const values = plot.data[series];
+  if (!values) return null;
+  const alone: number[] = [];
+  for (let at = 0; at < values.length; at += 1)
+    if (values[at] != null && values[at - 1] == null && values[at + 1] == null) alone.push(at);
+  return alone;
 }
 
 /** Hatches what is not complete yet. */

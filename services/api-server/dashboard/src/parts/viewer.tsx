@@ -103,10 +103,10 @@ function LineList({ lines, text, name, label, pretty, setPretty, wrap, setWrap }
         <span className={css.push}>
           {bytes(text.length)}, {count(total)} lines
         </span>
-        <Button small kind="quiet" aria-pressed={pretty} onClick={() => setPretty(!pretty)}>
+        <Button small kind="quiet" onClick={() => setPretty(!pretty)}>
           {pretty ? "As it is" : "Pretty"}
         </Button>
-        <Button small kind="quiet" aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
+        <Button small kind="quiet" onClick={() => setWrap(!wrap)}>
           {wrap ? "Do not wrap" : "Wrap"}
         </Button>
         <CopyButton small text={text} label={`Copy ${label}`} />

@@ -139,6 +139,7 @@ function EntryRow({ entry, change }: { entry: Entry; change: (changes: AuditFilt
             <Button
               small
               kind="quiet"
+              className={local.actor}
               onClick={() => change({ actor: entry.actor ?? undefined })}
               title="Show only changes by this one"
             >

@@ -102,7 +102,7 @@ function Apply() {
             hint="Nothing is changed before you have seen the plan."
           />
         </div>
-        <Row>
+        <Row className={css.options}>
           <SelectField
             label="Format"
             value={used}

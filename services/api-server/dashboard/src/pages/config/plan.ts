@@ -19,6 +19,7 @@ export type Format = (typeof FORMATS)[number];
 export function formatOf(name: string, text: string): Format {
   const extension = /\.(toml|ya?ml|json)$/i.exec(name)?.[1]?.toLowerCase();
   if (extension) return extension === "json" ? "json" : extension === "toml" ? "toml" : "yaml";
+  if (text.trim() === "") return "toml";
   if (text.trimStart().startsWith("{")) return "json";
   return /^\s*\[|^\s*[\w."-]+\s*=/m.test(text) ? "toml" : "yaml";
 }

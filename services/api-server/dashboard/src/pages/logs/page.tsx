@@ -95,7 +95,7 @@ function LogView({ log, search, go }: { log: string; search: LogsSearch; go: (ch
             ]}
           />
         </div>
-        <Button small kind="quiet" aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
+        <Button small kind="quiet" onClick={() => setWrap(!wrap)}>
           {wrap ? "Do not wrap" : "Wrap"}
         </Button>
         <Button

@@ -24,7 +24,13 @@ export function ServiceCard({ service }: { service: Service }) {
   const now = useNow(state.status !== null);
   const { status } = state;
   return (
-    <Card title={service} actions={<span className="muted">{JOBS[service]}</span>}>
+    <Card
+      title={
+        <>
+          {service} <span className={css.job}>{JOBS[service]}</span>
+        </>
+      }
+    >
       {status === null ? (
         <Loading rows={3} />
       ) : (

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { api, data } from "../../api/client";
 import { pricesQuery, queryClient } from "../../api/queries";
 import { count } from "../../format/numbers";
-import { exactTime, UNKNOWN } from "../../format/time";
+import { exactTime } from "../../format/time";
 import { useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
 import { ask } from "../../parts/dialog";
@@ -11,7 +11,7 @@ import { AreaField, SearchField } from "../../parts/field";
 import { Card, Empty, Failure, Loaded, Page, Stack, Table } from "../../parts/layout";
 import { Tag } from "../../parts/mark";
 import { toast } from "../../parts/toast";
-import { priceOf } from "./rows";
+import { perMillion, priceOf } from "./rows";
 
 export default function Prices() {
   const query = useQuery(pricesQuery);
@@ -61,7 +61,7 @@ export default function Prices() {
                     {found.map((price, at) => (
                       <tr key={`${price.id} ${at}`}>
                         <td className="break">
-                          {price.id} {price.source === "api" && <Tag tone="ok">yours</Tag>}{" "}
+                          {price.id} {price.source === "api" && <Tag tone="ok">yours</Tag>}
                           {!price.verified && price.source !== "api" && (
                             <Tag title="Not compared with the vendor's own price page">unverified</Tag>
                           )}
@@ -92,7 +92,7 @@ export default function Prices() {
 function Amount({ label, value }: { label: string; value: string | null }) {
   return (
     <td className="numeric" data-label={label}>
-      {value === null ? UNKNOWN : `$${value}`}
+      {perMillion(value)}
     </td>
   );
 }

@@ -1,5 +1,7 @@
 /** Rows of the price table. Pure. */
 
+import { UNKNOWN } from "../../format/time";
+
 export interface Price {
   id: string;
   source: string;
@@ -21,14 +23,23 @@ const record = (value: unknown): Json =>
 const decimal = (value: unknown): string | null =>
   typeof value === "string" || typeof value === "number" ? String(value) : null;
 
+/** Returns a price with cents at least, such as `$12.50` or `$0.075`. */
+export function perMillion(price: string | null): string {
+  if (price === null) return UNKNOWN;
+  if (!/^\d+(\.\d+)?$/.test(price) || Number(price) === 0) return `$${price}`;
+  const [whole, part = ""] = price.split(".");
+  return part === "" ? `$${whole}` : `$${whole}.${part.padEnd(2, "0")}`;
+}
+
 export function priceOf(row: { id: string; source: string; verified: boolean; price: unknown }): Price {
   const price = record(row.price);
-  const base = record(price.base);
+  // What is free has no prices of its own.
+  const base = price.free === true ? { in: "0", out: "0" } : record(price.base);
   const conditions: string[] = [];
   for (const over of Array.isArray(price.over) ? price.over.map(record) : []) {
     if (typeof over.input_gt === "number")
       conditions.push(
-        `above ${over.input_gt.toLocaleString("en-GB")} input tokens: ${decimal(over.in) ?? "–"} in, ${decimal(over.out) ?? "–"} out`,
+        `above ${over.input_gt.toLocaleString("en-GB")} input tokens: ${perMillion(decimal(over.in))} in, ${perMillion(decimal(over.out))} out`,
       );
   }
   for (const [tier, value] of Object.entries(record(price.tier))) {

@@ -5,7 +5,7 @@ import { Button, Row } from "../../parts/button";
 import { AreaField, Prose, SecretField, SelectField, TextField } from "../../parts/field";
 import { Tag } from "../../parts/mark";
 import css from "../../parts/parts.module.css";
-import { type ConfigField, type Edits, isMasked, shown } from "./form";
+import { type ConfigField, type Edits, isMasked, labelOf, shown } from "./form";
 
 interface Props {
   fields: ConfigField[];
@@ -31,7 +31,7 @@ function ConfigInput({ field, stored, edits, mistakes, onEdit }: Props & { field
   const edited = edits[key];
   const value = edited === undefined ? shown(isMasked(known) ? undefined : known) : (edited ?? "");
   const common = {
-    label: key,
+    label: labelOf(key),
     required: field.required,
     mistakes: mistakes.get(key),
     hint: field.description,
@@ -72,7 +72,7 @@ function StoredSecret({ field, removed, onEdit }: { field: ConfigField; removed:
   const { key } = field;
   return (
     <div className={css.field}>
-      <span className={css.fieldName}>{key}</span>
+      <span className={css.fieldName}>{labelOf(key)}</span>
       <Row>
         {removed ? <Tag tone="warn">will be removed</Tag> : <Tag tone="ok">set</Tag>}
         {removed ? (

@@ -46,6 +46,20 @@ export function fieldsOf(type: TypeSchema | undefined): ConfigField[] {
   });
 }
 
+const ACRONYMS = new Set(["api", "url", "ca", "id", "ms", "json", "tls", "http", "sse", "ip"]);
+
+/** Returns the name of a setting as words: `baseURL` is `Base URL`, and `streamUsage` is `Stream usage`. */
+export function labelOf(key: string): string {
+  const words = key
+    .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
+    .replace(/[_-]+/g, " ")
+    .toLowerCase()
+    .split(" ")
+    .map((word) => (ACRONYMS.has(word) ? word.toUpperCase() : word));
+  const text = words.join(" ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** Returns an id for a name: small letters, digits and hyphens. */
 export function idFrom(name: string): string {
   return name

@@ -4,10 +4,11 @@ import { useState } from "react";
 import { api, data } from "../../api/client";
 import { mistakesByField } from "../../api/problem";
 import { providerTypesQuery, queryClient } from "../../api/queries";
+import { matches } from "../../app/palette-match";
 import { useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
-import { AreaField, TextField } from "../../parts/field";
-import { Card, Failure, Loaded, Notice, Page } from "../../parts/layout";
+import { AreaField, Prose, SearchField, TextField } from "../../parts/field";
+import { Card, Empty, Failure, Loaded, Notice, Page } from "../../parts/layout";
 import { LeaveGuard } from "../../parts/leave-guard";
 import { FoldedConfigFields } from "./config-fields";
 import { changesOf, type Edits, fieldsOf, idFrom, type TypeSchema } from "./form";
@@ -36,12 +37,30 @@ export default function NewProvider() {
 }
 
 function TypeCards({ types }: { types: TypeSchema[] }) {
+  const [wanted, setWanted] = useState("");
+  const found = types.filter(({ label, description }) => matches(`${label} ${description}`, wanted));
+  return (
+    <>
+      <SearchField label="Search providers" value={wanted} onCommit={setWanted} />
+      {found.length === 0 && (
+        <Empty title="No provider has this name">
+          Most services speak OpenAI's API: choose OpenAI-compatible, and enter their address.
+        </Empty>
+      )}
+      <TypeList types={found} />
+    </>
+  );
+}
+
+function TypeList({ types }: { types: TypeSchema[] }) {
   return (
     <div className={css.types}>
       {types.map(({ value, label, description }) => (
         <Link key={value} to="/providers/new" search={{ type: value }} className={css.type} data-row>
           <strong>{label}</strong>
-          <span>{description}</span>
+          <span>
+            <Prose text={description} />
+          </span>
         </Link>
       ))}
     </div>
@@ -105,7 +124,9 @@ function ProviderForm({ type }: { type: TypeSchema }) {
       {save.problem && <Failure title="Not saved." error={save.problem} />}
       <Card title={type.label} actions={<Link to="/providers/new">Another type</Link>}>
         <div className={css.form}>
-          <p className="muted">{type.description}</p>
+          <p className="muted">
+            <Prose text={type.description} />
+          </p>
           <TextField label="Name" required value={name} mistakes={mistakes.get("name")} onChange={setName} />
           <TextField
             label="Id"

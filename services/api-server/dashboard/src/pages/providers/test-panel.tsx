@@ -56,7 +56,6 @@ export function TestPanel({ id }: { id: string }) {
             Fetch its models
           </Button>
           <Button
-            kind="quiet"
             pending={reload.pending}
             onClick={() => reload.run()}
             title="Changes are in force within a second by themselves"

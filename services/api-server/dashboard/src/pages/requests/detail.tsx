@@ -42,7 +42,7 @@ export default function RequestPage() {
   return (
     <Page
       title={request ? `${request.model || "Request"}: ${statusWords(request.status)}` : "Request"}
-      heading={request ? <StatusMark status={request.status} /> : "Request"}
+      heading={request ? request.model || "Request without a model" : "Request"}
       back={{ to: "/requests", label: "Requests" }}
       about={request && <Summary request={request} />}
       actions={
@@ -130,10 +130,10 @@ function Summary({ request }: { request: Answered }) {
   const { provider_id: provider, request_id: id } = request;
   return (
     <>
-      <strong>{request.model || "no model"}</strong>
+      <StatusMark status={request.status} />
       {provider && (
         <>
-          {" → "}
+          {" by "}
           <Link to="/providers/$id" params={{ id: provider }}>
             {provider}
           </Link>
@@ -152,11 +152,17 @@ function Outcome({ request }: { request: Answered }) {
   if (request.status === "completed" || request.status === "pending") return null;
   return (
     <Notice tone={request.status === "failed" ? "bad" : "warn"}>
-      <strong>{statusWords(request.status)}</strong>
-      {meaning && `: ${meaning}.`} {request.response?.status_code != null && `Status ${request.response.status_code}.`}{" "}
-      {error}
+      <strong>{sentence(statusWords(request.status))}</strong>
+      {meaning && `: ${meaning}`}
+      {request.response?.status_code != null && `, with status ${request.response.status_code}`}.{" "}
+      {error && sentence(error)}
     </Notice>
   );
+}
+
+/** Returns a text that begins with a capital letter. */
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function Conversation({ request }: { request: Answered }) {

@@ -59,7 +59,12 @@ export function MessageCard({ message, note }: { message: Message; note?: string
         <span>
           {text !== "" && (
             <>
-              <Button small kind="quiet" aria-pressed={plain} onClick={() => setPlain(!plain)}>
+              <Button
+                small
+                kind="quiet"
+                title={plain ? "Show it with its formatting" : "Show it as it was sent"}
+                onClick={() => setPlain(!plain)}
+              >
                 {plain ? "Formatted" : "Plain"}
               </Button>
               <CopyButton small text={text} label="Copy message" />

@@ -170,27 +170,29 @@ function Behaviour({ draft, mistakes, set }: BehaviourProps) {
             label="Same target for"
             value={draft.sticky}
             options={[
-              ["", "nothing: each request is on its own"],
-              ["session", "requests of the same session"],
-              ["prefix", "requests that begin alike"],
+              ["", "no requests"],
+              ["session", "the same session"],
+              ["prefix", "the same beginning"],
             ]}
             mistakes={mistakes.get("sticky")}
             onChange={(sticky) => set({ sticky })}
-            hint="Keeps the prompt cache of a provider warm."
+            hint="Requests that belong together find the prompt cache of their provider warm."
           />
           <SelectField
             label="Broken streams"
             value={draft.resume}
             options={[
               ["off", "end with an error"],
-              ["verbatim", "are continued by the next target that says the same"],
+              ["verbatim", "go on with the next target"],
             ]}
             mistakes={mistakes.get("resume")}
             onChange={(resume) => set({ resume })}
+            hint="The next target goes on only if it repeats what was sent, word for word."
           />
         </div>
         <fieldset className={css.target}>
-          <legend className="muted">Deadlines in milliseconds; empty: those of the router</legend>
+          <legend>Deadlines in milliseconds</legend>
+          <p className="muted">An empty one is that of the router.</p>
           <div className={css.columns}>
             {DEADLINES.map(([name, label]) => (
               <TextField

@@ -5,7 +5,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { api, data, type Schemas } from "../../api/client";
 import { queryClient, sessionQuery, sessionRequestsQuery, sessionResponsesQuery } from "../../api/queries";
 import { router } from "../../app/routes";
-import { plural } from "../../format/numbers";
+import { clipped, plural } from "../../format/numbers";
 import { duration, exactTime, timeOfDay } from "../../format/time";
 import { Button, Row } from "../../parts/button";
 import { CopyButton } from "../../parts/copy";
@@ -37,7 +37,7 @@ export default function SessionPage() {
   };
   return (
     <Page
-      title={session.data?.first_user_message.slice(0, 80) || "Session"}
+      title={clipped(session.data?.first_user_message ?? "", 60) || "Session"}
       back={{ to: "/sessions", label: "Sessions" }}
       about={
         session.data && (

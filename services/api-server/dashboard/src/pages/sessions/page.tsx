@@ -2,7 +2,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { api, data } from "../../api/client";
 import { queryClient, sessionsQuery } from "../../api/queries";
-import { count, plural } from "../../format/numbers";
+import { clipped, count, plural } from "../../format/numbers";
 import { age, exactTime } from "../../format/time";
 import { Button, buttonClass } from "../../parts/button";
 import { ask } from "../../parts/dialog";
@@ -67,7 +67,7 @@ export default function Sessions() {
                   <tr key={session.id}>
                     <td className="break">
                       <Link to="/sessions/$id" params={{ id: session.id }} data-row>
-                        {session.first_user_message.slice(0, 160) || session.id}
+                        {clipped(session.first_user_message, 100) || session.id}
                       </Link>
                     </td>
                     <td className="numeric" data-label="Requests">

@@ -14,6 +14,7 @@ import { SelectField, Switch, TextField } from "../../parts/field";
 import { LogOut } from "../../parts/icons";
 import { Card, Failure, Loaded, Notice, Page, Stack } from "../../parts/layout";
 import { Tag } from "../../parts/mark";
+import parts from "../../parts/parts.module.css";
 import { KNOWN, type KnownSetting, otherKeys, pendingPort, sentValue } from "./known";
 import css from "./settings.module.css";
 
@@ -131,7 +132,7 @@ function Setting({ setting, value }: { setting: KnownSetting; value: unknown }) 
             pending={write.pending}
             onChange={(on) => write.run(String(on))}
           />
-          <p className="muted">{setting.hint}</p>
+          <p className={parts.hint}>{setting.hint}</p>
           {write.problem && <Failure title="Not saved." error={write.problem} />}
         </div>
       ) : kind === "provider" ? (

@@ -1,0 +1,161 @@
+// What works without a mouse, without motion, and with the colours of the system.
+import assert from "node:assert/strict";
+import { open, settled } from "./browser.mjs";
+
+const PAGES = [
+  "/", "/live", "/requests", "/sessions", "/usage", "/playground", "/providers", "/providers/new?type=openai", "/models", "/routes/new",
+  "/keys/new", "/prices", "/qwen", "/logs", "/audit", "/config", "/settings", "/connect",
+];
+
+/** Returns the controls of the page that the tab key never reaches, and those whose focus cannot be seen. */
+async function unreached(page) {
+  await page.evaluate(() => {
+    const controls = document.querySelectorAll("#main :is(a[href], button, input, select, textarea, summary, [tabindex])");
+    for (const [at, control] of [...controls].entries()) {
+      const visible = control.checkVisibility() && !control.closest("[popover]");
+      // Arrow keys move within tabs and lists, whose other entries are left out on purpose.
+      if (visible && control.tabIndex >= 0 && !control.disabled) control.dataset.control = String(at);
+    }
+    document.activeElement?.blur();
+    document.getElementById("main").focus();
+  });
+  const left = new Set(await page.evaluate(() => [...document.querySelectorAll("[data-control]")].map((one) => one.dataset.control)));
+  const unseen = new Set();
+  const most = left.size + 10;
+  for (let n = 0; n < most && left.size > 0; n += 1) {
+    await page.keyboard.press("Tab");
+    const focused = await page.evaluate(() => {
+      const { dataset, tagName, textContent } = document.activeElement;
+      const style = getComputedStyle(document.activeElement);
+      const marked = style.outlineStyle !== "none" && Number.parseFloat(style.outlineWidth) > 0;
+      return { control: dataset.control, marked, name: `${tagName} ${(document.activeElement.ariaLabel ?? textContent).trim().slice(0, 40)}` };
+    });
+    left.delete(focused.control);
+    if (focused.control && !focused.marked) unseen.add(`no visible focus: ${focused.name}`);
+  }
+  const names = await page.evaluate(
+    (left) => left.map((at) => document.querySelector(`[data-control="${at}"]`)?.outerHTML.slice(0, 120)),
+    [...left],
+  );
+  return [...names.map((name) => `not reached: ${name}`), ...unseen];
+}
+
+export async function reachable(browser, server) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce" });
+  const page = await open(context, server, "/");
+  const findings = [];
+  for (const address of PAGES) {
+    await page.goto(server.url + address);
+    await settled(page);
+    findings.push(...(await unreached(page)).map((finding) => `${address}: ${finding}`));
+  }
+  assert.deepEqual(findings, []);
+  await context.close();
+}
+
+/** Adds a provider, filters the requests and opens one, and deletes the provider, by keys alone. */
+export async function withoutMouse(browser, server) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce" });
+  const page = await open(context, server, "/");
+  await settled(page);
+  // Nothing may depend on a pointer.
+  await page.evaluate(() => {
+    for (const kind of ["pointerdown", "mousedown"]) addEventListener(kind, (event) => console.error(`${event.type} without a mouse`), true);
+  });
+  const { keyboard } = page;
+  await keyboard.press("Control+k");
+  await page.getByRole("combobox").waitFor();
+  await keyboard.type("Providers");
+  await keyboard.press("Enter");
+  await page.getByRole("heading", { level: 1, name: "Providers" }).waitFor();
+  await page.getByRole("link", { name: "Add a provider" }).first().focus();
+  await keyboard.press("Enter");
+  await page.getByRole("link", { name: /^Echo/ }).focus();
+  await keyboard.press("Enter");
+  await page.getByLabel(/^Name/).focus();
+  await keyboard.press("Control+a");
+  await keyboard.type("By keys");
+  await keyboard.press("Enter");
+  await page.getByText(/^It answers/).waitFor();
+  await keyboard.press("g");
+  await keyboard.press("r");
+  await page.getByRole("heading", { level: 1, name: "Requests" }).waitFor();
+  await page.locator("#main [data-row]").first().waitFor();
+  await keyboard.press("j");
+  await keyboard.press("j");
+  const second = await page.evaluate(() => document.activeElement.getAttribute("href"));
+  await keyboard.press("Enter");
+  await page.waitForURL((url) => url.pathname === second);
+  await page.goBack();
+  await page.goto(`${server.url}/providers/by-keys`);
+  const remove = page.getByRole("button", { name: "Delete" }).first();
+  await remove.focus();
+  await keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  await keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Delete", "the focus returns");
+  await keyboard.press("Enter");
+  await page.getByLabel("Type by-keys to confirm").focus();
+  await keyboard.type("by-keys");
+  await keyboard.press("Tab");
+  await keyboard.press("Tab");
+  await keyboard.press("Enter");
+  await page.getByRole("heading", { level: 1, name: "Providers" }).waitFor();
+  await context.close();
+}
+
+/** Returns the animations and transitions of the page that take time. */
+const moving = () =>
+  [...document.querySelectorAll("*")].flatMap((element) => {
+    const { animationName, animationDuration, transitionDuration, transitionProperty } = getComputedStyle(element);
+    const seconds = (text) => Math.max(...text.split(",").map((one) => Number.parseFloat(one) || 0));
+    const turns = animationName !== "none" && seconds(animationDuration) > 0;
+    const fades = transitionProperty !== "none" && seconds(transitionDuration) > 0;
+    return turns || fades ? [`${element.tagName}.${element.className} moves`] : [];
+  });
+
+export async function preferences(browser, server) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce" });
+  const page = await open(context, server, "/");
+  const findings = [];
+  for (const address of ["/", "/requests", "/live", "/settings", "/playground?a=echo"]) {
+    await page.goto(server.url + address);
+    await settled(page);
+    findings.push(...(await page.evaluate(moving)).map((finding) => `${address}: ${finding}`));
+  }
+  assert.deepEqual([...new Set(findings)], [], "prefers-reduced-motion");
+  await page.emulateMedia({ forcedColors: "active", reducedMotion: "reduce" });
+  const unmarked = [];
+  for (const address of ["/", "/requests", "/settings", "/providers", "/routes/new", "/live"]) {
+    await page.goto(server.url + address);
+    await settled(page);
+    unmarked.push(...(await page.evaluate(withoutColours)).map((finding) => `${address}: ${finding}`));
+  }
+  assert.deepEqual([...new Set(unmarked)], [], "forced-colors");
+  await context.close();
+}
+
+/** Returns what only its background would show, which the system replaces. */
+function withoutColours() {
+  const found = [];
+  const hasEdge = (element) => {
+    const style = getComputedStyle(element);
+    const border = ["Top", "Bottom", "InlineStart"].some((side) => Number.parseFloat(style[`border${side}Width`]) > 0 && style[`border${side}Style`] !== "none");
+    return border || style.textDecorationLine !== "none" || Number.parseInt(style.fontWeight, 10) >= 600 || (style.outlineStyle !== "none" && Number.parseFloat(style.outlineWidth) > 0);
+  };
+  const base = getComputedStyle(document.body).backgroundColor;
+  for (const element of document.querySelectorAll('[aria-current=page], [aria-selected=true], [aria-pressed=true]')) {
+    const style = getComputedStyle(element);
+    const filled = style.forcedColorAdjust === "none" || (style.backgroundColor !== base && style.backgroundColor !== "rgba(0, 0, 0, 0)");
+    if (element.checkVisibility() && !hasEdge(element) && !filled) found.push(`the chosen ${element.tagName} "${element.textContent.trim()}" looks like the others`);
+  }
+  const switches = [...document.querySelectorAll("[role=switch]")];
+  const looks = (element) => {
+    const { backgroundColor, backgroundImage } = getComputedStyle(element, "::before");
+    return `${backgroundColor} ${backgroundImage}`;
+  };
+  const [on, off] = ["true", "false"].map((state) => switches.find((one) => one.getAttribute("aria-checked") === state));
+  if (on && off && looks(on) === looks(off)) found.push("switches that are on look like those that are off");
+  return found;
+}
