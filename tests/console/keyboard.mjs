@@ -4,7 +4,7 @@ import { open, settled } from "./browser.mjs";
 
 const PAGES = [
   "/", "/live", "/requests", "/sessions", "/usage", "/playground", "/providers", "/providers/new?type=openai", "/models", "/routes/new",
-  "/keys/new", "/prices", "/qwen", "/logs", "/audit", "/config", "/settings", "/connect",
+  "/keys/new", "/prices", "/qwen", "/logs", "/audit", "/config", "/settings", "/doctor", "/connect",
 ];
 
 /** Returns the controls of the page that the tab key never reaches, and those whose focus cannot be seen. */

@@ -91,6 +91,10 @@ async function addRoute(page, server) {
     assert.equal(await page.evaluate(() => document.activeElement.value), "0", "the mistake has the focus");
   });
   await page.getByLabel(/^Weight/).fill("2");
+  page.once("dialog", (dialog) => void dialog.accept());
+  await page.reload();
+  await page.getByText("This is what you had entered").waitFor();
+  assert.equal(await page.getByLabel(/^Weight/).inputValue(), "2", "input survives a reload");
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByRole("heading", { level: 1, name: "fast" }).waitFor();
   await page.getByRole("link", { name: "Routes", exact: true }).first().click();

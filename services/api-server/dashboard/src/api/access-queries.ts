@@ -2,6 +2,7 @@
 
 import { queryOptions } from "@tanstack/react-query";
 import { api, data, type Schemas } from "./client";
+import { type Versioned, versioned } from "./versions";
 
 /** A stored route. What is at its default may be absent. */
 export type RouteView = Pick<
@@ -26,8 +27,8 @@ export const routesQuery = queryOptions({
 export const routeQuery = (id: string) =>
   queryOptions({
     queryKey: ["routes", id],
-    queryFn: async ({ signal }) =>
-      (await data(api.GET("/api/routes/{id}", { params: { path: { id } }, signal }))) as RouteView,
+    queryFn: ({ signal }): Promise<Versioned<RouteView>> =>
+      versioned(api.GET("/api/routes/{id}", { params: { path: { id } }, signal })),
   });
 
 export const keysQuery = queryOptions({
@@ -39,6 +40,6 @@ export const keysQuery = queryOptions({
 export const keyQuery = (id: string) =>
   queryOptions({
     queryKey: ["keys", id],
-    queryFn: async ({ signal }) =>
-      (await data(api.GET("/api/keys/{id}", { params: { path: { id } }, signal }))) as KeyView,
+    queryFn: ({ signal }): Promise<Versioned<KeyView>> =>
+      versioned(api.GET("/api/keys/{id}", { params: { path: { id } }, signal })),
   });

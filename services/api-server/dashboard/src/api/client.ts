@@ -9,7 +9,7 @@ export type Schemas = components["schemas"];
 
 export const api = createClient<paths>();
 
-interface Answer<T> {
+export interface Answer<T> {
   data?: T;
   error?: unknown;
   response: Response;

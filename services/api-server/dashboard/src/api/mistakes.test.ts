@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { mistakesByPath } from "./mistakes";
+import { mistakesByField, mistakesByPath } from "./mistakes";
 import { Problem } from "./problem";
 
 const problemOf = (...mistakes: string[]) => new Problem("refused", { status: 400, mistakes });
@@ -25,6 +25,23 @@ describe("mistakes in a nested document", () => {
       targets: ["targets is required: a list"],
       "": ["surprise is not a field"],
     });
+  });
+
+  it("have their fields from the server, if it tells them", () => {
+    const problem = new Problem("refused", {
+      status: 400,
+      mistakes: ["The weight is too large.", "Nobody knows this."],
+      fields: [
+        { field: "targets[0].weight", message: "The weight is too large." },
+        { field: "config.timeout", message: "It must be a number." },
+        { field: "", message: "Nobody knows this." },
+      ],
+    });
+    expect(Object.fromEntries(mistakesByPath(problem, ["targets", "targets[0].weight"]))).toEqual({
+      "targets[0].weight": ["The weight is too large."],
+      "": ["It must be a number.", "Nobody knows this."],
+    });
+    expect(mistakesByField(problem, ["timeout"]).get("timeout")).toEqual(["It must be a number."]);
   });
 
   it("do not go to a field whose name only begins alike", () => {

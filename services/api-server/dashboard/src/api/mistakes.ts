@@ -1,20 +1,36 @@
-/** Where the mistakes of a nested document belong. */
+/** Where the mistakes of a refused request belong. */
 
 import { type RefObject, useEffect } from "react";
-import type { Problem } from "./problem";
+import type { FieldMistake, Problem } from "./problem";
 
 /**
- * Returns the mistakes by field. A mistake begins with the path of what is wrong, such as `targets[1].weight`, and
- * belongs to the field with that path, or else to the nearest one above it. The others are under the empty name.
+ * Returns the mistakes by field. A mistake belongs to the field with its path, such as `targets[1].weight`, or else to
+ * the nearest one above it. The others are under the empty name.
  */
 export function mistakesByPath(problem: Problem | null, fields: readonly string[]): Map<string, string[]> {
   const sorted = new Map<string, string[]>();
-  for (const mistake of problem?.details.mistakes ?? []) {
-    const path = mistake.match(/^[^\s:]+/)?.[0] ?? "";
+  for (const { field: path, message } of mistakesOf(problem)) {
     const field = fields.filter((name) => covers(name, path)).sort((a, b) => b.length - a.length)[0] ?? "";
-    sorted.set(field, [...(sorted.get(field) ?? []), mistake]);
+    sorted.set(field, [...(sorted.get(field) ?? []), message]);
   }
   return sorted;
+}
+
+/** Returns the mistakes by field, for a form whose fields are also those of an object `config`. */
+export function mistakesByField(problem: Problem | null, fields: readonly string[]): Map<string, string[]> {
+  const sorted = new Map<string, string[]>();
+  const paths = [...fields, ...fields.map((name) => `config.${name}`)];
+  for (const [path, mistakes] of mistakesByPath(problem, paths)) {
+    const field = path.replace(/^config\./, "");
+    sorted.set(field, [...(sorted.get(field) ?? []), ...mistakes]);
+  }
+  return sorted;
+}
+
+/** Returns the mistakes with their paths. Without `details`, the path is the first word of the text. */
+function mistakesOf(problem: Problem | null): FieldMistake[] {
+  const { fields, mistakes = [] } = problem?.details ?? {};
+  return fields ?? mistakes.map((message) => ({ field: message.match(/^[^\s:]+/)?.[0] ?? "", message }));
 }
 
 function covers(field: string, path: string): boolean {
@@ -24,6 +40,10 @@ function covers(field: string, path: string): boolean {
 /** Moves the focus to the first field with a mistake, once a request has been refused. */
 export function useFocusOnMistake(form: RefObject<HTMLElement | null>, problem: Problem | null): void {
   useEffect(() => {
-    if (problem) form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+    if (!problem) return;
+    const wrong = form.current?.querySelector<HTMLElement>('[aria-invalid="true"]');
+    // A field may be folded away.
+    for (let box = wrong?.closest("details"); box; box = box.parentElement?.closest("details")) box.open = true;
+    wrong?.focus();
   }, [form, problem]);
 }

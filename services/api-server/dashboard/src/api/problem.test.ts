@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { asProblem, mistakesByField, problemOf } from "./problem";
+import { mistakesByField } from "./mistakes";
+import { asProblem, problemOf } from "./problem";
 import { preview } from "./queries";
 
 describe("problems", () => {
@@ -42,6 +43,11 @@ describe("problems", () => {
         errors: ["name is required", "name_2: bad", "config.timeout must be a number", "unknown field: x"],
       },
     });
+    expect(problem.details.fields).toBeUndefined();
+    const told = problemOf(400, {
+      error: { message: "m", details: [{ field: "a", message: "b" }, { field: 1 }, "x"] },
+    });
+    expect(told.details.fields).toEqual([{ field: "a", message: "b" }]);
     const sorted = mistakesByField(problem, ["name", "name_2", "timeout"]);
     expect(Object.fromEntries(sorted)).toEqual({
       name: ["name is required"],

@@ -6,6 +6,13 @@ export interface PortOwner {
   name?: string | null;
 }
 
+/** What is wrong with one field of a request. */
+export interface FieldMistake {
+  /** Path of the field, such as `targets[0].provider`. */
+  field: string;
+  message: string;
+}
+
 /** Reason why a request failed, for the user. */
 export class Problem extends Error {
   override readonly name = "Problem";
@@ -18,6 +25,8 @@ export class Problem extends Error {
       code?: string | undefined;
       /** Every mistake of an invalid request. */
       mistakes?: string[] | undefined;
+      /** The same mistakes by field, if the server tells. */
+      fields?: FieldMistake[] | undefined;
       requestId?: string | undefined;
       /** Of `PORT_IN_USE`. */
       port?: number | undefined;
@@ -34,6 +43,11 @@ export class Problem extends Error {
 
   get isNotFound(): boolean {
     return this.details.status === 404;
+  }
+
+  /** Whether what was to be changed has been changed by somebody else meanwhile. */
+  get isConflict(): boolean {
+    return this.details.status === 412;
   }
 }
 
@@ -56,10 +70,20 @@ export function problemOf(status: number, body: unknown, requestId?: string): Pr
     status,
     code: text(inner.code) ?? text(outer.code),
     mistakes: mistakes?.length ? mistakes : undefined,
+    fields: fieldsOf(inner.details ?? outer.details),
     requestId,
     port: typeof outer.port === "number" ? outer.port : undefined,
     owner: typeof owner.pid === "number" ? { pid: owner.pid, name: text(owner.name) ?? null } : undefined,
   });
+}
+
+function fieldsOf(details: unknown): FieldMistake[] | undefined {
+  if (!Array.isArray(details)) return undefined;
+  const fields = details.map(record).flatMap(({ field, message }) => {
+    const told = text(message);
+    return told === undefined ? [] : [{ field: text(field) ?? "", message: told }];
+  });
+  return fields.length > 0 ? fields : undefined;
 }
 
 /** Returns any thrown value as a problem. */
@@ -72,28 +96,6 @@ export function asProblem(error: unknown): Problem {
     return new Problem("The API server does not answer. It may be restarting, or it was stopped.", { status: null });
   }
   return new Problem(error instanceof Error ? error.message : String(error), { status: null });
-}
-
-/**
- * Returns the mistakes by field. A mistake belongs to the first of `fields` that it begins with, or that it names as a
- * word before a colon; the others are under the empty name.
- */
-export function mistakesByField(problem: Problem | null, fields: string[]): Map<string, string[]> {
-  const sorted = new Map<string, string[]>();
-  for (const mistake of problem?.details.mistakes ?? []) {
-    const field = fields
-      .filter(
-        (name) =>
-          mistake === name ||
-          mistake.startsWith(`${name} `) ||
-          mistake.startsWith(`${name}:`) ||
-          mistake.startsWith(`config.${name} `),
-      )
-      .sort((a, b) => b.length - a.length)[0];
-    const key = field ?? "";
-    sorted.set(key, [...(sorted.get(key) ?? []), mistake]);
-  }
-  return sorted;
 }
 
 function record(value: unknown): Record<string, unknown> {

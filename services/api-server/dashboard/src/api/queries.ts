@@ -4,6 +4,7 @@ import { infiniteQueryOptions, QueryClient, queryOptions } from "@tanstack/react
 import { sendStatus } from "../lifecycle/store";
 import { api, data, type Schemas } from "./client";
 import { asProblem } from "./problem";
+import { type Versioned, versioned } from "./versions";
 
 export const queryClient = new QueryClient({
   defaultOptions: {
@@ -57,7 +58,8 @@ export const providerTypesQuery = queryOptions({
 export const providerQuery = (id: string) =>
   queryOptions({
     queryKey: ["providers", id],
-    queryFn: ({ signal }) => data(api.GET("/api/providers/{id}", { params: { path: { id } }, signal })),
+    queryFn: ({ signal }): Promise<Versioned<Schemas["WholeProvider"]>> =>
+      versioned(api.GET("/api/providers/{id}", { params: { path: { id } }, signal })),
   });
 
 export const modelsQuery = queryOptions({

@@ -19,6 +19,7 @@ import {
   ScrollText,
   Settings2,
   Split,
+  Stethoscope,
 } from "../parts/icons";
 
 export interface NavigationEntry {
@@ -49,5 +50,6 @@ export const NAVIGATION = [
   { path: "/audit", label: "Audit", icon: History, group: "Operations", key: "a" },
   { path: "/config", label: "Configuration", icon: FileCog, group: "Operations", key: "c" },
   { path: "/settings", label: "Settings", icon: Settings2, group: "Operations", key: "t" },
+  { path: "/doctor", label: "Doctor", icon: Stethoscope, group: "Operations", key: "d" },
   { path: "/connect", label: "Connect a client", icon: Cable, group: "Help", key: "n" },
 ] as const satisfies readonly NavigationEntry[];

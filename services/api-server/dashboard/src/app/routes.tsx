@@ -154,6 +154,11 @@ const settings = createRoute({
   path: "/settings",
   component: lazyRouteComponent(() => import("../pages/settings/page")),
 });
+const doctor = createRoute({
+  getParentRoute: () => root,
+  path: "/doctor",
+  component: lazyRouteComponent(() => import("../pages/doctor/page")),
+});
 const connect = createRoute({
   getParentRoute: () => root,
   path: "/connect",
@@ -187,6 +192,7 @@ const pages = [
   audit,
   config,
   settings,
+  doctor,
   connect,
 ];
 

@@ -2,7 +2,7 @@
 
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { Fragment, lazy, Suspense, useCallback, useEffect, useState } from "react";
-import { IconButton } from "../parts/button";
+import { Button, IconButton } from "../parts/button";
 import { Dialog, DialogBody, Questions } from "../parts/dialog";
 import { Menu as MenuIcon, Moon, Search, Sun, SunMoon } from "../parts/icons";
 import { Toasts } from "../parts/toast";
@@ -136,7 +136,7 @@ function ThemeButton() {
 function Shortcuts({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title="Shortcuts" onClose={onClose}>
-      <DialogBody title="Shortcuts">
+      <DialogBody title="Shortcuts" actions={<Button onClick={onClose}>Close</Button>}>
         <div className={css.keys}>
           {SHORTCUTS.map(({ keys, meaning }) => (
             <div key={keys.join()}>

@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { bytes, count, dollars, percent, plural, short } from "./numbers";
+import { bytes, clipped, count, dollars, percent, plural, short } from "./numbers";
 import { age, duration, fromLocalInput, fromSeconds, remaining, toLocalInput } from "./time";
+
+describe("cut texts", () => {
+  it("end with a word and a sign, and short ones are left alone", () => {
+    expect([clipped("short", 10), clipped("one two three four", 12), clipped("abcdefghijkl", 8)]).toEqual([
+      "short",
+      "one two…",
+      "abcdefg…",
+    ]);
+  });
+});
 
 describe("unknown values", () => {
   it("are a dash, and zero is zero", () => {

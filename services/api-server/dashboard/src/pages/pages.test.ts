@@ -1,12 +1,24 @@
 import { describe, expect, it } from "vitest";
-import { fieldChanges } from "./audit/changes";
-import { changesIn, formatOf } from "./config/plan";
+import { fieldChanges } from "../parts/field-changes";
+import { changesIn, formatOf, valuesOf } from "./config/plan";
 import { baseOf } from "./connect/base";
 import { CLIENTS, curl, shell } from "./connect/snippets";
 import { append, atLeast, EMPTY, find, MAX_LINES, parseLine, rejoin } from "./logs/tail";
 import { capabilitiesFrom, capabilitiesOf } from "./models/capabilities";
-import { priceOf } from "./prices/rows";
-import { changesOf, fieldsOf, idFrom, isDirty, MASK, parse, remedy, shown } from "./providers/form";
+import { resourceFacts, sparkline } from "./overview/resources";
+import { perMillion, priceOf } from "./prices/rows";
+import {
+  changesOf,
+  fieldsOf,
+  idFrom,
+  isDirty,
+  labelOf,
+  MASK,
+  parse,
+  remedy,
+  shown,
+  withoutSecrets,
+} from "./providers/form";
 import { expiryOf, readCookies, validityOf } from "./qwen/cookies";
 import { answeredMessages, askedMessages, offeredTools } from "./requests/conversation";
 import { translationParts } from "./requests/usage";
@@ -277,8 +289,56 @@ describe("other pages", () => {
       formatOf("", "[providers.x]\n"),
       formatOf("", "providers:\n  a: 1"),
       formatOf("", ' {"a":1}'),
-    ]).toEqual(["yaml", "toml", "yaml", "json"]);
+      formatOf("", " "),
+    ]).toEqual(["yaml", "toml", "yaml", "json", "toml"]);
     expect(changesIn({ created: ["a"], updated: [{ path: "b", what: [] }], deleted: [], unchanged: ["c"] })).toBe(2);
+  });
+
+  it("show the values of a plan, or the names alone", () => {
+    const plan = { created: [], updated: [{ path: "a", what: ["name"] }], deleted: [], unchanged: [] };
+    expect(valuesOf(plan, "a", ["name"])).toEqual([{ field: "name", before: null, after: null }]);
+    const told = {
+      ...plan,
+      changes: [
+        { path: "a", field: "name", before: "x", after: ["y"] },
+        { path: "b", field: "c" },
+      ],
+    };
+    expect(valuesOf(told, "a", ["name"])).toEqual([{ field: "name", before: "x", after: '["y"]' }]);
+  });
+
+  it("name the settings of providers, and keep their secrets out of the browser", () => {
+    expect(["apiKey", "baseURL", "streamUsage", "caFile", "log_bodies"].map(labelOf)).toEqual([
+      "API key",
+      "Base URL",
+      "Stream usage",
+      "CA file",
+      "Log bodies",
+    ]);
+    const field = (key: string, type: string, sensitive = false) => ({
+      key,
+      type,
+      sensitive,
+      description: "",
+      required: false,
+      choices: null,
+    });
+    const fields = [field("apiKey", "string", true), field("headers", "object"), field("baseURL", "string")];
+    expect(
+      withoutSecrets(fields, { apiKey: "sk", headers: "a: b", baseURL: "http://x", other: "?", gone: null }),
+    ).toEqual({
+      baseURL: "http://x",
+      gone: null,
+    });
+  });
+
+  it("draw what processes use", () => {
+    expect(sparkline([0, 10])).toBe("M0.0 15.0L72.0 1.0");
+    expect(sparkline([5, null, 5])).toBe("M0.0 1.0M72.0 1.0");
+    const stats = { cpu_percent: 2.14, rss_bytes: 41_000_000, open_files: 12, threads: 5 };
+    expect(resourceFacts([undefined, stats]).map(([name]) => name)).toEqual(["CPU", "Memory", "Open"]);
+    const unknown = { cpu_percent: null, rss_bytes: null, open_files: null, threads: null };
+    expect([resourceFacts([]), resourceFacts([undefined]), resourceFacts([unknown])]).toEqual([[], [], []]);
   });
 
   it("read prices", () => {
@@ -296,9 +356,11 @@ describe("other pages", () => {
       input: "1",
       output: "2",
       cacheRead: null,
-      conditions: ["above 272,000 input tokens: 2 in, 4 out", "batch: × 1/2"],
+      conditions: ["above 272,000 input tokens: $2 in, $4 out", "batch: × 1/2"],
     });
     expect(priceOf({ ...row, price: null })).toMatchObject({ input: null, conditions: [] });
+    expect(priceOf({ ...row, price: { free: true } })).toMatchObject({ input: "0", output: "0", cacheRead: null });
+    expect(["12.5", "0.075", "3", "0", null].map(perMillion)).toEqual(["$12.50", "$0.075", "$3", "$0", "–"]);
   });
 
   it("read capabilities", () => {

@@ -44,6 +44,7 @@ export { default as Settings2 } from "lucide-react/icons/settings-2";
 export { default as Split } from "lucide-react/icons/split";
 export { default as Square } from "lucide-react/icons/square";
 export { default as Star } from "lucide-react/icons/star";
+export { default as Stethoscope } from "lucide-react/icons/stethoscope";
 export { default as Sun } from "lucide-react/icons/sun";
 export { default as SunMoon } from "lucide-react/icons/sun-moon";
 export { default as Trash2 } from "lucide-react/icons/trash-2";

@@ -88,7 +88,7 @@ export function Notice({
   children,
   action,
 }: {
-  tone?: "ok" | "warn" | "bad";
+  tone?: "ok" | "warn" | "bad" | undefined;
   children: ReactNode;
   action?: ReactNode;
 }) {

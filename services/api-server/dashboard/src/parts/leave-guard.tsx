@@ -2,8 +2,14 @@ import { useBlocker } from "@tanstack/react-router";
 import { Button } from "./button";
 import { Dialog, DialogBody } from "./dialog";
 
+interface GuardProps {
+  dirty: boolean;
+  /** Called when the input is given up. */
+  onLeave?: () => void;
+}
+
 /** Asks before a page with unsaved input is left. */
-export function LeaveGuard({ dirty }: { dirty: boolean }) {
+export function LeaveGuard({ dirty, onLeave }: GuardProps) {
   const blocker = useBlocker({ shouldBlockFn: () => dirty, enableBeforeUnload: () => dirty, withResolver: true });
   if (blocker.status !== "blocked") return null;
   return (
@@ -13,7 +19,13 @@ export function LeaveGuard({ dirty }: { dirty: boolean }) {
         actions={
           <>
             <Button onClick={blocker.reset}>Stay</Button>
-            <Button kind="danger" onClick={blocker.proceed}>
+            <Button
+              kind="danger"
+              onClick={() => {
+                onLeave?.();
+                blocker.proceed();
+              }}
+            >
               Leave
             </Button>
           </>

@@ -6,13 +6,14 @@ import { type AuditFilters, auditQuery } from "../../api/queries";
 import { count } from "../../format/numbers";
 import { exactTime, timeOfDay, UNKNOWN } from "../../format/time";
 import { Button } from "../../parts/button";
+import { Changes } from "../../parts/changes";
 import { CopyButton } from "../../parts/copy";
 import { SearchField, Select } from "../../parts/field";
+import { fieldChanges } from "../../parts/field-changes";
 import { Card, Empty, Facts, Loaded, Page, Stack, Table } from "../../parts/layout";
 import { Mark, type Tone } from "../../parts/mark";
 import css from "../requests/requests.module.css";
 import local from "./audit.module.css";
-import { type FieldChange, fieldChanges } from "./changes";
 
 const route = getRouteApi("/audit");
 
@@ -195,21 +196,5 @@ function Details({ entry, change }: { entry: Entry; change: (changes: AuditFilte
         </Button>
       </div>
     </Stack>
-  );
-}
-
-function Changes({ changes }: { changes: FieldChange[] }) {
-  return (
-    <dl className={local.changes}>
-      {changes.map(({ field, before, after }) => (
-        <div key={field}>
-          <dt>{field}</dt>
-          <dd>
-            {before !== null && <del>− {before}</del>}
-            {after !== null && <ins>+ {after}</ins>}
-          </dd>
-        </div>
-      ))}
-    </dl>
   );
 }

@@ -5,11 +5,13 @@ import { queryClient } from "../../api/queries";
 import { count, plural } from "../../format/numbers";
 import { useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
+import { Changes } from "../../parts/changes";
 import { AreaField, Select, SelectField, Switch } from "../../parts/field";
+import type { FieldChange } from "../../parts/field-changes";
 import { Card, Failure, Loaded, Notice, Page, Stack } from "../../parts/layout";
 import { Viewer } from "../../parts/viewer";
 import css from "./config.module.css";
-import { changesIn, FORMATS, type Format, formatOf, type Plan } from "./plan";
+import { changesIn, FORMATS, type Format, formatOf, type Plan, valuesOf } from "./plan";
 
 const MEDIA: Record<Format, string> = { toml: "application/toml", yaml: "application/yaml", json: "application/json" };
 
@@ -61,8 +63,11 @@ function Apply() {
   const [planned, setPlanned] = useState<{ plan: Plan; of: string } | null>(null);
   const used = format ?? formatOf("", text);
   const key = JSON.stringify([text, used, prune]);
+  const plan = planned?.of === key ? planned.plan : null;
   const post = async (dryRun: boolean): Promise<Plan> => {
     const query = new URLSearchParams({ dry_run: String(dryRun), prune: String(prune), format: used });
+    // What was looked at is what is applied: if something has changed since, the server refuses.
+    if (!dryRun && plan?.base_version !== undefined) query.set("base_version", String(plan.base_version));
     const response = await send(`/api/config/apply?${query}`, {
       method: "POST",
       headers: { "content-type": MEDIA[used] },
@@ -86,7 +91,6 @@ function Apply() {
     setText(await file.text());
     setFormat(formatOf(file.name, ""));
   };
-  const plan = planned?.of === key ? planned.plan : null;
   return (
     <Card title="Apply a document">
       <Stack>
@@ -113,6 +117,9 @@ function Apply() {
         </Row>
         {check.problem && <Failure title="The document cannot be applied." error={check.problem} />}
         {apply.problem && <Failure title="Nothing was changed." error={apply.problem} />}
+        {apply.problem?.details.status === 409 && (
+          <p className="muted">Look at the plan again: it shows what would change now.</p>
+        )}
         {plan && <PlanView plan={plan} />}
         <Row>
           <Button
@@ -150,19 +157,28 @@ function PlanView({ plan }: { plan: Plan }) {
       {plan.created.map((path) => (
         <li key={path} className={css.created}>
           + {path}
+          <EntryChanges changes={valuesOf(plan, path, [])} />
         </li>
       ))}
       {plan.updated.map(({ path, what }) => (
         <li key={path} className={css.updated}>
-          ~ {path} <span>{what.join(", ")}</span>
+          ~ {path}
+          <EntryChanges changes={valuesOf(plan, path, what)} />
         </li>
       ))}
       {plan.deleted.map((path) => (
         <li key={path} className={css.deleted}>
           − {path}
+          <EntryChanges changes={valuesOf(plan, path, [])} />
         </li>
       ))}
       {plan.unchanged.length > 0 && <li>{plural(plan.unchanged.length, "entry", "entries")} unchanged</li>}
     </ul>
   );
+}
+
+function EntryChanges({ changes }: { changes: FieldChange[] }) {
+  if (changes.length === 0) return null;
+  const told = changes.filter(({ before, after }) => before !== null || after !== null);
+  return told.length > 0 ? <Changes changes={told} /> : <span> {changes.map(({ field }) => field).join(", ")}</span>;
 }

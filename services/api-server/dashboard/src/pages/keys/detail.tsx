@@ -2,16 +2,18 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useMemo, useState } from "react";
 import { type KeyView, keyQuery } from "../../api/access-queries";
-import { api, data } from "../../api/client";
+import { api } from "../../api/client";
 import { queryClient } from "../../api/queries";
+import { ifMatch, type Versioned, versioned } from "../../api/versions";
 import { exactTime, timeOfDay } from "../../format/time";
 import { Button } from "../../parts/button";
+import { ConflictDialog, useConflict } from "../../parts/conflict";
 import { RotateCw, Trash2 } from "../../parts/icons";
 import { Card, Facts, Loaded, Notice, Page } from "../../parts/layout";
 import { Mark } from "../../parts/mark";
 import { askToDelete, askToRevoke, refreshKeys } from "./actions";
 import { KeyEditor } from "./editor";
-import { bodyOf, draftOf, stateOf } from "./form";
+import { bodyOf, draftOf, type KeyDraft, stateOf } from "./form";
 import { RotateDialog } from "./rotate";
 import { Budget } from "./spent";
 
@@ -56,7 +58,7 @@ export default function KeyPage() {
           <>
             {rotating && <RotateDialog of={key} onClose={() => setRotating(false)} />}
             <State of={key} />
-            <Stored key={id} stored={key} />
+            <StoredKey key={id} stored={key} />
           </>
         )}
       </Loaded>
@@ -87,13 +89,35 @@ function State({ of: key }: { of: KeyView }) {
   );
 }
 
+type Stored = Versioned<KeyView>;
+
 /** Edits the version that was shown first, so that input survives changes from elsewhere. */
-function Stored({ stored }: { stored: KeyView }) {
+function StoredKey({ stored }: { stored: Stored }) {
   const [base, setBase] = useState(stored);
   const initial = useMemo(() => draftOf(base), [base]);
   const changed = JSON.stringify(draftOf(stored)) !== JSON.stringify(initial);
+  const { conflict, close, guard } = useConflict<Stored>();
+  const id = base.id;
+  const put = async (over: Stored, draft: KeyDraft) => {
+    const params = { path: { id } };
+    const body = bodyOf(draft, over) as never;
+    const saved = await versioned<KeyView>(api.PUT("/api/keys/{id}", { params, body, headers: ifMatch(over.etag) }));
+    queryClient.setQueryData(keyQuery(id).queryKey, saved);
+    setBase(saved);
+    await refreshKeys();
+  };
   return (
     <>
+      {conflict && (
+        <ConflictDialog
+          what="The key"
+          base={base}
+          now={conflict.now}
+          onMine={conflict.mine}
+          onTheirs={() => setBase(conflict.now)}
+          onClose={close}
+        />
+      )}
       {changed && (
         <Notice
           tone="warn"
@@ -112,14 +136,15 @@ function Stored({ stored }: { stored: KeyView }) {
         action="Save"
         done="Saved. It is in force within a second."
         exists
-        save={async (draft) => {
-          const params = { path: { id: base.id } };
-          const body = bodyOf(draft, base) as never;
-          const saved = (await data(api.PUT("/api/keys/{id}", { params, body }))) as KeyView;
-          queryClient.setQueryData(keyQuery(base.id).queryKey, saved);
-          setBase(saved);
-          await refreshKeys();
-        }}
+        name={`key.${id}`}
+        version={String(base.updated_at)}
+        save={(draft) =>
+          guard(
+            base,
+            (over) => put(over, draft),
+            () => queryClient.fetchQuery({ ...keyQuery(id), staleTime: 0 }),
+          )
+        }
       />
     </>
   );

@@ -1,14 +1,19 @@
-import { useRef, useState } from "react";
+import { useRef } from "react";
 import { mistakesByPath, useFocusOnMistake } from "../../api/mistakes";
 import { useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
+import { useDraft, writeDraft } from "../../parts/draft";
 import { AreaField, SelectField, Switch, TextField } from "../../parts/field";
 import { Card, Failure } from "../../parts/layout";
 import { LeaveGuard } from "../../parts/leave-guard";
+import { Restored } from "../../parts/restored";
 import { type KeyDraft, PATHS, SURFACES } from "./form";
 import css from "./keys.module.css";
 
 interface EditorProps {
+  /** Name under which unsaved input survives a reload. */
+  name: string;
+  version?: string;
   initial: KeyDraft;
   /** Name of the button. */
   action: string;
@@ -19,10 +24,19 @@ interface EditorProps {
 }
 
 /** The form of a client key. */
-export function KeyEditor({ initial, action: verb, done, exists, save }: EditorProps) {
-  const [draft, setDraft] = useState(initial);
+export function KeyEditor({ name, version = "", initial, action: verb, done, exists, save }: EditorProps) {
+  const { draft, setDraft, restoring, discard } = useDraft<KeyDraft>({
+    name,
+    initial,
+    version,
+    kept: (draft) => (JSON.stringify(initial) === JSON.stringify(draft) ? null : draft),
+  });
   const form = useRef<HTMLFormElement>(null);
-  const action = useAction(() => save(draft), done === undefined ? {} : { done });
+  const send = async () => {
+    await save(draft);
+    writeDraft(name, null);
+  };
+  const action = useAction(send, done === undefined ? {} : { done });
   useFocusOnMistake(form, action.problem);
   const set = (change: Partial<KeyDraft>) => setDraft((old) => ({ ...old, ...change }));
   const dirty = JSON.stringify(initial) !== JSON.stringify(draft);
@@ -38,7 +52,8 @@ export function KeyEditor({ initial, action: verb, done, exists, save }: EditorP
         action.run();
       }}
     >
-      <LeaveGuard dirty={dirty && !action.pending} />
+      <LeaveGuard dirty={dirty && !action.pending} onLeave={discard} />
+      {dirty && <Restored restoring={restoring} discard={discard} />}
       {action.problem && <Failure title="Not saved." error={action.problem} />}
       <Card title="Who">
         <div className={css.halves}>
@@ -85,7 +100,7 @@ export function KeyEditor({ initial, action: verb, done, exists, save }: EditorP
         >
           {verb}
         </Button>
-        {exists && dirty && <Button onClick={() => setDraft(initial)}>Undo changes</Button>}
+        {exists && dirty && <Button onClick={discard}>Undo changes</Button>}
       </Row>
     </form>
   );

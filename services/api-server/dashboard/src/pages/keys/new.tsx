@@ -47,6 +47,7 @@ export default function NewKey() {
         initial={EMPTY}
         action="Create"
         exists={false}
+        name="key.new"
         save={async (draft) => {
           setMade(await data(api.POST("/api/keys", { body: bodyOf(draft) as never })));
           void refreshKeys();

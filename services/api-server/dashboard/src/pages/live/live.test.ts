@@ -1,6 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
 import { type Columns, fetchSeries, fetchTop, type MetricSeries } from "../../api/usage";
 import { chartsOfAll, chartsOfSplit, hiddenLines, labelOf, rate, refreshAfter, timesOf } from "./charts";
+import { progressOf } from "./in-flight";
+import { activityOf, median } from "./now";
 import { liveSearch } from "./search";
 
 const columns = (key: string | null): Columns => ({
@@ -72,6 +74,28 @@ describe("charts", () => {
       "1.2 k",
     ]);
     expect([refreshAfter(60_000), refreshAfter(3_600_000)]).toEqual([10_000, 60_000]);
+  });
+});
+
+describe("what happens now", () => {
+  it("has a median of the last requests", () => {
+    expect([median([]), median([5]), median([9, 1, 5]), median([1, 9, 3, 5])]).toEqual([null, 5, 5, 4]);
+  });
+
+  it("says how providers and requests are", () => {
+    const state = (healthy: boolean, breaker: "closed" | "half-open" | "open") => activityOf({ healthy, breaker });
+    expect([
+      state(true, "closed")[0],
+      state(false, "closed")[0],
+      state(false, "half-open")[0],
+      state(true, "open")[0],
+    ]).toEqual(["ok", "warn", "warn", "bad"]);
+    expect(activityOf({ healthy: true, breaker: "unheard-of" as never })[0]).toBe("off");
+    expect([
+      progressOf({ phase: "waiting", attempts: 1 }),
+      progressOf({ phase: "waiting", attempts: 3 }),
+      progressOf({ phase: "answering", attempts: 3 }),
+    ]).toEqual(["waiting", "waiting, attempt 3", "answering"]);
   });
 });
 

@@ -14,6 +14,7 @@ import { Card, Empty, Loaded, Page, Table } from "../../parts/layout";
 import { RangeChoice } from "../../parts/range";
 import { chartsOfAll, chartsOfSplit, hiddenLines, labelOf, refreshAfter, timesOf } from "./charts";
 import css from "./live.module.css";
+import { Now } from "./now";
 import type { LiveSearch, Split } from "./search";
 
 const route = getRouteApi("/live");
@@ -69,6 +70,7 @@ export default function Live() {
         </Button>
       }
     >
+      <Now paused={paused === true} />
       <div className={css.controls}>
         <RangeChoice
           names={RANGES}

@@ -1,7 +1,7 @@
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { api, data } from "../../api/client";
-import { mistakesByField } from "../../api/problem";
+import { mistakesByField, useFocusOnMistake } from "../../api/mistakes";
 import { queryClient } from "../../api/queries";
 import { useAction } from "../../parts/action";
 import { Button } from "../../parts/button";
@@ -20,6 +20,7 @@ interface Model {
 /** Adds a model, or changes one. */
 export function ModelDialog({ model, onClose }: { model?: Model; onClose: () => void }) {
   const navigate = useNavigate();
+  const form = useRef<HTMLFormElement>(null);
   const [id, setId] = useState(model?.id ?? "");
   const [name, setName] = useState(model?.name ?? "");
   const [description, setDescription] = useState(model?.description ?? "");
@@ -45,10 +46,12 @@ export function ModelDialog({ model, onClose }: { model?: Model; onClose: () => 
       },
     },
   );
+  useFocusOnMistake(form, save.problem);
   const mistakes = mistakesByField(save.problem, ["id", "name", "description", "capabilities"]);
   return (
     <Dialog title={title} onClose={onClose}>
       <form
+        ref={form}
         onSubmit={(event) => {
           event.preventDefault();
           save.run();

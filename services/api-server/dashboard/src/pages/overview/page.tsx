@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { statusQuery } from "../../api/queries";
+import { useTopic } from "../../api/topics";
 import { usePreferences } from "../../app/preferences";
 import { command } from "../../lifecycle/commands";
 import { phase } from "../../lifecycle/reducer";
@@ -11,8 +12,12 @@ import { FirstSteps } from "./first-steps";
 import { LastDay, NewestRequests } from "./recent";
 import { Refused, ServiceCard } from "./service-card";
 
+/** Names of the services in the events. */
+const STATS_OF = { "provider-router": "providerRouter", "qwen-proxy": "qwenProxy" } as const;
+
 export default function Overview() {
   const status = useQuery(statusQuery);
+  const processes = useTopic("process", { keep: 30 });
   const firstSteps = usePreferences((state) => state.firstSteps);
   return (
     <Page title="Overview" actions={<BothServices />}>
@@ -29,7 +34,11 @@ export default function Overview() {
       <Refused />
       <Grid>
         {SERVICES.map((service) => (
-          <ServiceCard key={service} service={service} />
+          <ServiceCard
+            key={service}
+            service={service}
+            stats={processes.map((event) => event[STATS_OF[service]]?.stats)}
+          />
         ))}
       </Grid>
       {firstSteps && <FirstSteps />}

@@ -2,6 +2,7 @@
 
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
+import type { ProcessStats } from "../../api/topics";
 import { serviceTone } from "../../app/status-bar";
 import { plural } from "../../format/numbers";
 import { duration, remaining, UNKNOWN } from "../../format/time";
@@ -13,13 +14,14 @@ import { ask } from "../../parts/dialog";
 import { Card, Facts, Failure, Loading, Notice } from "../../parts/layout";
 import { Mark } from "../../parts/mark";
 import css from "./overview.module.css";
+import { resourceFacts } from "./resources";
 
 const JOBS: Record<Service, string> = {
   "provider-router": "answers your clients",
   "qwen-proxy": "makes chat.qwen.ai a provider",
 };
 
-export function ServiceCard({ service }: { service: Service }) {
+export function ServiceCard({ service, stats }: { service: Service; stats: (ProcessStats | undefined)[] }) {
   const state = useServices((services) => services[service]);
   const now = useNow(state.status !== null);
   const { status } = state;
@@ -47,6 +49,7 @@ export function ServiceCard({ service }: { service: Service }) {
                 status.pid === null ? UNKNOWN : duration(status.uptime * 1000 + (now - state.receivedAt)),
               ],
               ["Replaced", status.restarts === 0 ? "never" : plural(status.restarts, "time")],
+              ...(status.pid === null ? [] : resourceFacts(stats)),
             ]}
           />
           <Buttons service={service} state={state} />

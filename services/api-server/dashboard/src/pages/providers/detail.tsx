@@ -1,19 +1,23 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useState } from "react";
-import { api, data, type Schemas } from "../../api/client";
-import { mistakesByField } from "../../api/problem";
+import { useRef, useState } from "react";
+import { type Answer, api, data, type Schemas } from "../../api/client";
+import { mistakesByField, useFocusOnMistake } from "../../api/mistakes";
 import { providerQuery, providerTypesQuery, queryClient } from "../../api/queries";
+import { ifMatch, type Versioned } from "../../api/versions";
 import { useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
+import { ConflictDialog, useConflict } from "../../parts/conflict";
+import { useDraft } from "../../parts/draft";
 import { AreaField, Switch, TextField } from "../../parts/field";
 import { Trash2 } from "../../parts/icons";
 import { Card, Failure, Loaded, Notice, Page } from "../../parts/layout";
 import { LeaveGuard } from "../../parts/leave-guard";
 import { Mark } from "../../parts/mark";
+import { Restored } from "../../parts/restored";
 import { FoldedConfigFields } from "./config-fields";
 import { askToDelete } from "./delete";
-import { changesOf, type Edits, fieldsOf, isDirty, type TypeSchema } from "./form";
+import { changesOf, type Edits, fieldsOf, isDirty, type TypeSchema, withoutSecrets } from "./form";
 import { LinkedModels } from "./linked-models";
 import { providerState } from "./page";
 import css from "./providers.module.css";
@@ -69,60 +73,89 @@ export default function ProviderPage() {
   );
 }
 
+type Stored = Versioned<Provider>;
+
+const UNTOUCHED: { basics: Basics; edits: Edits } = { basics: {}, edits: {} };
+
 type Basics = Partial<Pick<Provider, "name" | "description" | "priority" | "enabled">>;
 
-function ProviderForm({ provider, type }: { provider: Provider; type: TypeSchema | undefined }) {
+function ProviderForm({ provider, type }: { provider: Stored; type: TypeSchema | undefined }) {
   const { id } = provider;
-  const [basics, setBasics] = useState<Basics>({});
-  const [edits, setEdits] = useState<Edits>({});
-  const [base, setBase] = useState(provider.updated_at);
+  const form = useRef<HTMLFormElement>(null);
+  const [base, setBase] = useState(provider);
   const fields = [...fieldsOf(type), ...unknownFields(provider, type)];
+  const draftName = `provider.${id}`;
+  const { draft, setDraft, restoring, discard } = useDraft({
+    name: draftName,
+    initial: UNTOUCHED,
+    version: String(base.updated_at),
+    kept: ({ basics, edits }) => {
+      const open = type ? withoutSecrets(fields, edits) : {};
+      return Object.keys(basics).length + Object.keys(open).length === 0 ? null : { basics, edits: open };
+    },
+  });
+  const { basics, edits } = draft;
+  const { conflict, close, guard } = useConflict<Stored>();
   const changes = changesOf(fields, provider.config, edits);
   const dirty = Object.keys(basics).length > 0 || isDirty(changes);
   const reset = () => {
-    setBasics({});
-    setEdits({});
-    setBase(provider.updated_at);
+    discard();
+    setBase(provider);
   };
-  const save = useAction(
-    async () => {
-      const params = { path: { id } };
-      // The configuration first: it is what is refused most often, and then nothing has changed.
-      if (Object.keys(changes.put).length > 0)
-        await data(api.PUT("/api/providers/{id}/config", { params, body: { config: changes.put as never } }));
-      for (const key of changes.remove)
-        await data(api.DELETE("/api/providers/{id}/config/{key}", { params: { path: { id, key } } }));
-      if (Object.keys(basics).length > 0) await data(api.PUT("/api/providers/{id}", { params, body: basics }));
-      return await queryClient.fetchQuery({ ...providerQuery(id), staleTime: 0 });
-    },
-    {
-      done: "Saved: in force within a second",
-      after: (saved) => {
-        setBasics({});
-        setEdits({});
-        setBase(saved.updated_at);
-      },
-    },
-  );
+  const read = () => queryClient.fetchQuery({ ...providerQuery(id), staleTime: 0 });
+  const put = async (over: Stored) => {
+    const params = { path: { id } };
+    // Each part has its own request: the first one finds out whether the version is the present one.
+    let headers = ifMatch(over.etag);
+    const sent = async (answer: Promise<Answer<unknown>>) => {
+      await data(answer);
+      headers = {};
+    };
+    // The configuration first: it is what is refused most often, and then nothing has changed.
+    if (Object.keys(changes.put).length > 0)
+      await sent(api.PUT("/api/providers/{id}/config", { params, headers, body: { config: changes.put as never } }));
+    for (const key of changes.remove)
+      await sent(api.DELETE("/api/providers/{id}/config/{key}", { params: { path: { id, key } }, headers }));
+    if (Object.keys(basics).length > 0) await sent(api.PUT("/api/providers/{id}", { params, headers, body: basics }));
+    setBase(await read());
+    discard();
+  };
+  const save = useAction(() => guard(base, put, read), { done: "Saved: in force within a second" });
+  useFocusOnMistake(form, save.problem);
   const mistakes = mistakesByField(save.problem, ["name", "description", "priority", ...fields.map(({ key }) => key)]);
   const set = (change: Basics) =>
-    setBasics((old) => {
-      const next = { ...old, ...change };
+    setDraft((old) => {
+      const next = { ...old.basics, ...change };
       for (const key of Object.keys(next) as (keyof Basics)[]) if (next[key] === provider[key]) delete next[key];
-      return next;
+      return { ...old, basics: next };
     });
   const text = (key: "name" | "description") => basics[key] ?? provider[key] ?? "";
   return (
     <Card title="Configuration">
       <form
+        ref={form}
         className={css.form}
         onSubmit={(event) => {
           event.preventDefault();
           save.run();
         }}
       >
-        <LeaveGuard dirty={dirty && !save.pending} />
-        {dirty && provider.updated_at !== base && (
+        <LeaveGuard dirty={dirty && !save.pending} onLeave={discard} />
+        {conflict && (
+          <ConflictDialog
+            what="The provider"
+            base={base}
+            now={conflict.now}
+            onMine={conflict.mine}
+            onTheirs={() => {
+              discard();
+              setBase(conflict.now);
+            }}
+            onClose={close}
+          />
+        )}
+        {dirty && <Restored restoring={restoring} discard={discard} />}
+        {dirty && provider.updated_at !== base.updated_at && (
           <Notice
             tone="warn"
             action={
@@ -158,7 +191,10 @@ function ProviderForm({ provider, type }: { provider: Provider; type: TypeSchema
           edits={edits}
           mistakes={mistakes}
           onEdit={(key, value) =>
-            setEdits(({ [key]: _, ...others }) => (value === undefined ? others : { ...others, [key]: value }))
+            setDraft(({ edits: { [key]: _, ...others }, ...rest }) => ({
+              ...rest,
+              edits: value === undefined ? others : { ...others, [key]: value },
+            }))
           }
         />
         <AreaField

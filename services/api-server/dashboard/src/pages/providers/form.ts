@@ -112,6 +112,13 @@ export function parse(field: Pick<FieldSchema, "type"> & { key: string }, text: 
 /** What the user has changed: a text, or `null` for a value to be removed. Untouched fields are absent. */
 export type Edits = Record<string, string | null>;
 
+/** Returns the edits that may be stored in the browser. */
+export function withoutSecrets(fields: readonly ConfigField[], edits: Edits): Edits {
+  // The values of an object may be headers with keys in them.
+  const open = new Set(fields.filter(({ sensitive, type }) => !sensitive && type !== "object").map(({ key }) => key));
+  return Object.fromEntries(Object.entries(edits).filter(([key, text]) => text === null || open.has(key)));
+}
+
 export interface Changes {
   put: Record<string, unknown>;
   remove: string[];

@@ -1,17 +1,19 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { api, data } from "../../api/client";
-import { mistakesByField } from "../../api/problem";
+import { mistakesByField, useFocusOnMistake } from "../../api/mistakes";
 import { providerTypesQuery, queryClient } from "../../api/queries";
 import { matches } from "../../app/palette-match";
 import { useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
+import { useDraft, writeDraft } from "../../parts/draft";
 import { AreaField, Prose, SearchField, TextField } from "../../parts/field";
 import { Card, Empty, Failure, Loaded, Notice, Page } from "../../parts/layout";
 import { LeaveGuard } from "../../parts/leave-guard";
+import { Restored } from "../../parts/restored";
 import { FoldedConfigFields } from "./config-fields";
-import { changesOf, type Edits, fieldsOf, idFrom, type TypeSchema } from "./form";
+import { changesOf, type Edits, fieldsOf, idFrom, type TypeSchema, withoutSecrets } from "./form";
 import css from "./providers.module.css";
 import { requestTest } from "./test-panel";
 
@@ -67,15 +69,35 @@ function TypeList({ types }: { types: TypeSchema[] }) {
   );
 }
 
+interface NewDraft {
+  name: string;
+  /** `null` until it differs from the one that is made of the name. */
+  id: string | null;
+  priority: string;
+  description: string;
+  edits: Edits;
+}
+
 function ProviderForm({ type }: { type: TypeSchema }) {
   const navigate = useNavigate();
-  const [name, setName] = useState(type.label);
-  const [id, setId] = useState<string | null>(null);
-  const [priority, setPriority] = useState("0");
-  const [description, setDescription] = useState("");
-  const [edits, setEdits] = useState<Edits>({});
-  const [touched, setTouched] = useState(false);
+  const form = useRef<HTMLFormElement>(null);
   const fields = fieldsOf(type);
+  const [initial] = useState<NewDraft>(() => ({
+    name: type.label,
+    id: null,
+    priority: "0",
+    description: "",
+    edits: {},
+  }));
+  const isSame = (draft: NewDraft) => JSON.stringify(draft) === JSON.stringify(initial);
+  const draftName = `provider.new.${type.value}`;
+  const { draft, setDraft, restoring, discard } = useDraft({
+    name: draftName,
+    initial,
+    kept: (draft) => (isSame(draft) ? null : { ...draft, edits: withoutSecrets(fields, draft.edits) }),
+  });
+  const { name, id, priority, description, edits } = draft;
+  const set = (change: Partial<NewDraft>) => setDraft((old) => ({ ...old, ...change }));
   const changes = changesOf(fields, {}, edits);
   const realId = id ?? idFrom(name);
   const save = useAction(
@@ -94,7 +116,7 @@ function ProviderForm({ type }: { type: TypeSchema }) {
       ),
     {
       after: async ({ id }) => {
-        setTouched(false);
+        writeDraft(draftName, null);
         requestTest(id);
         await queryClient.invalidateQueries({ queryKey: ["providers"] });
         await navigate({ to: "/providers/$id", params: { id }, ignoreBlocker: true });
@@ -108,33 +130,43 @@ function ProviderForm({ type }: { type: TypeSchema }) {
     "description",
     ...fields.map(({ key }) => key),
   ]);
-  const edit = (key: string, text: string | null | undefined) => {
-    setTouched(true);
-    setEdits(({ [key]: _, ...others }) => (text === undefined ? others : { ...others, [key]: text }));
-  };
+  useFocusOnMistake(form, save.problem);
+  const edit = (key: string, text: string | null | undefined) =>
+    setDraft((old) => {
+      const { [key]: _, ...others } = old.edits;
+      return { ...old, edits: text === undefined ? others : { ...others, [key]: text } };
+    });
   return (
     <form
+      ref={form}
       className={css.form}
       onSubmit={(event) => {
         event.preventDefault();
         save.run();
       }}
     >
-      <LeaveGuard dirty={touched && !save.pending} />
+      <LeaveGuard dirty={!isSame(draft) && !save.pending} onLeave={discard} />
+      <Restored restoring={restoring} discard={discard} />
       {save.problem && <Failure title="Not saved." error={save.problem} />}
       <Card title={type.label} actions={<Link to="/providers/new">Another type</Link>}>
         <div className={css.form}>
           <p className="muted">
             <Prose text={type.description} />
           </p>
-          <TextField label="Name" required value={name} mistakes={mistakes.get("name")} onChange={setName} />
+          <TextField
+            label="Name"
+            required
+            value={name}
+            mistakes={mistakes.get("name")}
+            onChange={(name) => set({ name })}
+          />
           <TextField
             label="Id"
             required
             mono
             value={realId}
             mistakes={mistakes.get("id")}
-            onChange={setId}
+            onChange={(id) => set({ id })}
             hint={`Clients can choose it with ${realId || "id"}/model.`}
           />
           <FoldedConfigFields fields={fields} stored={{}} edits={edits} mistakes={mistakes} onEdit={edit} />
@@ -146,14 +178,14 @@ function ProviderForm({ type }: { type: TypeSchema }) {
                 inputMode="numeric"
                 value={priority}
                 mistakes={mistakes.get("priority")}
-                onChange={setPriority}
+                onChange={(priority) => set({ priority })}
                 hint="Providers with a higher number are asked first."
               />
               <AreaField
                 label="Description"
                 value={description}
                 mistakes={mistakes.get("description")}
-                onChange={setDescription}
+                onChange={(description) => set({ description })}
               />
             </div>
           </details>

@@ -1,11 +1,11 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { useCallback, useEffect } from "react";
+import { type ReactNode, useCallback, useEffect, useState } from "react";
 import { modelsQuery, providersQuery, type RequestFilters, requestsQuery } from "../../api/queries";
 import { useConnection } from "../../api/socket";
 import { count, plural } from "../../format/numbers";
 import { fromLocalInput, toLocalInput } from "../../format/time";
-import { Button, buttonClass } from "../../parts/button";
+import { Button, buttonClass, Spinner } from "../../parts/button";
 import { SearchField, Select } from "../../parts/field";
 import { Card, Empty, Failure, Loading, Notice, Page } from "../../parts/layout";
 import { RequestWindow } from "./request-window";
@@ -159,6 +159,7 @@ function List({ filters, clear }: { filters: RequestFilters; clear: () => void }
   const filtered = isFiltered(filters);
   const scanned = pages.reduce((sum, page) => sum + (page.scanned ?? 0), 0);
   const searching = filters.q !== undefined && last.complete === false;
+  const { fetchNextPage, isFetchingNextPage, isError } = query;
   return (
     <>
       {query.error != null && (
@@ -207,16 +208,53 @@ function List({ filters, clear }: { filters: RequestFilters; clear: () => void }
         )}
       </Card>
       {searching && (
-        <Notice
-          action={
-            <Button small pending={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-              Search on
-            </Button>
-          }
+        <SearchOn
+          key={filters.q}
+          wanted={rows.length < ENOUGH && !isError}
+          fetching={isFetchingNextPage}
+          searchOn={() => void fetchNextPage()}
         >
           {plural(scanned, "request")} of {count(total)} were searched.
-        </Notice>
+        </SearchOn>
       )}
     </>
+  );
+}
+
+/** Results after which a search waits to be told to go on. */
+const ENOUGH = 50;
+
+interface SearchOnProps {
+  /** Whether there are too few results yet. */
+  wanted: boolean;
+  fetching: boolean;
+  searchOn: () => void;
+  children: ReactNode;
+}
+
+/** Goes on with a search, a part of the log at a time, until there are enough results or it is stopped. */
+function SearchOn({ wanted, fetching, searchOn, children }: SearchOnProps) {
+  const [stopped, setStopped] = useState(false);
+  const goesOn = wanted && !stopped;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each part that has arrived asks for the next one
+  useEffect(() => {
+    if (goesOn && !fetching) searchOn();
+  }, [goesOn, fetching]);
+  return (
+    <Notice
+      action={
+        goesOn ? (
+          <Button small onClick={() => setStopped(true)}>
+            Stop
+          </Button>
+        ) : (
+          <Button small pending={fetching} onClick={searchOn}>
+            Search on
+          </Button>
+        )
+      }
+    >
+      {goesOn && <Spinner />} {children}
+    </Notice>
   );
 }

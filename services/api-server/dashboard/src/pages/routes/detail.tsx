@@ -2,10 +2,12 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { type RouteView, routeQuery } from "../../api/access-queries";
-import { api, data } from "../../api/client";
+import { api } from "../../api/client";
 import { queryClient } from "../../api/queries";
+import { ifMatch, type Versioned, versioned } from "../../api/versions";
 import { exactTime, timeOfDay } from "../../format/time";
 import { Button, buttonClass } from "../../parts/button";
+import { ConflictDialog, useConflict } from "../../parts/conflict";
 import { Copy, Trash2 } from "../../parts/icons";
 import { Loaded, Notice, Page } from "../../parts/layout";
 import { askToDelete, refreshRoutes } from "./actions";
@@ -46,18 +48,40 @@ export default function RoutePage() {
       }
     >
       <Loaded query={query} rows={8}>
-        {(stored) => <Stored key={id} stored={stored} />}
+        {(stored) => <StoredRoute key={id} stored={stored} />}
       </Loaded>
     </Page>
   );
 }
 
+type Stored = Versioned<RouteView>;
+
 /** Edits the version that was shown first, so that input survives changes from elsewhere. */
-function Stored({ stored }: { stored: RouteView }) {
+function StoredRoute({ stored }: { stored: Stored }) {
   const [base, setBase] = useState(stored);
   const initial = useMemo(() => draftOf(base), [base]);
+  const { conflict, close, guard } = useConflict<Stored>();
+  const id = base.id;
+  const put = async (over: Stored, body: Record<string, unknown>) => {
+    const saved = await versioned<RouteView>(
+      api.PUT("/api/routes/{id}", { params: { path: { id } }, body: body as never, headers: ifMatch(over.etag) }),
+    );
+    queryClient.setQueryData(routeQuery(id).queryKey, saved);
+    setBase(saved);
+    await refreshRoutes();
+  };
   return (
     <>
+      {conflict && (
+        <ConflictDialog
+          what="The route"
+          base={base}
+          now={conflict.now}
+          onMine={conflict.mine}
+          onTheirs={() => setBase(conflict.now)}
+          onClose={close}
+        />
+      )}
       {stored.updated_at > base.updated_at && (
         <Notice
           tone="warn"
@@ -76,13 +100,15 @@ function Stored({ stored }: { stored: RouteView }) {
         initial={initial}
         problems={stored.problems}
         exists
-        save={async (body) => {
-          const params = { path: { id: base.id } };
-          const saved = (await data(api.PUT("/api/routes/{id}", { params, body: body as never }))) as RouteView;
-          queryClient.setQueryData(routeQuery(base.id).queryKey, saved);
-          setBase(saved);
-          await refreshRoutes();
-        }}
+        name={`route.${id}`}
+        version={String(base.updated_at)}
+        save={(body) =>
+          guard(
+            base,
+            (over) => put(over, body),
+            () => queryClient.fetchQuery({ ...routeQuery(id), staleTime: 0 }),
+          )
+        }
       />
     </>
   );

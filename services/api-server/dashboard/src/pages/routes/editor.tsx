@@ -1,12 +1,14 @@
-import { useRef, useState } from "react";
+import { useRef } from "react";
 import { mistakesByPath, useFocusOnMistake } from "../../api/mistakes";
 import { Problem } from "../../api/problem";
 import { useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
+import { useDraft, writeDraft } from "../../parts/draft";
 import { AreaField, SelectField, Switch, TextField } from "../../parts/field";
 import { Plus } from "../../parts/icons";
 import { Card, Failure } from "../../parts/layout";
 import { LeaveGuard } from "../../parts/leave-guard";
+import { Restored } from "../../parts/restored";
 import {
   bodyOf,
   DEADLINES,
@@ -23,6 +25,9 @@ import css from "./routes.module.css";
 import { ModelNames, TargetFields } from "./target-fields";
 
 interface EditorProps {
+  /** Name under which unsaved input survives a reload. */
+  name: string;
+  version?: string;
   initial: RouteDraft;
   problems?: string[];
   /** Whether the route exists: unchanged input cannot be saved. */
@@ -33,14 +38,20 @@ interface EditorProps {
 const MAX_TARGETS = 32;
 
 /** The form of a route. */
-export function RouteEditor({ initial, problems = [], exists, save }: EditorProps) {
-  const [draft, setDraft] = useState(initial);
+export function RouteEditor({ name, version = "", initial, problems = [], exists, save }: EditorProps) {
+  const { draft, setDraft, restoring, discard } = useDraft<RouteDraft>({
+    name,
+    initial,
+    version,
+    kept: (draft) => (isSame(initial, draft) ? null : draft),
+  });
   const form = useRef<HTMLFormElement>(null);
   const action = useAction(
     async () => {
       const { body, mistakes } = bodyOf(draft);
       if (mistakes.length > 0) throw new Problem("Some fields cannot be sent.", { status: 400, mistakes });
       await save(body);
+      writeDraft(name, null);
     },
     { done: "Saved. It is in force within a second." },
   );
@@ -61,7 +72,8 @@ export function RouteEditor({ initial, problems = [], exists, save }: EditorProp
         action.run();
       }}
     >
-      <LeaveGuard dirty={dirty && !action.pending} />
+      <LeaveGuard dirty={dirty && !action.pending} onLeave={discard} />
+      {dirty && <Restored restoring={restoring} discard={discard} />}
       <ModelNames />
       {action.problem && <Failure title="Not saved." error={action.problem} />}
       <Card title="Name">
@@ -140,7 +152,7 @@ export function RouteEditor({ initial, problems = [], exists, save }: EditorProp
         >
           Save
         </Button>
-        {exists && dirty && <Button onClick={() => setDraft(initial)}>Undo changes</Button>}
+        {exists && dirty && <Button onClick={discard}>Undo changes</Button>}
       </Row>
     </form>
   );

@@ -45,7 +45,8 @@ export interface RouteDraft {
   strict: boolean;
 }
 
-let lastKey = 0;
+// Input of an earlier page has keys, too.
+let lastKey = Date.now();
 
 export function newTarget(given: Partial<Omit<TargetDraft, "key">> = {}): TargetDraft {
   lastKey += 1;

@@ -35,6 +35,7 @@ function Editor({ initial }: { initial: RouteDraft }) {
     <RouteEditor
       initial={initial}
       exists={false}
+      name="route.new"
       save={async (body) => {
         const { id } = await data(api.POST("/api/routes", { body: body as never }));
         await refreshRoutes();

@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { create } from "zustand";
 import { api, data } from "../../api/client";
+import { useFocusOnMistake } from "../../api/mistakes";
 import { aboutQuery, providersQuery, queryClient, settingsQuery } from "../../api/queries";
 import { reconnect } from "../../api/socket";
 import { DENSITIES, setPreferences, THEMES, usePreferences } from "../../app/preferences";
@@ -83,6 +84,7 @@ function RestartBar({ settings }: { settings: Record<string, unknown> }) {
 function Setting({ setting, value }: { setting: KnownSetting; value: unknown }) {
   const { key, kind } = setting;
   const stored = value === undefined || value === null ? "" : String(value);
+  const form = useRef<HTMLFormElement>(null);
   const [edited, setEdited] = useState<string | null>(null);
   const { data: providers } = useQuery({ ...providersQuery, enabled: kind === "provider" });
   const write = useAction(
@@ -107,6 +109,7 @@ function Setting({ setting, value }: { setting: KnownSetting; value: unknown }) 
       },
     },
   );
+  useFocusOnMistake(form, write.problem);
   const shown = edited ?? stored;
   const dirty = edited !== null && edited !== stored;
   const common = {
@@ -117,6 +120,7 @@ function Setting({ setting, value }: { setting: KnownSetting; value: unknown }) 
   };
   return (
     <form
+      ref={form}
       id={key}
       className={css.setting}
       onSubmit={(event) => {
