@@ -23,7 +23,7 @@ import { expiryOf, readCookies, validityOf } from "./qwen/cookies";
 import { answeredMessages, askedMessages, offeredTools } from "./requests/conversation";
 import { translationParts } from "./requests/usage";
 import { newMessages } from "./sessions/turns";
-import { otherKeys, pendingPort, sentValue } from "./settings/known";
+import { categoriesOf, isChanged, otherKeys, pendingPort, sentValue, shownValue } from "./settings/known";
 
 describe("conversations", () => {
   it("are read from Chat Completions", () => {
@@ -370,6 +370,50 @@ describe("other pages", () => {
       capabilitiesOf(null),
       capabilitiesFrom(" chat, vision chat "),
     ]).toEqual([["chat"], [], [], ["chat", "vision"]]);
+  });
+
+  it("have the settings of a schema by category", () => {
+    const of = (key: string, more: object) => ({
+      key,
+      category: key.split(".")[0]!,
+      type: "string" as const,
+      default: null,
+      description: "d.",
+      requiresRestart: false,
+      ...more,
+    });
+    const categories = categoriesOf([
+      of("server.timeout", { type: "integer", minimum: 1000, maximum: 600_000, unit: "ms", default: 120_000 }),
+      of("logging.level", { enum: ["warn", "info"], default: "info" }),
+      of("budget.owners", { type: "object" }),
+      of("budget.amount", { type: "number", minimum: 0 }),
+      of("active_provider", {}),
+      of("system.autoStart", { type: "boolean", deprecated: true }),
+      of("new.thing", { type: "boolean", default: true, requiresRestart: true }),
+    ]);
+    expect(categories.map(({ name, settings }) => [name, settings.map(({ kind }) => kind)])).toEqual([
+      ["Routing", ["provider"]],
+      ["Router", ["number"]],
+      ["Budgets", ["json", "number"]],
+      ["Logs", [{ choices: ["warn", "info"] }]],
+      ["Others", ["switch"]],
+    ]);
+    const [timeout] = categories[1]!.settings;
+    expect([timeout!.label, timeout!.hint]).toEqual([
+      "Timeout in milliseconds",
+      "d. From 1,000 to 600,000 milliseconds.",
+    ]);
+    expect([
+      isChanged(timeout!, 120_000),
+      isChanged(timeout!, 5),
+      isChanged({ ...timeout!, byDefault: undefined }, 5),
+    ]).toEqual([false, true, null]);
+    expect([sentValue("json", '{"a":1}'), sentValue("json", "{"), sentValue("number", "0.5")]).toEqual([
+      { a: 1 },
+      "{",
+      0.5,
+    ]);
+    expect([shownValue(null), shownValue({ a: 1 }), shownValue(false)]).toEqual(["", '{\n  "a": 1\n}', "false"]);
   });
 
   it("know what waits for a restart", () => {

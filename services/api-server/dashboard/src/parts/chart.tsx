@@ -64,7 +64,7 @@ function Plot({ label, times, lines, format, partialFrom, onZoom }: ChartProps) 
         height: HEIGHT,
         legend: { show: false },
         cursor: { sync: { key: CURSOR }, drag: { x: true, y: false, setScale: false } },
-        padding: [8, 8, 0, 0],
+        padding: [8, 22, 0, 0],
         scales: {
           x: { range: (_, min, max) => [min, max + latest.current.step] },
           y: { range: (_, __, max) => [0, max > 0 ? max * 1.05 : 1] },

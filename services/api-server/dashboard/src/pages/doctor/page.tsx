@@ -1,38 +1,71 @@
 import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
 import { send } from "../../api/client";
-import { asProblem } from "../../api/problem";
+import { asProblem, type Problem } from "../../api/problem";
 import { queryClient } from "../../api/queries";
-import { plural } from "../../format/numbers";
+import { count, plural } from "../../format/numbers";
 import { timeOfDay } from "../../format/time";
 import { useAction } from "../../parts/action";
 import { Button } from "../../parts/button";
 import { CopyButton } from "../../parts/copy";
 import { Prose } from "../../parts/field";
 import { Stethoscope } from "../../parts/icons";
-import { Card, Empty, Failure, Loaded, Notice, Page } from "../../parts/layout";
+import { Card, Empty, Failure, Loaded, Notice, Page, Stack } from "../../parts/layout";
 import { Mark } from "../../parts/mark";
 import css from "./doctor.module.css";
-import { areasOf, asText, type Check, countOf, type Report, reportOf, STATES } from "./report";
+import {
+  areasOf,
+  asText,
+  type Check,
+  countOf,
+  type Report,
+  type Results,
+  type RouteScores,
+  resultsOf,
+  type Score,
+  type Scorecard,
+  STATES,
+  VERDICTS,
+} from "./report";
 
 const KEY = ["doctor"];
 
-/** Returns the last report; `null` if the server has none, which those of earlier versions never have. */
-async function fetchReport(signal: AbortSignal): Promise<Report | null> {
+/** Milliseconds between two looks while a run is in progress that somebody else has begun. */
+const LOOK_EVERY = 2_000;
+
+/** Returns the last results; `null` from a server of an earlier version, which has no doctor. */
+async function fetchResults(signal: AbortSignal): Promise<Results | null> {
   try {
-    return reportOf(await (await send("/api/doctor", { signal })).json());
+    return resultsOf(await (await send("/api/doctor", { signal })).json());
   } catch (error) {
     if (asProblem(error).isNotFound) return null;
     throw error;
   }
 }
 
-export default function Doctor() {
-  const query = useQuery({ queryKey: KEY, queryFn: ({ signal }) => fetchReport(signal), staleTime: 0 });
-  const run = useAction(async () => reportOf(await (await send("/api/doctor/run", { method: "POST" })).json()), {
-    after: (report) => queryClient.setQueryData(KEY, report),
+async function runDoctor(againstFakes: boolean): Promise<Results> {
+  const answer = await send("/api/doctor/run", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ against_fakes: againstFakes }),
   });
-  const report = query.data;
-  const isAbsent = run.problem?.isNotFound === true || run.problem?.details.status === 405;
+  return resultsOf(await answer.json());
+}
+
+export default function Doctor() {
+  const query = useQuery({
+    queryKey: KEY,
+    queryFn: ({ signal }) => fetchResults(signal),
+    staleTime: 0,
+    refetchInterval: ({ state }) => (state.data?.running ? LOOK_EVERY : false),
+  });
+  const keep = { after: (results: Results) => queryClient.setQueryData(KEY, results) };
+  const check = useAction(() => runDoctor(false), keep);
+  const play = useAction(() => runDoctor(true), keep);
+  const results = query.data;
+  const report = results?.report ?? null;
+  const busy = check.pending || play.pending || results?.running ? "A run is in progress" : undefined;
+  const isAbsent = results === null;
   return (
     <Page
       title="Doctor"
@@ -43,23 +76,53 @@ export default function Doctor() {
         </>
       }
       actions={
-        <>
-          {report && report.checks.length > 0 && <CopyButton worded label="Copy report" text={() => asText(report)} />}
-          <Button kind="primary" icon={Stethoscope} pending={run.pending} onClick={() => run.run()}>
-            {run.pending ? "Checking…" : "Check now"}
-          </Button>
-        </>
+        !isAbsent && (
+          <>
+            {report && report.checks.length > 0 && (
+              <CopyButton worded label="Copy report" text={() => asText(report)} />
+            )}
+            <Button
+              kind="primary"
+              icon={Stethoscope}
+              pending={check.pending}
+              disabledBecause={check.pending ? undefined : busy}
+              onClick={() => check.run()}
+            >
+              {check.pending ? "Checking…" : "Check now"}
+            </Button>
+          </>
+        )
       }
     >
-      {isAbsent ? (
-        <Notice tone="warn">
-          This server has no doctor. Update Signalbox, or run <code>provider-router doctor</code> where it is installed.
-        </Notice>
-      ) : (
-        run.problem && <Failure title="The checks could not be made." error={run.problem} retry={() => run.run()} />
-      )}
+      {check.problem && <Failure title="The checks could not be made." error={check.problem} />}
       <Loaded query={query} rows={8}>
-        {(report) => (report === null || report.checks.length === 0 ? <NeverRun /> : <Checks report={report} />)}
+        {(results) =>
+          results === null ? (
+            <Card>
+              <Empty title="This server has no doctor">
+                Its version does not serve the checks. Update Signalbox, or run <code>provider-router doctor</code>.
+              </Empty>
+            </Card>
+          ) : (
+            <>
+              {results.report === null ? <NeverRun /> : <Checks report={results.report} />}
+              <Faults
+                scorecard={results.scorecard}
+                actions={
+                  <Button
+                    small
+                    pending={play.pending}
+                    disabledBecause={play.pending ? undefined : busy}
+                    onClick={() => play.run()}
+                  >
+                    {play.pending ? "Playing, up to a minute…" : "Play faults"}
+                  </Button>
+                }
+                problem={play.problem}
+              />
+            </>
+          )
+        }
       </Loaded>
     </Page>
   );
@@ -110,7 +173,7 @@ function CheckRow({ check: { id, state, finding, remedy, link } }: { check: Chec
   const [tone, word] = STATES[state];
   return (
     <li>
-      <span className={css.state}>
+      <span>
         <Mark tone={tone}>{word}</Mark>
       </span>
       <div>
@@ -141,4 +204,81 @@ function HelpLink({ link }: { link: string }) {
       </a>
     );
   return <span>see {link}</span>;
+}
+
+interface FaultsProps {
+  scorecard: Scorecard | null;
+  actions: ReactNode;
+  problem: Problem | null;
+}
+
+/** How the routes fare when their providers fail. */
+function Faults({ scorecard, actions, problem }: FaultsProps) {
+  return (
+    <Card title="Routes against faults" actions={actions}>
+      <Stack>
+        <p className="muted">
+          Plays the faults of providers against your routes, with fakes in the place of all providers: no real one is
+          called, and nothing is changed.
+          {scorecard?.played_at != null && <> Played at {timeOfDay(scorecard.played_at)}.</>}
+        </p>
+        {problem && <Failure title="Nothing was played." error={problem} />}
+        {scorecard?.not_played.map((reason) => (
+          <Notice key={reason} tone="warn">
+            {reason}
+          </Notice>
+        ))}
+        {scorecard?.routes.map((route) => (
+          <RouteCard key={route.route ?? ""} scores={route} />
+        ))}
+      </Stack>
+    </Card>
+  );
+}
+
+function RouteCard({ scores: { route, targets, scores } }: { scores: RouteScores }) {
+  const well = scores.filter(({ verdict }) => verdict === "pass").length;
+  const rest = scores.filter(({ verdict }) => verdict !== "pass");
+  return (
+    <details>
+      <summary>
+        <strong>{route ?? "Requests that name no model"}</strong>{" "}
+        <span className="muted">
+          {targets.join(", ")}: {count(well)} of {plural(scores.length, "fault")} as they should
+        </span>
+      </summary>
+      <ul className={css.checks}>
+        {[...rest, ...scores.filter(({ verdict }) => verdict === "pass")].map((score) => (
+          <ScoreRow key={score.id} score={score} />
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+function ScoreRow({ score: { id, name, done, expected, seen, verdict, remedy } }: { score: Score }) {
+  const [tone, word] = VERDICTS[verdict];
+  return (
+    <li>
+      <span>
+        <Mark tone={tone}>{word}</Mark>
+      </span>
+      <div>
+        <p>
+          <strong>{name}</strong> <Prose text={done} />
+        </p>
+        <p className={css.remedy}>
+          Expected: <Prose text={expected} /> Seen: <Prose text={seen} />
+        </p>
+        {remedy !== null && (
+          <p>
+            <Prose text={remedy} />
+          </p>
+        )}
+        <p className={css.more}>
+          <code>{id}</code>
+        </p>
+      </div>
+    </li>
+  );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { areasOf, asText, countOf, reportOf } from "./report";
+import { areasOf, asText, countOf, resultsOf } from "./report";
 
 const answer = {
   checked_at: 5,
@@ -11,6 +11,8 @@ const answer = {
     { id: "later.check", state: "unheard-of", finding: "?" },
   ],
 };
+
+const reportOf = (checks: unknown) => resultsOf({ running: false, checks }).report!;
 
 describe("the report of the doctor", () => {
   it("has the worst areas and checks first", () => {
@@ -32,14 +34,32 @@ describe("the report of the doctor", () => {
       remedy: null,
       link: null,
     });
-    for (const odd of [null, "x", {}, { checks: "none", checked_at: "now" }])
+    for (const odd of [{}, { checks: "none", checked_at: "now" }])
       expect(reportOf(odd)).toEqual({ checked_at: null, checks: [] });
     expect(reportOf({ checks: [null] }).checks[0]!.state).toBe("skipped");
+    for (const odd of [null, "x", {}, { checks: null, scorecard: [] }])
+      expect(resultsOf(odd)).toEqual({ running: false, report: null, scorecard: null });
   });
 
   it("can be sent to somebody as text", () => {
     const text = asText(reportOf(answer));
     expect(text.split("\n")[2]).toBe("fail    provider.groq.key: no key");
     expect(text).toContain("        Enter one.");
+  });
+
+  it("has the scores of the routes", () => {
+    const score = { id: "S01", name: "429", done: "d", expected: "e", seen: "s", verdict: "partial", remedy: null };
+    const { scorecard, running } = resultsOf({
+      running: true,
+      scorecard: {
+        played_at: 7,
+        routes: [{ route: null, targets: ["a/b"], scores: [score, { verdict: "new" }] }],
+        not_played: ["x: why"],
+      },
+    });
+    expect(running).toBe(true);
+    expect(scorecard!.routes[0]!.scores[0]).toEqual(score);
+    expect(scorecard!.routes[0]!.scores[1]!.verdict).toBe("skipped");
+    expect([scorecard!.played_at, scorecard!.routes[0]!.route, scorecard!.not_played]).toEqual([7, null, ["x: why"]]);
   });
 });

@@ -31,18 +31,93 @@ export const STATES: Record<CheckState, [Tone, string]> = {
 
 const ORDER: CheckState[] = ["fail", "warn", "ok", "skipped"];
 
+export type Verdict = "pass" | "partial" | "fail" | "skipped";
+
+/** A fault that was played against a route. */
+export interface Score {
+  id: string;
+  name: string;
+  done: string;
+  expected: string;
+  seen: string;
+  verdict: Verdict;
+  remedy: string | null;
+}
+
+export interface RouteScores {
+  /** Model name of the route; `null` for requests that name no model. */
+  route: string | null;
+  targets: string[];
+  scores: Score[];
+}
+
+export interface Scorecard {
+  played_at: number | null;
+  routes: RouteScores[];
+  /** Routes that were not played, with the reason. */
+  not_played: string[];
+}
+
+export const VERDICTS: Record<Verdict, [Tone, string]> = {
+  pass: ["ok", "as it should"],
+  partial: ["warn", "safe, but not all of it"],
+  fail: ["bad", "badly"],
+  skipped: ["off", "not played"],
+};
+
+/** What the doctor has found last. */
+export interface Results {
+  running: boolean;
+  report: Report | null;
+  scorecard: Scorecard | null;
+}
+
 /** Reads an answer of any version: what is missing is unknown, and unknown states are not checked ones. */
-export function reportOf(answer: unknown): Report {
-  const { checked_at: at, checks } = record(answer);
+export function resultsOf(answer: unknown): Results {
+  const { running, checks, scorecard } = record(answer);
+  return {
+    running: running === true,
+    report: isRecord(checks) ? reportOf(checks) : null,
+    scorecard: isRecord(scorecard) ? scorecardOf(scorecard) : null,
+  };
+}
+
+function scorecardOf({ played_at: at, routes, not_played: left }: Record<string, unknown>): Scorecard {
+  return {
+    played_at: typeof at === "number" ? at : null,
+    routes: list(routes)
+      .map(record)
+      .map(({ route, targets, scores }) => ({
+        route: textOr(route),
+        targets: list(targets).map(String),
+        scores: list(scores)
+          .map(record)
+          .map((score) => ({
+            id: String(score.id ?? ""),
+            name: String(score.name ?? ""),
+            done: String(score.done ?? ""),
+            expected: String(score.expected ?? ""),
+            seen: String(score.seen ?? ""),
+            verdict: (["pass", "partial", "fail"] as const).find((verdict) => verdict === score.verdict) ?? "skipped",
+            remedy: textOr(score.remedy),
+          })),
+      })),
+    not_played: list(left).map(String),
+  };
+}
+
+function reportOf({ checked_at: at, checks }: Record<string, unknown>): Report {
   return {
     checked_at: typeof at === "number" ? at : null,
-    checks: (Array.isArray(checks) ? checks : []).map(record).map((check) => ({
-      id: String(check.id ?? ""),
-      state: ORDER.find((state) => state === check.state) ?? "skipped",
-      finding: String(check.finding ?? ""),
-      remedy: textOr(check.remedy),
-      link: textOr(check.link),
-    })),
+    checks: list(checks)
+      .map(record)
+      .map((check) => ({
+        id: String(check.id ?? ""),
+        state: ORDER.find((state) => state === check.state) ?? "skipped",
+        finding: String(check.finding ?? ""),
+        remedy: textOr(check.remedy),
+        link: textOr(check.link),
+      })),
   };
 }
 
@@ -74,8 +149,16 @@ export function asText({ checks }: Report): string {
     .join("\n");
 }
 
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 function record(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+  return isRecord(value) ? value : {};
+}
+
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
 }
 
 function textOr(value: unknown): string | null {

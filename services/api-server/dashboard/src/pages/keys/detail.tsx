@@ -8,6 +8,7 @@ import { ifMatch, type Versioned, versioned } from "../../api/versions";
 import { exactTime, timeOfDay } from "../../format/time";
 import { Button } from "../../parts/button";
 import { ConflictDialog, useConflict } from "../../parts/conflict";
+import { writeDraft } from "../../parts/draft";
 import { RotateCw, Trash2 } from "../../parts/icons";
 import { Card, Facts, Loaded, Notice, Page } from "../../parts/layout";
 import { Mark } from "../../parts/mark";
@@ -98,6 +99,11 @@ function StoredKey({ stored }: { stored: Stored }) {
   const changed = JSON.stringify(draftOf(stored)) !== JSON.stringify(initial);
   const { conflict, close, guard } = useConflict<Stored>();
   const id = base.id;
+  const draftName = `key.${id}`;
+  const take = (other: Stored) => {
+    writeDraft(draftName, null);
+    setBase(other);
+  };
   const put = async (over: Stored, draft: KeyDraft) => {
     const params = { path: { id } };
     const body = bodyOf(draft, over) as never;
@@ -114,7 +120,7 @@ function StoredKey({ stored }: { stored: Stored }) {
           base={base}
           now={conflict.now}
           onMine={conflict.mine}
-          onTheirs={() => setBase(conflict.now)}
+          onTheirs={() => take(conflict.now)}
           onClose={close}
         />
       )}
@@ -122,7 +128,7 @@ function StoredKey({ stored }: { stored: Stored }) {
         <Notice
           tone="warn"
           action={
-            <Button small onClick={() => setBase(stored)}>
+            <Button small onClick={() => take(stored)}>
               Show the stored one
             </Button>
           }
@@ -136,7 +142,7 @@ function StoredKey({ stored }: { stored: Stored }) {
         action="Save"
         done="Saved. It is in force within a second."
         exists
-        name={`key.${id}`}
+        name={draftName}
         version={String(base.updated_at)}
         save={(draft) =>
           guard(

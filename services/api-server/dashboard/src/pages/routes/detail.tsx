@@ -8,6 +8,7 @@ import { ifMatch, type Versioned, versioned } from "../../api/versions";
 import { exactTime, timeOfDay } from "../../format/time";
 import { Button, buttonClass } from "../../parts/button";
 import { ConflictDialog, useConflict } from "../../parts/conflict";
+import { writeDraft } from "../../parts/draft";
 import { Copy, Trash2 } from "../../parts/icons";
 import { Loaded, Notice, Page } from "../../parts/layout";
 import { askToDelete, refreshRoutes } from "./actions";
@@ -62,6 +63,11 @@ function StoredRoute({ stored }: { stored: Stored }) {
   const initial = useMemo(() => draftOf(base), [base]);
   const { conflict, close, guard } = useConflict<Stored>();
   const id = base.id;
+  const draftName = `route.${id}`;
+  const take = (other: Stored) => {
+    writeDraft(draftName, null);
+    setBase(other);
+  };
   const put = async (over: Stored, body: Record<string, unknown>) => {
     const saved = await versioned<RouteView>(
       api.PUT("/api/routes/{id}", { params: { path: { id } }, body: body as never, headers: ifMatch(over.etag) }),
@@ -78,7 +84,7 @@ function StoredRoute({ stored }: { stored: Stored }) {
           base={base}
           now={conflict.now}
           onMine={conflict.mine}
-          onTheirs={() => setBase(conflict.now)}
+          onTheirs={() => take(conflict.now)}
           onClose={close}
         />
       )}
@@ -86,7 +92,7 @@ function StoredRoute({ stored }: { stored: Stored }) {
         <Notice
           tone="warn"
           action={
-            <Button small onClick={() => setBase(stored)}>
+            <Button small onClick={() => take(stored)}>
               Show the stored one
             </Button>
           }
@@ -100,7 +106,7 @@ function StoredRoute({ stored }: { stored: Stored }) {
         initial={initial}
         problems={stored.problems}
         exists
-        name={`route.${id}`}
+        name={draftName}
         version={String(base.updated_at)}
         save={(body) =>
           guard(

@@ -4,19 +4,30 @@ import { create } from "zustand";
 import { api, data } from "../../api/client";
 import { useFocusOnMistake } from "../../api/mistakes";
 import { aboutQuery, providersQuery, queryClient, settingsQuery } from "../../api/queries";
+import { type PendingSetting, pendingSettingsQuery, settingsSchemaQuery } from "../../api/settings";
 import { reconnect } from "../../api/socket";
 import { DENSITIES, setPreferences, THEMES, usePreferences } from "../../app/preferences";
 import { askToSignIn } from "../../app/session";
+import { plural } from "../../format/numbers";
 import { command } from "../../lifecycle/commands";
 import { useServices } from "../../lifecycle/store";
 import { attempt, useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
-import { SelectField, Switch, TextField } from "../../parts/field";
+import { AreaField, SelectField, Switch, TextField } from "../../parts/field";
 import { LogOut } from "../../parts/icons";
-import { Card, Failure, Loaded, Notice, Page, Stack } from "../../parts/layout";
+import { Card, Failure, Loaded, Loading, Notice, Page, Stack } from "../../parts/layout";
 import { Tag } from "../../parts/mark";
 import parts from "../../parts/parts.module.css";
-import { KNOWN, type KnownSetting, otherKeys, pendingPort, sentValue } from "./known";
+import {
+  categoriesOf,
+  isChanged,
+  KNOWN,
+  type KnownSetting,
+  otherKeys,
+  pendingPort,
+  sentValue,
+  shownValue,
+} from "./known";
 import css from "./settings.module.css";
 
 /** Settings that were changed here since the router process began, and are not in force. */
@@ -30,22 +41,7 @@ export default function Settings() {
         {(settings) => (
           <>
             <RestartBar settings={settings} />
-            <Card title="Router and logs">
-              <div className={css.settings}>
-                {KNOWN.map((setting) => (
-                  <Setting key={setting.key} setting={setting} value={settings[setting.key]} />
-                ))}
-              </div>
-            </Card>
-            {otherKeys(settings).length > 0 && (
-              <Card title="Other settings">
-                <div className={css.settings}>
-                  {otherKeys(settings).map((key) => (
-                    <Setting key={key} setting={{ key, label: key, hint: "", kind: "text" }} value={settings[key]} />
-                  ))}
-                </div>
-              </Card>
-            )}
+            <Categories settings={settings} />
           </>
         )}
       </Loaded>
@@ -55,7 +51,71 @@ export default function Settings() {
   );
 }
 
+function Categories({ settings }: { settings: Record<string, unknown> }) {
+  const { data: schema, isPending } = useQuery(settingsSchemaQuery);
+  if (isPending) return <Loading rows={8} />;
+  const categories = schema ? categoriesOf(schema) : [{ name: "Router and logs", settings: KNOWN }];
+  const told = new Set(categories.flatMap((category) => category.settings.map(({ key }) => key)));
+  const others = otherKeys(settings).filter((key) => !told.has(key));
+  const unknown = others.map((key): KnownSetting => ({ key, label: key, hint: "", kind: "text" }));
+  return [...categories, { name: "Other settings", settings: unknown }]
+    .filter((category) => category.settings.length > 0)
+    .map((category) => (
+      <Card key={category.name} title={category.name}>
+        <div className={css.settings}>
+          {category.settings.map((setting) => (
+            <Setting key={setting.key} setting={setting} value={settings[setting.key]} />
+          ))}
+        </div>
+      </Card>
+    ));
+}
+
 function RestartBar({ settings }: { settings: Record<string, unknown> }) {
+  const generation = useServices((state) => state["provider-router"].status?.generation ?? null);
+  const { data: pending } = useQuery(pendingSettingsQuery(generation));
+  if (pending === undefined) return null;
+  return pending === null ? <OwnRestartBar settings={settings} /> : <PendingBar pending={pending} />;
+}
+
+function PendingBar({ pending }: { pending: PendingSetting[] }) {
+  const router = useServices((state) => state["provider-router"]);
+  const undo = useAction(
+    async () => {
+      for (const { key, running } of pending)
+        await data(api.PUT("/api/settings/{key}", { params: { path: { key } }, body: { value: running as string } }));
+    },
+    { done: "As it was before", after: () => queryClient.invalidateQueries({ queryKey: ["settings"] }) },
+  );
+  if (pending.length === 0) return null;
+  return (
+    <Notice
+      tone="warn"
+      action={
+        <Row>
+          <Button
+            kind="primary"
+            pending={router.pending === "restart" || router.restartingFrom !== null}
+            onClick={() => void command("restart", "provider-router")}
+          >
+            Restart the router now
+          </Button>
+          <Button pending={undo.pending} onClick={() => undo.run()}>
+            Undo
+          </Button>
+        </Row>
+      }
+    >
+      <strong>{plural(pending.length, "change waits", "changes wait")} for a restart of the router:</strong>{" "}
+      {pending.map(({ key, running, value }) => `${key} ${shownValue(running)} → ${shownValue(value)}`).join(", ")}.
+      Running requests are finished first.
+      {undo.problem && <Failure title="Not undone." error={undo.problem} />}
+    </Notice>
+  );
+}
+
+/** Stands in for a server that does not tell what waits: it knows what was changed here. */
+function OwnRestartBar({ settings }: { settings: Record<string, unknown> }) {
   const router = useServices((state) => state["provider-router"]);
   const waiting = useWaiting();
   const port = pendingPort(settings, router.status);
@@ -83,7 +143,8 @@ function RestartBar({ settings }: { settings: Record<string, unknown> }) {
 
 function Setting({ setting, value }: { setting: KnownSetting; value: unknown }) {
   const { key, kind } = setting;
-  const stored = value === undefined || value === null ? "" : String(value);
+  const stored = shownValue(value);
+  const changed = isChanged(setting, value);
   const form = useRef<HTMLFormElement>(null);
   const [edited, setEdited] = useState<string | null>(null);
   const { data: providers } = useQuery({ ...providersQuery, enabled: kind === "provider" });
@@ -154,11 +215,14 @@ function Setting({ setting, value }: { setting: KnownSetting; value: unknown }) 
           onChange={(choice) => write.run(choice)}
           options={[...new Set([...kind.choices, stored])].filter((choice) => choice !== "")}
         />
+      ) : kind === "json" ? (
+        <AreaField {...common} className="mono" rows={4} placeholder="{}" onChange={setEdited} />
       ) : (
         <TextField {...common} mono inputMode={kind === "text" ? undefined : "numeric"} onChange={setEdited} />
       )}
       <Row>
         {setting.restart && <Tag>after restart</Tag>}
+        {changed && !dirty && <Tag>changed</Tag>}
         {dirty && (
           <>
             <Button small kind="primary" type="submit" pending={write.pending}>
@@ -169,8 +233,13 @@ function Setting({ setting, value }: { setting: KnownSetting; value: unknown }) 
             </Button>
           </>
         )}
-        {!dirty && kind !== "provider" && (
-          <Button small kind="quiet" onClick={() => write.run(null)} title="Back to the default">
+        {!dirty && kind !== "provider" && changed !== false && (
+          <Button
+            small
+            kind="quiet"
+            onClick={() => write.run(null)}
+            title={changed === null ? "Back to the default" : `Back to ${shownValue(setting.byDefault) || "none"}`}
+          >
             Reset
           </Button>
         )}
