@@ -127,7 +127,7 @@ export async function preferences(browser, server) {
   assert.deepEqual([...new Set(findings)], [], "prefers-reduced-motion");
   await page.emulateMedia({ forcedColors: "active", reducedMotion: "reduce" });
   const unmarked = [];
-  for (const address of ["/", "/requests", "/settings", "/providers", "/routes/new", "/live"]) {
+  for (const address of ["/", "/settings", "/providers", "/live", "/logs"]) {
     await page.goto(server.url + address);
     await settled(page);
     unmarked.push(...(await page.evaluate(withoutColours)).map((finding) => `${address}: ${finding}`));
@@ -136,26 +136,23 @@ export async function preferences(browser, server) {
   await context.close();
 }
 
-/** Returns what only its background would show, which the system replaces. */
+/** Returns what looks like its neighbours that are not chosen: the system replaces backgrounds. */
 function withoutColours() {
   const found = [];
-  const hasEdge = (element) => {
-    const style = getComputedStyle(element);
-    const border = ["Top", "Bottom", "InlineStart"].some((side) => Number.parseFloat(style[`border${side}Width`]) > 0 && style[`border${side}Style`] !== "none");
-    return border || style.textDecorationLine !== "none" || Number.parseInt(style.fontWeight, 10) >= 600 || (style.outlineStyle !== "none" && Number.parseFloat(style.outlineWidth) > 0);
+  const looks = (element, pseudo) => {
+    const style = getComputedStyle(element, pseudo);
+    const edges = ["top", "bottom", "left"].map((side) => style.getPropertyValue(`border-${side}`));
+    return [...edges, style.outline, style.textDecorationLine, style.backgroundColor, style.backgroundImage, style.color].join(" ");
   };
-  const base = getComputedStyle(document.body).backgroundColor;
-  for (const element of document.querySelectorAll('[aria-current=page], [aria-selected=true], [aria-pressed=true]')) {
-    const style = getComputedStyle(element);
-    const filled = style.forcedColorAdjust === "none" || (style.backgroundColor !== base && style.backgroundColor !== "rgba(0, 0, 0, 0)");
-    if (element.checkVisibility() && !hasEdge(element) && !filled) found.push(`the chosen ${element.tagName} "${element.textContent.trim()}" looks like the others`);
+  const states = ["aria-current", "aria-selected", "aria-pressed"];
+  const isChosen = (element) => states.some((name) => ["page", "true"].includes(element.getAttribute(name)));
+  for (const element of document.querySelectorAll(states.map((name) => `[${name}]`).join())) {
+    if (!isChosen(element) || !element.checkVisibility()) continue;
+    const other = [...element.parentElement.children].find((one) => one.tagName === element.tagName && one.className && !isChosen(one));
+    if (other && looks(element) === looks(other)) found.push(`the chosen ${element.tagName} "${element.textContent.trim()}" looks like the others`);
   }
   const switches = [...document.querySelectorAll("[role=switch]")];
-  const looks = (element) => {
-    const { backgroundColor, backgroundImage } = getComputedStyle(element, "::before");
-    return `${backgroundColor} ${backgroundImage}`;
-  };
   const [on, off] = ["true", "false"].map((state) => switches.find((one) => one.getAttribute("aria-checked") === state));
-  if (on && off && looks(on) === looks(off)) found.push("switches that are on look like those that are off");
+  if (on && off && looks(on, "::before") === looks(off, "::before")) found.push("switches that are on look like those that are off");
   return found;
 }

@@ -102,6 +102,9 @@ export async function send(server) {
     says("system", "You are a careful reviewer. Answer briefly, and name the lines that you mean."),
     says("user", "Review the parser, and tell me why it loses the last line of a file."),
   ];
+  await chat(router, { model: "no-such-model", messages: [says("user", "Who answers this?")] });
+  const words = "The quick brown fox jumps over the lazy dog and asks for a very long line that no table can show. ";
+  await chat(router, { model: "a-model-with-a-very-long-name-that-somebody-has-chosen-2026-11-30-preview", messages: [says("user", words.repeat(40))] });
   await chat(router, { model: "echo", messages: [asked[0], says("user", MARKDOWN)] });
   await chat(router, { model: "echo", stream: true, messages: asked });
   const called = { role: "assistant", content: null, tool_calls: [{ id: "call_1", type: "function", function: { name: "read_file", arguments: '{"path": "src/parser.rs"}' } }] };
@@ -109,11 +112,8 @@ export async function send(server) {
   await chat(router, { model: "echo", tools: TOOLS, messages: [...asked, called, found, says("user", "And now?")] });
   const image = { type: "image_url", image_url: { url: picture() } };
   await chat(router, { model: "second-echo/echo", messages: [says("user", [{ type: "text", text: "What is in this picture?" }, image])] });
+  await chat(router, { model: "far-away/gpt-5", messages: [says("user", "Is anybody out there?")] });
   const session = { "x-session-id": "refactoring" };
   for (const text of ["Rename the module to journal.", "Now move its tests beside it.", "Thank you. Summarise what changed."])
     await chat(router, { model: "echo", messages: [says("user", text)] }, session);
-  await chat(router, { model: "far-away/gpt-5", messages: [says("user", "Is anybody out there?")] });
-  await chat(router, { model: "no-such-model", messages: [says("user", "Who answers this?")] });
-  const words = "The quick brown fox jumps over the lazy dog and asks for a very long line that no table can show. ";
-  await chat(router, { model: "a-model-with-a-very-long-name-that-somebody-has-chosen-2026-11-30-preview", messages: [says("user", words.repeat(40))] });
 }

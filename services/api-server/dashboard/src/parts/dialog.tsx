@@ -1,6 +1,6 @@
 /** Modal dialogs, on the native element: it keeps the focus inside, and returns it afterwards. */
 
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ReactNode, useLayoutEffect, useRef, useState } from "react";
 import { create } from "zustand";
 import { asProblem } from "../api/problem";
 import { Button } from "./button";
@@ -19,7 +19,8 @@ interface DialogProps {
 
 export function Dialog({ title, onClose, stays, children, className }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Only a dialog that is still in the document gives the focus back when it is closed.
+  useLayoutEffect(() => {
     const dialog = ref.current;
     if (dialog && !dialog.open) dialog.showModal();
     return () => dialog?.close();
