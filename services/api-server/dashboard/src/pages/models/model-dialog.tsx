@@ -2,9 +2,11 @@ import { useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { api, data } from "../../api/client";
 import { mistakesByField, useFocusOnMistake } from "../../api/mistakes";
-import { queryClient } from "../../api/queries";
+import { modelQuery, queryClient } from "../../api/queries";
+import { ifMatch } from "../../api/versions";
 import { useAction } from "../../parts/action";
 import { Button } from "../../parts/button";
+import { ConflictDialog, useConflict } from "../../parts/conflict";
 import { Dialog, DialogBody } from "../../parts/dialog";
 import { AreaField, TextField } from "../../parts/field";
 import { Failure } from "../../parts/layout";
@@ -12,6 +14,7 @@ import { capabilitiesFrom, capabilitiesOf } from "./capabilities";
 
 interface Model {
   id: string;
+  updated_at: number;
   name: string;
   description?: string | null;
   capabilities?: string | null;
@@ -26,22 +29,34 @@ export function ModelDialog({ model, onClose }: { model?: Model; onClose: () => 
   const [description, setDescription] = useState(model?.description ?? "");
   const [capabilities, setCapabilities] = useState(model ? capabilitiesOf(model.capabilities).join(", ") : "chat");
   const title = model ? `Change ${model.id}` : "Add a model";
+  const { conflict, close, guard } = useConflict<Model>();
+  const body = () => ({
+    name: name.trim() || id.trim(),
+    description: description.trim() || null,
+    capabilities: capabilitiesFrom(capabilities),
+  });
+  const put = (over: Model) =>
+    data(
+      api.PUT("/api/models/{id}", {
+        params: { path: { id: over.id } },
+        body: body(),
+        // The time of the change is a version, too.
+        headers: ifMatch(`"${over.updated_at}"`),
+      }),
+    );
+  const finish = async () => {
+    await queryClient.invalidateQueries({ queryKey: ["models"] });
+    onClose();
+  };
   const save = useAction(
     async () => {
-      const body = {
-        name: name.trim() || id.trim(),
-        description: description.trim() || null,
-        capabilities: capabilitiesFrom(capabilities),
-      };
-      await (model
-        ? data(api.PUT("/api/models/{id}", { params: { path: { id: model.id } }, body }))
-        : data(api.POST("/api/models", { body: { ...body, id: id.trim() } })));
+      if (model) await guard(model, put, () => queryClient.fetchQuery({ ...modelQuery(model.id), staleTime: 0 }));
+      else await data(api.POST("/api/models", { body: { ...body(), id: id.trim() } }));
     },
     {
       done: "Saved",
       after: async () => {
-        await queryClient.invalidateQueries({ queryKey: ["models"] });
-        onClose();
+        await finish();
         if (!model) await navigate({ to: "/models/$id", params: { id: id.trim() } });
       },
     },
@@ -50,6 +65,19 @@ export function ModelDialog({ model, onClose }: { model?: Model; onClose: () => 
   const mistakes = mistakesByField(save.problem, ["id", "name", "description", "capabilities"]);
   return (
     <Dialog title={title} onClose={onClose}>
+      {conflict && model && (
+        <ConflictDialog
+          what="The model"
+          base={model}
+          now={conflict.now}
+          onMine={async () => {
+            await conflict.mine();
+            await finish();
+          }}
+          onTheirs={() => void finish()}
+          onClose={close}
+        />
+      )}
       <form
         ref={form}
         onSubmit={(event) => {
