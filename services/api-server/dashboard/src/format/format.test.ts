@@ -4,11 +4,12 @@ import { age, duration, fromLocalInput, fromSeconds, remaining, toLocalInput } f
 
 describe("cut texts", () => {
   it("end with a word and a sign, and short ones are left alone", () => {
-    expect([clipped("short", 10), clipped("one two three four", 12), clipped("abcdefghijkl", 8)]).toEqual([
-      "short",
-      "one two…",
-      "abcdefg…",
-    ]);
+    expect([
+      clipped("short", 10),
+      clipped("one two three four", 12),
+      clipped("abcdefghijkl", 8),
+      clipped("Done. And more of it", 8),
+    ]).toEqual(["short", "one two…", "abcdefg…", "Done…"]);
   });
 });
 

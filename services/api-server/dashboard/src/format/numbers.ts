@@ -65,5 +65,5 @@ export function clipped(text: string, most: number): string {
   if (text.length < most) return text;
   const start = text.slice(0, most - 1);
   const end = start.lastIndexOf(" ");
-  return `${start.slice(0, end > most / 2 ? end : most - 1).trimEnd()}…`;
+  return `${start.slice(0, end > most / 2 ? end : most - 1).replace(/[\s.,;:]+$/, "")}…`;
 }
