@@ -74,12 +74,10 @@ export async function withoutMouse(browser, server) {
   await keyboard.type("Providers");
   await keyboard.press("Enter");
   await page.getByRole("heading", { level: 1, name: "Providers" }).waitFor();
-  await page.getByRole("link", { name: "Add a provider" }).first().focus();
-  await keyboard.press("Enter");
-  await page.getByRole("link", { name: /^Echo/ }).focus();
-  await keyboard.press("Enter");
-  await page.getByLabel(/^Name/).focus();
-  await keyboard.press("Control+a");
+  await page.getByRole("link", { name: "Add a provider" }).first().press("Enter");
+  await page.getByRole("heading", { level: 1, name: "Add a provider" }).waitFor();
+  await page.getByRole("link", { name: /^Echo/ }).press("Enter");
+  await page.getByLabel(/^Name/).press("Control+a");
   await keyboard.type("By keys");
   await keyboard.press("Enter");
   await page.getByRole("heading", { level: 1, name: "By keys" }).waitFor();
