@@ -1,0 +1,1 @@
+function e(e,r){let[i,a]=[t(e),t(r)];return[...new Set([...Object.keys(i),...Object.keys(a)])].sort().map(e=>({field:e,before:n(i,e),after:n(a,e)})).filter(e=>e.before!==e.after)}function t(e){return typeof e==`object`&&e&&!Array.isArray(e)?e:e==null?{}:{value:e}}function n(e,t){if(!(t in e))return null;let n=e[t];return typeof n==`string`?n:JSON.stringify(n)}export{e as t};
