@@ -10,6 +10,7 @@ mod access_log;
 mod adoption;
 mod apis;
 mod bad_input;
+mod cache;
 mod canary;
 mod catalog;
 mod chaos;

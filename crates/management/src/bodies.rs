@@ -242,6 +242,10 @@ pub(super) struct RouteToPut {
     #[serde(default)]
     #[schema(schema_with = route_schemas::flag)]
     pub(super) strict: Field<Value>,
+    /// The cache of its answers; none by default.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::cache)]
+    pub(super) cache: Field<Value>,
 }
 
 /// The name, the permissions and the limits of a key. A field that is absent or null restricts nothing.

@@ -159,7 +159,8 @@ fn read(id: String, given: RouteToPut, form: Form, providers: &[Provider]) -> Re
 }
 
 fn document(given: RouteToPut) -> Map<String, Value> {
-    let RouteToPut { model, enabled, aliases, policy, targets, retries, deadlines, resume, sticky, strict } = given;
+    let RouteToPut { model, enabled, aliases, policy, targets, retries, deadlines, resume, sticky, strict, cache } =
+        given;
     document_of([
         ("model", model),
         ("enabled", enabled),
@@ -171,6 +172,7 @@ fn document(given: RouteToPut) -> Map<String, Value> {
         ("resume", resume),
         ("sticky", sticky),
         ("strict", strict),
+        ("cache", cache),
     ])
 }
 

@@ -16,6 +16,7 @@
 
 mod admin;
 mod breakers;
+mod cached;
 mod count_tokens;
 pub mod error;
 mod explain;

@@ -12,6 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    cache::AnswerCache,
     catalog::{Catalog, Refresher},
     entry::RouterPolicy,
     journal::Journal,
@@ -45,6 +46,8 @@ pub struct App {
     pub entry: Entry<RouterPolicy>,
     /// Limits and budgets of client keys.
     pub ledger: Arc<Ledger>,
+    /// Answers that are given again.
+    pub cache: Arc<AnswerCache>,
     /// Prices, by which requests are routed and reserved in budgets.
     pub prices: Prices,
     /// Configured deadlines, used where neither the provider nor a setting overrides them; see [`App::deadlines`].

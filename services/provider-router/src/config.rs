@@ -11,6 +11,7 @@ use signalbox_upstream::{AddressPolicy, ClientConfig, ConfigError, Deadlines, En
 use toml::{Table, Value};
 
 use crate::{
+    cache::CacheConfig,
     journal::{JournalConfig, MAX_BODY, RetentionConfig},
     private_keys::PrivateKeysConfig,
 };
@@ -49,6 +50,8 @@ pub struct Config {
     pub journal: JournalConfig,
     /// Client keys whose requests are logged in less detail.
     pub private_keys: PrivateKeysConfig,
+    /// Answers that are given again.
+    pub cache: CacheConfig,
     /// The management routes.
     pub management: Management,
     /// How long the request log is kept.

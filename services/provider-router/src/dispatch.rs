@@ -40,10 +40,11 @@ use crate::{
     route::{Candidate, Plan},
 };
 
-/// Headers of an answer: id of the provider that answered or was tried last, name of the model there, number of
-/// attempts.
-const PROVIDER: HeaderName = HeaderName::from_static("x-signalbox-provider");
-const MODEL: HeaderName = HeaderName::from_static("x-signalbox-model");
+/// Header of an answer: id of the provider that answered or was tried last.
+pub const PROVIDER: HeaderName = HeaderName::from_static("x-signalbox-provider");
+/// Header of an answer: name of the model at that provider.
+pub const MODEL: HeaderName = HeaderName::from_static("x-signalbox-model");
+/// Header of an answer: number of attempts.
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-signalbox-attempts");
 
 /// A parsed request, ready to be forwarded.

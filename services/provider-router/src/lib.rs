@@ -19,6 +19,7 @@ pub mod admission;
 pub mod api;
 pub mod app;
 pub mod body;
+pub mod cache;
 pub mod catalog;
 pub mod cli;
 pub mod config;

@@ -17,6 +17,7 @@ use tokio::{
 
 use crate::{
     app::App,
+    cache::AnswerCache,
     catalog::{Catalog, Refresher, Snapshot},
     cli,
     config::Config,
@@ -98,8 +99,10 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
 
     let client = config.upstream.client(context.listener.addresses());
     let client = client.and_then(|settings| Client::new(&settings)).map_err(|error| Exit::Config(error.to_string()))?;
+    let cache = Arc::new(AnswerCache::new(&config.cache));
     let (shown, refreshed) = ((store.clone(), sealer), (Arc::clone(&catalog), Arc::clone(&refresher)));
-    let management = Arc::new(Management::new(&config, &context, shown, refreshed, client.clone()));
+    let management =
+        Arc::new(Management::new(&config, &context, shown, refreshed, (client.clone(), Arc::clone(&cache))));
     if ledger.has_budgets() && !ledger.seeded(SEED_TIMEOUT).await {
         tracing::warn!("what was spent before the start cannot be read yet, budgets begin with what is known");
     }
@@ -120,6 +123,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
             RouterPolicy { catalog: Some(Arc::clone(&catalog)) },
         ),
         ledger: Arc::clone(&ledger),
+        cache,
         prices,
         configured: config.upstream.deadlines(),
         max_preamble: config.upstream.preamble_timeout.get(),

@@ -56,6 +56,15 @@ pub(in super::super) fn sticky() -> Object {
     words(&route::STICKIES)
 }
 
+pub(in super::super) fn cache() -> Object {
+    let cache = strict()
+        .property("ttl_ms", number(1, route::MAX_TTL_MS))
+        .property("scope", words(&route::CACHE_SCOPES))
+        .property("max_answer_bytes", whole(1, route::MAX_CACHED_ANSWER))
+        .required("ttl_ms");
+    optional(cache)
+}
+
 pub(in super::super) fn flag() -> Object {
     nullable(ObjectBuilder::new(), Type::Boolean).build()
 }
@@ -140,6 +149,12 @@ fn pattern() -> ObjectBuilder {
 #[expect(clippy::cast_precision_loss, reason = "all limits are exact")]
 fn whole(min: u64, max: u64) -> Object {
     nullable(ObjectBuilder::new(), Type::Integer).minimum(Some(min as f64)).maximum(Some(max as f64)).build()
+}
+
+/// Returns the schema of a whole number that must not be null.
+#[expect(clippy::cast_precision_loss, reason = "all limits are exact")]
+fn number(min: u64, max: u64) -> Object {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(min as f64)).maximum(Some(max as f64)).build()
 }
 
 fn words(words: &[&str]) -> Object {

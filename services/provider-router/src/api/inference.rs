@@ -9,7 +9,11 @@ use http::{HeaderMap, Request, Response, header};
 use signalbox_core::{Api, id};
 use signalbox_daemon::{Caller, RequestBody, RequestContext, collect};
 
-use super::{error::ApiError, explain, limit_headers};
+use super::{
+    cached::{self, Looked},
+    error::ApiError,
+    explain, limit_headers,
+};
 use crate::{
     admission::{self, Admitted, Asked, Target},
     app::App,
@@ -24,7 +28,7 @@ use crate::{
     route::{self, Plan, RequestFacts},
     stored_responses,
 };
-use signalbox_core::schema::RequestStatus;
+use signalbox_core::schema::{CacheOutcome, RequestStatus};
 
 /// Headers with which clients name the conversation: any client, Claude Code, Codex. Without them, the conversation is
 /// recognised by its opening messages.
@@ -108,7 +112,11 @@ where
         }
         (plan, catalog.settings())
     };
-    let admitted = reserve(app, surface, caller, &envelope, &body, plan.as_ref().ok()).await?;
+    let looked = cached::look_up(app, plan.as_ref().ok(), caller, (&head.headers, &body), &envelope).await;
+    let admitted = match looked {
+        Looked::Hit(..) => None,
+        _ => reserve(app, surface, caller, &envelope, &body, plan.as_ref().ok()).await?,
+    };
     let quotas = admitted.as_ref().map(Admitted::quotas);
 
     // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
@@ -131,10 +139,20 @@ where
     match plan {
         Ok(plan) => {
             let names_target = settings.answer_headers();
+            let outcome = looked.outcome();
+            match looked {
+                Looked::Hit(answer, age) => {
+                    return Ok(cached::answer(exchange, &plan, (&answer, age), &envelope, names_target).await);
+                }
+                Looked::Miss(recorder) => exchange.cache(CacheOutcome::Miss, Some(recorder)),
+                Looked::Bypass => exchange.cache(CacheOutcome::Bypass, None),
+                Looked::Off => {}
+            }
             let (headers, version) = (head.headers, head.version);
             let caller = caller.cloned();
             let call = Call { exchange, caller, headers, version, body, envelope, names_target };
             let mut response = dispatch(app, call, plan).await;
+            cached::name_outcome(outcome, response.headers_mut());
             if let Some(quotas) = quotas {
                 limit_headers::add(response.headers_mut(), &quotas, api, clock::unix_ms());
             }

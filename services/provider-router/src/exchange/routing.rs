@@ -1,7 +1,7 @@
 //! The attempts of one request, for the health of their targets and for the explanation of the request.
 
 use serde_json::{Map, Value};
-use signalbox_core::schema::{AttemptRecord, RequestStatus, RoutingRecord};
+use signalbox_core::schema::{AttemptRecord, CacheRecord, RequestStatus, RoutingRecord};
 use tokio::time::{Duration, Instant};
 
 use crate::{
@@ -24,6 +24,8 @@ pub(super) struct Routing {
     began: Duration,
     /// Fields that the current target sets in the body.
     params: Option<Params>,
+    /// What the cache of the route had; added to the record.
+    cache: Option<Box<CacheRecord>>,
 }
 
 /// An attempt that failed.
@@ -80,7 +82,13 @@ impl Routing {
     }
 
     pub(super) fn record(&mut self, record: RoutingRecord) {
-        self.record = Some(Box::new(record));
+        let cache = self.cache.take().map(|cache| *cache);
+        self.record = Some(Box::new(RoutingRecord { cache, ..record }));
+    }
+
+    /// Takes what the cache of the route had, before the plan is recorded.
+    pub(super) fn cache(&mut self, cache: CacheRecord) {
+        self.cache = Some(Box::new(cache));
     }
 
     /// Adds attempts that failed.

@@ -1,0 +1,39 @@
+//! The cache of a route, as a request uses it.
+
+use signalbox_core::schema::{CacheOutcome, CacheRecord, RequestStatus};
+use uuid::Uuid;
+
+use super::Exchange;
+use crate::{
+    cache::{Recorded, Recorder},
+    health,
+};
+
+// === impl Exchange ===
+
+impl Exchange {
+    /// Records what the cache of the route had. `recorder` takes the answer of the target.
+    pub fn cache(&mut self, outcome: CacheOutcome, recorder: Option<Box<Recorder>>) {
+        self.routing.cache(CacheRecord { outcome, request_id: None, age_ms: None });
+        self.recorder = recorder;
+    }
+
+    /// Records that the answer of another request is given again, which is so many milliseconds old.
+    pub fn cache_hit(&mut self, request: Uuid, age_ms: u64) {
+        let request_id = Some(request.to_string());
+        self.routing.cache(CacheRecord { outcome: CacheOutcome::Hit, request_id, age_ms: Some(age_ms) });
+    }
+
+    /// Stores the answer of a completed request.
+    pub(super) fn finish_recording(&mut self, request: Uuid, status: RequestStatus) {
+        let Some(recorder) = self.recorder.take() else { return };
+        if status == RequestStatus::Completed {
+            recorder.finish(&Recorded {
+                request,
+                provider: self.provider.as_ref().map(|provider| &*provider.id),
+                model: self.upstream_model.as_deref(),
+                now: health::now(),
+            });
+        }
+    }
+}
