@@ -31,6 +31,7 @@ mod faults;
 mod first_run;
 mod footprint;
 mod gateway;
+mod guard;
 mod handed_on;
 mod held_open;
 mod keys;

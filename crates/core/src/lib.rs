@@ -26,6 +26,7 @@ pub mod body_search;
 pub mod conversation;
 pub mod excerpt;
 mod fields;
+pub mod guard_document;
 pub mod id;
 pub mod json;
 pub mod key_document;

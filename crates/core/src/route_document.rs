@@ -8,6 +8,7 @@ mod options;
 use serde_json::{Map, Value};
 
 use crate::fields::{Fields, check_pattern};
+use crate::guard_document;
 use crate::provider_config::{MAX_MILLIS, Mistake};
 use crate::schema::{NewRoute, RouteDeadlines, RoutePlan, RouteTarget};
 use crate::text::is_line;
@@ -85,6 +86,7 @@ pub fn read(
         sticky: fields.word("sticky", &STICKIES),
         strict: fields.boolean("strict").unwrap_or(false),
         cache: fields.nested("cache").and_then(options::cache),
+        guard: fields.nested("guard").and_then(guard_document::read),
     };
     fields.finish();
     if plan.targets.is_empty() && !mistakes.iter().any(|mistake| mistake.path.starts_with("targets")) {

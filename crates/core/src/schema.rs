@@ -12,6 +12,7 @@
 
 mod api_keys;
 mod audit;
+mod guard;
 mod models;
 mod provider_configs;
 mod provider_models;
@@ -26,6 +27,7 @@ mod settings;
 
 pub use api_keys::{ApiKey, ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits, NewApiKey};
 pub use audit::AuditEntry;
+pub use guard::{GuardAction, GuardRules};
 pub use models::{Model, ModelUpdate, NewModel};
 pub use provider_configs::{ConfigValue, ProviderConfig};
 pub use provider_models::{LinkedModel, ProviderModel};

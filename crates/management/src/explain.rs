@@ -37,6 +37,8 @@ pub(super) struct Explanation {
     attempts: Vec<ExplainedAttempt>,
     /// What the cache of the route had; null if it has none.
     cache: Option<ExplainedCache>,
+    /// What guardrails changed, without what they found.
+    guard: Vec<String>,
 }
 
 /// What the cache of a route had for the request.
@@ -112,6 +114,7 @@ impl Explanation {
                 request_id: cache.request_id,
                 age_ms: cache.age_ms,
             }),
+            guard: record.guard,
         }
     }
 }

@@ -20,6 +20,7 @@ mod cached;
 mod count_tokens;
 pub mod error;
 mod explain;
+mod guarded;
 pub mod health;
 pub mod inference;
 mod limit_headers;

@@ -15,6 +15,7 @@ use crate::{
     cache::AnswerCache,
     catalog::{Catalog, Refresher},
     entry::RouterPolicy,
+    guard::Guard,
     journal::Journal,
     ledger::Ledger,
     metrics::Metrics,
@@ -46,6 +47,8 @@ pub struct App {
     pub entry: Entry<RouterPolicy>,
     /// Limits and budgets of client keys.
     pub ledger: Arc<Ledger>,
+    /// Rules for the content of requests and answers.
+    pub guard: Guard,
     /// Answers that are given again.
     pub cache: Arc<AnswerCache>,
     /// Prices, by which requests are routed and reserved in budgets.

@@ -12,6 +12,7 @@ use toml::{Table, Value};
 
 use crate::{
     cache::CacheConfig,
+    guard::GuardConfig,
     journal::{JournalConfig, MAX_BODY, RetentionConfig},
     private_keys::PrivateKeysConfig,
 };
@@ -52,6 +53,8 @@ pub struct Config {
     pub private_keys: PrivateKeysConfig,
     /// Answers that are given again.
     pub cache: CacheConfig,
+    /// Rules for the content of requests and answers.
+    pub guard: GuardConfig,
     /// The management routes.
     pub management: Management,
     /// How long the request log is kept.

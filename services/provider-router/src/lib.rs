@@ -28,6 +28,7 @@ pub mod dispatch;
 pub mod entry;
 pub mod envelope;
 pub mod exchange;
+pub mod guard;
 pub mod health;
 pub mod journal;
 pub mod ledger;

@@ -22,6 +22,7 @@ use crate::{
     cli,
     config::Config,
     entry::RouterPolicy,
+    guard::Guard,
     journal::Journal,
     ledger::{Budgets, Ledger},
     management::Management,
@@ -99,6 +100,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
 
     let client = config.upstream.client(context.listener.addresses());
     let client = client.and_then(|settings| Client::new(&settings)).map_err(|error| Exit::Config(error.to_string()))?;
+    let guard = Guard::new(&config.guard, client.clone()).map_err(Exit::Config)?;
     let cache = Arc::new(AnswerCache::new(&config.cache));
     let (shown, refreshed) = ((store.clone(), sealer), (Arc::clone(&catalog), Arc::clone(&refresher)));
     let management =
@@ -123,6 +125,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
             RouterPolicy { catalog: Some(Arc::clone(&catalog)) },
         ),
         ledger: Arc::clone(&ledger),
+        guard,
         cache,
         prices,
         configured: config.upstream.deadlines(),

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::schema::{CacheScope, Resume, RouteCache, RoutePolicy, Sticky};
+use crate::schema::{CacheScope, GuardAction, Resume, RouteCache, RoutePolicy, Sticky};
 
 fn read(document: Value) -> Result<NewRoute, Vec<String>> {
     let Value::Object(document) = document else { panic!("{document}") };
@@ -21,6 +21,7 @@ fn whole() -> Value {
         "deadlines": {"connect_ms": 1, "headers_ms": 2, "first_token_ms": 3, "idle_ms": 4, "total_ms": 86_400_000},
         "resume": "verbatim", "sticky": "prefix", "strict": true,
         "cache": {"ttl_ms": 60_000, "scope": "owner", "max_answer_bytes": 4096},
+        "guard": {"secrets": "redact", "cards": "refuse", "max_request_bytes": 1000, "hook": true},
     })
 }
 
@@ -36,6 +37,9 @@ fn every_field_is_read() {
     assert_eq!(plan.deadlines.total_ms, Some(86_400_000));
     let cache = RouteCache { ttl_ms: 60_000, scope: CacheScope::Owner, max_answer_bytes: Some(4096) };
     assert_eq!(plan.cache, Some(cache));
+    let guard = plan.guard.unwrap();
+    assert_eq!((guard.secrets, guard.cards), (Some(GuardAction::Redact), Some(GuardAction::Refuse)));
+    assert_eq!((guard.max_request_bytes, guard.max_answer_bytes, guard.hook), (Some(1000), None, true));
 }
 
 #[test]
@@ -133,6 +137,11 @@ fn each_mistake_is_told_with_its_path() {
         (with("cache", json!({"ttl_ms": 1, "scope": "team"})), "cache.scope must be key, owner or all"),
         (with("cache", json!({"ttl_ms": 1, "max_answer_bytes": 0})), "cache.max_answer_bytes must be a whole number"),
         (with("cache", json!({"ttl_ms": 1, "max": 0})), "cache.max is an unknown field"),
+        (with("guard", json!([])), "guard must be an object"),
+        (with("guard", json!({"secrets": "mask"})), "guard.secrets must be redact or refuse"),
+        (with("guard", json!({"max_answer_bytes": 0})), "guard.max_answer_bytes must be a whole number from 1 to"),
+        (with("guard", json!({"hook": "http://x"})), "guard.hook must be true or false"),
+        (with("guard", json!({"url": "x"})), "guard.url is an unknown field"),
         (with("fallbacks", json!([])), "fallbacks is an unknown field; use model, enabled,"),
     ] {
         let mistakes = read(document.clone()).unwrap_err();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::RouteCache;
+use super::{GuardRules, RouteCache};
 
 /// A row of table `routes`. All fields but the id, the name and the times are stored as one JSON document.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +63,9 @@ pub struct RoutePlan {
     /// Cache of its answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<RouteCache>,
+    /// Rules for the content of requests and answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardRules>,
 }
 
 /// Order in which the targets of a route are tried.

@@ -25,6 +25,9 @@ pub struct RoutingRecord {
     /// What the cache of the route had, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheRecord>,
+    /// What guardrails changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guard: Vec<String>,
 }
 
 /// What the cache of a route had for a request.

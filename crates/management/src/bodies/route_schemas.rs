@@ -2,6 +2,7 @@
 //! `signalbox_core::key_document`. An optional field may be null, which means that it is absent.
 
 use serde_json::Value;
+use signalbox_core::guard_document as guard;
 use signalbox_core::key_document as key;
 use signalbox_core::provider_config::MAX_MILLIS;
 use signalbox_core::route_document as route;
@@ -63,6 +64,19 @@ pub(in super::super) fn cache() -> Object {
         .property("max_answer_bytes", whole(1, route::MAX_CACHED_ANSWER))
         .required("ttl_ms");
     optional(cache)
+}
+
+pub(in super::super) fn guard() -> Object {
+    let action = || words(&guard::ACTIONS);
+    let rules = strict()
+        .property("secrets", action())
+        .property("cards", action())
+        .property("max_request_bytes", whole(1, guard::MAX_BYTES))
+        .property("answer_secrets", action())
+        .property("answer_cards", action())
+        .property("max_answer_bytes", whole(1, guard::MAX_BYTES))
+        .property("hook", flag());
+    optional(rules)
 }
 
 pub(in super::super) fn flag() -> Object {

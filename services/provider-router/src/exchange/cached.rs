@@ -1,6 +1,9 @@
-//! The cache of a route, as a request uses it.
+//! What the cache of a route and the guardrails did to a request.
 
-use signalbox_core::schema::{CacheOutcome, CacheRecord, RequestStatus};
+use signalbox_core::{
+    openai::Usage,
+    schema::{CacheOutcome, CacheRecord, RequestStatus},
+};
 use uuid::Uuid;
 
 use super::Exchange;
@@ -22,6 +25,17 @@ impl Exchange {
     pub fn cache_hit(&mut self, request: Uuid, age_ms: u64) {
         let request_id = Some(request.to_string());
         self.routing.cache(CacheRecord { outcome: CacheOutcome::Hit, request_id, age_ms: Some(age_ms) });
+    }
+
+    /// Records what guardrails changed.
+    pub fn guarded(&mut self, notes: Vec<String>) {
+        self.routing.guarded(notes);
+    }
+
+    /// Records that guardrails withhold the answer, whose tokens were counted: its target has not failed.
+    pub fn withheld(&mut self, usage: Option<Usage>) {
+        self.note_usage(usage);
+        self.routing.withheld();
     }
 
     /// Stores the answer of a completed request.

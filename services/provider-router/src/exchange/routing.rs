@@ -26,6 +26,10 @@ pub(super) struct Routing {
     params: Option<Params>,
     /// What the cache of the route had; added to the record.
     cache: Option<Box<CacheRecord>>,
+    /// What guardrails changed; added to the record.
+    guard: Vec<String>,
+    /// Whether guardrails withhold the answer.
+    is_withheld: bool,
 }
 
 /// An attempt that failed.
@@ -82,8 +86,21 @@ impl Routing {
     }
 
     pub(super) fn record(&mut self, record: RoutingRecord) {
-        let cache = self.cache.take().map(|cache| *cache);
-        self.record = Some(Box::new(RoutingRecord { cache, ..record }));
+        let (cache, guard) = (self.cache.as_deref().cloned(), self.guard.clone());
+        self.record = Some(Box::new(RoutingRecord { cache, guard, ..record }));
+    }
+
+    /// Takes what guardrails changed.
+    pub(super) fn guarded(&mut self, notes: Vec<String>) {
+        if let Some(record) = &mut self.record {
+            record.guard.extend(notes.iter().cloned());
+        }
+        self.guard.extend(notes);
+    }
+
+    /// Notes that guardrails withhold the answer.
+    pub(super) const fn withheld(&mut self) {
+        self.is_withheld = true;
     }
 
     /// Takes what the cache of the route had, before the plan is recorded.
@@ -154,6 +171,7 @@ impl Routing {
         if let Some(trial) = &trial {
             let now = health::now();
             match status {
+                _ if self.is_withheld => trial.completed(now),
                 RequestStatus::Completed => trial.completed(now),
                 RequestStatus::Failed | RequestStatus::Truncated if ended.counts => trial.failed(now),
                 _ => {}

@@ -19,6 +19,7 @@ impl Plan {
             skipped: self.skipped.iter().map(|skipped| skipped.record(now)).collect(),
             attempts: Vec::new(),
             cache: None,
+            guard: Vec::new(),
         }
     }
 }
