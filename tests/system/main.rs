@@ -46,6 +46,7 @@ mod newer_schema;
 mod openapi;
 mod outage;
 mod overload;
+mod prompt_cache;
 mod provider_cli;
 mod qwen;
 mod replaced_database;

@@ -33,6 +33,7 @@ pub mod key_document;
 pub mod masking;
 pub mod network;
 pub mod openai;
+pub mod prompt_cache;
 pub mod provider_config;
 pub mod provider_type;
 pub mod route_document;

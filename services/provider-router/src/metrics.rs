@@ -296,6 +296,11 @@ impl Metrics {
         self.cache.asked(outcome);
     }
 
+    /// Counts a turn of a session of whose prompt so many tokens are cached by the provider no longer.
+    pub fn prompt_cache_fell(&self, provider: &str, lost: u64) {
+        self.cache.fell(provider, lost);
+    }
+
     /// Sets the size of the cache.
     pub fn set_cache_bytes(&self, bytes: u64) {
         self.cache.set_bytes(bytes);
