@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header::AGE};
-use signalbox_core::schema::{CacheOutcome, RequestStatus};
+use signalbox_core::schema::{CacheOutcome, GuardRules, RequestStatus};
 use signalbox_daemon::Caller;
 
 use crate::{
@@ -40,12 +40,12 @@ pub(super) async fn look_up(
     plan: Option<&Plan>,
     caller: Option<&Caller>,
     (headers, body): (&HeaderMap, &Bytes),
-    envelope: &Envelope,
+    (envelope, rules): (&Envelope, Option<&GuardRules>),
 ) -> Looked {
     let Some(route) = plan.and_then(|plan| plan.route.as_ref()) else { return Looked::Off };
     let Some(terms) = route.plan.cache else { return Looked::Off };
     let control = RequestControl::read(headers);
-    let request = CachedRequest { route, caller, headers, body, envelope };
+    let request = CachedRequest { route, caller, headers, body, envelope, rules };
     let looked = match key(request, &terms).filter(|_| control.looks_up || control.stores) {
         None => Looked::Bypass,
         Some(key) => {

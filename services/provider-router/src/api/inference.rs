@@ -127,7 +127,8 @@ where
         Some(body) => (body.clone(), surface.parse(&body)?),
         None => (body, envelope),
     };
-    let looked = cached::look_up(app, plan.as_ref().ok(), caller, (&head.headers, &body), &envelope).await;
+    let asked = (&head.headers, &body);
+    let looked = cached::look_up(app, plan.as_ref().ok(), caller, asked, (&envelope, rules.as_ref())).await;
     let admitted = match looked {
         Looked::Hit(..) => None,
         _ => reserve(app, surface, caller, &envelope, &body, plan.as_ref().ok()).await?,

@@ -5,7 +5,7 @@ use ring::digest;
 use signalbox_core::{
     Api,
     json::Reader,
-    schema::{CacheScope, RouteCache},
+    schema::{CacheScope, GuardRules, RouteCache},
 };
 use signalbox_daemon::Caller;
 
@@ -38,13 +38,15 @@ pub struct CachedRequest<'a> {
     pub body: &'a [u8],
     /// Fields of the body.
     pub envelope: &'a Envelope,
+    /// Rules by which its answer is judged: an answer that passed others is not given to it.
+    pub rules: Option<&'a GuardRules>,
 }
 
 /// Returns the digest of a request; `None` if its answer depends on more than the request, or is more than an answer:
 /// one that continues a stored answer or conversation, runs in the background, or compacts.
 #[must_use]
 pub fn key(request: CachedRequest<'_>, terms: &RouteCache) -> Option<Key> {
-    let CachedRequest { route, caller, headers, body, envelope } = request;
+    let CachedRequest { route, caller, headers, body, envelope, rules } = request;
     if envelope.previous.is_some() || !is_cached(envelope) {
         return None;
     }
@@ -81,6 +83,8 @@ pub fn key(request: CachedRequest<'_>, terms: &RouteCache) -> Option<Key> {
     digest.add(form.as_bytes());
     digest.add(route.id.as_bytes());
     digest.add(&route.version().to_le_bytes());
+    // Serialising a structure of numbers and words cannot fail.
+    digest.add(&serde_json::to_vec(&rules).unwrap_or_default());
     for part in shared_by(scope, caller) {
         digest.add(part.as_bytes());
     }

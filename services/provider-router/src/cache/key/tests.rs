@@ -38,7 +38,7 @@ fn digest(
     let routes = Routes::of_plans([("m", plan)]);
     let envelope = Envelope::parse(api, body.as_bytes()).unwrap();
     let route = routes.named("m").unwrap();
-    let request = CachedRequest { route, caller, headers, body: body.as_bytes(), envelope: &envelope };
+    let request = CachedRequest { route, caller, headers, body: body.as_bytes(), envelope: &envelope, rules: None };
     key(request, &terms(scope))
 }
 
