@@ -69,7 +69,10 @@ async fn answer(
     admission::check(extensions.get(), api.as_str(), allowed)?;
     let judged = guarded::judge(app, Some(&plan), extensions.get(), &envelope, &body, context.id()).await?;
     let (body, envelope) = match judged.passed.replaced {
-        Some(body) => (body.clone(), Envelope::parse(api, &body)?),
+        Some(body) => {
+            let envelope = Envelope::parse(api, &body)?;
+            (body, envelope)
+        }
         None => (body, envelope),
     };
     let counting = plan.candidates.iter().find_map(|candidate| match &candidate.provider.adapter {

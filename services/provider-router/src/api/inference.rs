@@ -124,7 +124,10 @@ where
         }
     };
     let (body, envelope) = match passed.replaced {
-        Some(body) => (body.clone(), surface.parse(&body)?),
+        Some(body) => {
+            let envelope = surface.parse(&body)?;
+            (body, envelope)
+        }
         None => (body, envelope),
     };
     let asked = (&head.headers, &body);

@@ -73,12 +73,13 @@ fn requests_that_mean_the_same_are_equal() {
 
 #[test]
 fn callers_share_answers_only_within_the_scope() {
+    use CacheScope::{All, Key, Owner};
+
     let digest =
         |scope, caller: Option<&Caller>| digest(Api::Chat, scope, caller, "t", &HeaderMap::new(), BODY).unwrap();
     let (a, b) = (caller("a", Some("ann")), caller("b", Some("ann")));
     let (c, d) = (caller("c", Some("bob")), caller("d", None));
     let (e, named) = (caller("e", None), caller("ann", None));
-    use CacheScope::{All, Key, Owner};
     assert_eq!(digest(Key, Some(&a)), digest(Key, Some(&a)));
     assert_ne!(digest(Key, Some(&a)), digest(Key, Some(&b)));
     assert_ne!(digest(Key, Some(&a)), digest(Key, None));
