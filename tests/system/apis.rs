@@ -41,7 +41,12 @@ impl Api {
 
     /// Starts a gateway whose provider `fake` speaks this API only.
     pub(crate) async fn gateway(self) -> Gateway {
-        let gateway = Gateway::of("openai-compatible", Launch::default()).await;
+        self.launch(Launch::default()).await
+    }
+
+    /// Starts a gateway with these settings.
+    pub(crate) async fn launch(self, launch: Launch) -> Gateway {
+        let gateway = Gateway::of("openai-compatible", launch).await;
         let config = json!({"config": {"apis": self.name()}});
         gateway.stack.api.put("/api/providers/fake/config", &config).await.expect(200);
         gateway.router.post("/v1/providers/fake/reload", &json!({})).await.expect(200);

@@ -32,6 +32,11 @@ impl<'a> Fields<'a> {
         self.mistakes.push(Mistake { path, what: what.into() });
     }
 
+    /// Returns whether the field is given and not `null`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// Returns a value of any type.
     pub(crate) fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::fields::{Fields, check_pattern};
+use crate::guard_document;
 use crate::network::Network;
 use crate::provider_config::Mistake;
 use crate::route_document::MAX_MODEL;
@@ -83,6 +84,7 @@ pub fn read(document: Map<String, Value>, expiry: Expiry) -> Result<ApiKeyFields
         budget: fields.nested("budget").and_then(budget),
         log_bodies: fields.word("log_bodies", &LOG_BODIES),
         strict: fields.boolean("strict").unwrap_or(false),
+        guard: fields.nested("guard").and_then(guard_document::read),
     };
     let expires_at = fields.take("expires_at").and_then(|value| {
         let read = expires_at(&value, expiry);

@@ -3,9 +3,12 @@
 //! The REST API, configuration documents and the command line all use [`read`], so that a route accepted by one of them
 //! is accepted by the others and by the router.
 
+mod options;
+
 use serde_json::{Map, Value};
 
 use crate::fields::{Fields, check_pattern};
+use crate::guard_document;
 use crate::provider_config::{MAX_MILLIS, Mistake};
 use crate::schema::{NewRoute, RouteDeadlines, RoutePlan, RouteTarget};
 use crate::text::is_line;
@@ -36,6 +39,15 @@ pub const RESUMES: [&str; 2] = ["off", "verbatim"];
 
 /// Words of [`crate::schema::Sticky`].
 pub const STICKIES: [&str; 2] = ["session", "prefix"];
+
+/// Words of [`crate::schema::CacheScope`].
+pub const CACHE_SCOPES: [&str; 3] = ["key", "owner", "all"];
+
+/// Maximum milliseconds for which an answer stays in a cache: 30 days.
+pub const MAX_TTL_MS: u64 = 30 * 86_400_000;
+
+/// Maximum bytes of an answer in a cache.
+pub const MAX_CACHED_ANSWER: u64 = 64 << 20;
 
 /// Fields of a request that the router reads itself, so that a target must not replace them.
 pub const OWN_PARAMS: [&str; 4] = ["model", "stream", "messages", "input"];
@@ -73,6 +85,8 @@ pub fn read(
         resume: fields.word("resume", &RESUMES).unwrap_or_default(),
         sticky: fields.word("sticky", &STICKIES),
         strict: fields.boolean("strict").unwrap_or(false),
+        cache: fields.nested("cache").and_then(options::cache),
+        guard: fields.nested("guard").and_then(guard_document::read),
     };
     fields.finish();
     if plan.targets.is_empty() && !mistakes.iter().any(|mistake| mistake.path.starts_with("targets")) {

@@ -12,12 +12,14 @@
 
 mod api_keys;
 mod audit;
+mod guard;
 mod models;
 mod provider_configs;
 mod provider_models;
 mod providers;
 mod requests;
 mod responses;
+mod route_options;
 mod routes;
 mod routing;
 mod sessions;
@@ -25,13 +27,15 @@ mod settings;
 
 pub use api_keys::{ApiKey, ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits, NewApiKey};
 pub use audit::AuditEntry;
+pub use guard::{GuardAction, GuardRules};
 pub use models::{Model, ModelUpdate, NewModel};
 pub use provider_configs::{ConfigValue, ProviderConfig};
 pub use provider_models::{LinkedModel, ProviderModel};
 pub use providers::{NewProvider, Provider, ProviderUpdate};
 pub use requests::{Request, RequestStatus};
 pub use responses::{RequestCost, Response};
+pub use route_options::{CacheScope, RouteCache};
 pub use routes::{NewRoute, Resume, Route, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky};
-pub use routing::{AttemptRecord, PlannedTarget, RoutingRecord, SkippedTarget};
+pub use routing::{AttemptRecord, CacheOutcome, CacheRecord, PlannedTarget, RoutingRecord, SkippedTarget};
 pub use sessions::Session;
 pub use settings::Setting;

@@ -242,6 +242,14 @@ pub(super) struct RouteToPut {
     #[serde(default)]
     #[schema(schema_with = route_schemas::flag)]
     pub(super) strict: Field<Value>,
+    /// The cache of its answers; none by default.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::cache)]
+    pub(super) cache: Field<Value>,
+    /// Rules for the content of its requests and answers, in addition to those of the configuration; none by default.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::guard)]
+    pub(super) guard: Field<Value>,
 }
 
 /// The name, the permissions and the limits of a key. A field that is absent or null restricts nothing.
@@ -287,6 +295,10 @@ pub(super) struct KeyToPut {
     #[serde(default)]
     #[schema(schema_with = route_schemas::flag)]
     pub(super) strict: Field<Value>,
+    /// Rules for the content of its requests and answers, in addition to those of the configuration and the route.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::guard)]
+    pub(super) guard: Field<Value>,
     /// When it ends to be valid: a time in RFC 3339, or Unix milliseconds.
     #[serde(default)]
     #[schema(schema_with = route_schemas::expires_at)]

@@ -35,6 +35,21 @@ pub(super) struct Explanation {
     skipped: Vec<ExplainedTarget>,
     /// Attempts, in order.
     attempts: Vec<ExplainedAttempt>,
+    /// What the cache of the route had; null if it has none.
+    cache: Option<ExplainedCache>,
+    /// What guardrails changed, without what they found.
+    guard: Vec<String>,
+}
+
+/// What the cache of a route had for the request.
+#[derive(Debug, Serialize, ToSchema)]
+struct ExplainedCache {
+    /// `hit`, `miss`, or `bypass`: it was not asked.
+    outcome: &'static str,
+    /// UUID of the request whose answer was given again.
+    request_id: Option<String>,
+    /// Age of that answer in milliseconds.
+    age_ms: Option<u64>,
 }
 
 /// A target and the reason for its place in the order, or for being skipped.
@@ -94,6 +109,12 @@ impl Explanation {
             targets: record.targets.into_iter().map(ExplainedTarget::from).collect(),
             skipped: record.skipped.into_iter().map(ExplainedTarget::from).collect(),
             attempts: record.attempts.into_iter().map(ExplainedAttempt::from).collect(),
+            cache: record.cache.map(|cache| ExplainedCache {
+                outcome: cache.outcome.as_str(),
+                request_id: cache.request_id,
+                age_ms: cache.age_ms,
+            }),
+            guard: record.guard,
         }
     }
 }

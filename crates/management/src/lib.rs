@@ -38,6 +38,7 @@ mod models;
 pub mod once;
 mod parameter;
 mod prices;
+mod prompt_cache;
 mod provider_config;
 mod provider_models;
 mod provider_types;

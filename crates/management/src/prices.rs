@@ -101,7 +101,8 @@ fn document(given: PricesToPut) -> Value {
     ]))
 }
 
-async fn shown(app: &App) -> Result<PriceTable, Error> {
+/// Returns the table in effect, and the stored overrides with the time at which they were written.
+pub(super) async fn in_effect(app: &App) -> Result<(Table, Option<Value>, Option<i64>), Error> {
     let stored = prices::get(&app.store).await?;
     let updated_at = stored.as_ref().map(|layer| layer.updated_at);
     let overrides: Option<Value> = stored.and_then(|layer| serde_json::from_str(&layer.document).ok());
@@ -112,6 +113,11 @@ async fn shown(app: &App) -> Result<PriceTable, Error> {
             Err(mistakes) => tracing::warn!(%mistakes, "stored prices cannot be read and are not in effect"),
         }
     }
+    Ok((table, overrides, updated_at))
+}
+
+async fn shown(app: &App) -> Result<PriceTable, Error> {
+    let (table, overrides, updated_at) = in_effect(app).await?;
     let rows = |layer: &Layer| {
         let source = source(layer.kind());
         let row = |price: &signalbox_pricing::Price| PriceRow {

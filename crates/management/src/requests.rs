@@ -21,6 +21,7 @@ use super::done::Done;
 use super::error::{ResourceKind, StoreErrorExt as _};
 use super::extract::Path;
 use super::filters::{Pages, RequestFilter, RequestOrder};
+use super::prompt_cache::{self, PromptCache};
 use super::query::Query;
 use super::views::{LoggedRequest, LoggedResponse, dollars};
 use super::{App, Error};
@@ -93,6 +94,8 @@ pub(super) struct AnsweredRequest {
     #[serde(flatten)]
     request: LoggedRequest,
     response: Option<LoggedResponse>,
+    /// What part of the prompt the provider had cached; null without token counts by class.
+    prompt_cache: Option<PromptCache>,
 }
 
 /// Limits of the search for one response. A client continues the search with further requests, so that a long search
@@ -193,9 +196,10 @@ pub(super) async fn get(
         return Ok(Json(RequestDetail::Short(Box::new(ShortDetail::new(request, response)))));
     }
     let (request, response) = requests::get(&app.store, &key(&id)).await.or_missing(ResourceKind::Request, &id)?;
+    let prompt_cache = prompt_cache::of_request(&app, &request, response.as_ref()).await?;
     let mut request = LoggedRequest::from(request);
     LoggedRequest::name_keys(&app.store, std::iter::once(&mut request)).await?;
-    let whole = AnsweredRequest { request, response: response.map(LoggedResponse::from) };
+    let whole = AnsweredRequest { request, response: response.map(LoggedResponse::from), prompt_cache };
     Ok(Json(RequestDetail::Whole(Box::new(whole))))
 }
 

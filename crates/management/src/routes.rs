@@ -159,7 +159,20 @@ fn read(id: String, given: RouteToPut, form: Form, providers: &[Provider]) -> Re
 }
 
 fn document(given: RouteToPut) -> Map<String, Value> {
-    let RouteToPut { model, enabled, aliases, policy, targets, retries, deadlines, resume, sticky, strict } = given;
+    let RouteToPut {
+        model,
+        enabled,
+        aliases,
+        policy,
+        targets,
+        retries,
+        deadlines,
+        resume,
+        sticky,
+        strict,
+        cache,
+        guard,
+    } = given;
     document_of([
         ("model", model),
         ("enabled", enabled),
@@ -171,6 +184,8 @@ fn document(given: RouteToPut) -> Map<String, Value> {
         ("resume", resume),
         ("sticky", sticky),
         ("strict", strict),
+        ("cache", cache),
+        ("guard", guard),
     ])
 }
 

@@ -13,6 +13,7 @@ use super::done::Done;
 use super::error::{ResourceKind, StoreErrorExt as _};
 use super::extract::Path;
 use super::filters::{Pages, SessionOrder};
+use super::prompt_cache::{self, SessionPromptCache};
 use super::query::{Position, Query, one_more};
 use super::requests::cursor_of;
 use super::views::LoggedRequest;
@@ -49,6 +50,8 @@ pub(super) struct WholeSession {
     #[serde(flatten)]
     session: Session,
     request_count: i64,
+    /// What part of its prompts the providers had cached.
+    prompt_cache: SessionPromptCache,
 }
 
 /// A page of the requests of a session.
@@ -126,9 +129,10 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
     if session.expires_at < unix_ms() {
         return Err(Error::Missing { what: ResourceKind::Session, id });
     }
+    let prompt_cache = prompt_cache::of_session(&app, &id).await?;
     let filter = log::Filter { session_id: Some(id), ..log::Filter::default() };
     let requests = log::list(&app.store, &filter, Page { limit: 0, offset: 0 }).await?;
-    Ok(Json(WholeSession { session, request_count: requests.total }))
+    Ok(Json(WholeSession { session, request_count: requests.total, prompt_cache }))
 }
 
 /// Lists the requests of a conversation; an unknown conversation has none.

@@ -94,6 +94,8 @@ pub(super) struct ResponseFields {
     total_tokens: Option<i64>,
     tokens: Option<TokensByClass>,
     cost: Option<CostView>,
+    /// `hit` if it came from the cache of the route.
+    cache: Option<&'static str>,
     translation: Option<String>,
     finish_reason: Option<String>,
     error: Option<String>,
@@ -112,8 +114,8 @@ pub(super) struct ResponseFields {
 pub(super) struct CostView {
     /// In dollars; null if it is unknown, which is not zero.
     amount_usd: Option<f64>,
-    /// `reported` by the provider, `computed` from the tokens and the price table, or `unknown: ` and a word for the
-    /// reason.
+    /// `reported` by the provider, `computed` from the tokens and the price table, `cache` if the answer was given
+    /// again, or `unknown: ` and a word for the reason.
     origin: String,
     /// The version of the price table that was used.
     price_version: Option<String>,
@@ -297,6 +299,7 @@ impl From<Response> for ResponseFields {
                     classes,
                 )
             }),
+            cache: row.cost.as_ref().filter(|cost| cost.origin == RequestCost::CACHE).map(|_| "hit"),
             cost: row.cost.map(CostView::from),
             translation: row.translation,
             finish_reason: row.finish_reason,

@@ -73,6 +73,7 @@ mod statement;
 mod store;
 mod tables;
 mod transaction;
+pub mod turns;
 pub mod usage;
 
 pub use error::{Cause, Class, Error};

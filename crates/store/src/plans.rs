@@ -8,7 +8,7 @@ use crate::tables::usage_hours;
 use crate::transaction::Transaction;
 use crate::{
     Error, Page, RowPosition, Store, activity, audit, bodies, catalog, erasure, exchanges, metrics, qwen_turns,
-    requests, responses, retention, sessions,
+    requests, responses, retention, sessions, turns,
 };
 
 struct Step(String);
@@ -57,6 +57,8 @@ fn statements() -> Vec<Statement<'static>> {
         of_rows(exchanges::sessions::FIND_SESSIONS),
         Statement::new(exchanges::openings::READ).bind(1).bind(1),
         Statement::new(exchanges::openings::FORGET).bind(1).bind(1),
+        Statement::new(turns::BEFORE).bind("x").bind("y").bind(1).bind(1),
+        Statement::new(turns::NEWEST).bind("x").bind(1),
     ];
     statements.extend(metrics::largest_statement(&by_model, 1, 2).map(Statement::owned));
     statements

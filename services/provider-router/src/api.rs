@@ -16,9 +16,11 @@
 
 mod admin;
 mod breakers;
+mod cached;
 mod count_tokens;
 pub mod error;
 mod explain;
+mod guarded;
 pub mod health;
 pub mod inference;
 mod limit_headers;

@@ -12,8 +12,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    cache::AnswerCache,
     catalog::{Catalog, Refresher},
     entry::RouterPolicy,
+    guard::Guard,
     journal::Journal,
     ledger::Ledger,
     metrics::Metrics,
@@ -45,6 +47,10 @@ pub struct App {
     pub entry: Entry<RouterPolicy>,
     /// Limits and budgets of client keys.
     pub ledger: Arc<Ledger>,
+    /// Rules for the content of requests and answers.
+    pub guard: Guard,
+    /// Answers that are given again.
+    pub cache: Arc<AnswerCache>,
     /// Prices, by which requests are routed and reserved in budgets.
     pub prices: Prices,
     /// Configured deadlines, used where neither the provider nor a setting overrides them; see [`App::deadlines`].

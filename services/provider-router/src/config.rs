@@ -11,6 +11,8 @@ use signalbox_upstream::{AddressPolicy, ClientConfig, ConfigError, Deadlines, En
 use toml::{Table, Value};
 
 use crate::{
+    cache::CacheConfig,
+    guard::GuardConfig,
     journal::{JournalConfig, MAX_BODY, RetentionConfig},
     private_keys::PrivateKeysConfig,
 };
@@ -49,6 +51,10 @@ pub struct Config {
     pub journal: JournalConfig,
     /// Client keys whose requests are logged in less detail.
     pub private_keys: PrivateKeysConfig,
+    /// Answers that are given again.
+    pub cache: CacheConfig,
+    /// Rules for the content of requests and answers.
+    pub guard: GuardConfig,
     /// The management routes.
     pub management: Management,
     /// How long the request log is kept.

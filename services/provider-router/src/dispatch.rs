@@ -12,6 +12,7 @@ mod classify;
 mod failure;
 mod fault;
 mod framing;
+mod guarded;
 mod headers;
 mod preamble;
 mod resume;
@@ -23,10 +24,15 @@ use std::sync::Arc;
 use attempt::{Sender, Step};
 use bytes::Bytes;
 use failure::AttemptError;
+use guarded::Judging;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use resume::NextTargets;
 use retries::{Attempts, Failed, Next};
-use signalbox_core::{Api, openai::Usage, schema::RequestStatus};
+use signalbox_core::{
+    Api,
+    openai::Usage,
+    schema::{GuardRules, RequestStatus},
+};
 use signalbox_daemon::Caller;
 use tracing::Instrument as _;
 
@@ -40,10 +46,11 @@ use crate::{
     route::{Candidate, Plan},
 };
 
-/// Headers of an answer: id of the provider that answered or was tried last, name of the model there, number of
-/// attempts.
-const PROVIDER: HeaderName = HeaderName::from_static("x-signalbox-provider");
-const MODEL: HeaderName = HeaderName::from_static("x-signalbox-model");
+/// Header of an answer: id of the provider that answered or was tried last.
+pub const PROVIDER: HeaderName = HeaderName::from_static("x-signalbox-provider");
+/// Header of an answer: name of the model at that provider.
+pub const MODEL: HeaderName = HeaderName::from_static("x-signalbox-model");
+/// Header of an answer: number of attempts.
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-signalbox-attempts");
 
 /// A parsed request, ready to be forwarded.
@@ -63,6 +70,8 @@ pub struct Call {
     pub envelope: Envelope,
     /// Whether the answer names its target in headers.
     pub names_target: bool,
+    /// Rules for its answer.
+    pub guard: Option<GuardRules>,
 }
 
 /// The request of a client, as an attempt needs it.
@@ -99,10 +108,11 @@ impl AcceptedAnswer {
 
 /// Answers `call` from the first target of `plan` that returns a usable response.
 pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<ResponseBody> {
-    let Call { mut exchange, caller, headers, version, body, envelope, names_target } = call;
+    let Call { mut exchange, caller, headers, version, body, envelope, names_target, guard } = call;
+    let judging = guard.map(|rules| Judging::new(rules, caller.as_ref(), &envelope));
     let request = ClientRequest { caller: caller.as_ref(), headers: &headers, body: &body, envelope: &envelope };
     app.retries.deposit();
-    if plan.route.is_some() {
+    if plan.route.is_some() || judging.is_some() {
         exchange.keep_plan(plan.record(health::now()));
     }
     let mut attempts = Attempts::new(plan.route.as_ref().and_then(|route| route.plan.retries));
@@ -123,7 +133,14 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
                 }
                 good => good,
             };
-            answer(app, good, exchange, (api, choices), version).await
+            let good = match &judging {
+                Some(judging) => Box::pin(judging.judged(app, good, &mut exchange)).await,
+                None => Ok(good),
+            };
+            match good {
+                Ok(good) => answer(app, good, exchange, (api, choices), version).await,
+                Err(failure) => failure.into_response(exchange, api).await,
+            }
         }
         Err(failure) => failure.into_response(exchange, envelope.api).await,
     };

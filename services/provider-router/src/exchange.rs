@@ -1,5 +1,6 @@
 //! State of one request, from its arrival to the end written to the journal.
 
+mod cached;
 mod routing;
 mod switch;
 
@@ -28,6 +29,7 @@ use uuid::Uuid;
 
 use crate::{
     admission::Admitted,
+    cache::Recorder,
     clock,
     envelope::Envelope,
     journal::{Bodies, BodyPolicy, End, Entry, SentAs, Summary, Written},
@@ -91,6 +93,8 @@ pub struct Exchange {
     admitted: Option<Box<Admitted>>,
     /// Length of the texts of a stream; counted only if the client has limits.
     stream_length: StreamLength,
+    /// Takes the answer for the cache of the route.
+    recorder: Option<Box<Recorder>>,
     /// Permit of the limit on requests in flight.
     _permit: OwnedSemaphorePermit,
 }
@@ -133,6 +137,7 @@ impl Exchange {
             kept,
             admitted: None,
             stream_length: StreamLength::default(),
+            recorder: None,
             _permit: permit,
         }
     }
@@ -247,6 +252,9 @@ impl Exchange {
         self.status_code = Some(status);
         self.streamed = streamed;
         self.first_byte = Some(self.context.arrived().elapsed());
+        if let Some(recorder) = &mut self.recorder {
+            recorder.head(status, streamed);
+        }
     }
 
     /// Records the next bytes of the response, and appends them to the journal once a stream has `MAX_PENDING_PART` of
@@ -263,6 +271,9 @@ impl Exchange {
         }
         if self.streamed && self.admitted.is_some() {
             self.stream_length.add(bytes);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.push(bytes);
         }
         self.answer_len += bytes.len() as u64;
         self.answer.extend_from_slice(kept);
@@ -304,6 +315,9 @@ impl Exchange {
         let text = headers.get(TRANSLATION).and_then(|text| text.to_str().ok());
         if let (Some(sent_as), Some(text)) = (&mut self.sent_as, text) {
             text.clone_into(&mut sent_as.translation);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.headers(headers, &TRANSLATION);
         }
     }
 
@@ -372,6 +386,7 @@ impl Exchange {
     /// Writes the end of the request to the journal. The last byte may be sent to the client once [`Written`] is ready.
     pub fn finish(&mut self, status: RequestStatus, error: Option<String>) -> Written {
         let Some(entry) = self.entry.take() else { return Written::default() };
+        self.finish_recording(entry.id(), status);
         let duration = self.context.arrived().elapsed();
         // The API of the client may have no place for some of the counts.
         let is_hidden = self.hidden_usage.is_some() && self.hidden_usage != self.ending.usage;
@@ -461,6 +476,8 @@ fn model_of(api: Api, begun: &[u8], streamed: bool) -> Option<String> {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        // The client may have received all but the last bytes.
+        self.recorder = None;
         let Ending { finish_reason, failure, .. } = &mut self.ending;
         let failure = failure.take();
         let status = match (self.status_code, &failure, finish_reason) {

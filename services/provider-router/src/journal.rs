@@ -50,6 +50,7 @@ use std::{
     },
 };
 
+pub(crate) use answer::fold as fold_answer;
 pub use bodies::{Bodies, BodyPolicy};
 pub(crate) use costs::{Ended, cost};
 pub use loader::{Loader, LoaderStatus, Running};

@@ -37,12 +37,13 @@ use signalbox_store::{Sealer, Store};
 use signalbox_upstream::Client;
 use tower::ServiceExt;
 
-use self::paths::RESET_BREAKERS;
 pub use self::paths::api_path;
+use self::paths::{CLEAR_CACHE, RESET_BREAKERS};
 use self::{in_effect::refreshed, refused::ManagementError};
 use crate::{
     api::error::ApiError,
     body::ResponseBody,
+    cache::AnswerCache,
     catalog::{Catalog, Refresher},
     clock::unix_ms,
     config::Config,
@@ -65,6 +66,7 @@ pub struct Management {
     catalog: Arc<Catalog>,
     refresher: Arc<Refresher>,
     client: Client,
+    cache: Arc<AnswerCache>,
     entry: Entry<RouterPolicy>,
     token: Token,
     data_dir: PathBuf,
@@ -94,7 +96,7 @@ impl Management {
         context: &Context,
         (store, sealer): (Store, Sealer),
         (catalog, refresher): (Arc<Catalog>, Arc<Refresher>),
-        client: Client,
+        (client, cache): (Client, Arc<AnswerCache>),
     ) -> Self {
         let server = &context.common.server;
         let state = signalbox_management::App {
@@ -120,6 +122,7 @@ impl Management {
             catalog,
             refresher,
             client,
+            cache,
             entry: Entry::new(Arc::new(guard), Arc::new(ClientKeys::of(&[])), RouterPolicy { catalog: None }),
             token: Token::new(config, context),
             data_dir: context.common.data_dir.clone(),
@@ -152,10 +155,10 @@ impl Management {
         // An api-server that requires the token checks it itself, after forwarding.
         let server = self.api_server().await?;
         let is_checked_there = server.as_ref().is_some_and(|server| server.requires_token);
-        if path == RESET_BREAKERS && request.method() == Method::POST {
+        if matches!(path, RESET_BREAKERS | CLEAR_CACHE) && request.method() == Method::POST {
             let token = if is_checked_there { &Token::of(&self.data_dir) } else { &self.token };
             token.admit(request.headers(), request.extensions().get())?;
-            return Ok(self.reset_breakers());
+            return Ok(if path == CLEAR_CACHE { self.clear_cache() } else { self.reset_breakers() });
         }
         if !is_checked_there {
             self.token.admit(request.headers(), request.extensions().get())?;
@@ -182,10 +185,14 @@ impl Management {
             target.reset();
         }
         tracing::info!(closed, "breakers reset");
-        let shown = serde_json::json!({"success": true, "closed": closed});
-        let mut response = Response::new(ResponseBody::whole(shown.to_string()));
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response
+        done(&serde_json::json!({"success": true, "closed": closed}))
+    }
+
+    /// Removes the answers that this router would give again.
+    fn clear_cache(&self) -> Response<ResponseBody> {
+        let removed = self.cache.clear();
+        tracing::info!(removed, "cache cleared");
+        done(&serde_json::json!({"success": true, "removed": removed}))
     }
 
     /// Returns the record of the api-server that runs in this data directory, if any.
@@ -217,6 +224,12 @@ impl Management {
         }
         Ok(response.map(ResponseBody::Api))
     }
+}
+
+fn done(shown: &serde_json::Value) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::whole(shown.to_string()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 fn not_found<B>(request: &Request<B>) -> ApiError {

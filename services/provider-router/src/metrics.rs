@@ -5,6 +5,7 @@
 //! catalogue bounds the number of series. The series that requests update are looked up once per change of the
 //! catalogue, not per request.
 
+mod cache;
 mod keys;
 
 use std::sync::{
@@ -12,13 +13,17 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use cache::CacheMetrics;
 use keys::KeyMetrics;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use signalbox_core::{openai::Usage, schema::RequestStatus};
+use signalbox_core::{
+    openai::Usage,
+    schema::{CacheOutcome, RequestStatus},
+};
 use tokio::time::Duration;
 
 use crate::health::{self, HealthTable, State};
@@ -93,6 +98,7 @@ pub struct Metrics {
     cost: Family<ProviderLabel, Counter<f64, AtomicU64>>,
     unpriced: Family<ProviderLabel, Counter>,
     keys: KeyMetrics,
+    cache: CacheMetrics,
     limited: Family<LimitLabel, Counter>,
     refused: Counter,
     in_flight: Gauge,
@@ -157,6 +163,7 @@ impl Default for Metrics {
             cost: Family::default(),
             unpriced: Family::default(),
             keys: KeyMetrics::default(),
+            cache: CacheMetrics::default(),
             limited: Family::default(),
             refused: Counter::default(),
             in_flight: Gauge::default(),
@@ -198,6 +205,7 @@ impl Default for Metrics {
             metrics.refused.clone(),
         );
         metrics.keys.register(&mut registry);
+        metrics.cache.register(&mut registry);
         registry.register(
             "signalbox_requests_limited",
             "Requests refused because of a limit or budget of their key",
@@ -281,6 +289,21 @@ impl Metrics {
     /// Counts a request that was refused because of a limit or budget of its key.
     pub fn limited(&self, limit: &'static str) {
         self.limited.get_or_create(&LimitLabel { limit }).inc();
+    }
+
+    /// Counts a request of a route with a cache.
+    pub fn cache_asked(&self, outcome: CacheOutcome) {
+        self.cache.asked(outcome);
+    }
+
+    /// Counts a turn of a session of whose prompt so many tokens are cached by the provider no longer.
+    pub fn prompt_cache_fell(&self, provider: &str, lost: u64) {
+        self.cache.fell(provider, lost);
+    }
+
+    /// Sets the size of the cache.
+    pub fn set_cache_bytes(&self, bytes: u64) {
+        self.cache.set_bytes(bytes);
     }
 
     /// Counts a request that was refused because of overload.

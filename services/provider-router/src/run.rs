@@ -17,10 +17,12 @@ use tokio::{
 
 use crate::{
     app::App,
+    cache::AnswerCache,
     catalog::{Catalog, Refresher, Snapshot},
     cli,
     config::Config,
     entry::RouterPolicy,
+    guard::Guard,
     journal::Journal,
     ledger::{Budgets, Ledger},
     management::Management,
@@ -98,8 +100,11 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
 
     let client = config.upstream.client(context.listener.addresses());
     let client = client.and_then(|settings| Client::new(&settings)).map_err(|error| Exit::Config(error.to_string()))?;
+    let guard = Guard::new(&config.guard, client.clone()).map_err(Exit::Config)?;
+    let cache = Arc::new(AnswerCache::new(&config.cache));
     let (shown, refreshed) = ((store.clone(), sealer), (Arc::clone(&catalog), Arc::clone(&refresher)));
-    let management = Arc::new(Management::new(&config, &context, shown, refreshed, client.clone()));
+    let management =
+        Arc::new(Management::new(&config, &context, shown, refreshed, (client.clone(), Arc::clone(&cache))));
     if ledger.has_budgets() && !ledger.seeded(SEED_TIMEOUT).await {
         tracing::warn!("what was spent before the start cannot be read yet, budgets begin with what is known");
     }
@@ -120,6 +125,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
             RouterPolicy { catalog: Some(Arc::clone(&catalog)) },
         ),
         ledger: Arc::clone(&ledger),
+        guard,
+        cache,
         prices,
         configured: config.upstream.deadlines(),
         max_preamble: config.upstream.preamble_timeout.get(),

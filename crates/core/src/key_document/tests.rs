@@ -15,7 +15,7 @@ fn whole() -> Value {
         "name": "CI", "owner": "team-a", "tags": ["ci", "nightly"], "models": ["gpt-*", "claude"],
         "surfaces": ["chat", "embeddings"], "addresses": ["10.0.0.0/8", "::1"],
         "limits": {"rpm": 60, "tpm": 100_000, "concurrency": 4}, "budget": {"amount_usd": 12.5, "period": "month"},
-        "log_bodies": "redact", "strict": true, "expires_at": "2027-02-01T00:00:00+01:00",
+        "log_bodies": "redact", "strict": true, "guard": {"answer_cards": "redact", "max_answer_bytes": 9}, "expires_at": "2027-02-01T00:00:00+01:00",
     })
 }
 
@@ -28,6 +28,7 @@ fn every_field_is_read() {
     assert_eq!(grant.limits, KeyLimits { rpm: Some(60), tpm: Some(100_000), concurrency: Some(4) });
     assert_eq!(grant.budget, Some(KeyBudget { amount_usd: 12.5, period: BudgetPeriod::Month }));
     assert_eq!((grant.log_bodies.as_deref(), grant.strict), (Some("redact"), true));
+    assert_eq!(grant.guard.and_then(|guard| guard.max_answer_bytes), Some(9));
     assert_eq!(grant.models.as_deref(), Some(&["gpt-*".to_owned(), "claude".to_owned()][..]));
 }
 

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::schema::{Resume, RoutePolicy, Sticky};
+use crate::schema::{CacheScope, GuardAction, Resume, RouteCache, RoutePolicy, Sticky};
 
 fn read(document: Value) -> Result<NewRoute, Vec<String>> {
     let Value::Object(document) = document else { panic!("{document}") };
@@ -20,6 +20,8 @@ fn whole() -> Value {
         "retries": 2,
         "deadlines": {"connect_ms": 1, "headers_ms": 2, "first_token_ms": 3, "idle_ms": 4, "total_ms": 86_400_000},
         "resume": "verbatim", "sticky": "prefix", "strict": true,
+        "cache": {"ttl_ms": 60_000, "scope": "owner", "max_answer_bytes": 4096},
+        "guard": {"secrets": "redact", "cards": "refuse", "max_request_bytes": 1000, "hook": true},
     })
 }
 
@@ -33,6 +35,11 @@ fn every_field_is_read() {
     assert_eq!(plan.targets[0].weight, Some(1000));
     assert_eq!(plan.targets[1], RouteTarget { provider: "b".into(), model: "small".into(), ..RouteTarget::default() });
     assert_eq!(plan.deadlines.total_ms, Some(86_400_000));
+    let cache = RouteCache { ttl_ms: 60_000, scope: CacheScope::Owner, max_answer_bytes: Some(4096) };
+    assert_eq!(plan.cache, Some(cache));
+    let guard = plan.guard.unwrap();
+    assert_eq!((guard.secrets, guard.cards), (Some(GuardAction::Redact), Some(GuardAction::Refuse)));
+    assert_eq!((guard.max_request_bytes, guard.max_answer_bytes, guard.hook), (Some(1000), None, true));
 }
 
 #[test]
@@ -124,6 +131,17 @@ fn each_mistake_is_told_with_its_path() {
         (with("resume", json!(true)), "resume must be off or verbatim"),
         (with("sticky", json!("ip")), "sticky must be session or prefix"),
         (with("strict", json!(1)), "strict must be true or false"),
+        (with("cache", json!(true)), "cache must be an object"),
+        (with("cache", json!({})), "cache.ttl_ms is required"),
+        (with("cache", json!({"ttl_ms": 0})), "cache.ttl_ms must be a whole number from 1 to 2592000000"),
+        (with("cache", json!({"ttl_ms": 1, "scope": "team"})), "cache.scope must be key, owner or all"),
+        (with("cache", json!({"ttl_ms": 1, "max_answer_bytes": 0})), "cache.max_answer_bytes must be a whole number"),
+        (with("cache", json!({"ttl_ms": 1, "max": 0})), "cache.max is an unknown field"),
+        (with("guard", json!([])), "guard must be an object"),
+        (with("guard", json!({"secrets": "mask"})), "guard.secrets must be redact or refuse"),
+        (with("guard", json!({"max_answer_bytes": 0})), "guard.max_answer_bytes must be a whole number from 1 to"),
+        (with("guard", json!({"hook": "http://x"})), "guard.hook must be true or false"),
+        (with("guard", json!({"url": "x"})), "guard.url is an unknown field"),
         (with("fallbacks", json!([])), "fallbacks is an unknown field; use model, enabled,"),
     ] {
         let mistakes = read(document.clone()).unwrap_err();

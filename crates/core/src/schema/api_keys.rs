@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::GuardRules;
+
 /// A row of table `api_keys`. The key itself is never stored, only its digest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiKey {
@@ -84,6 +86,9 @@ pub struct KeyGrant {
     pub log_bodies: Option<String>,
     /// Whether a translation that loses a field is refused.
     pub strict: bool,
+    /// Rules for the content of requests and answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardRules>,
 }
 
 /// Limits of the rate of a key. Those that are unset do not apply.

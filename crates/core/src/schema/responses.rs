@@ -7,11 +7,24 @@ use crate::token_classes::TokenClasses;
 pub struct RequestCost {
     /// Nano-dollars; `None` if the cost is unknown, which is not zero.
     pub nanos: Option<i64>,
-    /// `reported` by the provider, `computed` from the tokens and the price table, or `unknown: ` and a word for the
-    /// reason.
+    /// `reported` by the provider, `computed` from the tokens and the price table, [`Self::CACHE`], or `unknown: ` and
+    /// a word for the reason.
     pub origin: String,
     /// The version of the price table that was used.
     pub price_version: Option<String>,
+}
+
+// === impl RequestCost ===
+
+impl RequestCost {
+    /// Origin of the cost of an answer that was given again, which is 0.
+    pub const CACHE: &str = "cache";
+
+    /// Returns the cost of an answer that was given again.
+    #[must_use]
+    pub fn of_cache() -> Self {
+        Self { nanos: Some(0), origin: Self::CACHE.to_owned(), price_version: None }
+    }
 }
 
 /// A row of `responses`.

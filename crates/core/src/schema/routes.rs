@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::{GuardRules, RouteCache};
+
 /// A row of table `routes`. All fields but the id, the name and the times are stored as one JSON document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
@@ -58,6 +60,12 @@ pub struct RoutePlan {
     pub sticky: Option<Sticky>,
     /// Whether a translation that loses a field is refused.
     pub strict: bool,
+    /// Cache of its answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<RouteCache>,
+    /// Rules for the content of requests and answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardRules>,
 }
 
 /// Order in which the targets of a route are tried.

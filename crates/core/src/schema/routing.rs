@@ -22,6 +22,61 @@ pub struct RoutingRecord {
     /// Attempts, in order.
     #[serde(default)]
     pub attempts: Vec<AttemptRecord>,
+    /// What the cache of the route had, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheRecord>,
+    /// What guardrails changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guard: Vec<String>,
+}
+
+/// What the cache of a route had for a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheRecord {
+    /// Whether it had the answer.
+    pub outcome: CacheOutcome,
+    /// UUID of the request whose answer was given again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Age of that answer in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
+}
+
+/// Whether a cache had the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheOutcome {
+    /// It had.
+    Hit,
+    /// It had none, and a target was asked.
+    Miss,
+    /// It was not asked.
+    Bypass,
+}
+
+// === impl CacheOutcome ===
+
+impl CacheOutcome {
+    /// Returns the word in headers, logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
+// === impl RoutingRecord ===
+
+impl RoutingRecord {
+    /// Returns whether the answer came from the cache.
+    #[must_use]
+    pub fn is_from_cache(&self) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.outcome == CacheOutcome::Hit)
+    }
 }
 
 /// A target to try.

@@ -2,6 +2,7 @@
 //! `signalbox_core::key_document`. An optional field may be null, which means that it is absent.
 
 use serde_json::Value;
+use signalbox_core::guard_document as guard;
 use signalbox_core::key_document as key;
 use signalbox_core::provider_config::MAX_MILLIS;
 use signalbox_core::route_document as route;
@@ -54,6 +55,28 @@ pub(in super::super) fn resume() -> Object {
 
 pub(in super::super) fn sticky() -> Object {
     words(&route::STICKIES)
+}
+
+pub(in super::super) fn cache() -> Object {
+    let cache = strict()
+        .property("ttl_ms", number(1, route::MAX_TTL_MS))
+        .property("scope", words(&route::CACHE_SCOPES))
+        .property("max_answer_bytes", whole(1, route::MAX_CACHED_ANSWER))
+        .required("ttl_ms");
+    optional(cache)
+}
+
+pub(in super::super) fn guard() -> Object {
+    let action = || words(&guard::ACTIONS);
+    let rules = strict()
+        .property("secrets", action())
+        .property("cards", action())
+        .property("max_request_bytes", whole(1, guard::MAX_BYTES))
+        .property("answer_secrets", action())
+        .property("answer_cards", action())
+        .property("max_answer_bytes", whole(1, guard::MAX_BYTES))
+        .property("hook", flag());
+    optional(rules)
 }
 
 pub(in super::super) fn flag() -> Object {
@@ -140,6 +163,12 @@ fn pattern() -> ObjectBuilder {
 #[expect(clippy::cast_precision_loss, reason = "all limits are exact")]
 fn whole(min: u64, max: u64) -> Object {
     nullable(ObjectBuilder::new(), Type::Integer).minimum(Some(min as f64)).maximum(Some(max as f64)).build()
+}
+
+/// Returns the schema of a whole number that must not be null.
+#[expect(clippy::cast_precision_loss, reason = "all limits are exact")]
+fn number(min: u64, max: u64) -> Object {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(min as f64)).maximum(Some(max as f64)).build()
 }
 
 fn words(words: &[&str]) -> Object {

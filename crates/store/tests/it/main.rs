@@ -31,4 +31,5 @@ mod search;
 mod sessions;
 mod settings;
 mod throughput;
+mod turns;
 mod usage;

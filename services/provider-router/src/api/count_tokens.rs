@@ -13,7 +13,7 @@ use signalbox_core::{Api, json::Reader};
 use signalbox_daemon::RequestContext;
 use signalbox_upstream::Deadlines;
 
-use super::{error::ApiError, inference::read_body};
+use super::{error::ApiError, guarded, inference::read_body};
 use crate::{
     admission,
     app::App,
@@ -67,6 +67,14 @@ async fn answer(
     let plan = route::plan(&app.catalog.current(), &facts, None, health::now(), &mut app.seeds.rng())?;
     let allowed = envelope.model.as_deref().or_else(|| plan.candidates.first()?.model.as_deref());
     admission::check(extensions.get(), api.as_str(), allowed)?;
+    let judged = guarded::judge(app, Some(&plan), extensions.get(), &envelope, &body, context.id()).await?;
+    let (body, envelope) = match judged.passed.replaced {
+        Some(body) => {
+            let envelope = Envelope::parse(api, &body)?;
+            (body, envelope)
+        }
+        None => (body, envelope),
+    };
     let counting = plan.candidates.iter().find_map(|candidate| match &candidate.provider.adapter {
         Adapter::Remote(remote) if remote.apis.contains(&api) => Some((remote, candidate)),
         _ => None,

@@ -15,6 +15,7 @@ use crate::{
     catalog::CatalogUnavailable,
     clock::unix_ms,
     envelope::EnvelopeError,
+    guard::Refused,
     journal::JournalUnavailable,
     ledger::{Denial, seconds},
     management::refused::ManagementError,
@@ -37,6 +38,9 @@ pub enum ApiError {
     /// The key has no permission for the request.
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),
+    /// A guardrail refused the request.
+    #[error(transparent)]
+    Guarded(#[from] Refused),
     /// A limit or a budget of the key is reached.
     #[error(transparent)]
     Limited(#[from] Denial),
@@ -131,6 +135,8 @@ impl ApiError {
             Self::Denied(denied) => denied.status(),
             Self::NotLocal(refused) => refused.status(),
             Self::NotAllowed(_) | Self::Limited(Denial::Unpriced) => StatusCode::FORBIDDEN,
+            Self::Guarded(refused) if refused.is_content() => StatusCode::BAD_REQUEST,
+            Self::Guarded(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Limited(Denial::Spent { .. }) => StatusCode::PAYMENT_REQUIRED,
             Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Management(refused) => refused.status(),
@@ -168,6 +174,8 @@ impl ApiError {
             Self::NotLocal(refused) => ("permission_error", refused.code(), None),
             Self::NotAllowed(NotAllowed::Model(_)) => ("permission_error", "model_not_allowed", Some("model")),
             Self::NotAllowed(_) => ("permission_error", "api_not_allowed", None),
+            Self::Guarded(refused) if refused.is_content() => (REQUEST, refused.code(), None),
+            Self::Guarded(refused) => ("server_error", refused.code(), None),
             Self::Limited(Denial::Spent { .. }) => ("insufficient_quota", "budget_exceeded", None),
             Self::Limited(Denial::Reserved { .. }) => ("rate_limit_error", "budget_reserved", None),
             Self::Limited(Denial::Unpriced) => ("permission_error", "price_unknown", Some("model")),
@@ -253,6 +261,7 @@ impl ApiError {
             | Self::DatabaseUnavailable(_)
             | Self::Stored(StoredError::Unavailable(_) | StoredError::NotLoaded(_))
             | Self::Body(BodyError::ArrivingLimit)
+            | Self::Guarded(Refused::Unavailable { .. })
             | Self::Management(ManagementError::Unavailable(_)) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }

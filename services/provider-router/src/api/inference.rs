@@ -8,23 +8,31 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use signalbox_core::{Api, id};
 use signalbox_daemon::{Caller, RequestBody, RequestContext, collect};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{error::ApiError, explain, limit_headers};
+use super::{
+    cached::{self, Looked},
+    error::ApiError,
+    explain,
+    guarded::{self, Judged},
+    limit_headers,
+};
 use crate::{
     admission::{self, Admitted, Asked, Target},
     app::App,
     body::ResponseBody,
+    catalog::Settings,
     clock,
     direct::DirectApi,
     dispatch::{Call, dispatch},
-    envelope::{Envelope, without_bom},
+    envelope::{Envelope, EnvelopeError, without_bom},
     exchange::Exchange,
     health, hops,
-    journal::{Begin, Bodies},
+    journal::{Begin, Bodies, BodyPolicy},
     route::{self, Plan, RequestFacts},
     stored_responses,
 };
-use signalbox_core::schema::RequestStatus;
+use signalbox_core::schema::{CacheOutcome, RequestStatus};
 
 /// Headers with which clients name the conversation: any client, Claude Code, Codex. Without them, the conversation is
 /// recognised by its opening messages.
@@ -82,10 +90,7 @@ where
     let body = read_body(app, &head.headers, body).await?;
     // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
-    let envelope = match surface {
-        Surface::Translated(api) => Envelope::parse(api, &body)?,
-        Surface::Direct(direct) => Envelope::parse_direct(direct, &body)?,
-    };
+    let envelope = surface.parse(&body)?;
     context.record_inference(surface.as_str(), envelope.model.as_deref().unwrap_or_default(), envelope.stream);
     let session = session(&head.headers);
     let is_dry_run = explain::is_asked(head.uri.query())?;
@@ -108,45 +113,106 @@ where
         }
         (plan, catalog.settings())
     };
-    let admitted = reserve(app, surface, caller, &envelope, &body, plan.as_ref().ok()).await?;
+    let arrival = Arrival { surface, received_at, session, caller, settings };
+    let judged = guarded::judge(app, plan.as_ref().ok(), caller, &envelope, &body, context.id()).await;
+    let Judged { passed, rules } = match judged {
+        Ok(judged) => judged,
+        Err(refused) => {
+            let exchange =
+                arrival.begin(app, &envelope, plan.as_ref().ok(), (&body, Bodies::Redact), context, permit)?;
+            return Err(failed(refused.into(), exchange, api).await);
+        }
+    };
+    let (body, envelope) = match passed.replaced {
+        Some(body) => {
+            let envelope = surface.parse(&body)?;
+            (body, envelope)
+        }
+        None => (body, envelope),
+    };
+    let asked = (&head.headers, &body);
+    let looked = cached::look_up(app, plan.as_ref().ok(), caller, asked, (&envelope, rules.as_ref())).await;
+    let admitted = match looked {
+        Looked::Hit(..) => None,
+        _ => reserve(app, surface, caller, &envelope, &body, plan.as_ref().ok()).await?,
+    };
     let quotas = admitted.as_ref().map(Admitted::quotas);
 
     // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
-    let begin = Begin {
-        received_at,
-        path: format!("/v1{}", surface.path()),
-        model: envelope.model.clone().unwrap_or_default(),
-        stream: envelope.stream,
-        session,
-        key: caller.map(|caller| caller.id().to_owned()),
-    };
-    let asked = plan.iter().flat_map(|plan| &plan.candidates).map(|candidate| candidate.provider.log_bodies);
-    let of_key = caller.and_then(|caller| caller.grant().log_bodies.as_deref()).map_or(Bodies::Full, Bodies::of_word);
-    let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(of_key);
-    let body_policy = settings.body_policy(bodies);
-    let entry = app.journal.begin(context.id(), &begin, &body_policy.request.of_request(&body))?;
-    let context_id = context.id();
-    let mut exchange = Exchange::new(entry, context, api, app.journal.max_answer_bytes(), body_policy, permit);
+    let mut exchange = arrival.begin(app, &envelope, plan.as_ref().ok(), (&body, Bodies::Full), context, permit)?;
     exchange.hold(admitted);
+    exchange.guarded(passed.notes);
     match plan {
         Ok(plan) => {
             let names_target = settings.answer_headers();
+            let outcome = looked.outcome();
+            match looked {
+                Looked::Hit(answer, age) => {
+                    return Ok(cached::answer(exchange, &plan, (&answer, age), &envelope, names_target).await);
+                }
+                Looked::Miss(recorder) => exchange.cache(CacheOutcome::Miss, Some(recorder)),
+                Looked::Bypass => exchange.cache(CacheOutcome::Bypass, None),
+                Looked::Off => {}
+            }
             let (headers, version) = (head.headers, head.version);
             let caller = caller.cloned();
-            let call = Call { exchange, caller, headers, version, body, envelope, names_target };
+            let call = Call { exchange, caller, headers, version, body, envelope, names_target, guard: rules };
             let mut response = dispatch(app, call, plan).await;
+            cached::name_outcome(outcome, response.headers_mut());
             if let Some(quotas) = quotas {
                 limit_headers::add(response.headers_mut(), &quotas, api, clock::unix_ms());
             }
             Ok(response)
         }
-        Err(error) => {
-            let error = ApiError::from(error);
-            exchange.head(error.status().as_u16(), false);
-            exchange.answer(&error.body_for(api, context_id));
-            exchange.finish(RequestStatus::Failed, Some(error.to_string())).await;
-            Err(error)
-        }
+        Err(error) => Err(failed(error.into(), exchange, api).await),
+    }
+}
+
+/// Logs a request that fails before a provider is asked.
+async fn failed(error: ApiError, mut exchange: Exchange, api: Api) -> ApiError {
+    let id = exchange.id();
+    exchange.head(error.status().as_u16(), false);
+    exchange.answer(&error.body_for(api, id));
+    exchange.finish(RequestStatus::Failed, Some(error.to_string())).await;
+    error
+}
+
+/// A request as it arrived.
+struct Arrival<'a> {
+    surface: Surface,
+    received_at: i64,
+    session: Option<String>,
+    caller: Option<&'a Caller>,
+    settings: Settings,
+}
+
+impl Arrival<'_> {
+    /// Begins to log the request, in no more detail than `most`.
+    fn begin(
+        &self,
+        app: &App,
+        envelope: &Envelope,
+        plan: Option<&Plan>,
+        (body, most): (&Bytes, Bodies),
+        context: RequestContext,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Exchange, ApiError> {
+        let begin = Begin {
+            received_at: self.received_at,
+            path: format!("/v1{}", self.surface.path()),
+            model: envelope.model.clone().unwrap_or_default(),
+            stream: envelope.stream,
+            session: self.session.clone(),
+            key: self.caller.map(|caller| caller.id().to_owned()),
+        };
+        let asked = plan.iter().flat_map(|plan| &plan.candidates).map(|candidate| candidate.provider.log_bodies);
+        let of_key = self.caller.and_then(|caller| caller.grant().log_bodies.as_deref());
+        let of_key = of_key.map_or(Bodies::Full, Bodies::of_word);
+        let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(of_key);
+        let policy = self.settings.body_policy(bodies);
+        let policy = BodyPolicy { request: policy.request.max(most), ..policy };
+        let entry = app.journal.begin(context.id(), &begin, &policy.request.of_request(body))?;
+        Ok(Exchange::new(entry, context, self.surface.api(), app.journal.max_answer_bytes(), policy, permit))
     }
 }
 
@@ -194,6 +260,14 @@ impl Surface {
         match self {
             Self::Translated(api) => api,
             Self::Direct(direct) => direct.companion(),
+        }
+    }
+
+    /// Reads the fields of a body.
+    fn parse(self, body: &[u8]) -> Result<Envelope, EnvelopeError> {
+        match self {
+            Self::Translated(api) => Envelope::parse(api, body),
+            Self::Direct(direct) => Envelope::parse_direct(direct, body),
         }
     }
 

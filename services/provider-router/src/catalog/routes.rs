@@ -3,6 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -35,6 +36,8 @@ pub struct Route {
     pub providers: Vec<Result<Arc<Provider>, Absent>>,
     /// Number of requests that took their turn.
     turns: AtomicUsize,
+    /// See [`Self::version`].
+    version: u64,
 }
 
 /// Reason why a target has no provider.
@@ -60,9 +63,10 @@ impl Routes {
     pub(super) fn new(rows: Vec<schema::Route>, provider: impl Fn(&str) -> Result<Arc<Provider>, Absent>) -> Self {
         let mut routes = Self::default();
         for row in rows.into_iter().filter(|row| row.enabled) {
-            let providers = row.plan.targets.iter().map(|target| provider(&target.provider)).collect();
+            let providers: Vec<_> = row.plan.targets.iter().map(|target| provider(&target.provider)).collect();
             let schema::Route { id, model, plan, .. } = row;
-            let route = Arc::new(Route { id, model, plan, providers, turns: AtomicUsize::new(0) });
+            let version = version(&plan, &providers);
+            let route = Arc::new(Route { id, model, plan, providers, turns: AtomicUsize::new(0), version });
             for name in [&route.model].into_iter().chain(&route.plan.aliases) {
                 match name.split_once('*') {
                     None => drop(routes.names.entry(name.clone()).or_insert_with(|| Arc::clone(&route))),
@@ -75,6 +79,20 @@ impl Routes {
         }
         routes.patterns.sort_by_key(|(pattern, _)| Reverse((pattern.len(), pattern.prefix.len())));
         routes
+    }
+
+    /// Indexes routes whose providers do not exist.
+    #[cfg(test)]
+    pub(crate) fn of_plans<const N: usize>(plans: [(&str, RoutePlan); N]) -> Self {
+        let row = |(model, plan): (&str, RoutePlan)| schema::Route {
+            id: model.to_owned(),
+            model: model.to_owned(),
+            enabled: true,
+            plan,
+            created_at: 0,
+            updated_at: 0,
+        };
+        Self::new(plans.into_iter().map(row).collect(), |_| Err(Absent::Missing))
     }
 
     /// Returns whether there are none.
@@ -101,9 +119,31 @@ impl Routes {
     }
 }
 
+/// Returns the [`Route::version`] of a route with a cache; 0 for others.
+fn version(plan: &RoutePlan, providers: &[Result<Arc<Provider>, Absent>]) -> u64 {
+    if plan.cache.is_none() {
+        return 0;
+    }
+    let mut hasher = DefaultHasher::new();
+    // Serialising structures of strings and numbers cannot fail.
+    serde_json::to_string(&plan.targets).unwrap_or_default().hash(&mut hasher);
+    plan.strict.hash(&mut hasher);
+    for provider in providers.iter().flatten() {
+        (&provider.row.kind, &provider.base_url).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
 // === impl Route ===
 
 impl Route {
+    /// Returns a number that changes with the targets and the addresses of their providers, so that cached answers of
+    /// other targets are not given again. It is not stable across versions of the program.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
     /// Returns the next turn, and takes it unless the caller only looks.
     pub fn turn(&self, takes: bool) -> usize {
         if takes { self.turns.fetch_add(1, Ordering::Relaxed) } else { self.turns.load(Ordering::Relaxed) }

@@ -14,7 +14,7 @@ use signalbox_core::{
 use signalbox_translate::{RequestError, hub, write_error, write_request_error};
 use tokio::time::Duration;
 
-use crate::{body::ResponseBody, exchange::Exchange, stored_responses::StoredError};
+use crate::{body::ResponseBody, exchange::Exchange, guard::Refused, stored_responses::StoredError};
 
 /// Reason why an attempt failed.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,9 @@ pub(super) enum AttemptError {
     Stored(#[from] StoredError),
     #[error("the provider {provider} has no /v1{path}; use a model of a provider that has it")]
     NoRoute { provider: String, path: &'static str },
+    /// A guardrail refused the answer.
+    #[error(transparent)]
+    Guarded(#[from] Refused),
     /// A stream has no content in time.
     #[error("no first token within {after:?}")]
     FirstToken { after: Duration },
@@ -76,6 +79,7 @@ impl AttemptError {
             | Self::Untranslatable(_)
             | Self::Stored(_)
             | Self::NoRoute { .. }
+            | Self::Guarded(_)
             | Self::FirstToken { .. }
             | Self::ShuttingDown
             | Self::NoCandidate => {}
@@ -131,6 +135,7 @@ impl AttemptError {
                 Self::NoCandidate
                     | Self::ShuttingDown
                     | Self::NoRoute { .. }
+                    | Self::Guarded(_)
                     | Self::Untranslatable(_)
                     | Self::Stored(_)
             ),
@@ -188,6 +193,8 @@ impl AttemptError {
     const fn kind(&self) -> &'static str {
         match self {
             Self::NoRoute { .. } | Self::Stored(StoredError::NotFound { .. }) => "invalid_request_error",
+            Self::Guarded(Refused::Content { .. }) => "invalid_request_error",
+            Self::Guarded(Refused::Unavailable { .. }) => "server_error",
             Self::ShuttingDown | Self::Stored(_) => "server_error",
             _ => "upstream_error",
         }
@@ -207,6 +214,8 @@ impl AttemptError {
             Self::Stored(StoredError::Unavailable(_)) => (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),
             Self::Stored(StoredError::NotLoaded(_)) => (StatusCode::SERVICE_UNAVAILABLE, "log_behind"),
             Self::NoRoute { .. } => (StatusCode::BAD_REQUEST, "route_not_supported"),
+            Self::Guarded(refused) if refused.is_content() => (StatusCode::BAD_REQUEST, refused.code()),
+            Self::Guarded(refused) => (StatusCode::SERVICE_UNAVAILABLE, refused.code()),
             Self::FirstToken { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_first_token_timeout"),
             Self::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
             Self::NoCandidate => (StatusCode::SERVICE_UNAVAILABLE, "no_provider"),

@@ -189,7 +189,9 @@ impl AttemptError {
     pub(super) fn fault(&self) -> Fault {
         use signalbox_upstream::Error;
         match self {
-            Self::Transport(Error::TotalTimeout { .. }) | Self::ShuttingDown | Self::NoCandidate => Fault::Over,
+            Self::Transport(Error::TotalTimeout { .. }) | Self::ShuttingDown | Self::NoCandidate | Self::Guarded(_) => {
+                Fault::Over
+            }
             Self::Transport(
                 Error::HeadersTimeout { .. } | Error::IdleTimeout { .. } | Error::ConnectTimeout { .. },
             )

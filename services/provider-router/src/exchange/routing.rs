@@ -1,7 +1,7 @@
 //! The attempts of one request, for the health of their targets and for the explanation of the request.
 
 use serde_json::{Map, Value};
-use signalbox_core::schema::{AttemptRecord, RequestStatus, RoutingRecord};
+use signalbox_core::schema::{AttemptRecord, CacheRecord, RequestStatus, RoutingRecord};
 use tokio::time::{Duration, Instant};
 
 use crate::{
@@ -24,6 +24,12 @@ pub(super) struct Routing {
     began: Duration,
     /// Fields that the current target sets in the body.
     params: Option<Params>,
+    /// What the cache of the route had; added to the record.
+    cache: Option<Box<CacheRecord>>,
+    /// What guardrails changed; added to the record.
+    guard: Vec<String>,
+    /// Whether guardrails withhold the answer.
+    is_withheld: bool,
 }
 
 /// An attempt that failed.
@@ -80,7 +86,26 @@ impl Routing {
     }
 
     pub(super) fn record(&mut self, record: RoutingRecord) {
-        self.record = Some(Box::new(record));
+        let (cache, guard) = (self.cache.as_deref().cloned(), self.guard.clone());
+        self.record = Some(Box::new(RoutingRecord { cache, guard, ..record }));
+    }
+
+    /// Takes what guardrails changed.
+    pub(super) fn guarded(&mut self, notes: Vec<String>) {
+        if let Some(record) = &mut self.record {
+            record.guard.extend(notes.iter().cloned());
+        }
+        self.guard.extend(notes);
+    }
+
+    /// Notes that guardrails withhold the answer.
+    pub(super) const fn withheld(&mut self) {
+        self.is_withheld = true;
+    }
+
+    /// Takes what the cache of the route had, before the plan is recorded.
+    pub(super) fn cache(&mut self, cache: CacheRecord) {
+        self.cache = Some(Box::new(cache));
     }
 
     /// Adds attempts that failed.
@@ -146,6 +171,7 @@ impl Routing {
         if let Some(trial) = &trial {
             let now = health::now();
             match status {
+                _ if self.is_withheld => trial.completed(now),
                 RequestStatus::Completed => trial.completed(now),
                 RequestStatus::Failed | RequestStatus::Truncated if ended.counts => trial.failed(now),
                 _ => {}

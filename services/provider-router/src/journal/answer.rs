@@ -9,7 +9,7 @@ use signalbox_core::{
 };
 
 /// Folds the bytes of an answer of `api`; `None` if a whole answer cannot be read.
-pub(super) fn fold(api: Api, raw: &Bytes, streamed: bool) -> Option<FoldedAnswer> {
+pub(crate) fn fold(api: Api, raw: &Bytes, streamed: bool) -> Option<FoldedAnswer> {
     match (api, streamed) {
         (Api::Chat, true) => Some(openai::fold_stream(raw)),
         (Api::Chat, false) => openai::fold_completion(raw).or_else(|| fold_other(raw)),

@@ -1,6 +1,7 @@
 //! Loader thread: moves exchanges from the journal into the database.
 
 mod abandoned;
+mod prompt_cache;
 mod spending;
 mod status;
 
@@ -30,6 +31,7 @@ use super::{
     recovery::{self, Survey},
     retention::{Retention, RetentionConfig},
 };
+use prompt_cache::PromptCaches;
 use spending::Spending;
 pub use status::LoaderStatus;
 
@@ -94,6 +96,7 @@ struct Work {
     /// Ids of requests that the database refuses, so that each is counted once, however often it is retried.
     refused: HashSet<String>,
     spending: Spending,
+    prompt_caches: PromptCaches,
 }
 
 /// The database is unavailable, and the loader has been told to stop waiting for it.
@@ -138,6 +141,7 @@ impl Loader {
             pause: SURVEY_INTERVAL,
             refused: HashSet::new(),
             spending: Spending::new(ledger),
+            prompt_caches: PromptCaches::default(),
         };
         let thread = std::thread::Builder::new().name("journal-loader".into()).spawn(move || work.run())?;
         Ok(Running { thread, give_up })
@@ -309,7 +313,7 @@ impl Work {
 
     /// Writes the rows in one transaction. The inner error means that the database refused them. Waits while the
     /// database is unavailable.
-    fn write(&self, rows: &[exchanges::Exchange]) -> Result<Result<(), signalbox_store::Error>, GaveUp> {
+    fn write(&mut self, rows: &[exchanges::Exchange]) -> Result<Result<(), signalbox_store::Error>, GaveUp> {
         loop {
             if self.is_caught_up() {
                 self.store.yield_for(YIELD_TIME);
@@ -342,8 +346,9 @@ impl Work {
         Ok(())
     }
 
-    fn count(&self, rows: &[exchanges::Exchange]) {
+    fn count(&mut self, rows: &[exchanges::Exchange]) {
         self.spending.note_loaded(rows, &self.metrics);
+        rows.iter().for_each(|row| self.prompt_caches.note(row, &self.metrics));
         for ended in rows.iter().filter_map(|row| row.ended.as_ref()) {
             self.status().loader.loaded.fetch_add(1, Ordering::Relaxed);
             if let (Some(provider), Some(usage)) = (&ended.provider_id, &ended.usage) {

@@ -8,7 +8,7 @@ use signalbox_core::{
     conversation::{self, Opening},
     openai::{FoldedAnswer, is_failure},
     provider_type::provider_type,
-    schema::RequestStatus,
+    schema::{RequestCost, RequestStatus, RoutingRecord},
 };
 use signalbox_pricing::Table;
 use signalbox_store::exchanges::{Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source};
@@ -60,11 +60,17 @@ impl Transcript {
             answer.finish_reason = summary.finish_reason.clone().or(answer.finish_reason);
         }
         let status = final_status(end.status, &answer);
-        let cost = prices.and_then(|prices| {
+        let is_from_cache = end.plan.as_deref().is_some_and(RoutingRecord::is_from_cache);
+        if is_from_cache {
+            // No provider counted them.
+            answer.usage = None;
+        }
+        let cost = prices.filter(|_| !is_from_cache).and_then(|prices| {
             let model = end.upstream_model.as_deref().unwrap_or(&self.begin.model);
             let request = upstream_request.as_deref().unwrap_or(&self.request);
             cost(prices, Ended { end: &end, status, answer: &answer, model, request })
         });
+        let cost = cost.or_else(|| is_from_cache.then(RequestCost::of_cache));
         let begun = self.begun_row(&opening);
         let opening_hash = (begun.session == SessionRef::Opens && status == RequestStatus::Completed)
             .then(|| conversation::opening_hash(opening.user.as_deref().unwrap_or_default(), &answer.text));
@@ -204,7 +210,10 @@ fn without_nul(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use signalbox_core::{openai::Usage, schema::RoutingRecord};
+    use signalbox_core::{
+        openai::Usage,
+        schema::{CacheOutcome, CacheRecord},
+    };
 
     use super::{super::record::Summary, *};
 
@@ -296,6 +305,18 @@ mod tests {
         let row = first.ended(ended, Vec::new(), None).ended.unwrap();
         assert!(row.upstream_request.unwrap().starts_with(r#"{"temperature":0,"model":"m""#));
         assert_eq!(serde_json::from_str::<RoutingRecord>(&row.plan.unwrap()).unwrap(), plan);
+    }
+
+    #[test]
+    fn an_answer_that_was_given_again_costs_nothing_and_has_no_tokens() {
+        let first = transcript(FIRST);
+        let cache = CacheRecord { outcome: CacheOutcome::Hit, request_id: Some("r".into()), age_ms: Some(7) };
+        let plan = Some(Box::new(RoutingRecord { cache: Some(cache), ..RoutingRecord::default() }));
+        let whole = r#"{"choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
+        let ended = End { plan, streamed: false, status_code: Some(200), ..end(&first, RequestStatus::Completed) };
+        let row = first.ended(ended, whole.as_bytes().to_vec(), None).ended.unwrap();
+        assert_eq!((row.cost, row.usage), (Some(RequestCost::of_cache()), None));
+        assert_eq!((row.status, row.finish_reason.as_deref()), (RequestStatus::Completed, Some("stop")));
     }
 
     #[test]

@@ -19,6 +19,9 @@ const SUBTREES: [&str; 10] = [
 /// Path that closes the breakers of this router.
 pub(super) const RESET_BREAKERS: &str = "/api/routes/reset-breakers";
 
+/// Path that removes the cached answers of this router.
+pub(super) const CLEAR_CACHE: &str = "/api/routes/clear-cache";
+
 /// Returns the path below `/api` that answers this request, or `None` if it is not a management request. `path` has no
 /// query.
 ///

@@ -18,6 +18,8 @@ impl Plan {
             targets: self.candidates.iter().map(|candidate| candidate.record(now)).collect(),
             skipped: self.skipped.iter().map(|skipped| skipped.record(now)).collect(),
             attempts: Vec::new(),
+            cache: None,
+            guard: Vec::new(),
         }
     }
 }

@@ -38,9 +38,12 @@ async fn one_is_shown_with_its_answer(site: &Site) {
         "total_tokens": 7, "tokens": {"input": 3, "cache_read": 0, "cache_write_short": 0, "cache_write_long": 0,
             "input_audio": 0, "input_image": 0, "output": 4, "reasoning": 0, "output_audio": 0, "output_image": 0,
             "adjusted": false},
-        "cost": {"amount_usd": 0.0015, "origin": "computed", "price_version": "2026-11-29"}, "translation": null,
+        "cost": {"amount_usd": 0.0015, "origin": "computed", "price_version": "2026-11-29"}, "cache": null,
+        "translation": null,
         "finish_reason": "stop", "error": null, "duration_ms": 40, "first_byte_ms": 5,
         "status_code": 200, "provider_id": "echo", "attempts": 1, "truncated": false, "created_at": 0});
+    whole["prompt_cache"] =
+        json!({"share": 0.0, "prompt_tokens": 3, "cached_tokens": 0, "previous": null, "fall": null});
     assert_eq!(body, whole);
     assert_eq!(site.get(&format!("/api/requests/{id}")).await.expect(200), whole);
 

@@ -25,7 +25,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Set {
     /// Document of the route: a .json or .toml file, or - for stdin
-    #[arg(conflicts_with_all = ["model", "target", "policy", "retries", "alias", "sticky", "disabled"])]
+    #[arg(conflicts_with_all = ["model", "target", "policy", "retries", "alias", "sticky", "cache", "disabled"])]
     file: Option<PathBuf>,
     /// Name of the model in requests; a * matches any characters in its place
     #[arg(long, value_name = "NAME", requires = "target")]
@@ -46,6 +46,9 @@ pub(in crate::cli) struct Set {
     /// Keep requests of the same session or prompt prefix at the same target: session or prefix
     #[arg(long, value_name = "PROPERTY", requires = "model")]
     sticky: Option<String>,
+    /// Give answers again for so many milliseconds, to the same key or, with a scope, to the same owner or to all
+    #[arg(long, value_name = "TTL_MS[,SCOPE]", requires = "model")]
+    cache: Option<String>,
     /// Do not route requests by it
     #[arg(long, requires = "model")]
     disabled: bool,
@@ -91,12 +94,27 @@ impl Set {
             "targets": targets,
             "retries": self.retries,
             "sticky": self.sticky,
+            "cache": self.cache.as_deref().map(cache).transpose()?,
         });
         match given {
             Value::Object(fields) => Ok(fields),
             _ => Ok(Map::new()),
         }
     }
+}
+
+/// Reads `60000,owner`.
+fn cache(text: &str) -> anyhow::Result<Value> {
+    let (ttl, scope) = match text.split_once(',') {
+        Some((ttl, scope)) => (ttl, Some(scope)),
+        None => (text, None),
+    };
+    let Ok(ttl_ms) = ttl.parse::<u64>() else {
+        bail!(
+            "--cache takes the milliseconds for which answers are kept, and a scope such as 60000,owner; not `{text}`"
+        );
+    };
+    Ok(json!({ "ttl_ms": ttl_ms, "scope": scope }))
 }
 
 /// Reads `provider/model,weight=N`. A model name may contain slashes and commas.
@@ -119,6 +137,15 @@ fn target(text: &str) -> anyhow::Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn caches_are_read() {
+        assert_eq!(cache("60000").unwrap(), json!({"ttl_ms": 60_000, "scope": null}));
+        assert_eq!(cache("5,owner").unwrap(), json!({"ttl_ms": 5, "scope": "owner"}));
+        for text in ["", "owner", "1s", "-1"] {
+            assert!(cache(text).unwrap_err().to_string().contains("--cache takes"), "{text}");
+        }
+    }
 
     #[test]
     fn targets_are_read() {

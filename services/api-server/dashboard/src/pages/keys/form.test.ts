@@ -4,7 +4,7 @@ import { bodyOf, budgetOf, draftOf, emptyDraft, limitsOf, periodStart, stateOf }
 
 const DAY = 86_400_000;
 
-const stored: KeyView = {
+const stored = {
   id: "k",
   name: "ci",
   hint: "sbx-abcdef",
@@ -17,10 +17,11 @@ const stored: KeyView = {
   budget: { amount_usd: 2.5, period: "week" },
   log_bodies: "redact",
   strict: true,
+  guard: { cards: "refuse" },
   expires_at: 1_800_000_012_345,
   created_at: 1,
   updated_at: 1,
-};
+} as KeyView;
 
 describe("the form of a key", () => {
   it("sends back what was stored, with the seconds of its expiry", () => {

@@ -98,6 +98,7 @@ export function bodyOf(draft: KeyDraft, stored?: KeyView): Record<string, unknow
   const untouched = stored !== undefined && draft.expires === toLocalInput(stored.expires_at ?? undefined);
   const expires = untouched ? (stored.expires_at ?? undefined) : fromLocalInput(draft.expires);
   return {
+    ...others(stored),
     name: draft.name.trim(),
     owner: draft.owner.trim() || undefined,
     tags: list(draft.tags),
@@ -110,6 +111,17 @@ export function bodyOf(draft: KeyDraft, stored?: KeyView): Record<string, unknow
     strict: draft.strict,
     expires_at: expires,
   };
+}
+
+/** Fields of a key that the form shows, and those that the server sets. */
+const KNOWN = [
+  ...["name", "owner", "tags", "models", "surfaces", "addresses", "limits", "budget", "log_bodies", "strict", "expires_at"],
+  ...["id", "hint", "key", "revoked_at", "previous_expires_at", "created_at", "updated_at"],
+];
+
+/** Returns the stored fields that the form does not show: they are sent back as they are. */
+function others(stored: KeyView | undefined): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(stored ?? {}).filter(([name]) => !KNOWN.includes(name)));
 }
 
 /** Milliseconds before its expiry from which a key is shown as about to end. */

@@ -28,10 +28,12 @@ const stored: RouteView = {
   resume: "verbatim",
   sticky: "session",
   strict: true,
+  cache: { ttl_ms: 60_000, scope: "key" },
+  guard: { cards: "refuse" },
   problems: [],
   created_at: 1,
   updated_at: 1,
-} as RouteView;
+} as unknown as RouteView;
 
 describe("the form of a route", () => {
   it("sends back what was stored", () => {

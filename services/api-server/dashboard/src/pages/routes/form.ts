@@ -29,6 +29,8 @@ export interface TargetDraft {
   weight: string;
   params: string;
   contextTokens: string;
+  /** Fields that the form does not show; they are sent back as they are stored. */
+  others: Record<string, unknown>;
 }
 
 export interface RouteDraft {
@@ -43,14 +45,21 @@ export interface RouteDraft {
   resume: string;
   sticky: string;
   strict: boolean;
+  /** Fields that the form does not show; they are sent back as they are stored. */
+  others: Record<string, unknown>;
 }
+
+/** Fields that the server sets, and those that the form shows. */
+const OWN = ["id", "problems", "created_at", "updated_at"];
+const SHOWN = ["model", "enabled", "aliases", "policy", "targets", "retries", "deadlines", "resume", "sticky", "strict"];
+const SHOWN_OF_TARGET = ["provider", "model", "weight", "params", "context_tokens"];
 
 // Input of an earlier page has keys, too.
 let lastKey = Date.now();
 
 export function newTarget(given: Partial<Omit<TargetDraft, "key">> = {}): TargetDraft {
   lastKey += 1;
-  return { provider: "", model: "", weight: "", params: "", contextTokens: "", ...given, key: lastKey };
+  return { provider: "", model: "", weight: "", params: "", contextTokens: "", others: {}, ...given, key: lastKey };
 }
 
 /** Returns the form of a new route. */
@@ -66,6 +75,7 @@ export function emptyDraft(): RouteDraft {
     resume: "off",
     sticky: "",
     strict: false,
+    others: {},
   };
 }
 
@@ -79,8 +89,9 @@ export function draftOf(route: RouteView): RouteDraft {
     enabled: route.enabled,
     aliases: (route.aliases ?? []).join("\n"),
     policy: route.policy ?? "priority",
-    targets: route.targets.map(({ provider, model, weight, params, context_tokens }) =>
+    targets: route.targets.map(({ provider, model, weight, params, context_tokens, ...others }) =>
       newTarget({
+        others: without(others, SHOWN_OF_TARGET),
         provider,
         model,
         weight: text(weight),
@@ -92,6 +103,7 @@ export function draftOf(route: RouteView): RouteDraft {
     resume: route.resume ?? "off",
     sticky: route.sticky ?? "",
     strict: route.strict ?? false,
+    others: without(route, [...OWN, ...SHOWN]),
   };
 }
 
@@ -110,6 +122,7 @@ export function bodyOf(draft: RouteDraft): { body: Record<string, unknown>; mist
     const params = paramsOf(target.params);
     if ("mistake" in params) mistakes.push(`targets[${at}].params ${params.mistake}`);
     return {
+      ...target.others,
       provider: target.provider || undefined,
       model: target.model.trim() || undefined,
       weight: number(target.weight),
@@ -122,6 +135,7 @@ export function bodyOf(draft: RouteDraft): { body: Record<string, unknown>; mist
   );
   return {
     body: {
+      ...draft.others,
       model: draft.model.trim(),
       enabled: draft.enabled,
       aliases: lines(draft.aliases),
@@ -184,6 +198,11 @@ export function shares(weights: readonly string[]): (number | null)[] {
   const parsed = weights.map((weight) => (weight.trim() === "" ? 1 : Number(weight)));
   const sum = parsed.reduce((total, weight) => total + weight, 0);
   return parsed.map((weight) => (Number.isFinite(sum) && sum > 0 && weight >= 0 ? (100 * weight) / sum : null));
+}
+
+/** Returns the fields of an object that are not among the named ones. */
+function without(fields: object, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)));
 }
 
 function paramsOf(typed: string): { value?: Record<string, unknown> | undefined } | { mistake: string } {

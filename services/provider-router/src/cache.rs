@@ -1,0 +1,200 @@
+//! Cache of answers: a request that equals an earlier one of the same caller is given the answer of that one.
+//!
+//! A route has to ask for it. The [key](Key) is a digest of the [canonical](canonical) request, of the targets of its
+//! route, and of the callers that share answers. [`AnswerCache::ask`] returns an answer, or a [`Recorder`] that takes
+//! the new one while it is sent to the client and stores it once it is [complete].
+//!
+//! # Invariants
+//! - Callers never share answers, unless the scope of the route says so.
+//! - An answer is stored whole or not at all; errors, refusals and answers that were cut are never stored.
+//! - Of equal requests at the same time, one asks a target. The others wait for a bounded time; when it fails, each of
+//!   them asks for itself.
+//! - The stored bytes never exceed the bound of the configuration.
+
+mod canonical;
+mod complete;
+mod control;
+mod flights;
+mod key;
+mod recorder;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use quick_cache::{Weighter, sync::Cache};
+use serde::Deserialize;
+use signalbox_core::{Api, schema::RouteCache};
+use signalbox_daemon::config::{Duration, Size};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use self::flights::{Flights, Joined};
+pub use self::{
+    control::RequestControl,
+    key::{CachedRequest, Key, key},
+    recorder::{Recorded, Recorder},
+};
+
+/// Section `[cache]` of the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheConfig {
+    /// Maximum bytes of all answers of all routes.
+    pub max_bytes: Size,
+    /// Maximum time for which a request waits for the answer of an equal one.
+    pub max_wait: Duration,
+}
+
+/// The cached answers of this process.
+#[derive(Debug)]
+pub struct AnswerCache {
+    answers: Cache<Key, Arc<StoredAnswer>, Bytewise>,
+    max_bytes: u64,
+    max_wait: std::time::Duration,
+    flights: Flights,
+}
+
+/// An answer as a client received it.
+#[derive(Debug)]
+pub struct StoredAnswer {
+    /// Request that it answered.
+    pub request: Uuid,
+    /// Time at which it was complete, in milliseconds of the clock given to [`AnswerCache::ask`].
+    pub stored_at: u64,
+    /// Headers that describe it.
+    pub headers: HeaderMap,
+    /// Id of the provider that gave it.
+    pub provider: Option<String>,
+    /// Name of the model there, if it differs from the requested one.
+    pub model: Option<String>,
+    /// Whether it is an event stream.
+    pub streamed: bool,
+    /// Its bytes.
+    pub body: Bytes,
+}
+
+/// A request that may be answered from the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// Digest of the request.
+    pub key: Key,
+    /// Terms of the route.
+    pub terms: RouteCache,
+    /// Wishes of the client.
+    pub control: RequestControl,
+    /// API of the client.
+    pub api: Api,
+    /// Whether it is an API that is not translated.
+    pub is_direct: bool,
+}
+
+/// Result of asking the cache.
+#[derive(Debug)]
+pub enum Found {
+    /// An answer, and its age in milliseconds.
+    Hit(Arc<StoredAnswer>, u64),
+    /// No answer; the recorder stores the next one.
+    Miss(Box<Recorder>),
+}
+
+/// Weighs answers by their bytes.
+#[derive(Clone, Debug)]
+struct Bytewise;
+
+/// Bytes that an entry takes beside its body.
+const ENTRY_OVERHEAD: u64 = 512;
+/// Bytes of an answer of usual length, from which the number of entries is estimated.
+const USUAL_ANSWER: u64 = 4 << 10;
+
+// === impl AnswerCache ===
+
+impl AnswerCache {
+    /// Creates an empty cache.
+    #[must_use]
+    pub fn new(config: &CacheConfig) -> Self {
+        let max_bytes = config.max_bytes.bytes();
+        let items = usize::try_from(max_bytes / USUAL_ANSWER).unwrap_or(usize::MAX).clamp(1, 1 << 20);
+        Self {
+            answers: Cache::with_weighter(items, max_bytes, Bytewise),
+            max_bytes,
+            max_wait: config.max_wait.get(),
+            flights: Flights::default(),
+        }
+    }
+
+    /// Returns the stored answer, or a recorder for the next one. Waits for an equal request that is being answered.
+    /// `now` returns the time in milliseconds.
+    pub async fn ask(self: &Arc<Self>, ask: &Ask, now: impl Fn() -> u64) -> Found {
+        if let Some(hit) = self.get(ask, now()) {
+            return hit;
+        }
+        if !ask.control.accepts_any() {
+            return Found::Miss(Box::new(Recorder::new(self, ask, None)));
+        }
+        match self.flights.join(ask.key) {
+            Joined::First(flight) => {
+                // It may have been stored since.
+                match self.get(ask, now()) {
+                    Some(hit) => hit,
+                    None => Found::Miss(Box::new(Recorder::new(self, ask, Some(flight)))),
+                }
+            }
+            Joined::Next(mut landed) => {
+                // Whether it failed or took too long is the same for this request.
+                let _ = timeout(self.max_wait, landed.changed()).await;
+                self.get(ask, now()).unwrap_or_else(|| Found::Miss(Box::new(Recorder::new(self, ask, None))))
+            }
+            Joined::Crowded => Found::Miss(Box::new(Recorder::new(self, ask, None))),
+        }
+    }
+
+    fn get(&self, ask: &Ask, now: u64) -> Option<Found> {
+        if !ask.control.looks_up {
+            return None;
+        }
+        let answer = self.answers.get(&ask.key)?;
+        let age = now.saturating_sub(answer.stored_at);
+        if age >= ask.terms.ttl_ms {
+            self.answers.remove(&ask.key);
+            return None;
+        }
+        let max_age = ask.control.max_age_ms.unwrap_or(u64::MAX);
+        (age <= max_age).then_some(Found::Hit(answer, age))
+    }
+
+    /// Stores an answer.
+    fn insert(&self, key: Key, answer: StoredAnswer) {
+        if weight(&answer) <= self.max_bytes {
+            self.answers.insert(key, Arc::new(answer));
+        }
+    }
+
+    /// Removes all answers, and returns how many there were.
+    pub fn clear(&self) -> usize {
+        let count = self.answers.len();
+        self.answers.clear();
+        count
+    }
+
+    /// Returns the bytes of all answers.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.answers.weight()
+    }
+}
+
+// === impl Bytewise ===
+
+impl Weighter<Key, Arc<StoredAnswer>> for Bytewise {
+    fn weight(&self, _: &Key, answer: &Arc<StoredAnswer>) -> u64 {
+        weight(answer)
+    }
+}
+
+fn weight(answer: &StoredAnswer) -> u64 {
+    answer.body.len() as u64 + ENTRY_OVERHEAD
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! The digest by which requests are equal.
+
+use http::HeaderMap;
+use ring::digest;
+use signalbox_core::{
+    Api,
+    json::Reader,
+    schema::{CacheScope, GuardRules, RouteCache},
+};
+use signalbox_daemon::Caller;
+
+use super::canonical;
+use crate::{catalog::Route, direct::DirectApi, envelope::Envelope};
+
+/// Digest of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key([u8; 32]);
+
+/// Fields that do not change the answer: who asks, how the log is labelled, and how the provider's own cache is used.
+/// The form of the answer is part of the key in another way.
+const TRANSPORT_FIELDS: [&str; 7] =
+    ["stream", "stream_options", "user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"];
+/// Headers that change the answer.
+const HEADERS: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
+/// Prefix of the headers with which clients steer the router.
+const OWN_HEADERS: &str = "x-signalbox-";
+
+/// A request, as its key depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct CachedRequest<'a> {
+    /// Its route, which has a cache.
+    pub route: &'a Route,
+    /// Client that sent it.
+    pub caller: Option<&'a Caller>,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its body.
+    pub body: &'a [u8],
+    /// Fields of the body.
+    pub envelope: &'a Envelope,
+    /// Rules by which its answer is judged: an answer that passed others is not given to it.
+    pub rules: Option<&'a GuardRules>,
+}
+
+/// Returns the digest of a request; `None` if its answer depends on more than the request, or is more than an answer:
+/// one that continues a stored answer or conversation, runs in the background, or compacts.
+#[must_use]
+pub fn key(request: CachedRequest<'_>, terms: &RouteCache) -> Option<Key> {
+    let CachedRequest { route, caller, headers, body, envelope, rules } = request;
+    if envelope.previous.is_some() || !is_cached(envelope) {
+        return None;
+    }
+    let (mut members, mut is_bound, mut stores) = (Vec::new(), false, true);
+    Reader::new(body).object(|name, value| {
+        if TRANSPORT_FIELDS.contains(&name) {
+            return value.skip();
+        }
+        let mut canonical = Vec::new();
+        canonical::write(value, &mut canonical)?;
+        is_bound |= match name {
+            "conversation" | "previous_response_id" | "container" => canonical != b"null",
+            "background" => canonical == b"true",
+            _ => false,
+        };
+        stores &= name != "store" || canonical != b"false";
+        members.push((name.to_owned(), canonical));
+        Some(())
+    })?;
+    if is_bound {
+        return None;
+    }
+    // A stored answer of Responses can be continued only by the key that asked for it.
+    let is_of_responses = envelope.api == Api::Responses || envelope.is_of_responses;
+    let scope = if is_of_responses && stores { CacheScope::Key } else { terms.scope };
+    let surface = envelope.direct.map_or(envelope.api.as_str(), DirectApi::as_str);
+    let form = match (envelope.stream, envelope.include_usage) {
+        (false, _) => "whole",
+        (true, false) => "stream",
+        (true, true) => "stream with usage",
+    };
+    let mut digest = Digest(digest::Context::new(&digest::SHA256));
+    digest.add(surface.as_bytes());
+    digest.add(form.as_bytes());
+    digest.add(route.id.as_bytes());
+    digest.add(&route.version().to_le_bytes());
+    // Serialising a structure of numbers and words cannot fail.
+    digest.add(&serde_json::to_vec(&rules).unwrap_or_default());
+    for part in shared_by(scope, caller) {
+        digest.add(part.as_bytes());
+    }
+    for (name, value) in headers {
+        if HEADERS.contains(&name.as_str()) || name.as_str().starts_with(OWN_HEADERS) {
+            digest.add(name.as_str().as_bytes());
+            digest.add(value.as_bytes());
+        }
+    }
+    let mut canonical = Vec::with_capacity(body.len());
+    canonical::write_members(members, &mut canonical);
+    digest.add(&canonical);
+    Some(digest.finish())
+}
+
+/// Returns whether answers of this form are kept.
+fn is_cached(envelope: &Envelope) -> bool {
+    match envelope.direct {
+        None => true,
+        Some(DirectApi::Compact) => false,
+        Some(_) => !envelope.stream,
+    }
+}
+
+/// Returns the kind and the name of those who share answers with the caller.
+fn shared_by(scope: CacheScope, caller: Option<&Caller>) -> [&str; 2] {
+    match (scope, caller) {
+        (CacheScope::All, _) => ["all", ""],
+        (CacheScope::Owner, Some(caller)) if caller.owner().is_some() => ["owner", caller.owner().unwrap_or_default()],
+        (_, Some(caller)) => ["key", caller.id()],
+        (_, None) => ["open", ""],
+    }
+}
+
+/// Digest of parts, each preceded by its length.
+struct Digest(digest::Context);
+
+impl Digest {
+    fn add(&mut self, part: &[u8]) {
+        self.0.update(&(part.len() as u64).to_le_bytes());
+        self.0.update(part);
+    }
+
+    fn finish(self) -> Key {
+        let mut key = [0; 32];
+        key.copy_from_slice(self.0.finish().as_ref());
+        Key(key)
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+impl Key {
+    pub(super) const fn of(byte: u8) -> Self {
+        Self([byte; 32])
+    }
+}

@@ -1,0 +1,123 @@
+//! Judges answers by the guardrails, before the client receives anything of them.
+
+use std::future::poll_fn;
+
+use bytes::{Bytes, BytesMut};
+use signalbox_core::{Api, openai::Usage, schema::GuardRules};
+use signalbox_daemon::Caller;
+
+use super::{AcceptedAnswer, failure::AttemptError};
+use crate::{
+    app::App, direct::DirectApi, envelope::Envelope, exchange::Exchange, guard::About, journal::fold_answer,
+    relay::Source,
+};
+
+/// Maximum bytes of a stream that is held, the same as for a complete response.
+const MAX_HELD: usize = 64 << 20;
+
+/// Rules for the answer to a request, and what the hook is told about the request.
+pub(super) struct Judging {
+    rules: GuardRules,
+    caller: Option<Caller>,
+    api: Api,
+    surface: &'static str,
+    model: Option<String>,
+}
+
+// === impl Judging ===
+
+impl Judging {
+    pub(super) fn new(rules: GuardRules, caller: Option<&Caller>, envelope: &Envelope) -> Self {
+        Self {
+            rules,
+            caller: caller.cloned(),
+            api: envelope.api,
+            surface: envelope.direct.map_or(envelope.api.as_str(), DirectApi::as_str),
+            model: envelope.model.clone(),
+        }
+    }
+
+    /// Returns the answer with what the rules changed.
+    ///
+    /// # Errors
+    /// Returns a failure if the rules refuse it, or if a stream breaks off.
+    pub(super) async fn judged(
+        &self,
+        app: &App,
+        answer: AcceptedAnswer,
+        exchange: &mut Exchange,
+    ) -> Result<AcceptedAnswer, AttemptError> {
+        let id = exchange.id().to_string();
+        let about = About {
+            id: &id,
+            api: self.surface,
+            model: self.model.as_deref(),
+            key: self.caller.as_ref().map(Caller::name),
+            owner: self.caller.as_ref().and_then(Caller::owner),
+        };
+        match answer {
+            // The words of a provider's error are masked, and are not the answer of a model.
+            AcceptedAnswer::Whole { failure: Some(_), .. } => Ok(answer),
+            AcceptedAnswer::Whole { headers, body, failure: None, usage } => {
+                match app.guard.answer(&self.rules, &body, false, &about).await {
+                    Ok(passed) => {
+                        exchange.guarded(passed.notes);
+                        let body = passed.replaced.unwrap_or(body);
+                        Ok(AcceptedAnswer::Whole { headers, body, failure: None, usage })
+                    }
+                    Err(refused) => {
+                        exchange.withheld(usage.or_else(|| fold_answer(self.api, &body, false)?.usage));
+                        Err(refused.into())
+                    }
+                }
+            }
+            AcceptedAnswer::Stream { headers, begun, mut rest } => {
+                let held = tokio::select! {
+                    biased;
+                    held = hold(begun, &mut rest, exchange) => held?,
+                    () = app.abort_streams.cancelled() => return Err(AttemptError::ShuttingDown),
+                };
+                let folded = fold_answer(self.api, &held, true).unwrap_or_default();
+                let hidden = hidden_usage(&rest);
+                if let Some(content) = folded.json.map(Bytes::from)
+                    && let Err(refused) = app.guard.answer(&self.rules, &content, true, &about).await
+                {
+                    exchange.withheld(hidden.or(folded.usage));
+                    return Err(refused.into());
+                }
+                exchange.note_usage(hidden);
+                Ok(AcceptedAnswer::Stream { headers, begun: vec![held], rest: Source::Ended })
+            }
+        }
+    }
+}
+
+/// Reads a stream to its end.
+async fn hold(begun: Vec<Bytes>, source: &mut Source, exchange: &mut Exchange) -> Result<Bytes, AttemptError> {
+    let mut held = BytesMut::new();
+    for piece in begun {
+        held.extend_from_slice(&piece);
+    }
+    while let Some(piece) = poll_fn(|cx| source.poll_data(cx)).await {
+        if let Source::Resumable(resumable) = source {
+            while let Some(switch) = resumable.take_switch() {
+                exchange.switched(switch);
+            }
+        }
+        held.extend_from_slice(&piece?);
+        if held.len() > MAX_HELD {
+            return Err(AttemptError::TooLarge { limit: MAX_HELD });
+        }
+    }
+    Ok(held.freeze())
+}
+
+/// Returns the token counts that are not part of a stream.
+fn hidden_usage(source: &Source) -> Option<Usage> {
+    match source {
+        Source::Translated(translated) => translated.usage(),
+        Source::Uncounted(uncounted) => uncounted.usage(),
+        Source::Resumable(resumable) => hidden_usage(resumable.source()),
+        _ => None,
+    }
+}

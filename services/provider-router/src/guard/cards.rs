@@ -1,0 +1,151 @@
+//! Payment card numbers in a text.
+
+use std::ops::Range;
+
+/// Lengths of card numbers (ISO/IEC 7812).
+const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
+/// Lengths of the groups in which cards show their numbers.
+const SHAPES: [&[usize]; 4] = [&[4, 4, 4, 4, 3], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4]];
+
+/// Adds the places of card numbers in `text`: 13 to 19 digits whose check digit is right, at once or in the groups of
+/// cards, which single spaces or hyphens separate.
+pub(super) fn find(text: &str, found: &mut Vec<Range<usize>>) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let end = run_end(bytes, at);
+        let is_apart = at == 0 || !is_inner(bytes[at - 1]);
+        if is_apart && bytes.get(end).is_none_or(|next| !is_inner(*next)) {
+            find_in_run(bytes, at..end, found);
+        }
+        at = end;
+    }
+}
+
+/// Adds the card numbers among the groups of a run. Other numbers may stand before and behind them.
+fn find_in_run(bytes: &[u8], run: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    for at in run.filter(|at| bytes[*at].is_ascii_digit()) {
+        match groups.last_mut().filter(|group| group.end == at) {
+            Some(group) => group.end += 1,
+            None => groups.push(at..at + 1),
+        }
+    }
+    let mut first = 0;
+    while first < groups.len() {
+        let is_shape = |shape: &&[usize]| {
+            let lengths = groups[first..].iter().map(Range::len).take(shape.len());
+            lengths.eq(shape.iter().copied())
+                && is_card(&bytes[groups[first].start..groups[first + shape.len() - 1].end])
+        };
+        let of_shape = SHAPES.into_iter().find(is_shape).map(|shape| first + shape.len() - 1);
+        let card = of_shape.or_else(|| is_card(&bytes[groups[first].clone()]).then_some(first));
+        match card {
+            Some(last) => {
+                found.push(groups[first].start..groups[last].end);
+                first = last + 1;
+            }
+            None => first += 1,
+        }
+    }
+}
+
+/// Returns the end of a run of digits, in which single spaces and hyphens separate groups.
+fn run_end(bytes: &[u8], start: usize) -> usize {
+    let mut end = start;
+    while end < bytes.len() {
+        let is_separator = matches!(bytes[end], b' ' | b'-') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
+        if !bytes[end].is_ascii_digit() && !is_separator {
+            break;
+        }
+        end += 1;
+    }
+    end
+}
+
+/// Returns whether these digits may be those of a card: the first one is that of an issuer of cards, and the check
+/// digit is right.
+fn is_card(run: &[u8]) -> bool {
+    let digits: Vec<u8> = run.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| byte - b'0').collect();
+    let is_issued = digits.first().is_some_and(|first| (2..=6).contains(first));
+    let is_varied = digits.windows(2).any(|pair| pair[0] != pair[1]);
+    LENGTHS.contains(&digits.len()) && is_issued && is_varied && luhn(&digits)
+}
+
+/// Returns whether the check digit is right (ISO/IEC 7812-1, annex B).
+fn luhn(digits: &[u8]) -> bool {
+    let weighed = digits.iter().rev().enumerate().map(|(n, digit)| match (n % 2, *digit) {
+        (0, digit) => u32::from(digit),
+        (_, digit @ 5..) => u32::from(digit) * 2 - 9,
+        (_, digit) => u32::from(digit) * 2,
+    });
+    weighed.sum::<u32>().is_multiple_of(10)
+}
+
+/// Returns whether a number that touches this byte is part of something else.
+const fn is_inner(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-') || byte >= 0x80
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn found(text: &str) -> Vec<&str> {
+        let mut all = Vec::new();
+        find(text, &mut all);
+        all.into_iter().map(|range| &text[range]).collect()
+    }
+
+    #[test]
+    fn card_numbers_are_found() {
+        // Numbers that issuers publish for tests.
+        for card in
+            ["4111111111111111", "4111 1111 1111 1111", "5555-5555-5555-4444", "378282246310005", "6011111111111117"]
+        {
+            for text in [card.to_owned(), format!("card {card}, please"), format!("({card})"), format!("n={card}\n")] {
+                assert_eq!(found(&text), [card], "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_numbers_may_stand_beside_a_card() {
+        assert_eq!(found("on 2026-11-30 4111 1111 1111 1111 12 27"), ["4111 1111 1111 1111"]);
+        assert_eq!(found("7 378282246310005 5555-5555-5555-4444"), ["378282246310005", "5555-5555-5555-4444"]);
+    }
+
+    #[test]
+    fn other_numbers_are_left_alone() {
+        for text in [
+            "4111111111111112",
+            "411111111111",
+            "1111111111111117",
+            "2222222222222222",
+            "1735689600000",
+            "id4111111111111111",
+            "4111111111111111x",
+            "0.4111111111111111",
+            "41111111111111110000000",
+            "4111  1111 1111 1111",
+            "",
+        ] {
+            assert_eq!(found(text), Vec::<&str>::new(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_wrong_digit_is_no_card(at in 1_usize..15, add in 1_u8..10) {
+            let mut digits = *b"4111111111111111";
+            digits[at] = b'0' + (digits[at] - b'0' + add) % 10;
+            prop_assert!(found(std::str::from_utf8(&digits).unwrap()).is_empty());
+        }
+    }
+}

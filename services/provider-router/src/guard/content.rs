@@ -1,0 +1,256 @@
+//! Finds credentials and card numbers in the texts of a JSON document, and replaces them.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use signalbox_core::{json::Reader, schema::GuardAction};
+
+use super::{cards, secrets};
+
+/// Depth of nesting beyond which a value is searched as it is written, and refused rather than redacted.
+const MAX_DEPTH: usize = 64;
+
+/// Fields with opaque data, which must not be changed.
+const OPAQUE: [&str; 7] =
+    ["b64_json", "data", "embedding", "encrypted_content", "file_data", "signature", "thought_signature"];
+
+/// Actions on what is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Actions {
+    pub(super) secrets: Option<GuardAction>,
+    pub(super) cards: Option<GuardAction>,
+}
+
+/// A document that was searched.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Searched {
+    /// The document without what was redacted, if something was.
+    pub(super) redacted: Option<Bytes>,
+    /// Number of redacted places.
+    pub(super) count: usize,
+    /// The first place that is to be refused: its path, and the kind of its content.
+    pub(super) refused: Option<(String, &'static str)>,
+}
+
+/// A member or an element.
+enum Step {
+    Name(String),
+    Index(usize),
+}
+
+struct Search<'a> {
+    document: &'a [u8],
+    actions: Actions,
+    path: Vec<Step>,
+    edits: Vec<(Range<usize>, String)>,
+    found: Searched,
+}
+
+/// Searches all texts of a JSON document. What is no JSON is searched as one text.
+pub(super) fn search(document: &Bytes, actions: Actions) -> Searched {
+    let mut search = Search { document, actions, path: Vec::new(), edits: Vec::new(), found: Searched::default() };
+    if search.value(&mut Reader::lenient(document), None).is_none() {
+        search.edits.clear();
+        search.found = Searched::default();
+        search.unreadable(document);
+    }
+    search.finish()
+}
+
+// === impl Actions ===
+
+impl Actions {
+    pub(super) const fn is_empty(self) -> bool {
+        self.secrets.is_none() && self.cards.is_none()
+    }
+
+    /// Returns the places in a text, in order and without overlaps.
+    fn find(self, text: &str) -> Vec<(Range<usize>, &'static str, GuardAction)> {
+        let mut all = Vec::new();
+        if let Some(action) = self.secrets {
+            let mut found = Vec::new();
+            secrets::find(text, &mut found);
+            all.extend(found.into_iter().map(|(range, name)| (range, name, action)));
+        }
+        if let Some(action) = self.cards {
+            let mut found = Vec::new();
+            cards::find(text, &mut found);
+            all.extend(found.into_iter().map(|range| (range, "card number", action)));
+        }
+        all.sort_by_key(|(range, ..)| (range.start, std::cmp::Reverse(range.end)));
+        let mut end = 0;
+        all.retain(|(range, ..)| {
+            let is_apart = range.start >= end;
+            if is_apart {
+                end = range.end;
+            }
+            is_apart
+        });
+        all
+    }
+}
+
+// === impl Search ===
+
+impl Search<'_> {
+    fn value(&mut self, value: &mut Reader<'_>, name: Option<&str>) -> Option<()> {
+        match value.peek()? {
+            b'{' | b'[' if self.path.len() >= MAX_DEPTH => {
+                let raw = value.raw()?;
+                self.unreadable(raw);
+                Some(())
+            }
+            b'{' => value.fields(|name, value| {
+                self.path.push(Step::Name(name.clone().into_owned()));
+                let read = self.value(value, Some(&name));
+                self.path.pop();
+                read
+            }),
+            b'[' => {
+                let mut index = 0;
+                value.array(|element| {
+                    self.path.push(Step::Index(index));
+                    let read = self.value(element, None);
+                    self.path.pop();
+                    index += 1;
+                    read
+                })
+            }
+            b'"' if name.is_some_and(|name| OPAQUE.contains(&name)) => value.skip(),
+            b'"' => {
+                let raw = value.raw()?;
+                self.text(raw)
+            }
+            _ => value.skip(),
+        }
+    }
+
+    /// Searches a string, which is given as it is written.
+    fn text(&mut self, raw: &[u8]) -> Option<()> {
+        let text = Reader::lenient(raw).text()?.to_str().into_owned();
+        let found = self.actions.find(&text);
+        if found.is_empty() {
+            return Some(());
+        }
+        let (mut kept, mut copied) = (String::with_capacity(text.len()), 0);
+        for (range, kind, action) in found {
+            if action == GuardAction::Refuse {
+                self.refuse(kind);
+            }
+            kept.push_str(&text[copied..range.start]);
+            kept.push_str("[redacted: ");
+            kept.push_str(kind);
+            kept.push(']');
+            copied = range.end;
+            self.found.count += 1;
+        }
+        kept.push_str(&text[copied..]);
+        let start = raw.as_ptr() as usize - self.document.as_ptr() as usize;
+        // Serialising a string cannot fail.
+        self.edits.push((start..start + raw.len(), serde_json::to_string(&kept).unwrap_or_default()));
+        Some(())
+    }
+
+    /// Searches what cannot be edited.
+    fn unreadable(&mut self, raw: &[u8]) {
+        if let Some((_, kind, _)) = self.actions.find(&String::from_utf8_lossy(raw)).first() {
+            self.refuse(kind);
+        }
+    }
+
+    fn refuse(&mut self, kind: &'static str) {
+        if self.found.refused.is_none() {
+            let mut path = String::new();
+            for step in &self.path {
+                match step {
+                    Step::Name(name) if path.is_empty() => path.push_str(name),
+                    Step::Name(name) => path.push_str(&format!(".{name}")),
+                    Step::Index(index) => path.push_str(&format!("[{index}]")),
+                }
+            }
+            self.found.refused = Some((path, kind));
+        }
+    }
+
+    fn finish(self) -> Searched {
+        let Self { document, edits, mut found, .. } = self;
+        if edits.is_empty() {
+            return found;
+        }
+        let (mut out, mut copied) = (Vec::with_capacity(document.len()), 0);
+        for (range, text) in edits {
+            out.extend_from_slice(&document[copied..range.start]);
+            out.extend_from_slice(text.as_bytes());
+            copied = range.end;
+        }
+        out.extend_from_slice(&document[copied..]);
+        found.redacted = Some(out.into());
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CARD: &str = "4111 1111 1111 1111";
+
+    fn searched(document: &str, secrets: Option<GuardAction>, cards: Option<GuardAction>) -> Searched {
+        search(&Bytes::from(document.to_owned()), Actions { secrets, cards })
+    }
+
+    fn key() -> String {
+        format!("sk-ant-{}", "aB3dE6gH9j".repeat(4))
+    }
+
+    #[test]
+    fn what_is_found_is_replaced_and_all_other_bytes_stay() {
+        let document = format!(
+            r#"{{ "model":"m", "messages":[{{"role":"user","content":"pay\n{CARD} with \"{}\"", "n" : 1.0}}], "tools" : [] }}"#,
+            key()
+        );
+        let found = searched(&document, Some(GuardAction::Redact), Some(GuardAction::Redact));
+        let expected = r#"{ "model":"m", "messages":[{"role":"user","content":"pay\n[redacted: card number] with \"[redacted: Anthropic key]\"", "n" : 1.0}], "tools" : [] }"#;
+        assert_eq!(found.redacted.unwrap(), expected);
+        assert_eq!((found.count, found.refused), (2, None));
+        let found = searched(&document, None, Some(GuardAction::Redact));
+        assert_eq!(found.count, 1);
+        assert!(String::from_utf8(found.redacted.unwrap().to_vec()).unwrap().contains(&key()));
+    }
+
+    #[test]
+    fn the_first_refused_place_is_named() {
+        let document =
+            format!(r#"{{"messages":[{{"content":"a"}},{{"content":[{{"text":"{CARD}"}}]}}],"user":"{}"}}"#, key());
+        let found = searched(&document, Some(GuardAction::Redact), Some(GuardAction::Refuse));
+        assert_eq!(found.refused, Some(("messages[1].content[0].text".to_owned(), "card number")));
+        // What is logged of it has no secret, either.
+        let logged = String::from_utf8(found.redacted.unwrap().to_vec()).unwrap();
+        assert!(!logged.contains(CARD) && !logged.contains(&key()), "{logged}");
+    }
+
+    #[test]
+    fn escapes_do_not_hide_anything() {
+        let escaped: String = CARD.chars().map(|char| format!("\\u{:04x}", u32::from(char))).collect();
+        let found = searched(&format!(r#"{{"input":"{escaped}"}}"#), None, Some(GuardAction::Redact));
+        assert_eq!(found.redacted.unwrap(), r#"{"input":"[redacted: card number]"}"#);
+    }
+
+    #[test]
+    fn clean_and_opaque_documents_stay_as_they_are() {
+        let opaque = format!(r#"{{"content":[{{"type":"thinking","signature":"{}"}}],"n":4111111111111111}}"#, key());
+        for document in [opaque.as_str(), "{}", "[]", r#"{"input":"hi \ud800"}"#, "7"] {
+            let found = searched(document, Some(GuardAction::Refuse), Some(GuardAction::Refuse));
+            assert_eq!(found, Searched::default(), "{document}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_edited_is_refused() {
+        let deep = format!("{}[\"{CARD}\"]{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
+        for document in [deep, format!("<html>{CARD}</html>"), format!("{{\"a\":\"{CARD}")] {
+            let found = searched(&document, None, Some(GuardAction::Redact));
+            assert_eq!(found.refused.map(|(_, kind)| kind), Some("card number"), "{document}");
+        }
+    }
+}
