@@ -6,6 +6,7 @@ mod kept;
 use http::Method;
 use serde_json::{Value, json};
 use signalbox_fakes::{Turn, script::FaultKind};
+use signalbox_grammar as grammar;
 use signalbox_harness::{Answer, Launch};
 
 use crate::gateway::{Gateway, request_id};
@@ -211,7 +212,7 @@ async fn a_stream_that_breaks_off_is_an_error_in_every_api() {
         for client in APIS {
             let pair = format!("{client:?} to {provider:?}");
             let answer = gateway.router.post(client.path(), &client.request("fake/cut", true, "hi")).await;
-            let text = answer.text();
+            let text = answer.text().replace("\r\n", "\n");
             assert!(!answer.complete, "{pair} ended cleanly: {text}");
             assert!(!client.streamed(&text).1, "{pair}: {text}");
             let error = match client {
@@ -223,6 +224,21 @@ async fn a_stream_that_breaks_off_is_an_error_in_every_api() {
             assert_eq!(logged(&gateway, &answer).await["status"], "truncated", "{pair}");
         }
     }
+}
+
+#[tokio::test]
+async fn comments_of_a_chat_provider_are_pings_for_messages() {
+    let gateway = Api::Chat.gateway().await;
+    gateway.fake.script("m", Turn::says("one two three").chat(|chat| chat.comments = true));
+    let answer = gateway.router.post("/v1/messages", &Api::Messages.request("fake/m", true, "hi")).await;
+    let text = answer.text();
+    let frames = grammar::frames(text.as_bytes());
+    assert_eq!((grammar::messages(&frames).text.as_str(), answer.complete), ("one two three", true), "{text}");
+    let pings = frames.iter().filter(|(name, _)| name.as_deref() == Some("ping")).count();
+    assert!((3..=8).contains(&pings), "{pings} pings: {text}");
+    // They are no part of the answer.
+    let row = logged(&gateway, &answer).await;
+    assert_eq!(Api::Messages.text(&row["response"]["openai_response"]), "one two three", "{row}");
 }
 
 #[tokio::test]
@@ -303,7 +319,6 @@ async fn answers_of_responses_can_be_read_and_continued_in_front_of_any_provider
     for (body, field) in [
         (json!({"model": "fake/m", "input": "x", "previous_response_id": id}), "not stored"),
         (json!({"model": "fake/m", "input": "x", "previous_response_id": "resp_unknown"}), "not stored"),
-        (json!({"model": "fake/m", "input": "x", "conversation": "conv_1"}), "conversation"),
     ] {
         let refused = router.post("/v1/responses", &body).await;
         assert_eq!(refused.status, 404, "{}", refused.text());
@@ -380,6 +395,34 @@ async fn clients_find_their_own_models_sessions_and_upgrades() {
     // Without it, the path shows the logged answers.
     assert!(gateway.router.get("/v1/responses").await.expect(200).json()["responses"].is_array());
     assert_eq!(gateway.router.get("/v1/messages").await.status, 405);
-    let missing = gateway.router.get("/v1/messages/nothing").await;
-    assert!(missing.status == 404 && missing.json()["type"] == "error", "{}", missing.text());
+    for path in ["/v1/messages/nothing", "/v1/chat/nothing", "/v1/responses/x/y", "/v1/settings/x/y", "/v1/nothing"] {
+        let missing = gateway.router.get(path).await;
+        assert_eq!(missing.status, 404, "{path}");
+        let api = if path.starts_with("/v1/messages") { Api::Messages } else { Api::Responses };
+        assert!(api.error(&missing).contains(path), "{path}: {}", missing.text());
+        let is_managed = path == "/v1/settings/x/y";
+        assert_eq!(missing.json()["error"]["type"] == "not_found_error", is_managed || api == Api::Messages, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_may_read_the_ids_and_what_was_translated() {
+    let gateway = Api::Chat.gateway().await;
+    let page = gateway.router.with_header("origin", "http://localhost:5173");
+    let answer = page.post("/v1/messages", &Api::Messages.request("fake/m", false, "hi")).await.expect(200);
+    let exposed = answer.header("access-control-expose-headers").to_ascii_lowercase();
+    let names: Vec<&str> = exposed.split(", ").collect();
+    let own = answer.headers.keys().map(|name| name.as_str()).filter(|name| name.starts_with("x-signalbox-"));
+    for name in own.chain(["x-signalbox-translation", "x-request-id", "request-id", "retry-after"]) {
+        assert!(names.contains(&name), "{name} is not in {exposed}");
+    }
+}
+
+crate::manner::rudely! {
+    every_api_works_in_front_of_every_provider,
+    nothing_but_the_model_changes_where_the_provider_speaks_the_api,
+    a_stream_that_breaks_off_is_an_error_in_every_api,
+    comments_of_a_chat_provider_are_pings_for_messages,
+    refusals_have_the_form_of_the_clients_api,
+    answers_of_responses_can_be_read_and_continued_in_front_of_any_provider,
 }

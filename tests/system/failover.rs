@@ -82,7 +82,7 @@ async fn s10_a_malformed_line_costs_nothing() {
     for api in APIS {
         let bench = Bench::start(api).await;
         bench.primary.script(PRIMARY, text());
-        let stream = bench.ask(true).await.text();
+        let stream = bench.ask(true).await.text().replace("\r\n", "\n");
         let at = stream.match_indices("\n\n").nth(10).unwrap().0 + 2;
         let broken = format!("{}data: {{\"broken\": tru\n\n{}", &stream[..at], &stream[at..]);
         bench.primary.script(PRIMARY, Turn::raw("text/event-stream", broken));
@@ -221,4 +221,22 @@ async fn a_continuation_that_differs_ends_with_an_error() {
             health["breakers"].as_array().unwrap().iter().filter_map(|one| one["provider"].as_str()).collect();
         assert_eq!(open, ["primary"], "{api:?}: {health}");
     }
+}
+
+crate::manner::rudely! {
+    s01_a_short_wait_is_kept_at_the_same_provider,
+    s02_a_lasting_rate_limit_leads_to_the_fallback,
+    s03_one_failure_is_repeated_at_the_same_provider,
+    s04_an_overloaded_provider_leads_to_the_fallback,
+    s05_a_reset_is_repeated,
+    s06_a_silent_provider_is_asked_once,
+    s07_a_slow_first_token_leads_to_the_fallback,
+    s08_a_cut_stream_is_continued_by_the_fallback,
+    s09_a_stalled_stream_is_continued_by_the_fallback,
+    s10_a_malformed_line_costs_nothing,
+    s11_a_missing_last_event_costs_nothing,
+    s14_the_fallback_gets_the_request_of_the_client_and_no_prefill,
+    s16_the_answer_names_the_model_of_the_fallback,
+    without_resume_a_cut_stream_ends_with_an_error,
+    a_continuation_that_differs_ends_with_an_error,
 }

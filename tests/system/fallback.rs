@@ -1,9 +1,11 @@
 //! Fallback between two providers of a model: any failure before the first byte is retried with the second provider,
 //! and none after it.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use signalbox_fakes::{FakeProvider, Turn, script::FaultKind};
-use signalbox_harness::{Client, Stack, eventually};
+use signalbox_harness::{Client, Launch, Stack, eventually};
 
 use crate::gateway::{CHAT, chat, error_of, recorded_text, request_id};
 
@@ -19,9 +21,13 @@ struct Pair {
 
 impl Pair {
     async fn start() -> Self {
+        Self::launch(Launch::default()).await
+    }
+
+    async fn launch(launch: Launch) -> Self {
         let (first, second) = (FakeProvider::start().await.unwrap(), FakeProvider::start().await.unwrap());
         second.script("shared", Turn::says("from the second"));
-        let stack = Stack::start().await;
+        let stack = Stack::builder().launch(launch).start().await;
         stack.api.post("/api/models", &json!({"id": "shared", "name": "Shared"})).await.expect(201);
         for (id, fake) in [("first", &first), ("second", &second)] {
             stack.add_provider(id, &fake.url()).await;
@@ -84,4 +90,31 @@ async fn an_invalid_request_is_not_retried() {
     let before = pair.second.calls().len();
     error_of(&pair.router.post(CHAT, &chat("shared", false)).await, 400);
     assert_eq!(pair.second.calls().len(), before);
+}
+
+#[tokio::test]
+async fn all_attempts_share_one_total() {
+    const TOTAL: Duration = Duration::from_secs(3);
+    let config = "[upstream]\ntotal_timeout = \"3s\"\n";
+    let pair = Pair::launch(Launch::default().config("provider-router", config)).await;
+    // Most of the time is used up when the second is asked, which says nothing at all.
+    pair.first.script("shared", Turn::error(503).delay(TOTAL * 2 / 3));
+    pair.second.script("shared", Turn::echo().before_head(FaultKind::Stall));
+    for stream in [false, true] {
+        pair.router.post("/v1/routes/reset-breakers", &json!({})).await.expect(200);
+        let (first, second) = (pair.first.calls().len(), pair.second.calls().len());
+        let asked = Instant::now();
+        let answer = pair.router.post(CHAT, &chat("shared", stream)).await;
+        let elapsed = asked.elapsed();
+        error_of(&answer, 504);
+        assert!(pair.first.calls().len() > first && pair.second.calls().len() > second);
+        // With a total of its own, the second attempt alone would take as long.
+        assert!((TOTAL..TOTAL * 3 / 2).contains(&elapsed), "{elapsed:?}");
+    }
+}
+
+crate::manner::rudely! {
+    a_failure_before_the_first_byte_falls_back_to_the_next_provider,
+    a_failure_after_the_first_byte_is_not_retried,
+    an_invalid_request_is_not_retried,
 }

@@ -60,6 +60,7 @@ fn exchange(number: usize) -> Exchange {
         translation: None,
         plan: None,
         opening_hash: None,
+        answer_hash: None,
     };
     Exchange { begun, ended: Some(ended) }
 }

@@ -41,6 +41,7 @@ mod lifecycle;
 mod login;
 mod lone_router;
 mod management;
+mod manner;
 mod model_sync;
 mod newer_schema;
 mod openapi;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use signalbox_fakes::{End, Turn};
 use signalbox_harness::within;
 use tokio::{
@@ -36,6 +37,12 @@ async fn requests_over_the_limit_are_503_and_permits_are_released_at_once() {
         assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
         assert_eq!(lone.metric("signalbox_requests_refused_total").await, refused);
     }
+    let message = json!({"model": "fake/other", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
+    let answer = router.post("/v1/messages", &message).await;
+    let error = answer.json();
+    assert_eq!((answer.status, &error["error"]["type"]), (529, &json!("overloaded_error")), "{error}");
+    assert!(error["type"] == "error" && error["request_id"].is_string(), "{error}");
+    assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
     assert!(lone.fake.calls_of("other").is_empty());
     // Refused requests and other routes take no permit.
     assert_eq!(lone.health().await["status"], "ok");

@@ -3,6 +3,8 @@
 //!
 //! The client's view is parsed here by a strict parser that shares no code with the log's.
 
+mod apis;
+
 use serde_json::{Value, json};
 use signalbox_fakes::{
     Turn,

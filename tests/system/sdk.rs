@@ -114,16 +114,6 @@ async fn with_qwen(client: &str, script: &str) {
 }
 
 #[tokio::test]
-async fn the_python_sdk_works_through_the_router() {
-    through_the_router(".venv/bin/python", "chat.py", Api::Chat, true).await;
-}
-
-#[tokio::test]
-async fn the_node_sdk_works_through_the_router() {
-    through_the_router("node_modules/openai", "chat.mjs", Api::Chat, true).await;
-}
-
-#[tokio::test]
 async fn the_python_sdk_loops_over_tools_with_qwen() {
     with_qwen(".venv/bin/python", "qwen.py").await;
 }
@@ -163,6 +153,8 @@ macro_rules! scripts {
 }
 
 scripts! {
+    openai_for_python: ".venv/bin/python", "chat.py", Some(Api::Chat);
+    openai_for_node: "node_modules/openai", "chat.mjs", Some(Api::Chat);
     anthropic_for_python: ".venv/bin/python", "messages.py", Some(Api::Messages);
     anthropic_for_node: "node_modules/@anthropic-ai/sdk", "messages.mjs", Some(Api::Messages);
     responses_for_python: ".venv/bin/python", "responses.py", Some(Api::Responses);

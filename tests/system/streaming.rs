@@ -75,3 +75,10 @@ async fn every_byte_of_a_request_except_the_model_is_relayed_unchanged() {
     assert_eq!(String::from_utf8_lossy(&call.body), text("m"));
     assert_eq!(call.header("authorization"), Some("Bearer sk-test-0123456789abcdef"));
 }
+
+crate::manner::rudely! {
+    each_event_is_sent_before_the_next_arrives,
+    i14_every_byte_of_a_stream_is_relayed_unchanged,
+    every_byte_of_a_whole_answer_is_relayed_unchanged,
+    every_byte_of_a_request_except_the_model_is_relayed_unchanged,
+}

@@ -14,6 +14,9 @@ const HASHED_CHARS: usize = 120;
 /// UUID namespace that separates the hashes of openings from all other hashes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5169_6e61_6c62_6f78_0000_0000_0000_0001);
 
+/// UUID namespace of the hashes of answers' ids.
+const ANSWERS: Uuid = Uuid::from_u128(0x5169_6e61_6c62_6f78_0000_0000_0000_0002);
+
 /// The opening of a conversation, as far as a request contains it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Opening {
@@ -83,6 +86,13 @@ impl Opening {
 #[must_use]
 pub fn opening_hash(first_user: &str, first_answer: &str) -> String {
     id::hash(&NAMESPACE, &[hashed_part(first_user), "\0", hashed_part(first_answer)].concat())
+}
+
+/// Returns the hash of the id of an answer that a provider keeps, 32 hexadecimal digits. It differs from the hash of
+/// every opening.
+#[must_use]
+pub fn answer_hash(id: &str) -> String {
+    id::hash(&ANSWERS, id)
 }
 
 fn hashed_part(text: &str) -> &str {

@@ -28,6 +28,9 @@ pub struct ProviderType {
     /// The APIs that it speaks. A request of one of them passes as it is; a request of any other API is translated to
     /// the first.
     pub apis: &'static [Api],
+    /// The path of Messages up to `/messages`, if it does not follow the base URL. Known only at the provider's own
+    /// address; at any other one, the provider speaks Messages only if its configuration says so.
+    pub messages_base: Option<&'static str>,
     /// Deviations from OpenAI's own Chat Completions.
     pub quirks: Quirks,
 }
@@ -58,6 +61,17 @@ pub struct Quirks {
     pub usage_option: bool,
     /// Beginnings of the names of models that call tools only through Responses.
     pub responses_only: &'static [&'static str],
+    /// Fields with which requests are refused.
+    pub refused: &'static [Refused],
+}
+
+/// Fields of Chat Completions with which a provider refuses a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The names of the fields.
+    pub fields: &'static [&'static str],
+    /// Beginnings of the names of the models that refuse them; empty if all do.
+    pub models: &'static [&'static str],
 }
 
 /// Whether a provider needs an API key.
@@ -106,6 +120,7 @@ pub const GENERIC: ProviderType = ProviderType {
     path_prefix: "",
     api_key: ApiKey::Optional,
     apis: &[Api::Chat],
+    messages_base: None,
     quirks: Quirks::COMPATIBLE,
 };
 
@@ -138,6 +153,7 @@ impl Quirks {
         cache_breakpoints: true,
         usage_option: true,
         responses_only: &["gpt-6-astra", "gpt-6.1-sol"],
+        refused: &[],
     };
 
     /// The common ground of other servers.
@@ -153,12 +169,33 @@ impl Quirks {
         cache_breakpoints: false,
         usage_option: true,
         responses_only: &[],
+        refused: &[],
     };
+
+    /// Returns the fields with which requests for a model are refused.
+    pub fn refused_by(&self, model: &str) -> impl Iterator<Item = &'static str> {
+        let applies = move |refused: &&Refused| {
+            refused.models.is_empty() || refused.models.iter().any(|name| model.starts_with(name))
+        };
+        self.refused.iter().filter(applies).flat_map(|refused| refused.fields.iter().copied())
+    }
 }
 
 // === impl ProviderType ===
 
 impl ProviderType {
+    /// Returns whether a base URL is that of the type's own service.
+    #[must_use]
+    pub fn is_own_address(&self, base_url: Option<&str>) -> bool {
+        self.base_url.is_some_and(|own| base_url.is_none_or(|url| url.trim_end_matches('/') == own))
+    }
+
+    /// Returns the APIs that a provider at this base URL speaks, unless its configuration names others.
+    pub fn apis_at(&self, base_url: Option<&str>) -> impl Iterator<Item = Api> {
+        let is_elsewhere = self.messages_base.is_some() && !self.is_own_address(base_url);
+        self.apis.iter().copied().filter(move |api| !is_elsewhere || *api != Api::Messages)
+    }
+
     /// Returns the configuration fields of the type; required ones come first.
     #[must_use]
     pub fn fields(&self) -> Vec<Field> {
@@ -247,7 +284,7 @@ impl ProviderType {
     #[must_use]
     pub fn asks_for_usage(&self, base_url: Option<&str>) -> bool {
         let is_own = match self.base_url {
-            Some(own) => own.starts_with("http://") || base_url.is_none_or(|url| url.trim_end_matches('/') == own),
+            Some(own) => own.starts_with("http://") || self.is_own_address(base_url),
             None => self.value == QWEN_PROXY,
         };
         is_own && self.quirks.usage_option
@@ -281,61 +318,4 @@ impl Field {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-    use crate::id::is_slug;
-
-    #[test]
-    fn every_type_is_listed_once() {
-        let values: HashSet<_> = PROVIDER_TYPES.iter().map(|row| row.value).collect();
-        assert_eq!(values.len(), PROVIDER_TYPES.len());
-        assert!(values.into_iter().all(is_slug));
-    }
-
-    #[test]
-    fn an_unknown_type_requires_a_base_url() {
-        let required = |value: &str| -> Vec<&str> {
-            provider_type(value).fields().iter().filter(|field| field.required).map(|field| field.name).collect()
-        };
-        assert_eq!(required("my-own"), ["baseURL"]);
-        assert_eq!(required("openai"), ["apiKey"]);
-        assert_eq!(required("lm-studio"), [""; 0]);
-        assert_eq!(required(ECHO), [""; 0]);
-        assert_eq!(required("qwen-proxy"), [""; 0]);
-        assert_eq!(provider_type("qwen-proxy").path_prefix, "/v1");
-    }
-
-    #[test]
-    fn a_key_is_missed_only_where_nothing_can_stand_in_for_it() {
-        let missing = |kind: &str, has: &[&str]| -> Vec<&str> {
-            provider_type(kind).missing(|key| has.contains(&key)).iter().map(|field| field.name).collect()
-        };
-        for (kind, has, lacks) in [
-            ("openai", &[][..], &["apiKey"][..]),
-            ("openai", &["timeout"], &["apiKey"]),
-            ("openai", &["apiKey"], &[]),
-            ("openai", &["baseURL"], &[]),
-            ("openai", &["headers"], &[]),
-            ("my-own", &["apiKey"], &["baseURL"]),
-            ("my-own", &["baseURL"], &[]),
-            ("lm-studio", &[], &[]),
-            (QWEN_PROXY, &[], &[]),
-            (ECHO, &[], &[]),
-        ] {
-            assert_eq!(missing(kind, has), lacks, "{kind} {has:?}");
-        }
-    }
-
-    #[test]
-    fn keys_and_headers_are_masked() {
-        let sensitive: Vec<_> = provider_type("openai")
-            .fields()
-            .into_iter()
-            .filter(|field| field.sensitive)
-            .map(|field| field.name)
-            .collect();
-        assert_eq!(sensitive, ["apiKey", "clientKey", "proxy", "headers"]);
-    }
-}
+mod tests;

@@ -58,7 +58,10 @@ pub struct CorsOrigin {
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS");
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("Content-Type, Authorization");
-const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("X-Request-ID, Retry-After");
+/// Headers of responses that pages may read, beside those of [`EXPOSED_PREFIXES`].
+const EXPOSED_HEADERS: &str = "X-Request-ID, Request-ID, X-Upstream-Request-ID, Retry-After, X-Should-Retry";
+/// Beginnings of the names of further headers that pages may read.
+const EXPOSED_PREFIXES: [&str; 3] = ["x-signalbox-", "x-ratelimit-", "anthropic-ratelimit-"];
 
 /// Maximum characters of a name that are quoted in an error.
 const MAX_QUOTED_CHARS: usize = 100;
@@ -187,9 +190,21 @@ impl CorsOrigin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, self.requested_headers.unwrap_or(ALLOWED_HEADERS));
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed(headers));
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
     }
+}
+
+/// Lists the headers that a page may read. Wildcards do not apply to requests with credentials, so the names of the
+/// response are listed.
+fn exposed(headers: &HeaderMap) -> HeaderValue {
+    let mut list = EXPOSED_HEADERS.to_owned();
+    for name in headers.keys().filter(|name| EXPOSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))) {
+        list.push_str(", ");
+        list.push_str(name.as_str());
+    }
+    // Names of headers are always valid in a value.
+    HeaderValue::try_from(list).unwrap_or(HeaderValue::from_static(EXPOSED_HEADERS))
 }
 
 fn quote(name: &str) -> String {

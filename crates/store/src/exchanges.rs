@@ -83,6 +83,8 @@ pub enum SessionRef {
     Opens,
     /// The newest session whose opening has this hash, or a new session with this hash.
     Continues(String),
+    /// The session of the request with this UUID, or a new session if there is no such request.
+    Follows(String),
 }
 
 /// The end of an exchange.
@@ -123,6 +125,9 @@ pub struct ExchangeEnd {
     /// The hash of the conversation's opening, by which later requests find its session; only for a request that
     /// [opens](SessionRef::Opens) a session.
     pub opening_hash: Option<String>,
+    /// The hash by which later requests that continue this answer find its session; unlike `opening_hash` it counts for
+    /// every request of the router.
+    pub answer_hash: Option<String>,
 }
 
 /// Writes a batch atomically in one transaction. It is safe to repeat, see the module documentation. U+0000 in a text

@@ -23,6 +23,8 @@ pub struct EmitOptions {
     pub tools: ToolMap,
     /// Stop sequences to cut the answer at: [`Written::stops`](crate::Written::stops).
     pub stops: Vec<String>,
+    /// `previous_response_id` of the request, which answers of Responses repeat.
+    pub previous: Option<String>,
 }
 
 /// Writes the events of an answer as a stream of the client's API.
@@ -52,12 +54,12 @@ impl Emitter {
     /// Creates an emitter for a client of `api`.
     #[must_use]
     pub fn new(api: Api, options: EmitOptions) -> Self {
-        let EmitOptions { id, created, model, include_usage, summaries, tools, stops } = options;
+        let EmitOptions { id, created, model, include_usage, summaries, tools, stops, previous } = options;
         let guard = Guard::new(api == Api::Chat, &id);
         let surface = match api {
             Api::Chat => Surface::Chat(chat::Emitter::new(&id, created, model, include_usage)),
             Api::Messages => Surface::Messages(messages::Emitter::new(&id, model, summaries)),
-            Api::Responses => Surface::Responses(Box::new(responses::Emitter::new(id, created, model))),
+            Api::Responses => Surface::Responses(Box::new(responses::Emitter::new(id, created, model, previous))),
         };
         Self { api, stops: Stops::new(stops), restore: Restore::new(tools), guard, surface, stage: Default::default() }
     }
@@ -125,7 +127,7 @@ pub fn write_answer(api: Api, answer: Answer, options: EmitOptions) -> Result<(V
     if is_error(api, &answer.finish) {
         return Err(malformed());
     }
-    let EmitOptions { id, created, model, summaries, tools, stops, .. } = options;
+    let EmitOptions { id, created, model, summaries, tools, stops, previous, .. } = options;
     let mut stages = (Stops::new(stops), Restore::new(tools), Guard::new(false, &id));
     let (mut first, mut second, mut third) = (Vec::new(), Vec::new(), Vec::new());
     let (usage, mut losses): (Option<Usage>, Losses) = (answer.usage, answer.losses.clone());
@@ -139,7 +141,7 @@ pub fn write_answer(api: Api, answer: Answer, options: EmitOptions) -> Result<(V
     let (body, more) = match api {
         Api::Chat => chat::write_answer(&answer, &id, created, &model),
         Api::Messages => messages::write_answer(&answer, &id, &model, summaries),
-        Api::Responses => responses::write_answer(&answer, &id, created, &model),
+        Api::Responses => responses::write_answer(&answer, &id, (created, &model), previous.as_deref()),
     };
     let more = more.without(&answer.losses);
     losses.append(answer.losses);

@@ -66,7 +66,8 @@ pub fn read_request(api: Api, body: &[u8]) -> Result<Request, RequestError> {
 /// Reads a request of Responses that continues stored items.
 ///
 /// `stored` are the stored items as their JSON, oldest first. They precede `input` if the request has
-/// `previous_response_id` or `conversation`; otherwise, only those that an `item_reference` names are used.
+/// `previous_response_id`; otherwise, only those that an `item_reference` names are used. `conversation` is refused,
+/// because only its provider has the items.
 ///
 /// # Errors
 /// Fails like [`read_request`], and if an item that is referred to is not among them.

@@ -47,6 +47,8 @@ pub struct Target {
     pub web_search: bool,
     /// Whether ids of files and images are those of this provider, so that they can be passed on.
     pub same_files: bool,
+    /// Fields with which the provider refuses a request, for Chat: they are left out.
+    pub refused: Vec<&'static str>,
 }
 
 /// A request for the provider.
@@ -117,6 +119,7 @@ impl Default for Target {
             reasoning_effort: true,
             web_search: false,
             same_files: false,
+            refused: Vec::new(),
         }
     }
 }

@@ -97,6 +97,15 @@ impl<'r> Job<'r> {
         Err(RequestError::new(Problem::NotTranslatable, &field, advice))
     }
 
+    /// Returns whether the provider refuses a field of its API. The client's field is then reported as lost.
+    pub(crate) fn refuses(&mut self, name: &str, field: &str) -> bool {
+        let refuses = self.api == Api::Chat && self.target.refused.contains(&name);
+        if refuses {
+            self.losses.dropped(field, "the provider refuses it");
+        }
+        refuses
+    }
+
     /// Returns the id of a tool call at the target. Call it once for each call.
     pub(crate) fn call_id(&mut self, id: &str) -> String {
         self.ids.call(id, 64)
@@ -188,6 +197,13 @@ impl<'r> Job<'r> {
         let allowed = self.target.sampling || effort == Some(&Effort::None);
         for (name, value) in [("temperature", &self.request.temperature), ("top_p", &self.request.top_p)] {
             let Some(value) = value else { continue };
+            if self.target.refused.contains(&name) && matches!(value.as_str(), "1" | "1.0") {
+                // What every API assumes without the field.
+                continue;
+            }
+            if self.refuses(name, name) {
+                continue;
+            }
             if allowed {
                 body.raw(name, value.as_str());
             } else {
@@ -201,7 +217,7 @@ impl<'r> Job<'r> {
         if let Some(user) = &self.request.user {
             if self.is_from(Api::Messages) {
                 self.write_foreign_user(body, user);
-            } else {
+            } else if !self.refuses(self.request.user_field, self.request.user_field) {
                 body.str(self.request.user_field, user);
             }
         }
@@ -224,6 +240,9 @@ impl<'r> Job<'r> {
             return self.losses.dropped("metadata.user_id", "too long, or holds an e-mail address");
         }
         let field = if self.api == Api::Chat { "user" } else { "safety_identifier" };
+        if self.refuses(field, "metadata.user_id") {
+            return;
+        }
         self.losses.changed("metadata.user_id", "metadata.user_id", field, "sent as another field");
         body.str(field, user);
     }

@@ -18,6 +18,7 @@ mod forward;
 mod in_effect;
 mod paths;
 pub mod refused;
+mod unknown;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -164,12 +165,14 @@ impl Management {
             self.token.admit(request.headers(), request.extensions().get())?;
         }
         let path = path_and_query(path, request.uri());
+        let asked = (request.method().clone(), request.uri().path().to_owned());
         let writes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let response = match server {
             Some(server) => self.forward(&server, request, &path).await?,
             None if self.supervised => return Err(ManagementError::Unavailable("it is restarting".to_owned()).into()),
             None => self.local(request, &path, id).await?,
         };
+        let response = unknown::with_clients_path(response, &asked).await;
         if writes && response.status().is_success() {
             return Ok(refreshed(&self.refresher, response).await?);
         }

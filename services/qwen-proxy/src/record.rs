@@ -200,6 +200,7 @@ impl LogRecord {
             translation: None,
             plan: None,
             opening_hash: outcome.opening_hash,
+            answer_hash: None,
         };
         let mut exchange = Exchange { begun: self.begun, ended: Some(ended) };
         kept.prune(&mut exchange);

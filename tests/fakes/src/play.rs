@@ -8,7 +8,7 @@ use crate::{
     calls::{CallLog, End, Entry},
     coding::Encoder,
     gate::Gate,
-    script::{FaultKind, Turn},
+    script::{FaultKind, Turn, manner::with_odd_lines},
     wire::{Gone, Wire},
 };
 
@@ -109,7 +109,7 @@ impl<C: Sync> Stage<'_, C> {
                 words += 1;
             }
             self.wait_for_release().await?;
-            events.render(&piece, &mut text);
+            self.render(&mut text, |out| events.render(&piece, out));
             sent += 1;
             joined += 1;
             if joined == join {
@@ -124,6 +124,16 @@ impl<C: Sync> Stage<'_, C> {
         self.send_chunked(&encoder.end()).await?;
         self.wire.send(b"0\r\n\r\n").await?;
         Ok(COMPLETED)
+    }
+
+    /// Appends the bytes of an event.
+    fn render(&self, text: &mut String, render: impl FnOnce(&mut String)) {
+        if !self.turn.delivery.odd_lines {
+            return render(text);
+        }
+        let mut event = String::new();
+        render(&mut event);
+        text.push_str(&with_odd_lines(&event));
     }
 
     /// Sends the joined events, if any.
@@ -153,7 +163,7 @@ impl<C: Sync> Stage<'_, C> {
         }
         if kind != FaultKind::End {
             let mut text = String::new();
-            events.render_error(kind, &mut text);
+            self.render(&mut text, |out| events.render_error(kind, out));
             self.send_chunked(&encoder.piece(text.as_bytes())).await?;
         }
         self.send_chunked(&encoder.end()).await?;

@@ -16,7 +16,7 @@ use crate::{
     calls::Call,
     gate::Gate,
     provider::{api::Provider, models::PATH as MODELS_PATH},
-    script::Script,
+    script::{Script, manner::is_rude},
     server::serve,
 };
 
@@ -31,7 +31,7 @@ pub struct FakeProvider {
 // === impl FakeProvider ===
 
 impl FakeProvider {
-    /// Starts a fake provider on a free port of 127.0.0.1.
+    /// Starts a fake provider on a free port of 127.0.0.1. Within [`rudely`](crate::script::rudely) it is rude.
     ///
     /// # Errors
     /// Fails if no port can be listened on.
@@ -45,7 +45,7 @@ impl FakeProvider {
     /// Fails if `addr` cannot be listened on.
     pub async fn start_on(addr: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
-        let (addr, provider) = (listener.local_addr()?, Arc::new(Provider::default()));
+        let (addr, provider) = (listener.local_addr()?, Arc::new(Provider::new(is_rude())));
         let server = tokio::spawn(serve(listener, Arc::clone(&provider)));
         Ok(Self { addr, provider, server })
     }

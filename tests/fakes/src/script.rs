@@ -11,6 +11,7 @@
 
 mod chat;
 mod dialect;
+pub(crate) mod manner;
 pub mod names;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     chat::{Calling, Chat, Text, Tokens, Tool, Usage},
     dialect::Dialect,
+    manner::rudely,
 };
 
 /// The behaviour of a model, call by call.
@@ -81,6 +83,8 @@ pub struct Delivery {
     pub content_type: Option<String>,
     /// Sends everything, including the head, byte by byte with a pause of this many milliseconds after each.
     pub drip_ms: Option<u64>,
+    /// Ends the lines of a stream with CRLF, and begins each of its events with a comment.
+    pub odd_lines: bool,
     /// Error of the declared `content-length` in bytes; whole bodies only. The connection closes afterwards.
     pub length_off_by: i64,
 }

@@ -174,6 +174,7 @@ impl Log {
             model: "mock-100x0".to_owned(),
             stream: true,
             session: None,
+            previous: None,
             key: None,
         };
         let kept = Settings::default().body_policy(self.journal.bodies());

@@ -5,7 +5,10 @@ use signalbox_fakes::{Turn, script::FaultKind};
 use signalbox_harness::{Launch, eventually};
 
 use super::{Api, logged};
-use crate::{catalog::database, gateway::Gateway};
+use crate::{
+    catalog::database,
+    gateway::{Gateway, error_of},
+};
 
 /// Starts a gateway whose provider speaks Chat Completions only.
 async fn gateway(launch: Launch) -> Gateway {
@@ -66,6 +69,68 @@ async fn an_answer_that_the_log_has_cut_is_not_continued() {
 }
 
 #[tokio::test]
+async fn a_continued_answer_shares_its_session_and_is_named() {
+    for (provider, stream) in [(Api::Chat, false), (Api::Chat, true), (Api::Responses, false), (Api::Responses, true)] {
+        let gateway = provider.gateway().await;
+        let ask = async |text: &str, previous: Option<&str>| {
+            let mut body = Api::Responses.request("fake/m", stream, text);
+            body["previous_response_id"] = previous.into();
+            let answer = gateway.router.post("/v1/responses", &body).await;
+            assert!(answer.complete && answer.status == 200, "{}", answer.text());
+            let row = logged(&gateway, &answer).await;
+            let kept = match &row["response"]["openai_response"] {
+                Value::String(text) => serde_json::from_str(text).unwrap(),
+                other => other.clone(),
+            };
+            (
+                kept["id"].as_str().unwrap().to_owned(),
+                row["session_id"].as_str().unwrap().to_owned(),
+                answer.text(),
+                kept,
+            )
+        };
+        let what = format!("{}, stream {stream}", provider.name());
+        let (first, session, ..) = ask("remember seven", None).await;
+        let (_, other, ..) = ask("another conversation", None).await;
+        assert_ne!(session, other, "{what}");
+        let (second, next, text, kept) = ask("and eight", Some(&first)).await;
+        assert_eq!(next, session, "{what}");
+        assert_eq!(ask("and nine", Some(&second)).await.1, session, "{what}");
+        if provider == Api::Chat {
+            // In the answer, in all of its events, and when it is read later.
+            let named = format!("\"previous_response_id\":\"{first}\"");
+            assert_eq!(text.matches(&named).count(), if stream { 3 } else { 1 }, "{what}: {text}");
+            assert_eq!(kept["previous_response_id"], json!(first), "{what}");
+            let read = gateway.router.get(&format!("/v1/responses/{second}")).await.expect(200).json();
+            assert_eq!(read["previous_response_id"], json!(first), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_needs_a_provider_of_responses() {
+    let body = json!({"model": "fake/m", "input": "x", "conversation": "conv_1"});
+    let gateway = Api::Responses.gateway().await;
+    gateway.router.post("/v1/responses", &body).await;
+    let sent: Value = serde_json::from_slice(&gateway.fake.calls_of("m").pop().unwrap().body).unwrap();
+    assert_eq!(sent["conversation"], "conv_1");
+
+    for provider in [Api::Chat, Api::Messages] {
+        let gateway = provider.gateway().await;
+        for stream in [false, true] {
+            let mut body = body.clone();
+            body["stream"] = stream.into();
+            let refused = gateway.router.post("/v1/responses", &body).await;
+            let error = error_of(&refused, 400);
+            assert_eq!((&error["code"], &error["param"]), (&json!("unsupported_parameter"), &json!("conversation")));
+            assert!(error["message"].as_str().unwrap().contains("`conversation`"), "{error}");
+            assert_eq!(logged(&gateway, &refused).await["status"], "failed");
+        }
+        assert!(gateway.fake.calls_of("m").is_empty());
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_broke_off_has_failed() {
     let gateway = gateway(Launch::default()).await;
     gateway.fake.script("m", Turn::says("one two three four").after(3, FaultKind::Close));
@@ -90,4 +155,10 @@ async fn a_new_answer_is_unavailable_and_not_missing_while_the_database_is_behin
     assert_eq!((&behind.json()["error"]["code"], behind.header("retry-after")), (&json!("log_behind"), "1"));
     sqlx::query("ROLLBACK").execute(&mut database).await.unwrap();
     eventually("the answer in the log", async || (gateway.router.get(&path).await.status == 200).then_some(())).await;
+}
+
+crate::manner::rudely! {
+    an_answer_that_the_log_has_cut_is_not_continued,
+    a_continued_answer_shares_its_session_and_is_named,
+    an_answer_that_broke_off_has_failed,
 }

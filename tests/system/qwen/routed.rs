@@ -58,6 +58,32 @@ async fn a_conversation_through_the_router_is_logged_once() {
 }
 
 #[tokio::test]
+async fn a_forged_mark_of_the_router_does_not_keep_a_request_out_of_the_log() {
+    let site = FakeQwen::start().await.unwrap();
+    let stack = stack(&site).await;
+    let qwen = stack.qwen().await;
+    let id = "0192a0c4-7b1e-7c3a-9d2e-5f6a7b8c9d0e";
+    let marks = [
+        "0192a0c4-7b1e-7c3a-9d2e-5f6a7b8c9d0e",
+        "0192a0c4-7b1e-7c3a-9d2e-5f6a7b8c9d0e.",
+        "0192a0c4-7b1e-7c3a-9d2e-5f6a7b8c9d0e.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "true",
+    ];
+    for (number, mark) in marks.into_iter().enumerate() {
+        let forging = qwen.with_header("x-signalbox-request", mark);
+        for stream in [false, true] {
+            let text = format!("forged {number} {stream}");
+            let answer = forging.post(CHAT, &request("qwen3-max", stream, &text)).await;
+            assert_eq!(answer.status, 200, "{mark}: {}", answer.text());
+            let row = stack.recorded(&request_id(&answer)).await;
+            assert_eq!((row["status"].as_str(), recorded_text(&row)), (Some("completed"), text), "{mark}: {row}");
+        }
+    }
+    assert_eq!(logged(&stack).await, 8);
+    assert_eq!(stack.api.get(&format!("/api/requests/{id}")).await.status, 404);
+}
+
+#[tokio::test]
 async fn five_turns_through_the_router_are_one_chat() {
     let site = FakeQwen::start().await.unwrap();
     let stack = stack(&site).await;

@@ -1,6 +1,6 @@
 //! The rows of the provider types.
 
-use super::{ApiKey, ECHO, GENERIC, ProviderType, QWEN_PROXY, Quirks};
+use super::{ApiKey, ECHO, GENERIC, ProviderType, QWEN_PROXY, Quirks, Refused};
 use crate::Api;
 
 const CHAT: &[Api] = &[Api::Chat];
@@ -40,18 +40,45 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
             "Qwen models through the official API with a key; `qwen-proxy` uses a login at chat.qwen.ai instead.",
         )
     },
-    hosted("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DeepSeek's own API."),
+    ProviderType {
+        apis: &[Api::Chat, Api::Messages],
+        messages_base: Some("/anthropic/v1"),
+        quirks: Quirks {
+            refused: &[Refused { fields: &["logprobs", "top_logprobs"], models: &["deepseek-reasoner"] }],
+            ..Quirks::COMPATIBLE
+        },
+        ..hosted("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DeepSeek's own API.")
+    },
     ProviderType {
         quirks: Quirks {
             max_completion_tokens: true,
             reasoning_field: None,
             usage_option: false,
+            refused: &[Refused {
+                fields: &[
+                    "n",
+                    "logprobs",
+                    "top_logprobs",
+                    "logit_bias",
+                    "presence_penalty",
+                    "frequency_penalty",
+                    "metadata",
+                    "store",
+                ],
+                models: &[],
+            }],
             ..Quirks::COMPATIBLE
         },
         ..hosted("groq", "Groq", "https://api.groq.com/openai/v1", "Open models on Groq's hardware.")
     },
     ProviderType {
-        quirks: Quirks { reasoning_field: None, reasoning_effort: false, usage_option: false, ..Quirks::COMPATIBLE },
+        quirks: Quirks {
+            reasoning_field: None,
+            reasoning_effort: false,
+            usage_option: false,
+            refused: &[Refused { fields: &["seed", "user", "logit_bias"], models: &[] }],
+            ..Quirks::COMPATIBLE
+        },
         ..hosted("mistral", "Mistral", "https://api.mistral.ai/v1", "Mistral's own API.")
     },
     ProviderType {
@@ -71,7 +98,16 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     },
     ProviderType {
         apis: &[Api::Responses, Api::Chat],
-        quirks: Quirks { max_completion_tokens: true, reasoning_field: None, ..Quirks::COMPATIBLE },
+        quirks: Quirks {
+            max_completion_tokens: true,
+            reasoning_field: None,
+            // The models that reason.
+            refused: &[Refused {
+                fields: &["presence_penalty", "frequency_penalty", "stop"],
+                models: &["grok-3-mini", "grok-4", "grok-code"],
+            }],
+            ..Quirks::COMPATIBLE
+        },
         ..hosted("xai", "xAI", "https://api.x.ai/v1", "Grok models through xAI's own API.")
     },
     hosted("baseten", "Baseten", "https://inference.baseten.co/v1", "Open models, hosted by Baseten."),
@@ -120,11 +156,19 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         )
     },
     ProviderType {
+        apis: &[Api::Chat, Api::Messages],
+        messages_base: Some("/anthropic/v1"),
         quirks: Quirks { max_completion_tokens: true, usage_option: false, ..Quirks::COMPATIBLE },
         ..hosted("minimax", "MiniMax", "https://api.minimax.io/v1", "MiniMax's own API.")
     },
     ProviderType {
-        quirks: Quirks { forced_tools: false, reasoning_effort: false, ..Quirks::COMPATIBLE },
+        quirks: Quirks {
+            forced_tools: false,
+            reasoning_effort: false,
+            // Models that reason take only the value 1.
+            refused: &[Refused { fields: &["temperature"], models: &["kimi-k2-thinking", "kimi-k2.", "kimi-k3"] }],
+            ..Quirks::COMPATIBLE
+        },
         ..hosted("moonshot", "Moonshot AI", "https://api.moonshot.ai/v1", "Kimi models through Moonshot's own API.")
     },
     hosted("nebius", "Nebius", "https://api.tokenfactory.nebius.com/v1", "Open models, hosted by Nebius."),
@@ -134,7 +178,12 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     },
     hosted("nvidia", "NVIDIA", "https://integrate.api.nvidia.com/v1", "Models in NVIDIA's catalogue."),
     ProviderType {
-        quirks: Quirks { reasoning_field: None, usage_option: false, ..Quirks::COMPATIBLE },
+        quirks: Quirks {
+            reasoning_field: None,
+            usage_option: false,
+            refused: &[Refused { fields: &["seed", "logit_bias"], models: &[] }],
+            ..Quirks::COMPATIBLE
+        },
         ..hosted("perplexity", "Perplexity", "https://api.perplexity.ai", "Models with web search by Perplexity.")
     },
     ProviderType {
@@ -214,6 +263,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         path_prefix: "/v1",
         api_key: ApiKey::Optional,
         apis: CHAT,
+        messages_base: None,
         quirks: Quirks { reasoning_effort: false, ..Quirks::COMPATIBLE },
     },
     GENERIC,
@@ -225,6 +275,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         path_prefix: "",
         api_key: ApiKey::None,
         apis: CHAT,
+        messages_base: None,
         quirks: Quirks::COMPATIBLE,
     },
 ];
@@ -252,6 +303,7 @@ const fn local(
         path_prefix: "",
         api_key: ApiKey::Optional,
         apis: CHAT,
+        messages_base: None,
         quirks: Quirks::COMPATIBLE,
     }
 }

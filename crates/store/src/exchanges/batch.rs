@@ -58,7 +58,8 @@ pub(super) async fn write(tx: &mut Transaction, openings: &mut Openings, exchang
     let entries = merge(exchanges);
     let bases: HashSet<&str> = entries.iter().filter_map(MergedExchange::base).collect();
     let logged_requests = {
-        let uuids: HashSet<&str> = entries.iter().map(|entry| &*entry.uuid).chain(bases.iter().copied()).collect();
+        let uuids = entries.iter().map(|entry| &*entry.uuid).chain(bases.iter().copied());
+        let uuids: HashSet<&str> = uuids.chain(entries.iter().filter_map(MergedExchange::followed)).collect();
         logged_requests::load(tx, uuids.into_iter()).await?
     };
     let entries: Vec<MergedExchange<'_>> =
@@ -133,7 +134,13 @@ async fn load_sessions<'a>(
         SessionRef::Continues(hash) if !logged_requests.contains_key(&*entry.uuid) => Some(without_nul(hash)),
         _ => None,
     };
-    Sessions::load(tx, openings, entries.iter().filter_map(continued).collect()).await
+    let mut sessions = Sessions::load(tx, openings, entries.iter().filter_map(continued).collect()).await?;
+    for uuid in entries.iter().filter_map(MergedExchange::followed) {
+        if let Some(logged) = logged_requests.get(uuid) {
+            sessions.know(uuid, &logged.session_id);
+        }
+    }
+    Ok(sessions)
 }
 
 /// Reserves ascending numbers for new requests, because their bodies are written under these numbers before the rows
@@ -220,6 +227,20 @@ impl<'a> MergedExchange<'a> {
         self.ended.filter(|_| opens).and_then(|ended| ended.opening_hash.as_deref())
     }
 
+    /// Returns the request whose session this one belongs to, if it names one.
+    fn followed(&self) -> Option<&'a str> {
+        match &self.begun.session {
+            SessionRef::Follows(uuid) => Some(uuid),
+            _ => None,
+        }
+    }
+
+    /// Returns the hash by which later requests find the session of this answer.
+    fn answer(&self) -> Option<&'a str> {
+        let is_kept = self.begun.source == Source::Router;
+        self.ended.filter(|_| is_kept).and_then(|ended| ended.answer_hash.as_deref())
+    }
+
     /// Returns whether the entry contains anything that the log does not have.
     fn changes(&self, logged_requests: &HashMap<String, LoggedRequest>) -> bool {
         logged_requests.get(&*self.uuid).is_none_or(|logged_requests| logged_requests.is_open && self.ended.is_some())
@@ -239,7 +260,7 @@ impl<'a> MergedExchange<'a> {
             },
             None => RowIds { id: numbers.next()?, session_id: sessions.join(&self.uuid, self.begun), is_new: true },
         };
-        if let Some(hash) = self.opening() {
+        for hash in self.opening().into_iter().chain(self.answer()) {
             sessions.open(place.session_id.clone(), without_nul(hash), self.begun.received_at);
         }
         Some(place)

@@ -46,6 +46,8 @@ pub(super) struct Sessions<'a> {
     openings: Vec<Opening>,
     /// The newest session of each opening that a request may continue: when it began, and its id.
     newest: HashMap<Cow<'a, str>, (i64, Cow<'a, str>)>,
+    /// The sessions of requests that others follow: those of the batch, and those of the log as far as they are named.
+    of_requests: HashMap<Cow<'a, str>, Cow<'a, str>>,
 }
 
 /// The new requests of one session.
@@ -93,11 +95,23 @@ impl<'a> Sessions<'a> {
         Ok(Self { newest: newest.collect(), ..Self::default() })
     }
 
+    /// Remembers the session of a logged request.
+    pub(super) fn know(&mut self, uuid: &'a str, session_id: &str) {
+        self.of_requests.insert(uuid.into(), session_id.to_owned().into());
+    }
+
     /// Counts a new request in its session; returns the id of the session.
     pub(super) fn join(&mut self, uuid: &Cow<'a, str>, begun: &'a ExchangeStart) -> Cow<'a, str> {
+        let id = self.find_or_open(uuid, begun);
+        self.of_requests.insert(uuid.clone(), id.clone());
+        id
+    }
+
+    fn find_or_open(&mut self, uuid: &Cow<'a, str>, begun: &'a ExchangeStart) -> Cow<'a, str> {
         let id = match &begun.session {
             SessionRef::Named(id) => without_nul(id),
             SessionRef::Opens => uuid.clone(),
+            SessionRef::Follows(other) => self.of_requests.get(&**other).unwrap_or(uuid).clone(),
             SessionRef::Continues(hash) => {
                 let hash = without_nul(hash);
                 if let Some((created_at, id)) = self.newest.get(&hash) {

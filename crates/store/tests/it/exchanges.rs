@@ -15,6 +15,7 @@ on_both!(
     every_order_and_repetition_leaves_the_same_rows,
     a_final_status_is_kept,
     a_conversation_is_continued,
+    an_answer_is_continued,
     an_opening_counts_only_where_one_is_opened,
     sessions_of_qwen_proxy_are_not_touched,
     nothing_a_client_sends_stops_the_log,
@@ -59,6 +60,7 @@ pub(crate) fn ended(ended_at: i64) -> ExchangeEnd {
         translation: Some("chat-messages; n=dropped".to_owned()),
         plan: Some("{\"attempts\":[]}".to_owned()),
         opening_hash: None,
+        answer_hash: None,
     }
 }
 
@@ -277,6 +279,40 @@ async fn a_conversation_is_continued(database: &Database) {
     assert_eq!(read(database, "w").await.0.session_id, "w");
     record(&database.store, &[unknown("z")]).await.unwrap();
     assert_eq!(read(database, "z").await.0.session_id, "w");
+}
+
+async fn an_answer_is_continued(database: &Database) {
+    let store = &database.store;
+    let follows = |id: &str, at, other: &str| whole(id, at, SessionRef::Follows(other.to_owned()));
+    let session = async |id: &str| read(database, id).await.0.session_id;
+    // In the same batch, in a later one, and by the request that continued it.
+    let first = whole("a", 10, SessionRef::Named("named".to_owned()));
+    record(store, &[first, follows("b", 20, "a"), whole("o", 21, SessionRef::Opens)]).await.unwrap();
+    record(store, &[follows("c", 30, "a"), follows("d", 40, "c"), pending(begun("e", 50, SessionRef::Opens))])
+        .await
+        .unwrap();
+    for id in ["b", "c", "d"] {
+        assert_eq!(session(id).await, "named", "{id}");
+    }
+    let named = sessions::get(store, "named").await.unwrap();
+    assert_eq!((named.message_count, named.created_at, named.last_accessed), (4, 10, 40));
+    assert_eq!(named.first_user_message, "hello from a");
+    // A repetition changes nothing, and neither does the end of a pending request.
+    record(store, &[follows("d", 40, "c"), whole("e", 50, SessionRef::Opens), follows("f", 60, "e")]).await.unwrap();
+    assert_eq!(sessions::get(store, "named").await.unwrap().message_count, 4);
+    assert_eq!(session("f").await, "e");
+
+    // An unknown request: its own session, which others find.
+    record(store, &[follows("g", 70, "nowhere"), follows("h", 80, "g")]).await.unwrap();
+    assert_eq!((session("g").await, session("h").await), ("g".to_owned(), "g".to_owned()));
+
+    // An answer that a provider keeps, in a session of any kind.
+    let mut kept = follows("i", 90, "a");
+    kept.ended.as_mut().unwrap().answer_hash = Some("kept".to_owned());
+    let continues = |id: &str, at, hash: &str| whole(id, at, SessionRef::Continues(hash.to_owned()));
+    record(store, &[kept]).await.unwrap();
+    record(store, &[continues("j", 95, "kept"), continues("k", 96, "other")]).await.unwrap();
+    assert_eq!((session("j").await, session("k").await), ("named".to_owned(), "k".to_owned()));
 }
 
 async fn an_opening_counts_only_where_one_is_opened(database: &Database) {

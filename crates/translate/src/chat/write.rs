@@ -71,7 +71,9 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
     }
     job.write_sampling(body, effort.as_ref());
     job.write_identity(body);
-    if let Some(store) = request.store.filter(|_| job.is_from(Api::Chat)) {
+    if let Some(store) = request.store.filter(|_| job.is_from(Api::Chat))
+        && !job.refuses("store", "store")
+    {
         body.bool("store", store);
     }
     if request.cache.is_some() {
@@ -186,7 +188,8 @@ fn write_limits(job: &mut Job<'_>, body: &mut Object<'_>) {
         Some(_) => job.losses.dropped("top_k", "the provider does not take it"),
         None => {}
     }
-    if request.stop.len() > job.target.max_stops {
+    let max_stops = if job.target.refused.contains(&"stop") { 0 } else { job.target.max_stops };
+    if request.stop.len() > max_stops {
         let field = if job.is_from(Api::Messages) { "stop_sequences" } else { "stop" };
         job.losses.emulated(field, None, "the provider takes fewer stop sequences");
         job.stops.clone_from(&request.stop);

@@ -15,6 +15,7 @@ pub(crate) struct Emitter {
     response_id: String,
     created: u64,
     model: String,
+    previous: Option<String>,
     has_started: bool,
     sequence: u64,
     open: Option<Open>,
@@ -45,12 +46,13 @@ struct Open {
 // === impl Emitter ===
 
 impl Emitter {
-    pub(crate) fn new(id: String, created: u64, model: String) -> Self {
+    pub(crate) fn new(id: String, created: u64, model: String, previous: Option<String>) -> Self {
         Self {
             response_id: format!("resp_{id}"),
             id,
             created,
             model,
+            previous,
             has_started: false,
             sequence: 0,
             open: None,
@@ -326,6 +328,7 @@ impl Emitter {
             id: &self.response_id,
             created: self.created,
             model: &self.model,
+            previous: self.previous.as_deref(),
             status,
             output: &self.output,
             usage: self.usage.as_ref().filter(|_| status != "in_progress"),

@@ -15,10 +15,13 @@ pub(crate) fn read_request(json: &[u8], stored: Option<&[Json]>) -> Result<Reque
     let mut fields = body(json)?;
     let at = Path::Root;
     let unread = unread(Api::Responses, &fields);
-    for name in ["previous_response_id", "conversation"] {
-        if stored.is_none() && fields.get(name).is_some() {
-            return Err(RequestError::new(Problem::Unresolved, &name, "Send the whole conversation instead."));
-        }
+    if fields.get("conversation").is_some() {
+        let advice = "Send the whole conversation in `input`, or continue an answer with `previous_response_id`.";
+        return Err(RequestError::new(Problem::NotTranslatable, &"conversation", advice));
+    }
+    if stored.is_none() && fields.get("previous_response_id").is_some() {
+        let advice = "Send the whole conversation instead.";
+        return Err(RequestError::new(Problem::Unresolved, &"previous_response_id", advice));
     }
     let mut request = Request::new(Api::Responses, fields.take_str("model", &at)?.unwrap_or_default());
     if request.model.is_empty() && fields.get("prompt").is_none() {
@@ -27,7 +30,7 @@ pub(crate) fn read_request(json: &[u8], stored: Option<&[Json]>) -> Result<Reque
     if let Some(text) = fields.take_str("instructions", &at)? {
         request.messages.push(Message::new(Role::System, vec![Block::text(text)], "instructions".into()));
     }
-    let continues = fields.get("previous_response_id").or_else(|| fields.get("conversation")).is_some();
+    let continues = fields.get("previous_response_id").is_some();
     read_input(fields.take("input"), stored.unwrap_or_default(), continues, &mut request)?;
     if let Some(tools) = fields.take_array("tools", &at)? {
         read_tools(&tools, &Path::Name(&at, "tools"), None, &mut request.tools)?;

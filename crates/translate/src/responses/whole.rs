@@ -37,6 +37,8 @@ pub(super) struct Response<'r> {
     pub(super) id: &'r str,
     pub(super) created: u64,
     pub(super) model: &'r str,
+    /// `previous_response_id`.
+    pub(super) previous: Option<&'r str>,
     /// `in_progress`, `completed`, `incomplete` or `failed`.
     pub(super) status: &'r str,
     /// The finished items, without the brackets of their list.
@@ -71,6 +73,7 @@ impl Response<'_> {
         output.extend_from_slice(self.output);
         output.push(b']');
         out.bool("parallel_tool_calls", true);
+        out.str_or_null("previous_response_id", self.previous);
         out.null("temperature");
         out.str("tool_choice", "auto");
         out.array("tools", |_| {});
@@ -94,6 +97,7 @@ pub(crate) fn write_failed_event(failure: &Failure, started: &Started, request_i
         id: if started.id.is_empty() { &own } else { &started.id },
         created: started.created,
         model: &started.model,
+        previous: None,
         status: "failed",
         output: &[],
         usage: None,
@@ -125,7 +129,12 @@ pub(super) fn incomplete_reason(losses: &mut Losses, finish: &Finish, has_refusa
 }
 
 /// Writes a whole answer.
-pub(crate) fn write_answer(answer: &Answer, id: &str, created: u64, model: &str) -> (Vec<u8>, Losses) {
+pub(crate) fn write_answer(
+    answer: &Answer,
+    id: &str,
+    (created, model): (u64, &str),
+    previous: Option<&str>,
+) -> (Vec<u8>, Losses) {
     let mut losses = Losses::default();
     let model = if model.is_empty() { answer.model.as_deref().unwrap_or_default() } else { model };
     let has_refusal = answer.blocks.iter().any(|block| matches!(block, Block::Refusal(_)));
@@ -149,6 +158,7 @@ pub(crate) fn write_answer(answer: &Answer, id: &str, created: u64, model: &str)
         id: &format!("resp_{id}"),
         created,
         model,
+        previous,
         status: if incomplete.is_some() { "incomplete" } else { "completed" },
         output: &output,
         usage: answer.usage.as_ref(),

@@ -10,7 +10,15 @@ impl Job<'_> {
     /// Writes or reports the fields that the readers did not interpret. `allowed` are those that both APIs have.
     pub(crate) fn write_extras(&mut self, body: &mut Object<'_>, allowed: &[&str]) -> Result<(), RequestError> {
         for (name, value) in &self.request.extras {
-            if self.request.api == self.api || allowed.contains(&name.as_str()) {
+            let is_known = self.request.api == self.api || allowed.contains(&name.as_str());
+            if is_known && self.api == Api::Chat && self.target.refused.contains(&name.as_str()) {
+                if is_refused(name, value) {
+                    return self.refuse(name, "The provider refuses it.");
+                }
+                if !is_default(name, value) {
+                    self.losses.dropped(name, "the provider refuses it");
+                }
+            } else if is_known {
                 body.raw(name, value.as_str());
             } else if name == "speed" && value.as_str() == "\"fast\"" && self.request.service_tier.is_none() {
                 self.losses.changed("speed", "fast", "service_tier fast", "sent as another field");
@@ -34,6 +42,12 @@ impl Job<'_> {
         let fields = [("logprobs", request.logprobs), ("top_logprobs", request.top_logprobs.is_some())];
         for (name, _) in fields.into_iter().filter(|(_, is_asked)| *is_asked && !is_own) {
             self.losses.dropped(name, "the probabilities of tokens are not translated");
+        }
+        if is_own && self.api == Api::Chat && self.target.refused.contains(&"logprobs") {
+            for (name, _) in fields.into_iter().filter(|(_, is_asked)| *is_asked) {
+                self.losses.dropped(name, "the provider refuses it");
+            }
+            return false;
         }
         is_own
     }

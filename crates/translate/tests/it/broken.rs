@@ -9,9 +9,9 @@ use signalbox_translate::{
     Api, Decoder, EmitOptions, Emitter, Target, read_answer, read_request, write_answer, write_request,
 };
 
-use super::grammar::{self, frames};
 use super::requests;
 use super::streams::{APIS, answer};
+use signalbox_grammar::{self as grammar, frames};
 
 /// Pieces of the framing of events.
 const PIECES: [&str; 8] = ["data: ", "\n\n", "\r\n", "event: ", "{\"type\":\"", "\"}", "[DONE]", "{\"choices\":["];

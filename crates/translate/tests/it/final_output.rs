@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use signalbox_translate::hub::{Answer, Block, Event, Fold};
 use signalbox_translate::{Api, Decoder, EmitOptions, Emitter, write_answer};
 
-use super::grammar;
+use signalbox_grammar as grammar;
 
 /// Returns the events of a stream with all kinds of items that ends with `output`. `level` tells how much of an item is
 /// streamed: 0 for its end only, 1 for its beginning and its pieces, 2 for both.

@@ -6,7 +6,7 @@ use signalbox_translate::{
     Api, Decoder, EmitOptions, Emitter, Target, read_answer, read_request, write_answer, write_request,
 };
 
-use super::grammar::{self, Said, frames};
+use signalbox_grammar::{self as grammar, Said, frames};
 
 const APIS: [Api; 3] = [Api::Chat, Api::Messages, Api::Responses];
 

@@ -6,8 +6,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::grammar::frames;
 use serde_json::{Value, json};
+use signalbox_grammar::frames;
 use signalbox_translate::hub::{Event, Failure, Finish, FinishReason, Json};
 use signalbox_translate::{
     Api, Decoder, EmitOptions, Emitter, Losses, RequestError, Target, Written, read_answer, read_continued_request,
@@ -43,6 +43,10 @@ fn target(fields: &Value) -> Target {
             "web_search" => target.web_search = flag,
             "cache_breakpoints" => target.cache_breakpoints = flag,
             "same_files" => target.same_files = flag,
+            "refused" => {
+                let names = value.as_array().unwrap().iter();
+                target.refused = names.map(|name| &*name.as_str().unwrap().to_owned().leak()).collect();
+            }
             "reasoning_field" => target.reasoning_field = Some("reasoning_content"),
             other => panic!("unknown field {other}"),
         }
@@ -175,6 +179,11 @@ fn check_stream(case: &Value, at: &str) {
     let (mut decoder, mut emitter) = (Decoder::new(from, "1"), Emitter::new(to, options(case, &mut losses)));
     let (mut events, mut out) = (Vec::new(), Vec::new());
     for event in case["stream"].as_array().unwrap() {
+        // The relay takes a comment of the provider for a sign of life.
+        if event.as_str().is_some_and(|line| line.starts_with(':')) {
+            emitter.push(Event::Ping, &mut out);
+            continue;
+        }
         let data = event.as_str().map_or_else(|| event.to_string(), str::to_owned);
         decoder.push(event["type"].as_str(), data.as_bytes(), &mut events);
         events.drain(..).for_each(|event| emitter.push(event, &mut out));

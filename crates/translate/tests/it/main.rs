@@ -7,7 +7,6 @@ mod final_output;
 mod forms;
 mod fuzz;
 mod golden;
-mod grammar;
 mod matching;
 mod numbering;
 mod provider;

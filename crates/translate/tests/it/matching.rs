@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use signalbox_translate::{Api, Decoder, EmitOptions, Emitter, read_answer, write_answer};
 
-use super::grammar::{self, Said};
 use super::provider::{Form, IDS, INDICES, Ids, Item, PLAIN, Provider, body};
+use signalbox_grammar::{self as grammar, Said};
 
 const APIS: [Api; 3] = [Api::Chat, Api::Messages, Api::Responses];
 

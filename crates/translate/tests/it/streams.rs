@@ -1,8 +1,8 @@
 //! Properties of streams: every emitter keeps to the grammar of its API, and every decoder notices an incomplete
 //! answer.
 
-use super::grammar::{self, Frame, Said, frames};
 use proptest::prelude::*;
+use signalbox_grammar::{self as grammar, Frame, Said, frames};
 use signalbox_translate::hub::{
     Answer, Block, CallKind, Delta, ErrorClass, Event, Failure, Finish, FinishReason, Fold, Opening, Reasoning, Start,
     Text, Thinking, ToolCall, Usage,

@@ -3,6 +3,7 @@
 
 use axum::{extract::rejection::QueryRejection, response::IntoResponse};
 use http::{Extensions, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
+use hyper::ext::ReasonPhrase;
 use signalbox_core::{Api, openai::ErrorBody};
 use signalbox_daemon::{BodyError, Denied, Refusal, RequestContext, admin, host_origin_guard};
 use signalbox_translate::{hub::Failure, write_error};
@@ -25,6 +26,9 @@ use crate::{
 
 /// Header with which OpenAI and Anthropic tell their SDKs whether to repeat a request.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// Status with which Anthropic says that it has too much to do.
+const OVERLOADED: u16 = 529;
 
 /// Reason why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -164,6 +168,11 @@ impl ApiError {
         }
     }
 
+    /// Returns whether the gateway has too much to do at the moment.
+    const fn is_overload(&self) -> bool {
+        matches!(self, Self::Overloaded | Self::Body(BodyError::ArrivingLimit))
+    }
+
     /// Returns the body of the response.
     #[must_use]
     pub fn body(&self) -> ErrorBody {
@@ -244,6 +253,13 @@ impl ApiError {
         }
         if api == Api::Messages {
             *response.body_mut() = ResponseBody::whole(self.body_for(api, id));
+            if self.is_overload()
+                && let Ok(overloaded) = StatusCode::from_u16(OVERLOADED)
+            {
+                *response.status_mut() = overloaded;
+                // hyper would write `<none>` as the reason phrase.
+                response.extensions_mut().insert(ReasonPhrase::from_static(b"Overloaded"));
+            }
         }
         response
     }

@@ -38,6 +38,9 @@ use signalbox_core::schema::{CacheOutcome, RequestStatus};
 /// recognised by its opening messages.
 const SESSION_HEADERS: [&str; 3] = ["x-session-id", "x-claude-code-session-id", "session-id"];
 
+/// Maximum bytes of the id of an earlier answer by which the log finds the session. Every provider's ids are shorter.
+const MAX_PREVIOUS_ID: usize = 256;
+
 /// The API of a request.
 #[derive(Clone, Copy, Debug)]
 enum Surface {
@@ -203,6 +206,7 @@ impl Arrival<'_> {
             model: envelope.model.clone().unwrap_or_default(),
             stream: envelope.stream,
             session: self.session.clone(),
+            previous: envelope.previous.clone().filter(|id| id.len() <= MAX_PREVIOUS_ID),
             key: self.caller.map(|caller| caller.id().to_owned()),
         };
         let asked = plan.iter().flat_map(|plan| &plan.candidates).map(|candidate| candidate.provider.log_bodies);

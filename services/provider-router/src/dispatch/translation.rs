@@ -65,6 +65,7 @@ impl Translation {
             summaries: true,
             tools: written.tools,
             stops: written.stops,
+            previous: envelope.previous.clone(),
         };
         Ok(Self { client: envelope.api, provider, body: written.body.into(), losses: written.losses, options })
     }

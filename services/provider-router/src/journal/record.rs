@@ -44,6 +44,9 @@ pub struct Begin {
     /// Session named by the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// Id of the answer that the request continues, as the client wrote it; absent in journals of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
     /// Id of the client key; absent in journals of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -307,6 +310,7 @@ mod tests {
             model: "m".into(),
             stream: true,
             session: None,
+            previous: None,
             key: None,
         }
     }

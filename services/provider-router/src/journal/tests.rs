@@ -87,6 +87,7 @@ fn begin() -> Begin {
         model: "m".into(),
         stream: true,
         session: None,
+        previous: None,
         key: None,
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use signalbox_core::{
     Api,
     conversation::{self, Opening},
+    json::Reader,
     openai::{FoldedAnswer, is_failure},
     provider_type::provider_type,
     schema::{RequestCost, RequestStatus, RoutingRecord},
@@ -21,7 +22,7 @@ use super::{
     costs::{Ended, cost},
     record::{Begin, End, SentAs},
 };
-use crate::{envelope, provider::target};
+use crate::{envelope, provider::target, stored_responses::request_of};
 
 /// Maximum length of a session's first message, in characters.
 const MAX_PREVIEW_CHARS: usize = 4096;
@@ -74,6 +75,8 @@ impl Transcript {
         let begun = self.begun_row(&opening);
         let opening_hash = (begun.session == SessionRef::Opens && status == RequestStatus::Completed)
             .then(|| conversation::opening_hash(opening.user.as_deref().unwrap_or_default(), &answer.text));
+        let answer_hash =
+            is_kept_by_provider(api, &begun.request_body, &answer.id).then(|| conversation::answer_hash(&answer.id));
         let error = end.error.or_else(|| answer.error.map(|error| error.message));
         let ended = ExchangeEnd {
             status,
@@ -93,6 +96,7 @@ impl Transcript {
             translation: end.sent_as.map(|sent| sent.translation).filter(|translation| !translation.is_empty()),
             plan: end.plan.as_deref().and_then(|plan| serde_json::to_string(plan).ok()),
             opening_hash,
+            answer_hash,
         };
         Exchange { begun, ended: Some(ended) }
     }
@@ -154,10 +158,16 @@ impl Transcript {
     }
 
     fn begun_row(self, opening: &Opening) -> ExchangeStart {
-        let session = match (self.begin.session, opening.hash()) {
-            (Some(named), _) => SessionRef::Named(named),
-            (None, Some(hash)) => SessionRef::Continues(hash),
-            (None, None) => SessionRef::Opens,
+        let previous = self.begin.previous.as_deref();
+        let session = match (self.begin.session, previous, opening.hash()) {
+            (Some(named), ..) => SessionRef::Named(named),
+            (None, Some(id), _) => match request_of(id) {
+                Some(request) => SessionRef::Follows(request.to_string()),
+                // The provider keeps the answer under an id of its own.
+                None => SessionRef::Continues(conversation::answer_hash(id)),
+            },
+            (None, None, Some(hash)) => SessionRef::Continues(hash),
+            (None, None, None) => SessionRef::Opens,
         };
         let first = opening.user.as_deref().unwrap_or_default();
         ExchangeStart {
@@ -192,6 +202,21 @@ fn final_status(status: RequestStatus, answer: &FoldedAnswer) -> RequestStatus {
     }
 }
 
+/// Returns whether later requests may continue an answer under an id that the provider made.
+fn is_kept_by_provider(api: Api, request: &str, id: &str) -> bool {
+    if api != Api::Responses || id.is_empty() || request_of(id).is_some() {
+        return false;
+    }
+    let mut is_stored = true;
+    // A body that cannot be read was not answered.
+    let _ = Reader::new(request.as_bytes()).fields(|name, value| {
+        let raw = value.raw()?;
+        is_stored &= name != "store" || raw != b"false";
+        Some(())
+    });
+    is_stored
+}
+
 /// Converts bytes to text that every database accepts: valid UTF-8 without NUL, which PostgreSQL refuses.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     let text = simdutf8::basic::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
@@ -224,6 +249,7 @@ mod tests {
             model: "m".into(),
             stream: true,
             session: None,
+            previous: None,
             key: None,
         };
         Transcript::new(Uuid::from_u128(1), begin, request.as_bytes())
@@ -247,6 +273,39 @@ mod tests {
             r#"{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"hello"},{"role":"user","content":"more"}]}"#,
         );
         assert_eq!(second.begun().begun.session, SessionRef::Continues(hash));
+    }
+
+    #[test]
+    fn a_request_that_continues_an_answer_follows_its_request() {
+        let id = Uuid::from_u128(7);
+        let next = |previous: &str, session: Option<&str>| {
+            let mut next = transcript(
+                r#"{"model":"m","input":[{"role":"user","content":"hi"},{"role":"assistant","content":"hello"}]}"#,
+            );
+            next.begin.path = "/v1/responses".into();
+            (next.begin.previous, next.begin.session) = (Some(previous.to_owned()), session.map(str::to_owned));
+            next.begun().begun.session
+        };
+        let own = format!("resp_{}", id.simple());
+        assert_eq!(next(&own, None), SessionRef::Follows(id.to_string()));
+        assert_eq!(next(&own, Some("named")), SessionRef::Named("named".into()));
+
+        // The provider's own id is known by the end of the exchange that has it.
+        let hash = conversation::answer_hash("resp_of_provider");
+        assert_eq!(next("resp_of_provider", None), SessionRef::Continues(hash.clone()));
+        let kept = |request: &str, answered: &str, path: &str| {
+            let mut first = transcript(request);
+            (first.begin.path, first.begin.stream) = (path.into(), false);
+            let end = end(&first, RequestStatus::Completed);
+            let body = format!(r#"{{"id":"{answered}","object":"response","status":"completed","output":[]}}"#);
+            first.ended(end, body.into_bytes(), None).ended.unwrap().answer_hash
+        };
+        let path = "/v1/responses";
+        assert_eq!(kept(r#"{"input":"hi"}"#, "resp_of_provider", path), Some(hash.clone()));
+        assert_eq!(kept(r#"{"input":"hi","store":true}"#, "resp_of_provider", path), Some(hash));
+        assert_eq!(kept(r#"{"input":"hi","store":false}"#, "resp_of_provider", path), None);
+        assert_eq!(kept(r#"{"input":"hi"}"#, &own, path), None);
+        assert_eq!(kept(FIRST, "resp_of_provider", "/v1/chat/completions"), None);
     }
 
     #[test]

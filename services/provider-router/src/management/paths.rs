@@ -61,6 +61,11 @@ fn is_of_openai(path: &str) -> bool {
     path.starts_with("resp_") || path == "input_tokens"
 }
 
+/// Returns whether a path belongs to OpenAI's Responses, beside the management routes that share it.
+pub(super) fn is_of_responses(path: &str) -> bool {
+    path.strip_prefix("/v1/").is_some_and(|path| is_below(path, "responses"))
+}
+
 /// Model ids may contain slashes, which are escaped: below `/api` an id is a single segment.
 fn model_path(method: &Method, rest: &str) -> Option<String> {
     let Some(id) = rest.strip_prefix('/') else {

@@ -122,14 +122,20 @@ impl Remote {
             target.path(&format!("{path_prefix}{path}")).map_err(|error| format!("`baseURL` cannot be used: {error}"))
         };
         let [chat, messages, responses] = Api::ALL.map(Api::path);
+        // Some providers have Messages below a path of its own.
+        let base = kind.messages_base.filter(|_| kind.is_own_address(Some(base_url)));
+        let path_of_messages = |rest: &str| match base {
+            Some(base) => PathAndQuery::try_from(format!("{base}{rest}")).map_err(|error| error.to_string()),
+            None => path(rest),
+        };
         Ok(Self {
             timeout: millis(config, "timeout")?,
             masker: Masker::new(secrets(&headers)),
             apis: apis(config, kind)?,
             path_prefix,
-            paths: [path(chat)?, path(messages)?, path(responses)?],
+            paths: [path(chat)?, path_of_messages(messages)?, path(responses)?],
             models: path("/models")?,
-            count_tokens: path("/messages/count_tokens")?,
+            count_tokens: path_of_messages("/messages/count_tokens")?,
             input_tokens: path("/responses/input_tokens")?,
             is_qwen_proxy: kind.value == QWEN_PROXY,
             counts_streams: counts_streams(config, kind)?,
@@ -291,7 +297,7 @@ impl Remote {
 
 /// Reads `apis`, or returns those of the type.
 fn apis(config: &Config, kind: ProviderType) -> Result<Vec<Api>, String> {
-    let Some(listed) = text(config, "apis")? else { return Ok(kind.apis.to_vec()) };
+    let Some(listed) = text(config, "apis")? else { return Ok(kind.apis_at(text(config, "baseURL")?).collect()) };
     Api::parse_list(listed).map_err(|wrong| {
         if wrong.is_empty() {
             "`apis` names no API: list chat, messages, responses or several".to_owned()

@@ -24,6 +24,7 @@ pub fn target(kind: &ProviderType, api: Api, model: Option<&str>) -> Target {
             reasoning_field: quirks.reasoning_field,
             cache_breakpoints: quirks.cache_breakpoints && has_breakpoints(name),
             reasoning_effort: quirks.reasoning_effort,
+            refused: quirks.refused_by(name).collect(),
             sampling: kind.value != OPENAI || !is_reasoning(name),
             ..target
         },
@@ -129,5 +130,7 @@ mod tests {
         let chat = of("deepseek", Api::Chat, "deepseek-chat");
         assert!(!chat.developer_role && !chat.max_completion_tokens && chat.sampling);
         assert_eq!(chat.reasoning_field, Some("reasoning_content"));
+        assert_eq!(of("moonshot", Api::Chat, "org/kimi-k3").refused, ["temperature"]);
+        assert!(of("xai", Api::Responses, "grok-4").refused.is_empty());
     }
 }

@@ -110,8 +110,15 @@ impl Client {
             on_failure: OnFailure::Serve,
         };
         let (journal, _loader) = Journal::open(dir.path(), "test", 1, config).unwrap();
-        let begin =
-            Begin { received_at: 0, path: "/".into(), model: "m".into(), stream: true, session: None, key: None };
+        let begin = Begin {
+            received_at: 0,
+            path: "/".into(),
+            model: "m".into(),
+            stream: true,
+            session: None,
+            previous: None,
+            key: None,
+        };
         let entry = journal.begin(Uuid::now_v7(), &begin, b"{}").unwrap();
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let kept = BodyPolicy { request: Bodies::Full, answer: bodies };

@@ -30,6 +30,8 @@ const RESPONSES_PATH: &str = "/v1/responses";
 pub(super) struct Provider {
     pub(super) shared: Shared<Chat>,
     pub(super) key: RwLock<Option<String>>,
+    /// Whether every answer is sent in an odd way.
+    pub(super) is_rude: bool,
     store: Arc<Store>,
     numbers: AtomicU64,
 }
@@ -91,6 +93,10 @@ impl Api for Provider {
 // === impl Provider ===
 
 impl Provider {
+    pub(super) fn new(is_rude: bool) -> Self {
+        Self { is_rude, ..Self::default() }
+    }
+
     /// Returns whether a request has the required key, if any.
     fn admits(&self, request: &Request, vendor: Vendor) -> bool {
         let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
@@ -242,6 +248,9 @@ impl Provider {
         S: crate::play::Stream<Piece: Send + Sync> + Send + Sync,
     {
         let calls = &self.shared.calls;
+        // A router asks for no coding and decodes every one; a program of a test without this header decodes none.
+        let may_decode = request.header("accept-encoding") == Some("identity");
+        let turn = if self.is_rude { turn.rude(may_decode) } else { turn };
         let entry = calls.begin(request, model.to_owned());
         let stage = Stage { wire, turn: &turn, gate: &gate, calls, entry: &entry };
         let Over { end, then } = stage.perform(answer).await;

@@ -46,6 +46,7 @@ fn exchange(body: &str, number: u64) -> Exchange {
             provider_id: Some("mock".to_owned()),
             upstream_request: None,
             opening_hash: Some(opening_hash("Say a hundred words.", &answer)),
+            answer_hash: None,
             response_body: Some(answer),
             usage: Some(Usage::new(10, 20)),
             cost: None,

@@ -46,6 +46,7 @@ pub(super) fn answered(request_id: &str, at: i64) -> Exchange {
             translation: None,
             plan: None,
             opening_hash: None,
+            answer_hash: None,
         }),
     }
 }

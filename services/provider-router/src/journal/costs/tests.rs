@@ -17,8 +17,15 @@ fn table() -> Table {
 }
 
 fn end() -> End {
-    let begin =
-        Begin { received_at: 5, path: "/".into(), model: "priced".into(), stream: false, session: None, key: None };
+    let begin = Begin {
+        received_at: 5,
+        path: "/".into(),
+        model: "priced".into(),
+        stream: false,
+        session: None,
+        previous: None,
+        key: None,
+    };
     End {
         status: RequestStatus::Completed,
         ended_at: 1_790_000_000_000,

@@ -29,6 +29,27 @@ fn builds_the_provider_request() {
 }
 
 #[test]
+fn messages_may_have_a_path_of_their_own() {
+    let uri = |remote: &Remote, api| {
+        remote.inference(api, api, Bytes::new(), false, &HeaderMap::new(), "1").uri().to_string()
+    };
+    for kind in ["deepseek", "minimax"] {
+        let own = remote(kind, json!({"apiKey": "sk-1"})).unwrap();
+        assert_eq!(uri(&own, Api::Messages), "/anthropic/v1/messages");
+        assert_eq!(uri(&own, Api::Chat), "/v1/chat/completions");
+        let counted = own.count_tokens(Api::Messages, Bytes::new(), &HeaderMap::new(), "1");
+        assert_eq!(counted.uri(), "/anthropic/v1/messages/count_tokens");
+        assert_eq!(counted.headers()["x-api-key"], "sk-1");
+        assert_eq!((own.api_for(Api::Messages, None), own.api_for(Api::Responses, None)), (Api::Messages, Api::Chat));
+        // What another server has there is not known.
+        let other = remote(kind, json!({"baseURL": "http://127.0.0.1:9/v1"})).unwrap();
+        assert_eq!(other.api_for(Api::Messages, None), Api::Chat);
+        let listed = remote(kind, json!({"baseURL": "http://127.0.0.1:9/v1", "apis": "chat, messages"})).unwrap();
+        assert_eq!(uri(&listed, Api::Messages), "/v1/messages");
+    }
+}
+
+#[test]
 fn client_identity_headers_are_forwarded_and_credentials_are_not() {
     let provider = remote("openai", json!({"baseURL": "http://127.0.0.1:9", "headers": {"X-Title": "own"}})).unwrap();
     let forwarded = [

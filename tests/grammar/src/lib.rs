@@ -1,23 +1,34 @@
 //! Strict parsers of the streams of the three APIs. They panic at the first event that the grammar does not allow.
+//!
+//! They share no code with the readers of the product, which are tolerant: what both make of a stream can be compared.
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use serde_json::{Value, json};
 
 /// The content of a stream.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Said {
-    pub(crate) text: String,
-    pub(crate) refusal: String,
-    pub(crate) thinking: String,
+pub struct Said {
+    /// The text of the answer.
+    pub text: String,
+    /// The text with which the model refuses.
+    pub refusal: String,
+    /// The reasoning, or its summary.
+    pub thinking: String,
     /// Ids, names and inputs of the calls.
-    pub(crate) calls: Vec<(String, String, String)>,
+    pub calls: Vec<(String, String, String)>,
     /// The finish reason, or `error`; `None` if the stream has no terminal event.
-    pub(crate) end: Option<String>,
+    pub end: Option<String>,
 }
 
-pub(crate) type Frame = (Option<String>, Value);
+/// An event: its name, and its data.
+pub type Frame = (Option<String>, Value);
 
 /// Splits a stream into its events; comments are skipped.
-pub(crate) fn frames(stream: &[u8]) -> Vec<Frame> {
+///
+/// # Panics
+/// Panics if the last event is cut off, or if an event has other lines than a name and data.
+#[must_use]
+pub fn frames(stream: &[u8]) -> Vec<Frame> {
     let text = std::str::from_utf8(stream).unwrap();
     assert!(text.is_empty() || text.ends_with("\n\n"), "{text}");
     let blocks = text.split("\n\n").filter(|block| !block.is_empty() && !block.starts_with(':'));
@@ -37,7 +48,12 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is not a string"))
 }
 
-pub(crate) fn chat(frames: &[Frame], include_usage: bool) -> Said {
+/// Parses a stream of Chat Completions, whose last chunk has the token counts if `include_usage` was asked for.
+///
+/// # Panics
+/// Panics if the stream is not one of the grammar.
+#[must_use]
+pub fn chat(frames: &[Frame], include_usage: bool) -> Said {
     let mut said = Said::default();
     let (mut has_role, mut finish, mut has_usage, mut is_done) = (false, None, false, false);
     for (index, (name, data)) in frames.iter().enumerate() {
@@ -91,7 +107,12 @@ pub(crate) fn chat(frames: &[Frame], include_usage: bool) -> Said {
     said
 }
 
-pub(crate) fn messages(frames: &[Frame]) -> Said {
+/// Parses a stream of Messages.
+///
+/// # Panics
+/// Panics if the stream is not one of the grammar.
+#[must_use]
+pub fn messages(frames: &[Frame]) -> Said {
     let mut said = Said::default();
     let (mut has_started, mut next, mut open, mut reason) = (false, 0, None::<Value>, None);
     for (name, data) in frames {
@@ -165,7 +186,12 @@ struct Item {
     has_done: bool,
 }
 
-pub(crate) fn responses(frames: &[Frame]) -> Said {
+/// Parses a stream of Responses.
+///
+/// # Panics
+/// Panics if the stream is not one of the grammar.
+#[must_use]
+pub fn responses(frames: &[Frame]) -> Said {
     let mut said = Said::default();
     let (mut item, mut output): (Option<Item>, Vec<Value>) = (None, Vec::new());
     for (index, (name, data)) in frames.iter().enumerate() {

@@ -1,0 +1,71 @@
+//! A second run of the tests of streams, in front of rude providers.
+
+/// Repeats tests of this module in a module `rudely`, with providers that join events, cut them at odd places, add
+/// comments, end lines with CRLF and compress.
+macro_rules! rudely {
+    ($($test:ident),+ $(,)?) => {
+        mod rudely {
+            $(
+                #[test]
+                fn $test() {
+                    signalbox_fakes::script::rudely(super::$test);
+                }
+            )+
+        }
+    };
+}
+
+pub(crate) use rudely;
+
+/// The files whose tests run twice, and the tests that do not, because their provider sends no stream of a script.
+const FILES: [(&str, &str, &[&str]); 5] = [
+    ("streaming.rs", include_str!("streaming.rs"), &[]),
+    ("fallback.rs", include_str!("fallback.rs"), &["all_attempts_share_one_total"]),
+    (
+        "apis.rs",
+        include_str!("apis.rs"),
+        &[
+            "losses_are_told_or_refused",
+            "answers_that_a_provider_keeps_are_read_there",
+            "tokens_are_counted_by_the_provider_or_estimated",
+            "every_route_to_a_provider_refuses_loops_and_compressed_bodies",
+            "clients_find_their_own_models_sessions_and_upgrades",
+            "a_page_may_read_the_ids_and_what_was_translated",
+        ],
+    ),
+    (
+        "apis/kept.rs",
+        include_str!("apis/kept.rs"),
+        &[
+            "input_items_are_paged_in_both_orders",
+            "a_conversation_needs_a_provider_of_responses",
+            "a_new_answer_is_unavailable_and_not_missing_while_the_database_is_behind",
+        ],
+    ),
+    (
+        "failover.rs",
+        include_str!("failover.rs"),
+        &[
+            "s12_an_overflow_goes_to_a_target_that_holds_more",
+            "s13_a_refusal_of_the_content_is_the_answer",
+            "s15_an_outage_opens_the_breaker_and_its_end_closes_it",
+        ],
+    ),
+];
+
+#[test]
+fn every_test_of_streams_runs_politely_and_rudely() {
+    for (file, source, polite) in FILES {
+        let (tests, repeated) = source.split_once("rudely! {").unwrap_or((source, ""));
+        let repeated = repeated.split('}').next().unwrap_or_default();
+        let repeated: Vec<&str> = repeated.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty()).collect();
+        for test in tests.split("#[tokio::test]\nasync fn ").skip(1) {
+            let name = test.split('(').next().unwrap_or_default();
+            assert_ne!(
+                repeated.contains(&name),
+                polite.contains(&name),
+                "{file}: {name} runs twice, or is listed as polite"
+            );
+        }
+    }
+}
