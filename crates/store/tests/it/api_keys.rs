@@ -37,6 +37,7 @@ async fn a_key_is_kept_as_it_was_given(database: &Database) {
         budget: Some(KeyBudget { amount_usd: 12.5, period: BudgetPeriod::Month }),
         log_bodies: Some("redact".into()),
         strict: true,
+        guard: serde_json::from_value(serde_json::json!({"secrets": "redact", "cards": "refuse"})).unwrap(),
     };
     let made = api_keys::insert(store, &given, 5).await.unwrap();
     assert_eq!((&*made.id, &*made.name, &*made.hint), ("k", "name of k", "sbx-k"));

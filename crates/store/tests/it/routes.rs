@@ -41,6 +41,8 @@ async fn a_route_is_kept_as_it_was_given(database: &Database) {
         resume: Resume::Verbatim,
         sticky: Some(Sticky::Prefix),
         strict: true,
+        cache: serde_json::from_value(serde_json::json!({"ttl_ms": 1_000, "scope": "owner"})).unwrap(),
+        guard: serde_json::from_value(serde_json::json!({"answer_secrets": "redact"})).unwrap(),
     };
     let made = routes::insert(store, &given, 5).await.unwrap();
     assert_eq!((&*made.id, &*made.model, made.enabled, &made.plan), ("r", "fast-*", true, &given.plan));

@@ -45,6 +45,8 @@ impl PromptCaches {
             SessionRef::Named(name) => name.clone(),
             SessionRef::Continues(hash) => hash.clone(),
             SessionRef::Opens => ended.opening_hash.clone()?,
+            // Only the database knows the session of the request that it follows.
+            SessionRef::Follows(_) => return None,
         };
         let now = PromptTokens { prompt: usage.prompt_tokens, cached: usage.classes.cache_read };
         let key = (session, row.begun.model.clone());
