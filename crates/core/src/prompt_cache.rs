@@ -263,7 +263,7 @@ mod tests {
             let body = |system: &str, messages: &[&str]| json!({"system": system, "messages": messages}).to_string();
             let (before, after) = (body(&a, &[&b]), body(&b, &[&b, &more]));
             match divergence(&before, &after) {
-                None => prop_assert_eq!(a, b),
+                None => prop_assert_eq!(&a, &b),
                 Some(found) => prop_assert!(found.offset <= after.len() && found.path == "system"),
             }
             prop_assert_eq!(divergence(&body(&a, &[&b]), &body(&a, &[&b, &more])), None);

@@ -105,6 +105,7 @@ mod tests {
             translation: None,
             plan: None,
             opening_hash: opening.map(str::to_owned),
+            answer_hash: None,
         };
         Exchange { begun, ended: Some(ended) }
     }
