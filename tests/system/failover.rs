@@ -3,6 +3,7 @@
 //! A route has a primary target, one fallback and two retries. The deadlines are those of the bench, scaled down.
 
 mod bench;
+mod choice;
 mod explain;
 
 use signalbox_fakes::{

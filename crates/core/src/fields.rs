@@ -51,6 +51,12 @@ impl<'a> Fields<'a> {
         self.required(name, read, || format!("must be a whole number from {} to {}", range.start(), range.end()))
     }
 
+    /// Returns a number above 0 and up to `max`.
+    pub(crate) fn number(&mut self, name: &'static str, max: f64) -> Option<f64> {
+        let read = self.take(name)?.as_f64().filter(|number| *number > 0.0 && *number <= max);
+        self.required(name, read, || format!("must be a number above 0 and up to {max}"))
+    }
+
     /// Returns a text of one line that is not blank.
     pub(crate) fn line(&mut self, name: &'static str, max_chars: usize) -> Option<String> {
         let value = self.take(name)?;
@@ -189,7 +195,7 @@ fn whole(value: &Value) -> Option<u64> {
 }
 
 /// Returns `a, b or c`.
-fn alternatives(words: &[&str]) -> String {
+pub(crate) fn alternatives(words: &[&str]) -> String {
     match words {
         [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
         _ => words.concat(),

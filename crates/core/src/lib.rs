@@ -11,7 +11,8 @@
 //!   [`affix`]: finds the common parts of two bodies.
 //! - [`provider_type`]: the provider types. [`provider_config`], [`text`]: validation of stored provider data.
 //! - [`route_document`], [`key_document`]: validation of routes and of client keys; `fields` reads their fields.
-//!   [`network`]: addresses with a common prefix.
+//!   [`overrides`]: validation of what a client asks of the routing of a request. [`network`]: addresses with a common
+//!   prefix.
 //! - [`excerpt`]: the beginning of a long body. [`json`]: reads single values and skips the rest. [`id`], [`secret`]:
 //!   identifiers, and values that cannot be printed.
 //! - [`masking`]: masks credentials in the texts of providers.
@@ -32,6 +33,7 @@ pub mod key_document;
 pub mod masking;
 pub mod network;
 pub mod openai;
+pub mod overrides;
 pub mod provider_config;
 pub mod provider_type;
 pub mod route_document;

@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::fields::{Fields, check_pattern};
+use crate::fields::{Fields, alternatives, check_pattern};
 use crate::provider_config::{MAX_MILLIS, Mistake};
-use crate::schema::{NewRoute, RouteDeadlines, RoutePlan, RouteTarget};
+use crate::schema::{Ability, NewRoute, RouteDeadlines, RoutePlan, RouteTarget};
 use crate::text::is_line;
 
 /// Maximum characters of a model name.
@@ -28,6 +28,15 @@ pub const MAX_WEIGHT: u64 = 1_000;
 /// Maximum tokens of context of a target.
 pub const MAX_CONTEXT_TOKENS: u64 = 1_000_000_000;
 
+/// Maximum characters of the name of a region.
+pub const MAX_REGION: usize = 64;
+
+/// Maximum price of a request in US dollars.
+pub const MAX_PRICE_USD: f64 = 1_000_000.0;
+
+/// Words of [`crate::schema::Ability`].
+pub const ABILITIES: [&str; 3] = ["tools", "vision", "json_schema"];
+
 /// Words of [`crate::schema::RoutePolicy`].
 pub const POLICIES: [&str; 6] = ["priority", "weighted", "round-robin", "least-busy", "latency", "cheapest"];
 
@@ -41,7 +50,7 @@ pub const STICKIES: [&str; 2] = ["session", "prefix"];
 pub const OWN_PARAMS: [&str; 4] = ["model", "stream", "messages", "input"];
 
 /// Maximum characters of the id of a provider.
-const MAX_PROVIDER: usize = 128;
+pub(crate) const MAX_PROVIDER: usize = 128;
 
 /// Reads a route that is to be stored under `id`. `has_provider` tells whether a provider exists.
 ///
@@ -168,11 +177,29 @@ fn target(
         fields.mistake(&format!("params.{own}"), "must not be replaced; the router sets it");
     }
     let context_tokens = fields.integer("context_tokens", 1..=MAX_CONTEXT_TOKENS);
+    let can = abilities(&mut fields);
+    let region = fields.line("region", MAX_REGION);
+    let max_price_usd = price(&mut fields);
     fields.finish();
-    Some(RouteTarget { provider: provider?, model: model?, weight, params, context_tokens })
+    Some(RouteTarget { provider: provider?, model: model?, weight, params, context_tokens, can, region, max_price_usd })
 }
 
-fn deadlines(mut fields: Fields<'_>) -> RouteDeadlines {
+fn abilities(fields: &mut Fields<'_>) -> Option<Vec<Ability>> {
+    let check = |word: &str| {
+        if ABILITIES.contains(&word) { Ok(()) } else { Err(format!("must be {}", alternatives(&ABILITIES))) }
+    };
+    let words = fields.texts("can", 0..=ABILITIES.len(), MAX_REGION, check)?;
+    let ability = |word: String| serde_json::from_value(word.into()).ok();
+    Some(words.into_iter().filter_map(ability).collect())
+}
+
+/// Reads `max_price_usd`.
+pub(crate) fn price(fields: &mut Fields<'_>) -> Option<f64> {
+    fields.number("max_price_usd", MAX_PRICE_USD)
+}
+
+/// Reads deadlines.
+pub(crate) fn deadlines(mut fields: Fields<'_>) -> RouteDeadlines {
     let mut millis = |name| fields.integer(name, 1..=MAX_MILLIS);
     let deadlines = RouteDeadlines {
         connect_ms: millis("connect_ms"),

@@ -31,7 +31,7 @@ pub use provider_models::{LinkedModel, ProviderModel};
 pub use providers::{NewProvider, Provider, ProviderUpdate};
 pub use requests::{Request, RequestStatus};
 pub use responses::{RequestCost, Response};
-pub use routes::{NewRoute, Resume, Route, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky};
+pub use routes::{Ability, NewRoute, Resume, Route, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky};
 pub use routing::{AttemptRecord, PlannedTarget, RoutingRecord, SkippedTarget};
 pub use sessions::Session;
 pub use settings::Setting;

@@ -25,6 +25,7 @@ mod limit_headers;
 mod metrics;
 mod model_sync;
 pub mod models;
+mod overrides;
 pub mod path;
 mod providers;
 mod responses;

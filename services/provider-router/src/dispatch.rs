@@ -102,7 +102,7 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
     let Call { mut exchange, caller, headers, version, body, envelope, names_target } = call;
     let request = ClientRequest { caller: caller.as_ref(), headers: &headers, body: &body, envelope: &envelope };
     app.retries.deposit();
-    if plan.route.is_some() {
+    if plan.route.is_some() || !plan.overrides.is_empty() {
         exchange.keep_plan(plan.record(health::now()));
     }
     let mut attempts = Attempts::new(plan.route.as_ref().and_then(|route| route.plan.retries));
@@ -202,7 +202,7 @@ fn after(
         place,
         rule: fault.rule(),
         retry_after: failure.retry_after(),
-        left: attempt::total(app, own).saturating_sub(exchange.arrived().elapsed()),
+        left: attempt::shorter_total(app, own, candidate.deadlines).saturating_sub(exchange.arrived().elapsed()),
     };
     let holds: Vec<Option<u64>> =
         plan.candidates.iter().map(|candidate| plan.target(candidate)?.context_tokens).collect();

@@ -9,6 +9,7 @@
 
 mod breaker;
 mod latency;
+mod rate_limits;
 mod table;
 
 use std::sync::{
@@ -18,8 +19,10 @@ use std::sync::{
 
 use breaker::Breaker;
 pub use breaker::{Change, State};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use latency::Latency;
+pub use rate_limits::Exhausted;
+use rate_limits::RateLimits;
 pub use table::{HealthTable, ProviderHealth};
 use tokio::time::{Duration, Instant};
 
@@ -55,6 +58,7 @@ pub struct TargetHealth {
     aside_until: AtomicU64,
     in_flight: AtomicU32,
     latency: Latency,
+    limits: RateLimits,
 }
 
 /// Reason why a target is not tried now.
@@ -140,6 +144,17 @@ impl TargetHealth {
         self.latency.read(now)
     }
 
+    /// Takes over what the headers of an answer say about the limits of the provider.
+    pub fn note_limits(&self, headers: &HeaderMap, now: u64, unix_ms: i64) {
+        self.limits.note(headers, now, unix_ms);
+    }
+
+    /// Returns the limit of the provider that is used up now, for a prompt of so many tokens.
+    #[must_use]
+    pub fn exhausted(&self, now: u64, tokens: u64) -> Option<Exhausted> {
+        self.limits.exhausted(now, tokens)
+    }
+
     /// Begins an attempt. If the breaker is not closed, the first attempt is the probe that decides about it.
     #[must_use]
     pub fn begin(self: &Arc<Self>, now: u64) -> Trial {
@@ -152,6 +167,7 @@ impl TargetHealth {
     pub fn reset(&self) {
         self.breaker.reset();
         self.aside_until.store(0, Ordering::Relaxed);
+        self.limits.reset();
     }
 
     fn note(&self, change: Option<Change>) {

@@ -6,10 +6,11 @@
 //! 3. to the route with the most specific wildcard that matches;
 //! 4. to the [implied] route: the active provider and the providers linked to the model.
 //!
-//! Targets that should not be tried now are [skipped](Skipped): their breaker is open, their provider asked to wait,
-//! or their context is too small. The breakers never leave a request without a target: if all are open, the one that
-//! recovers first is tried.
+//! Targets that do not fit the request are [skipped](Skipped), and so are those that should not be tried now: their
+//! breaker is open, or their provider asked to wait. The breakers never leave a request without a target: if all are
+//! open, the one that recovers first is tried.
 
+mod conditions;
 mod explain;
 mod facts;
 mod implied;
@@ -17,14 +18,16 @@ mod policy;
 
 use std::sync::Arc;
 
+use facts::BYTES_PER_TOKEN;
 pub use facts::RequestFacts;
 use policy::Contender;
-use signalbox_core::schema::{RouteTarget, Sticky};
+use serde_json::{Map, Value};
+use signalbox_core::schema::{Ability, RouteDeadlines, RoutePolicy, RouteTarget, Sticky};
 use signalbox_pricing::{Table, Tokens};
 
 use crate::{
     catalog::{Absent, Route, Snapshot},
-    health::{Blocked, TargetHealth},
+    health::{Blocked, Exhausted, TargetHealth},
     provider::{Adapter, Provider},
     random::{Rng, mixed},
 };
@@ -38,6 +41,8 @@ pub struct Plan {
     pub candidates: Vec<Candidate>,
     /// Targets that are not tried.
     pub skipped: Vec<Skipped>,
+    /// What the request asks of its routing; empty if it asks for nothing.
+    pub overrides: Map<String, Value>,
 }
 
 /// A provider to try, and the model name to send to it.
@@ -55,6 +60,10 @@ pub struct Candidate {
     pub target: usize,
     /// Reason why it would not be tried if another one could be.
     pub last_resort: Option<Blocked>,
+    /// Limit of its provider because of which it comes behind the others.
+    pub behind: Option<Exhausted>,
+    /// Deadlines that the request asks for; the shorter ones apply.
+    pub deadlines: RouteDeadlines,
 }
 
 /// A target that is not tried.
@@ -113,6 +122,26 @@ pub enum SkipReason {
         /// Estimated tokens of the prompt.
         needs: u64,
     },
+    /// The request asks for another provider.
+    OtherProvider,
+    /// The request asks for another region.
+    OtherRegion,
+    /// The model lacks an ability that the request needs.
+    Lacks(Ability),
+    /// The expected price of the request is above the limit. Both are in pico-dollars.
+    TooExpensive {
+        /// Expected price.
+        price: u128,
+        /// Limit of the target or of the request.
+        limit: u128,
+    },
+    /// The price of the request is limited, to these pico-dollars, and that of the target is unknown.
+    PriceUnknown {
+        /// Limit of the target or of the request.
+        limit: u128,
+    },
+    /// The request asks for no fallbacks.
+    NoFallbacks,
     /// The breaker is open, or the provider asked to wait.
     Blocked(Blocked),
 }
@@ -128,6 +157,14 @@ pub enum RouteError {
     /// The request names no model, and there is no default.
     #[error("`model` is missing, and {0}.")]
     MissingModel(NoDefault),
+    /// Every target that can be used is excluded by a condition or by what the request asks for.
+    #[error("No target of `{model}` fits this request: {reasons}. Change the request, or the conditions of the route.")]
+    NoMatch {
+        /// Name of the route or of the model.
+        model: String,
+        /// The targets, with the reasons why they do not fit.
+        reasons: String,
+    },
     /// No target of the route can be used.
     #[error("The route `{model}` has no usable target: {reasons}. Change the route, or enable its providers.")]
     NoTarget {
@@ -165,13 +202,29 @@ pub fn plan(
     now: u64,
     rng: &mut Rng,
 ) -> Result<Plan, RouteError> {
-    if let Some((route, matched)) = facts.model.and_then(|model| route_of(snapshot, model)) {
-        return of_route(route, matched, facts, prices, now, rng);
+    let mut plan = match facts.model.and_then(|model| route_of(snapshot, model)) {
+        Some((route, matched)) => Plan::of_route(route, matched),
+        None => Plan::implied(implied::candidates(snapshot, facts.model)?),
+    };
+    let route = plan.route.clone();
+    plan.skip_unfit(facts, prices);
+    if let Some(route) = &route {
+        plan.skip_small(route, facts);
     }
-    let candidates = implied::candidates(snapshot, facts.model)?;
-    let mut plan = Plan { route: None, candidates, skipped: Vec::new() };
+    if plan.candidates.is_empty() {
+        return Err(plan.into_error(facts));
+    }
     if plan.candidates.iter().any(|candidate| candidate.health.blocked(now).is_some()) {
         plan.skip_blocked(now);
+    }
+    let asked = facts.overrides.and_then(|overrides| overrides.policy);
+    if let Some(policy) = asked.or_else(|| route.as_ref().map(|route| route.plan.policy)) {
+        plan.sort((route.as_deref(), policy), facts, prices, now, rng);
+    }
+    plan.put_behind(facts, now);
+    if facts.overrides.is_some_and(|overrides| overrides.fallbacks == Some(false)) {
+        let mut is_first = true;
+        plan.skip(|_| (!std::mem::replace(&mut is_first, false)).then_some(SkipReason::NoFallbacks));
     }
     Ok(plan)
 }
@@ -196,41 +249,44 @@ fn route_of<'a>(snapshot: &'a Snapshot, model: &'a str) -> Option<(&'a Arc<Route
     if implied::named(snapshot, model).is_some() { None } else { routes.matching(model) }
 }
 
-fn of_route(
-    route: &Arc<Route>,
-    matched: &str,
-    facts: &RequestFacts<'_>,
-    prices: Option<&Table>,
-    now: u64,
-    rng: &mut Rng,
-) -> Result<Plan, RouteError> {
-    let mut plan = Plan { route: Some(Arc::clone(route)), candidates: Vec::new(), skipped: Vec::new() };
-    for (n, (target, provider)) in route.plan.targets.iter().zip(&route.providers).enumerate() {
-        let model = target.model.replacen('*', matched, 1);
-        let why = match provider {
-            Err(Absent::Missing) => SkipReason::Missing,
-            Err(Absent::Disabled) => SkipReason::Disabled,
-            Ok(provider) if matches!(provider.adapter, Adapter::Misconfigured(_)) => SkipReason::Misconfigured,
-            Ok(provider) => {
-                let candidate = Candidate::new(provider, Some(model), Reason::Priority);
-                plan.candidates.push(Candidate { target: n, ..candidate });
-                continue;
-            }
-        };
-        plan.skipped.push(Skipped { provider: target.provider.clone(), model: Some(model), why });
-    }
-    plan.skip_small(route, facts);
-    if plan.candidates.is_empty() {
-        return Err(RouteError::NoTarget { model: route.model.clone(), reasons: explain::reasons(&plan.skipped) });
-    }
-    plan.skip_blocked(now);
-    plan.sort(route, facts, prices, now, rng);
-    Ok(plan)
-}
-
 // === impl Plan ===
 
 impl Plan {
+    fn implied(candidates: Vec<Candidate>) -> Self {
+        Self { route: None, candidates, skipped: Vec::new(), overrides: Map::new() }
+    }
+
+    fn of_route(route: &Arc<Route>, matched: &str) -> Self {
+        let mut plan = Self { route: Some(Arc::clone(route)), ..Self::implied(Vec::new()) };
+        for (n, (target, provider)) in route.plan.targets.iter().zip(&route.providers).enumerate() {
+            let model = target.model.replacen('*', matched, 1);
+            let why = match provider {
+                Err(Absent::Missing) => SkipReason::Missing,
+                Err(Absent::Disabled) => SkipReason::Disabled,
+                Ok(provider) if matches!(provider.adapter, Adapter::Misconfigured(_)) => SkipReason::Misconfigured,
+                Ok(provider) => {
+                    let candidate = Candidate::new(provider, Some(model), Reason::Priority);
+                    plan.candidates.push(Candidate { target: n, ..candidate });
+                    continue;
+                }
+            };
+            plan.skipped.push(Skipped { provider: target.provider.clone(), model: Some(model), why });
+        }
+        plan
+    }
+
+    /// Returns the error of a request for which no target is left.
+    fn into_error(self, facts: &RequestFacts<'_>) -> RouteError {
+        let model = self.route.as_ref().map(|route| &*route.model).or(facts.model).unwrap_or_default().to_owned();
+        let reasons = explain::reasons(&self.skipped);
+        let is_absent = |why| matches!(why, SkipReason::Missing | SkipReason::Disabled | SkipReason::Misconfigured);
+        if self.skipped.iter().all(|skipped| is_absent(skipped.why)) {
+            RouteError::NoTarget { model, reasons }
+        } else {
+            RouteError::NoMatch { model, reasons }
+        }
+    }
+
     /// Removes the targets whose context is too small, unless none would be left: the size is an estimate.
     fn skip_small(&mut self, route: &Route, facts: &RequestFacts<'_>) {
         let holds = |candidate: &Candidate| route.plan.targets.get(candidate.target)?.context_tokens;
@@ -284,14 +340,22 @@ impl Plan {
         }
     }
 
-    /// Puts the targets into the order of the route's policy.
-    fn sort(&mut self, route: &Route, facts: &RequestFacts<'_>, prices: Option<&Table>, now: u64, rng: &mut Rng) {
-        let policy = route.plan.policy;
-        let is_priced = policy == signalbox_core::schema::RoutePolicy::Cheapest;
-        let prices = prices.filter(|_| is_priced);
-        let tokens = prices.map(|_| (facts.body.len() as u64 / 5, facts.output_tokens()));
+    /// Puts the targets into the order of a policy. That of the route gives way to stickiness; one that the request asks
+    /// for does not.
+    fn sort(
+        &mut self,
+        (route, policy): (Option<&Route>, RoutePolicy),
+        facts: &RequestFacts<'_>,
+        prices: Option<&Table>,
+        now: u64,
+        rng: &mut Rng,
+    ) {
+        let is_asked = facts.overrides.is_some_and(|overrides| overrides.policy.is_some());
+        let prices = prices.filter(|_| policy == RoutePolicy::Cheapest);
+        let tokens = prices.map(|_| facts.expected_tokens());
+        let target = |candidate: &Candidate| route.and_then(|route| route.plan.targets.get(candidate.target));
         let contender = |candidate: &Candidate| {
-            let weight = route.plan.targets.get(candidate.target).and_then(|target| target.weight).unwrap_or(1);
+            let weight = target(candidate).and_then(|target| target.weight).unwrap_or(1);
             Contender {
                 weight: f64::from(weight.max(1)) * candidate.health.share(now),
                 in_flight: candidate.health.in_flight(),
@@ -301,10 +365,14 @@ impl Plan {
             }
         };
         let contenders: Vec<Contender> = self.candidates.iter().map(contender).collect();
-        let key = route.plan.sticky.and_then(|sticky| Some((sticky, facts.key(sticky)?)));
+        let sticky = route.and_then(|route| route.plan.sticky).filter(|_| !is_asked);
+        let key = sticky.and_then(|sticky| Some((sticky, facts.key(sticky)?)));
         let order = match key {
             Some((_, key)) => policy::sticky(&contenders, key),
-            None => policy::order(policy, &contenders, route.turn(facts.takes_turn), rng),
+            None => {
+                let turn = route.map_or_else(|| rng.below(contenders.len()), |route| route.turn(facts.takes_turn));
+                policy::order(policy, &contenders, turn, rng)
+            }
         };
         let mut unsorted: Vec<Option<Candidate>> = std::mem::take(&mut self.candidates).into_iter().map(Some).collect();
         for n in order {
@@ -314,6 +382,19 @@ impl Plan {
                 None => Reason::of(policy, &contenders[n]),
             };
             self.candidates.push(Candidate { reason, ..candidate });
+        }
+    }
+
+    /// Moves the targets whose providers announced that a limit is used up behind the others. Only their order
+    /// changes: the announcement may be out of date.
+    fn put_behind(&mut self, facts: &RequestFacts<'_>, now: u64) {
+        let tokens = facts.body.len() as u64 / BYTES_PER_TOKEN;
+        let is_any = self.candidates.iter_mut().fold(false, |is_any, candidate| {
+            candidate.behind = candidate.health.exhausted(now, tokens);
+            is_any | candidate.behind.is_some()
+        });
+        if is_any {
+            self.candidates.sort_by_key(|candidate| candidate.behind.is_some());
         }
     }
 
@@ -331,7 +412,9 @@ impl Candidate {
     #[must_use]
     pub fn new(provider: &Arc<Provider>, model: Option<String>, reason: Reason) -> Self {
         let health = Arc::clone(provider.health.of(model.as_deref()));
-        Self { provider: Arc::clone(provider), model, health, reason, target: 0, last_resort: None }
+        let provider = Arc::clone(provider);
+        let deadlines = RouteDeadlines::default();
+        Self { provider, model, health, reason, target: 0, last_resort: None, behind: None, deadlines }
     }
 
     /// Returns the price of a prompt and an answer of so many tokens, in pico-dollars, if it is known.

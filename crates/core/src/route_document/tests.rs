@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::schema::{Resume, RoutePolicy, Sticky};
+use crate::schema::{Ability, Resume, RoutePolicy, Sticky};
 
 fn read(document: Value) -> Result<NewRoute, Vec<String>> {
     let Value::Object(document) = document else { panic!("{document}") };
@@ -14,7 +14,8 @@ fn whole() -> Value {
     json!({
         "model": "fast-*", "enabled": false, "aliases": ["quick"], "policy": "least-busy",
         "targets": [
-            {"provider": "a", "model": "big-*", "weight": 1000, "params": {"temperature": 0}, "context_tokens": 128_000},
+            {"provider": "a", "model": "big-*", "weight": 1000, "params": {"temperature": 0}, "context_tokens": 128_000,
+             "can": ["json_schema", "tools"], "region": "eu", "max_price_usd": 0.25},
             {"provider": "b", "model": "small"},
         ],
         "retries": 2,
@@ -30,7 +31,10 @@ fn every_field_is_read() {
     let plan = &route.plan;
     assert_eq!((plan.policy, plan.retries, plan.strict), (RoutePolicy::LeastBusy, Some(2), true));
     assert_eq!((plan.resume, plan.sticky), (Resume::Verbatim, Some(Sticky::Prefix)));
-    assert_eq!(plan.targets[0].weight, Some(1000));
+    let first = &plan.targets[0];
+    assert_eq!(first.weight, Some(1000));
+    assert_eq!(first.can, Some(vec![Ability::JsonSchema, Ability::Tools]));
+    assert_eq!((first.region.as_deref(), first.max_price_usd), (Some("eu"), Some(0.25)));
     assert_eq!(plan.targets[1], RouteTarget { provider: "b".into(), model: "small".into(), ..RouteTarget::default() });
     assert_eq!(plan.deadlines.total_ms, Some(86_400_000));
 }
@@ -57,6 +61,9 @@ fn what_was_read_is_written_and_read_again() {
 #[test]
 fn the_words_are_those_of_the_types() {
     let target = json!([{"provider": "a", "model": "m"}]);
+    let abilities = json!([{"provider": "a", "model": "m", "can": ABILITIES}]);
+    let route = read(json!({"model": "m", "targets": abilities})).unwrap();
+    assert_eq!(write("m", true, &route.plan)["targets"][0]["can"], json!(ABILITIES));
     for (field, words) in [("policy", &POLICIES[..]), ("resume", &RESUMES[..]), ("sticky", &STICKIES[..])] {
         for word in words {
             let route = read(json!({"model": "m", "targets": target, (field): word})).unwrap();
@@ -115,8 +122,14 @@ fn each_mistake_is_told_with_its_path() {
         (in_target("context_tokens", json!(-1)), "targets[1].context_tokens must be"),
         (
             in_target("wait", json!(1)),
-            "targets[1].wait is an unknown field; use provider, model, weight, params, context_tokens",
+            "targets[1].wait is an unknown field; use provider, model, weight, params, context_tokens, can, region,",
         ),
+        (in_target("can", json!("tools")), "targets[1].can must be a list of 0 to 3"),
+        (in_target("can", json!(["tools", "audio"])), "targets[1].can[1] must be tools, vision or json_schema"),
+        (in_target("can", json!(["tools", "tools"])), "targets[1].can[1] is given twice"),
+        (in_target("region", json!("")), "targets[1].region must be a text of 1 to 64"),
+        (in_target("max_price_usd", json!(0)), "targets[1].max_price_usd must be a number above 0 and up to 1000000"),
+        (in_target("max_price_usd", json!("1")), "targets[1].max_price_usd must be a number"),
         (with("retries", json!(11)), "retries must be a whole number from 0 to 10"),
         (with("deadlines", json!(5)), "deadlines must be an object"),
         (with("deadlines", json!({"idle_ms": 0})), "deadlines.idle_ms must be a whole number from 1 to 86400000"),

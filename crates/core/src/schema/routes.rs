@@ -99,6 +99,28 @@ pub struct RouteTarget {
     /// Tokens of context that the model holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_tokens: Option<u64>,
+    /// Abilities that the model has; requests that need another one do not go to it. Unset: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can: Option<Vec<Ability>>,
+    /// Name of the region in which the model runs, for requests that ask for a region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Maximum price in US dollars that a request may be expected to have at this target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_price_usd: Option<f64>,
+}
+
+/// Ability of a model that a request may need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Ability {
+    /// Calls of tools.
+    Tools,
+    /// Images in the prompt.
+    Vision,
+    /// Answers that follow a JSON schema.
+    JsonSchema,
 }
 
 /// Deadlines of a route, in milliseconds. Those that are unset are the router's.

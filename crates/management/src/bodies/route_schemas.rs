@@ -34,9 +34,21 @@ pub(in super::super) fn targets() -> Array {
         .property("weight", whole(1, route::MAX_WEIGHT))
         .property("params", params())
         .property("context_tokens", whole(1, route::MAX_CONTEXT_TOKENS))
+        .property("can", abilities())
+        .property("region", nullable(line(route::MAX_REGION), Type::String))
+        .property("max_price_usd", above_zero(route::MAX_PRICE_USD))
         .required("provider")
         .required("model");
     ArrayBuilder::new().items(target).min_items(Some(1)).max_items(Some(route::MAX_TARGETS)).build()
+}
+
+fn abilities() -> Array {
+    let ability = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(route::ABILITIES));
+    texts(ability, 0, route::ABILITIES.len())
+}
+
+fn above_zero(max: f64) -> ObjectBuilder {
+    nullable(ObjectBuilder::new(), Type::Number).exclusive_minimum(Some(0)).maximum(Some(max))
 }
 
 pub(in super::super) fn retries() -> Object {

@@ -1,4 +1,4 @@
-use signalbox_core::schema::{NewRoute, Resume, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky};
+use signalbox_core::schema::{Ability, NewRoute, Resume, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky};
 use signalbox_store::catalog::{Change, change};
 use signalbox_store::{Error, Page, audit, catalog, routes};
 
@@ -35,6 +35,9 @@ async fn a_route_is_kept_as_it_was_given(database: &Database) {
             weight: Some(1000),
             params: params.as_object().unwrap().clone(),
             context_tokens: Some(200_000),
+            can: Some(vec![Ability::Tools]),
+            region: Some("eu".into()),
+            max_price_usd: Some(0.5),
         }],
         retries: Some(2),
         deadlines: RouteDeadlines { first_token_ms: Some(10_000), ..RouteDeadlines::default() },

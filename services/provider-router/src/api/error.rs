@@ -3,7 +3,7 @@
 
 use axum::{extract::rejection::QueryRejection, response::IntoResponse};
 use http::{Extensions, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
-use signalbox_core::{Api, openai::ErrorBody};
+use signalbox_core::{Api, openai::ErrorBody, provider_config::Mistake};
 use signalbox_daemon::{BodyError, Denied, Refusal, RequestContext, admin, host_origin_guard};
 use signalbox_translate::{hub::Failure, write_error};
 use uuid::Uuid;
@@ -58,6 +58,9 @@ pub enum ApiError {
     /// No provider serves the model.
     #[error(transparent)]
     Route(#[from] RouteError),
+    /// What the request asks of its routing has mistakes.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Overrides(Vec<Mistake>),
     /// The parameter `explain` has another value.
     #[error("`explain` takes `dry-run`, not `{0}`: it returns the plan of the request without sending it")]
     Explain(String),
@@ -138,7 +141,8 @@ impl ApiError {
             | Self::ItemLimit
             | Self::UnknownItem(_)
             | Self::Envelope(_)
-            | Self::Route(RouteError::MissingModel(_))
+            | Self::Route(RouteError::MissingModel(_) | RouteError::NoMatch { .. })
+            | Self::Overrides(_)
             | Self::Explain(_)
             | Self::ProviderDisabled(_) => StatusCode::BAD_REQUEST,
             Self::Route(RouteError::NoTarget { .. }) => StatusCode::SERVICE_UNAVAILABLE,
@@ -188,6 +192,8 @@ impl ApiError {
             Self::Route(RouteError::MissingModel(_)) => (REQUEST, "missing_required_parameter", Some("model")),
             Self::Route(RouteError::UnknownModel(_)) => (REQUEST, "model_not_found", Some("model")),
             Self::Route(RouteError::NoTarget { .. }) => ("server_error", "no_usable_target", Some("model")),
+            Self::Route(RouteError::NoMatch { .. }) => (REQUEST, "no_matching_target", Some("model")),
+            Self::Overrides(_) => (REQUEST, "invalid_value", None),
             Self::Explain(_) => (REQUEST, "invalid_value", Some("explain")),
             Self::Body(error) => (error.kind(), error.code(), None),
             Self::Encoded(_) => (REQUEST, "unsupported_content_encoding", None),
@@ -207,9 +213,10 @@ impl ApiError {
             Self::MethodNotAllowed(..) => (REQUEST, "method_not_allowed", None),
         };
         let body = ErrorBody::new(kind, code, self.to_string());
-        match param {
-            Some(param) => body.param(param),
-            None => body,
+        match (self, param) {
+            (Self::Overrides(mistakes), _) if !mistakes.is_empty() => body.param(mistakes[0].path.clone()),
+            (_, Some(param)) => body.param(param),
+            (_, None) => body,
         }
     }
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, Response, header};
 use signalbox_core::{Api, id};
 use signalbox_daemon::{Caller, RequestBody, RequestContext, collect};
 
-use super::{error::ApiError, explain, limit_headers};
+use super::{error::ApiError, explain, limit_headers, overrides};
 use crate::{
     admission::{self, Admitted, Asked, Target},
     app::App,
@@ -17,7 +17,7 @@ use crate::{
     clock,
     direct::DirectApi,
     dispatch::{Call, dispatch},
-    envelope::{Envelope, without_bom},
+    envelope::{Envelope, EnvelopeError, without_bom, without_extension},
     exchange::Exchange,
     health, hops,
     journal::{Begin, Bodies},
@@ -82,9 +82,16 @@ where
     let body = read_body(app, &head.headers, body).await?;
     // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
-    let envelope = match surface {
-        Surface::Translated(api) => Envelope::parse(api, &body)?,
-        Surface::Direct(direct) => Envelope::parse_direct(direct, &body)?,
+    let envelope = surface.envelope(&body)?;
+    let overrides = overrides::of(&head.headers, &envelope, &body)?;
+    // The extension is for this gateway only, but the log keeps what the client sent.
+    let sent = body;
+    let (envelope, body) = match &envelope.extension_at {
+        None => (envelope, sent.clone()),
+        Some(at) => {
+            let body = without_extension(&sent, at);
+            (surface.envelope(&body)?, body)
+        }
     };
     context.record_inference(surface.as_str(), envelope.model.as_deref().unwrap_or_default(), envelope.stream);
     let session = session(&head.headers);
@@ -96,9 +103,11 @@ where
             session: session.as_deref(),
             body: &body,
             unix_ms: received_at,
+            overrides: overrides.as_ref(),
             takes_turn: !is_dry_run,
         };
-        let prices = if is_dry_run || !catalog.routes().is_empty() { app.prices.current() } else { None };
+        let needs_prices = is_dry_run || overrides.is_some() || !catalog.routes().is_empty();
+        let prices = if needs_prices { app.prices.current() } else { None };
         let plan = route::plan(&catalog, &facts, prices.as_deref(), health::now(), &mut app.seeds.rng());
         let of_plan = || plan.as_ref().ok()?.candidates.first()?.model.as_deref();
         admission::check(caller, surface.permission(), envelope.model.as_deref().or_else(of_plan))?;
@@ -124,7 +133,7 @@ where
     let of_key = caller.and_then(|caller| caller.grant().log_bodies.as_deref()).map_or(Bodies::Full, Bodies::of_word);
     let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(of_key);
     let body_policy = settings.body_policy(bodies);
-    let entry = app.journal.begin(context.id(), &begin, &body_policy.request.of_request(&body))?;
+    let entry = app.journal.begin(context.id(), &begin, &body_policy.request.of_request(&sent))?;
     let context_id = context.id();
     let mut exchange = Exchange::new(entry, context, api, app.journal.max_answer_bytes(), body_policy, permit);
     exchange.hold(admitted);
@@ -194,6 +203,13 @@ impl Surface {
         match self {
             Self::Translated(api) => api,
             Self::Direct(direct) => direct.companion(),
+        }
+    }
+
+    fn envelope(self, body: &[u8]) -> Result<Envelope, EnvelopeError> {
+        match self {
+            Self::Translated(api) => Envelope::parse(api, body),
+            Self::Direct(direct) => Envelope::parse_direct(direct, body),
         }
     }
 
