@@ -5,6 +5,8 @@
 mod bench;
 mod choice;
 mod explain;
+mod hedging;
+mod limits;
 
 use signalbox_fakes::{
     FakeProvider, Turn,

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::provider_config::Mistake;
+use crate::mistake::Mistake;
 use crate::text::{NOT_A_LINE, is_blank, is_line, quoted};
 
 /// Fields of an object that have not been read yet, and the mistakes found so far. `null` counts as a missing field.
@@ -32,6 +32,11 @@ impl<'a> Fields<'a> {
         self.mistakes.push(Mistake { path, what: what.into() });
     }
 
+    /// Returns whether a field is given.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// Returns a value of any type.
     pub(crate) fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
@@ -49,6 +54,16 @@ impl<'a> Fields<'a> {
         let value = self.take(name)?;
         let read = whole(&value).filter(|number| range.contains(number));
         self.required(name, read, || format!("must be a whole number from {} to {}", range.start(), range.end()))
+    }
+
+    /// Returns a whole number in this range, which must be given.
+    pub(crate) fn required_integer(&mut self, name: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        if !self.has(name) {
+            self.take(name);
+            self.mistake(name, format!("is required: a whole number from {} to {}", range.start(), range.end()));
+            return None;
+        }
+        self.integer(name, range)
     }
 
     /// Returns a number above 0 and up to `max`.

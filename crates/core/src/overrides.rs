@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::fields::Fields;
-use crate::provider_config::Mistake;
+use crate::mistake::Mistake;
 use crate::route_document::{MAX_PROVIDER, MAX_REGION, POLICIES, deadlines, price};
 use crate::schema::{RouteDeadlines, RoutePolicy};
 

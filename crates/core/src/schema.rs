@@ -12,6 +12,7 @@
 
 mod api_keys;
 mod audit;
+mod limits;
 mod models;
 mod provider_configs;
 mod provider_models;
@@ -23,15 +24,18 @@ mod routing;
 mod sessions;
 mod settings;
 
-pub use api_keys::{ApiKey, ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits, NewApiKey};
+pub use api_keys::{ApiKey, ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant, NewApiKey};
 pub use audit::AuditEntry;
+pub use limits::{KeyLimits, LimitQueue, Priority};
 pub use models::{Model, ModelUpdate, NewModel};
 pub use provider_configs::{ConfigValue, ProviderConfig};
 pub use provider_models::{LinkedModel, ProviderModel};
 pub use providers::{NewProvider, Provider, ProviderUpdate};
 pub use requests::{Request, RequestStatus};
 pub use responses::{RequestCost, Response};
-pub use routes::{Ability, NewRoute, Resume, Route, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky};
+pub use routes::{
+    Ability, Hedge, Mirror, NewRoute, Resume, Route, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky,
+};
 pub use routing::{AttemptRecord, PlannedTarget, RoutingRecord, SkippedTarget};
 pub use sessions::Session;
 pub use settings::Setting;

@@ -30,6 +30,8 @@ pub(super) struct Explanation {
     /// What the request asked of its routing, with the names of the extension `signalbox` of the body.
     #[schema(value_type = BTreeMap<String, Value>)]
     overrides: Map<String, Value>,
+    /// Id of the request of which this one is a copy for the mirror of a route; null for all others.
+    mirror_of: Option<String>,
     /// Whether the plan was kept: for requests with a route, with overrides or with more than one attempt. Without it, the lists have
     /// only what the log knows of the answer.
     plan_kept: bool,
@@ -95,6 +97,7 @@ impl Explanation {
             route: record.route,
             policy: record.policy.map(word),
             overrides: record.overrides,
+            mirror_of: record.mirror_of,
             plan_kept,
             targets: record.targets.into_iter().map(ExplainedTarget::from).collect(),
             skipped: record.skipped.into_iter().map(ExplainedTarget::from).collect(),

@@ -230,8 +230,20 @@ fn read(given: KeyToPut, form: Form, expiry: Expiry) -> Result<ApiKeyFields, Err
 }
 
 fn document(given: KeyToPut) -> Map<String, Value> {
-    let KeyToPut { name, owner, tags, models, surfaces, addresses, limits, budget, log_bodies, strict, expires_at } =
-        given;
+    let KeyToPut {
+        name,
+        owner,
+        tags,
+        models,
+        surfaces,
+        addresses,
+        limits,
+        priority,
+        budget,
+        log_bodies,
+        strict,
+        expires_at,
+    } = given;
     document_of([
         ("name", name),
         ("owner", owner),
@@ -240,6 +252,7 @@ fn document(given: KeyToPut) -> Map<String, Value> {
         ("surfaces", surfaces),
         ("addresses", addresses),
         ("limits", limits),
+        ("priority", priority),
         ("budget", budget),
         ("log_bodies", log_bodies),
         ("strict", strict),

@@ -23,6 +23,7 @@ pub mod health;
 pub mod inference;
 mod limit_headers;
 mod metrics;
+pub mod mirror;
 mod model_sync;
 pub mod models;
 mod overrides;

@@ -16,7 +16,7 @@ pub use self::{extension::without_extension, params::with_params};
 use crate::{direct::DirectApi, stored_responses::request_of};
 
 /// Fields of a request for an answer, and the position of its model name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     /// API of the client.
     pub api: Api,

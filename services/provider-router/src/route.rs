@@ -11,6 +11,7 @@
 //! open, the one that recovers first is tried.
 
 mod conditions;
+mod error;
 mod explain;
 mod facts;
 mod implied;
@@ -18,7 +19,8 @@ mod policy;
 
 use std::sync::Arc;
 
-use facts::BYTES_PER_TOKEN;
+pub use error::{NoDefault, RouteError};
+pub(crate) use facts::BYTES_PER_TOKEN;
 pub use facts::RequestFacts;
 use policy::Contender;
 use serde_json::{Map, Value};
@@ -43,6 +45,12 @@ pub struct Plan {
     pub skipped: Vec<Skipped>,
     /// What the request asks of its routing; empty if it asks for nothing.
     pub overrides: Map<String, Value>,
+    /// Expected tokens of prompt and answer, for the limits of providers; 0 if none has limits.
+    pub tokens: u64,
+    /// Text that the `*` of the route matched; empty without a route.
+    pub matched: String,
+    /// Id of the request of which this one is a copy.
+    pub mirror_of: Option<String>,
 }
 
 /// A provider to try, and the model name to send to it.
@@ -104,6 +112,8 @@ pub enum Reason {
     Cheapest(Option<u128>),
     /// The hash of the request's session or prefix.
     Sticky(Sticky),
+    /// The mirror of the route of another request.
+    Mirror,
 }
 
 /// Reason why a target is not tried.
@@ -142,53 +152,10 @@ pub enum SkipReason {
     },
     /// The request asks for no fallbacks.
     NoFallbacks,
+    /// A limit of the provider is reached, for so many milliseconds if that is known.
+    AtLimit(Option<u64>),
     /// The breaker is open, or the provider asked to wait.
     Blocked(Blocked),
-}
-
-/// Reason why no provider can serve a request.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RouteError {
-    /// No enabled provider serves the model.
-    #[error(
-        "The model `{0}` does not exist: no enabled provider serves it. `GET /v1/models` lists the available models."
-    )]
-    UnknownModel(String),
-    /// The request names no model, and there is no default.
-    #[error("`model` is missing, and {0}.")]
-    MissingModel(NoDefault),
-    /// Every target that can be used is excluded by a condition or by what the request asks for.
-    #[error("No target of `{model}` fits this request: {reasons}. Change the request, or the conditions of the route.")]
-    NoMatch {
-        /// Name of the route or of the model.
-        model: String,
-        /// The targets, with the reasons why they do not fit.
-        reasons: String,
-    },
-    /// No target of the route can be used.
-    #[error("The route `{model}` has no usable target: {reasons}. Change the route, or enable its providers.")]
-    NoTarget {
-        /// Name of the route.
-        model: String,
-        /// The targets, with the reasons why they cannot be used.
-        reasons: String,
-    },
-}
-
-/// Reason why there is no default model, with advice for the user.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoDefault {
-    /// The setting `active_provider` is not set.
-    #[error("no provider is active. Name a model, or set `active_provider` to the id of a provider")]
-    NoneActive,
-    /// The setting names a provider that is disabled or does not exist.
-    #[error(
-        "the active provider `{0}` is not enabled. Name a model, enable it, or set `active_provider` to another one"
-    )]
-    NotEnabled(String),
-    /// The active provider has no default model.
-    #[error("the active provider `{0}` has no default. Name a model, or set `defaultModel` in its configuration")]
-    NotSet(String),
 }
 
 /// Returns the targets of a request. `prices` are those in effect, `now` is the time of [`crate::health::now`].
@@ -211,6 +178,7 @@ pub fn plan(
     if let Some(route) = &route {
         plan.skip_small(route, facts);
     }
+    plan.skip_limited(facts, now);
     if plan.candidates.is_empty() {
         return Err(plan.into_error(facts));
     }
@@ -253,11 +221,13 @@ fn route_of<'a>(snapshot: &'a Snapshot, model: &'a str) -> Option<(&'a Arc<Route
 
 impl Plan {
     fn implied(candidates: Vec<Candidate>) -> Self {
-        Self { route: None, candidates, skipped: Vec::new(), overrides: Map::new() }
+        let (skipped, overrides) = (Vec::new(), Map::new());
+        Self { route: None, candidates, skipped, overrides, tokens: 0, matched: String::new(), mirror_of: None }
     }
 
     fn of_route(route: &Arc<Route>, matched: &str) -> Self {
-        let mut plan = Self { route: Some(Arc::clone(route)), ..Self::implied(Vec::new()) };
+        let matched_text = if route.mirror.is_some() { matched.to_owned() } else { String::new() };
+        let mut plan = Self { route: Some(Arc::clone(route)), matched: matched_text, ..Self::implied(Vec::new()) };
         for (n, (target, provider)) in route.plan.targets.iter().zip(&route.providers).enumerate() {
             let model = target.model.replacen('*', matched, 1);
             let why = match provider {
@@ -275,56 +245,33 @@ impl Plan {
         plan
     }
 
+    /// Returns the plan of a copy of this request for the mirror of its route, if it has one that can be asked now.
+    /// `id` is that of the request.
+    #[must_use]
+    pub fn mirrored(&self, id: &str, now: u64) -> Option<Self> {
+        let route = self.route.as_ref()?;
+        let (provider, mirror) = (route.mirror.as_ref()?, route.plan.mirror.as_ref()?);
+        let model = mirror.model.replacen('*', &self.matched, 1);
+        let candidate = Candidate::new(provider, Some(model), Reason::Mirror);
+        let can_be_asked = candidate.health.blocked(now).is_none();
+        can_be_asked.then(|| Self { mirror_of: Some(id.to_owned()), ..Self::implied(vec![candidate]) })
+    }
+
     /// Returns the error of a request for which no target is left.
     fn into_error(self, facts: &RequestFacts<'_>) -> RouteError {
         let model = self.route.as_ref().map(|route| &*route.model).or(facts.model).unwrap_or_default().to_owned();
         let reasons = explain::reasons(&self.skipped);
         let is_absent = |why| matches!(why, SkipReason::Missing | SkipReason::Disabled | SkipReason::Misconfigured);
-        if self.skipped.iter().all(|skipped| is_absent(skipped.why)) {
+        let waits = self.skipped.iter().filter_map(|skipped| match skipped.why {
+            SkipReason::AtLimit(wait) => Some(wait.unwrap_or(1_000)),
+            _ => None,
+        });
+        if let Some(wait_ms) = waits.min() {
+            RouteError::AtLimit { model, reasons, wait_ms }
+        } else if self.skipped.iter().all(|skipped| is_absent(skipped.why)) {
             RouteError::NoTarget { model, reasons }
         } else {
             RouteError::NoMatch { model, reasons }
-        }
-    }
-
-    /// Removes the targets whose context is too small, unless none would be left: the size is an estimate.
-    fn skip_small(&mut self, route: &Route, facts: &RequestFacts<'_>) {
-        let holds = |candidate: &Candidate| route.plan.targets.get(candidate.target)?.context_tokens;
-        if !self.candidates.iter().any(|candidate| holds(candidate).is_some()) {
-            return;
-        }
-        let Some(needs) = facts.prompt_tokens() else { return };
-        let is_small = |candidate: &Candidate| holds(candidate).is_some_and(|holds| holds < needs);
-        if self.candidates.iter().all(is_small) {
-            let largest = self.candidates.iter().filter_map(holds).max();
-            self.skip(|candidate| {
-                let holds = holds(candidate).filter(|holds| Some(*holds) != largest)?;
-                Some(SkipReason::ContextTooSmall { holds, needs })
-            });
-        } else {
-            self.skip(|candidate| {
-                let holds = holds(candidate).filter(|holds| *holds < needs)?;
-                Some(SkipReason::ContextTooSmall { holds, needs })
-            });
-        }
-    }
-
-    /// Removes the targets that should not be tried now, unless none would be left: then the one stays that may be
-    /// tried first.
-    fn skip_blocked(&mut self, now: u64) {
-        let blocked: Vec<Option<Blocked>> =
-            self.candidates.iter().map(|candidate| candidate.health.blocked(now)).collect();
-        let mut first = None;
-        if blocked.iter().all(Option::is_some) {
-            first = (0..blocked.len()).min_by_key(|n| blocked[*n].map(Blocked::until));
-        }
-        let mut n = 0;
-        self.skip(|_| {
-            n += 1;
-            blocked[n - 1].filter(|_| first != Some(n - 1)).map(SkipReason::Blocked)
-        });
-        if let (Some(first), [candidate]) = (first, &mut self.candidates[..]) {
-            candidate.last_resort = blocked[first];
         }
     }
 

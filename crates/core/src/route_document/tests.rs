@@ -21,6 +21,8 @@ fn whole() -> Value {
         "retries": 2,
         "deadlines": {"connect_ms": 1, "headers_ms": 2, "first_token_ms": 3, "idle_ms": 4, "total_ms": 86_400_000},
         "resume": "verbatim", "sticky": "prefix", "strict": true,
+        "limits": {"rpm": 60, "tpm": 9, "concurrency": 2, "queue": {"max_waiting": 10, "timeout_ms": 500}},
+        "hedge": {"quantile": 0.95, "min_ms": 400}, "mirror": {"provider": "b", "model": "new-*", "percent": 2.5},
     })
 }
 
@@ -137,6 +139,28 @@ fn each_mistake_is_told_with_its_path() {
         (with("resume", json!(true)), "resume must be off or verbatim"),
         (with("sticky", json!("ip")), "sticky must be session or prefix"),
         (with("strict", json!(1)), "strict must be true or false"),
+        (with("hedge", json!({"quantile": 0.95, "min_ms": 1})), "hedge needs a second target"),
+        (with("hedge", json!({"quantile": 1, "min_ms": 1})), "hedge.quantile must be a number from 0.5 to 0.999"),
+        (with("hedge", json!({"quantile": 0.9})), "hedge.min_ms is required"),
+        (with("mirror", json!({"model": "m", "percent": 1})), "mirror.provider is required"),
+        (with("mirror", json!({"provider": "none", "model": "m", "percent": 1})), "mirror.provider must be the id"),
+        (with("mirror", json!({"provider": "a", "model": "m*", "percent": 1})), "mirror.model must not have a *"),
+        (
+            with("mirror", json!({"provider": "a", "model": "m", "percent": 101})),
+            "mirror.percent must be a number above 0",
+        ),
+        (with("mirror", json!({"provider": "a", "model": "m", "percent": 1, "x": 1})), "mirror.x is an unknown field"),
+        (with("limits", json!({"rpm": 0})), "limits.rpm must be a whole number from 1 to 1000000000"),
+        (with("limits", json!({"rpd": 1})), "limits.rpd is an unknown field; use rpm, tpm, concurrency, queue"),
+        (
+            with("limits", json!({"rpm": 1, "queue": {"max_waiting": 0, "timeout_ms": 1}})),
+            "limits.queue.max_waiting must be a whole number from 1 to 1000",
+        ),
+        (with("limits", json!({"rpm": 1, "queue": {"max_waiting": 1}})), "limits.queue.timeout_ms is required"),
+        (
+            with("limits", json!({"queue": {"max_waiting": 1, "timeout_ms": 1}})),
+            "limits.queue needs a limit to wait for",
+        ),
         (with("fallbacks", json!([])), "fallbacks is an unknown field; use model, enabled,"),
     ] {
         let mistakes = read(document.clone()).unwrap_err();

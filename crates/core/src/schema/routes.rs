@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::KeyLimits;
+
 /// A row of table `routes`. All fields but the id, the name and the times are stored as one JSON document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
@@ -58,6 +60,37 @@ pub struct RoutePlan {
     pub sticky: Option<Sticky>,
     /// Whether a translation that loses a field is refused.
     pub strict: bool,
+    /// Limits of the rate of its requests.
+    #[serde(skip_serializing_if = "KeyLimits::is_empty")]
+    pub limits: KeyLimits,
+    /// Second attempt while the first one is slow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<Hedge>,
+    /// Target that gets a copy of a share of the requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
+}
+
+/// When the next target is asked beside one that is slow. The first answer that begins counts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Hedge {
+    /// Share of the answers of the first target that begin earlier, such as 0.95.
+    pub quantile: f64,
+    /// Minimum milliseconds to wait.
+    pub min_ms: u64,
+}
+
+/// Target that gets a copy of a share of the requests of a route. Its answers are thrown away.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Mirror {
+    /// Id of the provider.
+    pub provider: String,
+    /// Name of the model at the provider.
+    pub model: String,
+    /// Share of the requests in percent.
+    pub percent: f64,
 }
 
 /// Order in which the targets of a route are tried.

@@ -17,6 +17,9 @@ pub struct RoutingRecord {
     /// What the request asked of its routing, with the names of the extension `signalbox` of the body.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub overrides: Map<String, Value>,
+    /// Id of the request of which this one is a copy for the mirror of a route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror_of: Option<String>,
     /// Targets in the order in which they were to be tried.
     #[serde(default)]
     pub targets: Vec<PlannedTarget>,

@@ -1,4 +1,6 @@
-use signalbox_core::schema::{Ability, NewRoute, Resume, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky};
+use signalbox_core::schema::{
+    Ability, Hedge, KeyLimits, Mirror, NewRoute, Resume, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky,
+};
 use signalbox_store::catalog::{Change, change};
 use signalbox_store::{Error, Page, audit, catalog, routes};
 
@@ -44,6 +46,9 @@ async fn a_route_is_kept_as_it_was_given(database: &Database) {
         resume: Resume::Verbatim,
         sticky: Some(Sticky::Prefix),
         strict: true,
+        limits: KeyLimits { rpm: Some(7), ..KeyLimits::default() },
+        hedge: Some(Hedge { quantile: 0.95, min_ms: 5 }),
+        mirror: Some(Mirror { provider: "echo".into(), model: "m".into(), percent: 0.5 }),
     };
     let made = routes::insert(store, &given, 5).await.unwrap();
     assert_eq!((&*made.id, &*made.model, made.enabled, &made.plan), ("r", "fast-*", true, &given.plan));

@@ -135,7 +135,7 @@ impl ApiError {
             Self::NotLocal(refused) => refused.status(),
             Self::NotAllowed(_) | Self::Limited(Denial::Unpriced) => StatusCode::FORBIDDEN,
             Self::Limited(Denial::Spent { .. }) => StatusCode::PAYMENT_REQUIRED,
-            Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Limited(_) | Self::Route(RouteError::AtLimit { .. }) => StatusCode::TOO_MANY_REQUESTS,
             Self::Management(refused) => refused.status(),
             Self::Query(_)
             | Self::ItemLimit
@@ -192,6 +192,7 @@ impl ApiError {
             Self::Route(RouteError::MissingModel(_)) => (REQUEST, "missing_required_parameter", Some("model")),
             Self::Route(RouteError::UnknownModel(_)) => (REQUEST, "model_not_found", Some("model")),
             Self::Route(RouteError::NoTarget { .. }) => ("server_error", "no_usable_target", Some("model")),
+            Self::Route(RouteError::AtLimit { .. }) => ("rate_limit_error", "rate_limit_exceeded", None),
             Self::Route(RouteError::NoMatch { .. }) => (REQUEST, "no_matching_target", Some("model")),
             Self::Overrides(_) => (REQUEST, "invalid_value", None),
             Self::Explain(_) => (REQUEST, "invalid_value", Some("explain")),
@@ -270,6 +271,9 @@ impl ApiError {
                 Some(wait) => drop(headers.insert(header::RETRY_AFTER, seconds(wait).into())),
                 None => drop(headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"))),
             },
+            Self::Route(RouteError::AtLimit { wait_ms, .. }) => {
+                headers.insert(header::RETRY_AFTER, wait_ms.div_ceil(1_000).into());
+            }
             Self::Denied(denied) => match denied.retry_after() {
                 Some(seconds) => drop(headers.insert(header::RETRY_AFTER, seconds.into())),
                 None if denied.status() == StatusCode::UNAUTHORIZED => {

@@ -9,7 +9,12 @@ use http::{HeaderMap, Request, Response, header};
 use signalbox_core::{Api, id};
 use signalbox_daemon::{Caller, RequestBody, RequestContext, collect};
 
-use super::{error::ApiError, explain, limit_headers, overrides};
+use super::{
+    error::ApiError,
+    explain, limit_headers,
+    mirror::{self, Original},
+    overrides,
+};
 use crate::{
     admission::{self, Admitted, Asked, Target},
     app::App,
@@ -141,6 +146,21 @@ where
         Ok(plan) => {
             let names_target = settings.answer_headers();
             let (headers, version) = (head.headers, head.version);
+            mirror::copy(
+                app,
+                Original {
+                    plan: &plan,
+                    id: context_id,
+                    api,
+                    begin: &begin,
+                    caller,
+                    headers: &headers,
+                    version,
+                    body: &body,
+                    envelope: &envelope,
+                    bodies: body_policy,
+                },
+            );
             let caller = caller.cloned();
             let call = Call { exchange, caller, headers, version, body, envelope, names_target };
             let mut response = dispatch(app, call, plan).await;
@@ -168,11 +188,14 @@ async fn reserve(
     body: &[u8],
     plan: Option<&Plan>,
 ) -> Result<Option<Admitted>, ApiError> {
-    if app.ledger.select(caller).is_none() {
+    let route = plan.and_then(|plan| plan.route.as_ref()).map(|route| &*route.id);
+    if app.ledger.select(caller, route).is_none() {
         return Ok(None);
     }
     let earlier_tokens = match &envelope.previous {
-        Some(id) if admission::needs_estimate(&app.ledger, caller) => stored_responses::tokens(&app.store, id).await,
+        Some(id) if admission::needs_estimate(&app.ledger, caller, route) => {
+            stored_responses::tokens(&app.store, id).await
+        }
         _ => 0,
     };
     let asked = Asked {
@@ -181,6 +204,7 @@ async fn reserve(
         choices: envelope.choices,
         is_answered: surface.is_answered_in_tokens(),
         earlier_tokens,
+        route,
     };
     let mut targets = Vec::new();
     for candidate in plan.iter().flat_map(|plan| &plan.candidates) {

@@ -33,6 +33,8 @@ pub struct Route {
     pub plan: RoutePlan,
     /// Providers of its targets, in the same order.
     pub providers: Vec<Result<Arc<Provider>, Absent>>,
+    /// Provider of its mirror, if it has one that is enabled.
+    pub mirror: Option<Arc<Provider>>,
     /// Number of requests that took their turn.
     turns: AtomicUsize,
 }
@@ -61,8 +63,9 @@ impl Routes {
         let mut routes = Self::default();
         for row in rows.into_iter().filter(|row| row.enabled) {
             let providers = row.plan.targets.iter().map(|target| provider(&target.provider)).collect();
+            let mirror = row.plan.mirror.as_ref().and_then(|mirror| provider(&mirror.provider).ok());
             let schema::Route { id, model, plan, .. } = row;
-            let route = Arc::new(Route { id, model, plan, providers, turns: AtomicUsize::new(0) });
+            let route = Arc::new(Route { id, model, plan, providers, mirror, turns: AtomicUsize::new(0) });
             for name in [&route.model].into_iter().chain(&route.plan.aliases) {
                 match name.split_once('*') {
                     None => drop(routes.names.entry(name.clone()).or_insert_with(|| Arc::clone(&route))),

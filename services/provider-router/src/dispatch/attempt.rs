@@ -175,20 +175,15 @@ impl Step<'_> {
             connect: at_most(own.connect_ms, base.connect, asked.connect_ms),
             headers: first_token.map_or(headers, |first_token| first_token.min(headers)),
             idle: at_most(own.idle_ms, idle, asked.idle_ms),
-            total: shorter_total(app, own, asked).saturating_sub(elapsed),
+            total: total(app, own, asked).saturating_sub(elapsed),
         };
         let first_token = first_token.map(|after| (Instant::now() + after, after));
         (deadlines, Hold { comments: app.max_preamble, first_token })
     }
 }
 
-/// Returns the time for the whole request by the deadlines of its route.
-pub(super) fn total(app: &App, own: RouteDeadlines) -> Duration {
-    shorter_total(app, own, RouteDeadlines::default())
-}
-
 /// Returns the time for the whole request by the deadlines of its route, but not more than it asks for.
-pub(super) fn shorter_total(app: &App, own: RouteDeadlines, asked: RouteDeadlines) -> Duration {
+pub(super) fn total(app: &App, own: RouteDeadlines, asked: RouteDeadlines) -> Duration {
     at_most(own.total_ms, app.configured.total, asked.total_ms)
 }
 

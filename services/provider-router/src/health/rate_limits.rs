@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::HeaderMap;
 use jiff::Timestamp;
 
+use super::floor;
+
 /// Prefixes of the headers.
 const PREFIXES: [&str; 3] = ["x-ratelimit-", "anthropic-ratelimit-", "ratelimit-"];
 /// Header with all values in one.
@@ -231,12 +233,6 @@ fn duration_ms(mut text: &str) -> Option<u64> {
         text = rest;
     }
     Some(floor(millis.ceil()))
-}
-
-/// Returns a number without its fraction; 0 for a negative one.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
-const fn floor(number: f64) -> u64 {
-    number as u64
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
-//! Conditions on the targets of a request: those of its route, and those that it sets itself.
+//! Targets of a route that a request is not sent to: they do not fit it, or should not be tried now.
 
 use std::str::FromStr as _;
 
 use signalbox_core::schema::RouteTarget;
 use signalbox_pricing::{Money, Table};
 
-use super::{Plan, RequestFacts, SkipReason};
+use super::{Candidate, Plan, RequestFacts, SkipReason};
+use crate::{
+    catalog::Route,
+    health::{Blocked, millis},
+};
 
 // === impl Plan ===
 
@@ -22,6 +26,61 @@ impl Plan {
         let has_condition = |target: &RouteTarget| target.can.is_some() || target.max_price_usd.is_some();
         if facts.overrides.is_some() || route.plan.targets.iter().any(has_condition) {
             self.skip_where(|target| route.plan.targets.get(target), facts, prices);
+        }
+    }
+
+    /// Removes the targets whose context is too small, unless none would be left: the size is an estimate.
+    pub(super) fn skip_small(&mut self, route: &Route, facts: &RequestFacts<'_>) {
+        let holds = |candidate: &Candidate| route.plan.targets.get(candidate.target)?.context_tokens;
+        if !self.candidates.iter().any(|candidate| holds(candidate).is_some()) {
+            return;
+        }
+        let Some(needs) = facts.prompt_tokens() else { return };
+        let is_small = |candidate: &Candidate| holds(candidate).is_some_and(|holds| holds < needs);
+        if self.candidates.iter().all(is_small) {
+            let largest = self.candidates.iter().filter_map(holds).max();
+            self.skip(|candidate| {
+                let holds = holds(candidate).filter(|holds| Some(*holds) != largest)?;
+                Some(SkipReason::ContextTooSmall { holds, needs })
+            });
+        } else {
+            self.skip(|candidate| {
+                let holds = holds(candidate).filter(|holds| *holds < needs)?;
+                Some(SkipReason::ContextTooSmall { holds, needs })
+            });
+        }
+    }
+
+    /// Removes the targets whose providers are at a limit of theirs.
+    pub(super) fn skip_limited(&mut self, facts: &RequestFacts<'_>, now: u64) {
+        if self.candidates.iter().all(|candidate| candidate.provider.quota.is_none()) {
+            return;
+        }
+        let (prompt, output) = facts.expected_tokens();
+        let tokens = prompt.saturating_add(output);
+        self.tokens = tokens;
+        self.skip(|candidate| {
+            let denial = candidate.provider.quota.as_ref()?.denial(now, tokens)?;
+            Some(SkipReason::AtLimit(denial.retry_after().map(millis)))
+        });
+    }
+
+    /// Removes the targets that should not be tried now, unless none would be left: then the one stays that may be
+    /// tried first.
+    pub(super) fn skip_blocked(&mut self, now: u64) {
+        let blocked: Vec<Option<Blocked>> =
+            self.candidates.iter().map(|candidate| candidate.health.blocked(now)).collect();
+        let mut first = None;
+        if blocked.iter().all(Option::is_some) {
+            first = (0..blocked.len()).min_by_key(|n| blocked[*n].map(Blocked::until));
+        }
+        let mut n = 0;
+        self.skip(|_| {
+            n += 1;
+            blocked[n - 1].filter(|_| first != Some(n - 1)).map(SkipReason::Blocked)
+        });
+        if let (Some(first), [candidate]) = (first, &mut self.candidates[..]) {
+            candidate.last_resort = blocked[first];
         }
     }
 

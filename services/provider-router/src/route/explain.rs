@@ -18,6 +18,7 @@ impl Plan {
             targets: self.candidates.iter().map(|candidate| candidate.record(now)).collect(),
             skipped: self.skipped.iter().map(|skipped| skipped.record(now)).collect(),
             overrides: self.overrides.clone(),
+            mirror_of: self.mirror_of.clone(),
             attempts: Vec::new(),
         }
     }
@@ -103,6 +104,7 @@ impl std::fmt::Display for Reason {
             }
             Self::Cheapest(None) => f.write_str("cheapest: the price is unknown"),
             Self::Sticky(Sticky::Session) => f.write_str("sticky: the hash of the session"),
+            Self::Mirror => f.write_str("a copy for the mirror of the route"),
             Self::Sticky(Sticky::Prefix) => f.write_str("sticky: the hash of the beginning of the prompt"),
         }
     }
@@ -129,6 +131,10 @@ impl std::fmt::Display for SkipReason {
             Self::PriceUnknown { limit } => {
                 write!(f, "its price is unknown, and the limit is ${}", Money::from_picos(*limit))
             }
+            Self::AtLimit(Some(wait)) => {
+                write!(f, "a limit of the provider is reached for about {} s", wait.div_ceil(1_000))
+            }
+            Self::AtLimit(None) => f.write_str("a limit of the provider is reached"),
             Self::NoFallbacks => f.write_str("the request asks for no fallbacks"),
             Self::Blocked(Blocked::Open(_)) => f.write_str("the breaker is open"),
             Self::Blocked(Blocked::Probed) => f.write_str("another request tries the target"),

@@ -10,7 +10,7 @@ use signalbox_core::{
 };
 
 /// Average number of bytes of a token in English text and code, with the JSON around them.
-pub(super) const BYTES_PER_TOKEN: u64 = 5;
+pub(crate) const BYTES_PER_TOKEN: u64 = 5;
 /// Tokens of an answer whose request sets no limit, for comparing prices.
 const USUAL_OUTPUT: u64 = 1_000;
 /// Maximum bytes of a text prompt that count as its beginning.

@@ -31,6 +31,9 @@ async fn a_route_is_created_replaced_and_deleted(site: &Site) {
             {"provider": "qwen-proxy-default", "model": "small"},
         ],
         "retries": 2, "deadlines": {"first_token_ms": 10_000}, "sticky": "session", "strict": true,
+        "limits": {"rpm": 60, "queue": {"max_waiting": 5, "timeout_ms": 1000}},
+        "hedge": {"quantile": 0.95, "min_ms": 200},
+        "mirror": {"provider": "echo", "model": "copy-*", "percent": 1.5},
     });
     let made = site.post("/api/routes", given.clone()).await.expect(201);
     let id = made["id"].as_str().unwrap().to_owned();
