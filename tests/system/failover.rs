@@ -3,7 +3,10 @@
 //! A route has a primary target, one fallback and two retries. The deadlines are those of the bench, scaled down.
 
 mod bench;
+mod choice;
 mod explain;
+mod hedging;
+mod limits;
 
 use signalbox_fakes::{
     FakeProvider, Turn,

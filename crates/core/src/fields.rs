@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::provider_config::Mistake;
+use crate::mistake::Mistake;
 use crate::text::{NOT_A_LINE, is_blank, is_line, quoted};
 
 /// Fields of an object that have not been read yet, and the mistakes found so far. `null` counts as a missing field.
@@ -54,6 +54,22 @@ impl<'a> Fields<'a> {
         let value = self.take(name)?;
         let read = whole(&value).filter(|number| range.contains(number));
         self.required(name, read, || format!("must be a whole number from {} to {}", range.start(), range.end()))
+    }
+
+    /// Returns a whole number in this range, which must be given.
+    pub(crate) fn required_integer(&mut self, name: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        if !self.has(name) {
+            self.take(name);
+            self.mistake(name, format!("is required: a whole number from {} to {}", range.start(), range.end()));
+            return None;
+        }
+        self.integer(name, range)
+    }
+
+    /// Returns a number above 0 and up to `max`.
+    pub(crate) fn number(&mut self, name: &'static str, max: f64) -> Option<f64> {
+        let read = self.take(name)?.as_f64().filter(|number| *number > 0.0 && *number <= max);
+        self.required(name, read, || format!("must be a number above 0 and up to {max}"))
     }
 
     /// Returns a text of one line that is not blank.
@@ -194,7 +210,7 @@ fn whole(value: &Value) -> Option<u64> {
 }
 
 /// Returns `a, b or c`.
-fn alternatives(words: &[&str]) -> String {
+pub(crate) fn alternatives(words: &[&str]) -> String {
     match words {
         [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
         _ => words.concat(),

@@ -8,8 +8,9 @@ use crate::fields::{Fields, check_pattern};
 use crate::guard_document;
 use crate::network::Network;
 use crate::provider_config::Mistake;
+use crate::rate_limits::{self, PRIORITIES};
 use crate::route_document::MAX_MODEL;
-use crate::schema::{ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits};
+use crate::schema::{ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant};
 
 /// Beginning of the names of keys of the configuration, which a number follows.
 const CONFIGURED: &str = "config-";
@@ -36,12 +37,6 @@ pub const PERIODS: [&str; 4] = ["day", "week", "month", "total"];
 
 /// Maximum US dollars of a budget.
 pub const MAX_AMOUNT_USD: f64 = 1_000_000_000.0;
-
-/// Maximum requests per minute, and requests in flight.
-pub const MAX_REQUESTS: u64 = 1_000_000_000;
-
-/// Maximum tokens per minute.
-pub const MAX_TOKENS: u64 = 1_000_000_000_000;
 
 /// Maximum seconds for which a rotated key stays valid: 30 days.
 pub const MAX_OVERLAP_SECONDS: u32 = 30 * 86_400;
@@ -80,7 +75,8 @@ pub fn read(document: Map<String, Value>, expiry: Expiry) -> Result<ApiKeyFields
         models: fields.texts("models", 1..=MAX_ALLOWED, MAX_MODEL, check_pattern),
         surfaces: fields.texts("surfaces", 1..=MAX_ALLOWED, MAX_NAME, check_surface),
         addresses: fields.texts("addresses", 1..=MAX_ALLOWED, MAX_NAME, check_address),
-        limits: fields.nested("limits").map(limits).unwrap_or_default(),
+        limits: fields.nested("limits").map(rate_limits::read).unwrap_or_default(),
+        priority: fields.word("priority", &PRIORITIES),
         budget: fields.nested("budget").and_then(budget),
         log_bodies: fields.word("log_bodies", &LOG_BODIES),
         strict: fields.boolean("strict").unwrap_or(false),
@@ -115,17 +111,6 @@ fn check_surface(surface: &str) -> Result<(), String> {
 fn check_address(address: &str) -> Result<(), String> {
     let what = |_| "must be an address or a network, such as 192.168.1.7 or 10.0.0.0/8".to_owned();
     address.parse::<Network>().map(drop).map_err(what)
-}
-
-fn limits(mut fields: Fields<'_>) -> KeyLimits {
-    let requests = |number: Option<u64>| number.and_then(|number| u32::try_from(number).ok());
-    let limits = KeyLimits {
-        rpm: requests(fields.integer("rpm", 1..=MAX_REQUESTS)),
-        tpm: fields.integer("tpm", 1..=MAX_TOKENS),
-        concurrency: requests(fields.integer("concurrency", 1..=MAX_REQUESTS)),
-    };
-    fields.finish();
-    limits
 }
 
 fn budget(mut fields: Fields<'_>) -> Option<KeyBudget> {

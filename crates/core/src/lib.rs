@@ -10,8 +10,10 @@
 //!   conversation.
 //!   [`affix`]: finds the common parts of two bodies.
 //! - [`provider_type`]: the provider types. [`provider_config`], [`text`]: validation of stored provider data.
-//! - [`route_document`], [`key_document`]: validation of routes and of client keys; `fields` reads their fields.
-//!   [`network`]: addresses with a common prefix.
+//! - [`route_document`], [`key_document`], [`rate_limits`]: validation of routes, of client keys and of limits; `fields`
+//!   reads their fields.
+//!   [`overrides`]: validation of what a client asks of the routing of a request. [`network`]: addresses with a common
+//!   prefix.
 //! - [`excerpt`]: the beginning of a long body. [`json`]: reads single values and skips the rest. [`id`], [`secret`]:
 //!   identifiers, and values that cannot be printed.
 //! - [`masking`]: masks credentials in the texts of providers.
@@ -31,11 +33,14 @@ pub mod id;
 pub mod json;
 pub mod key_document;
 pub mod masking;
+mod mistake;
 pub mod network;
 pub mod openai;
+pub mod overrides;
 pub mod prompt_cache;
 pub mod provider_config;
 pub mod provider_type;
+pub mod rate_limits;
 pub mod route_document;
 pub mod schema;
 pub mod secret;

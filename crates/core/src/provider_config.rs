@@ -13,11 +13,12 @@ mod base_url;
 mod proxy;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde_json::{Map, Value};
 
 use crate::Api;
+pub use crate::mistake::Mistake;
+use crate::rate_limits;
 use crate::secret::is_sensitive_key;
 use crate::text::{NOT_A_LINE, is_line, quoted};
 
@@ -39,15 +40,6 @@ const CONNECTION_HEADERS: [&str; 8] =
 
 /// Decides whether a well-formed base URL may be called; the error is the reason why not.
 pub type AddressRule<'a> = &'a dyn Fn(&str) -> Result<(), String>;
-
-/// A single mistake in a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// The path of the field: `type`, `config.baseURL`, `config.headers.X-Team`.
-    pub path: String,
-    /// The mistake and its correction, without a subject: `must begin with http:// …`.
-    pub what: String,
-}
 
 /// Checks the type of a provider.
 ///
@@ -99,6 +91,7 @@ pub fn check_value(key: &str, value: Value, address: AddressRule<'_>) -> Result<
         "streamUsage" => stream_usage(value),
         "defaultModel" => text(value).and_then(line),
         "headers" => return headers(value),
+        "limits" => return limits(value),
         _ => other(value),
     };
     checked.map_err(|what| vec![Mistake { path: path_of(key), what }])
@@ -251,6 +244,25 @@ fn headers(value: Value) -> Result<Value, Vec<Mistake>> {
     if mistakes.is_empty() { Ok(headers.into()) } else { Err(mistakes) }
 }
 
+/// Checks the limits of a provider. The object may be given as JSON text; an empty text means that there are none.
+fn limits(value: Value) -> Result<Value, Vec<Mistake>> {
+    let path = path_of("limits");
+    let given = match value {
+        Value::String(text) if text.trim().is_empty() => Some(Map::new()),
+        Value::String(text) => serde_json::from_str(&text).ok(),
+        Value::Object(given) => Some(given),
+        Value::Null => return Err(vec![Mistake { path, what: NULL.to_owned() }]),
+        _ => None,
+    };
+    match given {
+        Some(given) => rate_limits::of_provider(path, given),
+        None => {
+            let what = "must be an object with rpm, tpm and concurrency, such as {\"rpm\": 60}".to_owned();
+            Err(vec![Mistake { path, what }])
+        }
+    }
+}
+
 /// Checks the name of a header (a token of RFC 9110).
 fn header_name(name: &str) -> Result<(), String> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -305,14 +317,6 @@ pub fn value_of_text(key: &str, kind: Option<&str>, text: &str) -> Value {
         // An unknown secret is a text, even if it looks like a number.
         None if is_sensitive_key(key) => text.into(),
         None => serde_json::from_str(text).ok().filter(|value: &Value| !value.is_null()).unwrap_or_else(|| text.into()),
-    }
-}
-
-// === impl Mistake ===
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.path, self.what)
     }
 }
 

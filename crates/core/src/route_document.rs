@@ -7,10 +7,11 @@ mod options;
 
 use serde_json::{Map, Value};
 
-use crate::fields::{Fields, check_pattern};
+use crate::fields::{Fields, alternatives, check_pattern};
 use crate::guard_document;
 use crate::provider_config::{MAX_MILLIS, Mistake};
-use crate::schema::{NewRoute, RouteDeadlines, RoutePlan, RouteTarget};
+use crate::rate_limits;
+use crate::schema::{Ability, Hedge, Mirror, NewRoute, RouteDeadlines, RoutePlan, RouteTarget};
 use crate::text::is_line;
 
 /// Maximum characters of a model name.
@@ -30,6 +31,20 @@ pub const MAX_WEIGHT: u64 = 1_000;
 
 /// Maximum tokens of context of a target.
 pub const MAX_CONTEXT_TOKENS: u64 = 1_000_000_000;
+
+/// Maximum characters of the name of a region.
+pub const MAX_REGION: usize = 64;
+
+/// Maximum price of a request in US dollars.
+pub const MAX_PRICE_USD: f64 = 1_000_000.0;
+
+/// Smallest and largest quantile after which a slow target is not waited for alone.
+pub const MIN_QUANTILE: f64 = 0.5;
+/// See [`MIN_QUANTILE`].
+pub const MAX_QUANTILE: f64 = 0.999;
+
+/// Words of [`crate::schema::Ability`].
+pub const ABILITIES: [&str; 3] = ["tools", "vision", "json_schema"];
 
 /// Words of [`crate::schema::RoutePolicy`].
 pub const POLICIES: [&str; 6] = ["priority", "weighted", "round-robin", "least-busy", "latency", "cheapest"];
@@ -53,7 +68,7 @@ pub const MAX_CACHED_ANSWER: u64 = 64 << 20;
 pub const OWN_PARAMS: [&str; 4] = ["model", "stream", "messages", "input"];
 
 /// Maximum characters of the id of a provider.
-const MAX_PROVIDER: usize = 128;
+pub(crate) const MAX_PROVIDER: usize = 128;
 
 /// Reads a route that is to be stored under `id`. `has_provider` tells whether a provider exists.
 ///
@@ -87,7 +102,13 @@ pub fn read(
         strict: fields.boolean("strict").unwrap_or(false),
         cache: fields.nested("cache").and_then(options::cache),
         guard: fields.nested("guard").and_then(guard_document::read),
+        limits: fields.nested("limits").map(rate_limits::read).unwrap_or_default(),
+        hedge: fields.nested("hedge").and_then(hedge),
+        mirror: fields.nested("mirror").and_then(|fields| mirror(fields, has_wildcard, has_provider)),
     };
+    if plan.hedge.is_some() && plan.targets.len() == 1 {
+        fields.mistake("hedge", "needs a second target to ask");
+    }
     fields.finish();
     if plan.targets.is_empty() && !mistakes.iter().any(|mistake| mistake.path.starts_with("targets")) {
         let what = "is required: a list with the provider and the model of each target".to_owned();
@@ -146,24 +167,38 @@ fn aliases(fields: &mut Fields<'_>, model: &str) -> Vec<String> {
     fields.texts("aliases", 0..=MAX_ALIASES, MAX_MODEL, check).unwrap_or_default()
 }
 
-fn target(
-    path: String,
-    item: Value,
+fn hedge(mut fields: Fields<'_>) -> Option<Hedge> {
+    let range = MIN_QUANTILE..=MAX_QUANTILE;
+    let quantile = fields.take("quantile").and_then(|value| value.as_f64()).filter(|value| range.contains(value));
+    if quantile.is_none() {
+        fields.mistake("quantile", format!("must be a number from {MIN_QUANTILE} to {MAX_QUANTILE}, such as 0.95"));
+    }
+    let min_ms = fields.required_integer("min_ms", 1..=MAX_MILLIS);
+    fields.finish();
+    Some(Hedge { quantile: quantile?, min_ms: min_ms? })
+}
+
+fn mirror(mut fields: Fields<'_>, has_wildcard: bool, has_provider: &dyn Fn(&str) -> bool) -> Option<Mirror> {
+    let (provider, model) = provider_and_model(&mut fields, has_wildcard, has_provider);
+    let percent =
+        fields.take("percent").and_then(|value| value.as_f64()).filter(|value| *value > 0.0 && *value <= 100.0);
+    if percent.is_none() {
+        fields.mistake("percent", "must be a number above 0 and up to 100");
+    }
+    fields.finish();
+    Some(Mirror { provider: provider?, model: model?, percent: percent? })
+}
+
+/// Reads the provider of a target, and the model there.
+fn provider_and_model(
+    fields: &mut Fields<'_>,
     has_wildcard: bool,
     has_provider: &dyn Fn(&str) -> bool,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<RouteTarget> {
-    let Value::Object(item) = item else {
-        mistakes.push(Mistake { path, what: "must be an object with provider and model".to_owned() });
-        return None;
-    };
-    let given = |name: &str| item.get(name).is_some_and(|value| !value.is_null());
-    let lacks = (!given("provider"), !given("model"));
-    let mut fields = Fields::new(path, item, mistakes);
-    if lacks.0 {
+) -> (Option<String>, Option<String>) {
+    if !fields.has("provider") {
         fields.mistake("provider", "is required: the id of a provider");
     }
-    if lacks.1 {
+    if !fields.has("model") {
         fields.mistake("model", "is required: the name of the model at the provider");
     }
     let provider = fields.line("provider", MAX_PROVIDER);
@@ -176,17 +211,51 @@ fn target(
     } else if !has_wildcard && model.as_deref().is_some_and(|model| model.contains('*')) {
         fields.mistake("model", "must not have a *, because the model of the route has none");
     }
+    (provider, model)
+}
+
+fn target(
+    path: String,
+    item: Value,
+    has_wildcard: bool,
+    has_provider: &dyn Fn(&str) -> bool,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<RouteTarget> {
+    let Value::Object(item) = item else {
+        mistakes.push(Mistake { path, what: "must be an object with provider and model".to_owned() });
+        return None;
+    };
+    let mut fields = Fields::new(path, item, mistakes);
+    let (provider, model) = provider_and_model(&mut fields, has_wildcard, has_provider);
     let weight = fields.integer("weight", 1..=MAX_WEIGHT).and_then(|weight| u16::try_from(weight).ok());
     let params = fields.object("params").unwrap_or_default();
     for own in OWN_PARAMS.iter().filter(|own| params.contains_key(**own)) {
         fields.mistake(&format!("params.{own}"), "must not be replaced; the router sets it");
     }
     let context_tokens = fields.integer("context_tokens", 1..=MAX_CONTEXT_TOKENS);
+    let can = abilities(&mut fields);
+    let region = fields.line("region", MAX_REGION);
+    let max_price_usd = price(&mut fields);
     fields.finish();
-    Some(RouteTarget { provider: provider?, model: model?, weight, params, context_tokens })
+    Some(RouteTarget { provider: provider?, model: model?, weight, params, context_tokens, can, region, max_price_usd })
 }
 
-fn deadlines(mut fields: Fields<'_>) -> RouteDeadlines {
+fn abilities(fields: &mut Fields<'_>) -> Option<Vec<Ability>> {
+    let check = |word: &str| {
+        if ABILITIES.contains(&word) { Ok(()) } else { Err(format!("must be {}", alternatives(&ABILITIES))) }
+    };
+    let words = fields.texts("can", 0..=ABILITIES.len(), MAX_REGION, check)?;
+    let ability = |word: String| serde_json::from_value(word.into()).ok();
+    Some(words.into_iter().filter_map(ability).collect())
+}
+
+/// Reads `max_price_usd`.
+pub(crate) fn price(fields: &mut Fields<'_>) -> Option<f64> {
+    fields.number("max_price_usd", MAX_PRICE_USD)
+}
+
+/// Reads deadlines.
+pub(crate) fn deadlines(mut fields: Fields<'_>) -> RouteDeadlines {
     let mut millis = |name| fields.integer(name, 1..=MAX_MILLIS);
     let deadlines = RouteDeadlines {
         connect_ms: millis("connect_ms"),

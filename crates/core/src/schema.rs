@@ -13,6 +13,7 @@
 mod api_keys;
 mod audit;
 mod guard;
+mod limits;
 mod models;
 mod provider_configs;
 mod provider_models;
@@ -25,9 +26,10 @@ mod routing;
 mod sessions;
 mod settings;
 
-pub use api_keys::{ApiKey, ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits, NewApiKey};
+pub use api_keys::{ApiKey, ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant, NewApiKey};
 pub use audit::AuditEntry;
 pub use guard::{GuardAction, GuardRules};
+pub use limits::{KeyLimits, LimitQueue, Priority};
 pub use models::{Model, ModelUpdate, NewModel};
 pub use provider_configs::{ConfigValue, ProviderConfig};
 pub use provider_models::{LinkedModel, ProviderModel};
@@ -35,7 +37,9 @@ pub use providers::{NewProvider, Provider, ProviderUpdate};
 pub use requests::{Request, RequestStatus};
 pub use responses::{RequestCost, Response};
 pub use route_options::{CacheScope, RouteCache};
-pub use routes::{NewRoute, Resume, Route, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky};
+pub use routes::{
+    Ability, Hedge, Mirror, NewRoute, Resume, Route, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky,
+};
 pub use routing::{AttemptRecord, CacheOutcome, CacheRecord, PlannedTarget, RoutingRecord, SkippedTarget};
 pub use sessions::Session;
 pub use settings::Setting;

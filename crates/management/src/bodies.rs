@@ -250,6 +250,18 @@ pub(super) struct RouteToPut {
     #[serde(default)]
     #[schema(schema_with = route_schemas::guard)]
     pub(super) guard: Field<Value>,
+    /// Limits of the rate of its requests.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::limits)]
+    pub(super) limits: Field<Value>,
+    /// A second attempt with the next target while the first one is slow; off by default.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::hedge)]
+    pub(super) hedge: Field<Value>,
+    /// Another target that gets a copy of a share of the requests; none by default.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::mirror)]
+    pub(super) mirror: Field<Value>,
 }
 
 /// The name, the permissions and the limits of a key. A field that is absent or null restricts nothing.
@@ -283,6 +295,10 @@ pub(super) struct KeyToPut {
     #[serde(default)]
     #[schema(schema_with = route_schemas::limits)]
     pub(super) limits: Field<Value>,
+    /// Place of its requests among those that wait for a limit; `normal` if it is absent.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::priority)]
+    pub(super) priority: Field<Value>,
     /// The money that may be spent in a period, in UTC.
     #[serde(default)]
     #[schema(schema_with = route_schemas::budget)]

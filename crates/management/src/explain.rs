@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use signalbox_core::schema::{
     AttemptRecord, PlannedTarget, Request, Response, RoutePolicy, RoutingRecord, SkippedTarget,
 };
@@ -26,7 +27,12 @@ pub(super) struct Explanation {
     route: Option<String>,
     /// Policy of the route.
     policy: Option<String>,
-    /// Whether the plan was kept: for requests with a route or with more than one attempt. Without it, the lists have
+    /// What the request asked of its routing, with the names of the extension `signalbox` of the body.
+    #[schema(value_type = BTreeMap<String, Value>)]
+    overrides: Map<String, Value>,
+    /// Id of the request of which this one is a copy for the mirror of a route; null for all others.
+    mirror_of: Option<String>,
+    /// Whether the plan was kept: for requests with a route, with overrides or with more than one attempt. Without it, the lists have
     /// only what the log knows of the answer.
     plan_kept: bool,
     /// Targets in the order in which they were to be tried.
@@ -105,6 +111,8 @@ impl Explanation {
             status: request.status.as_str(),
             route: record.route,
             policy: record.policy.map(word),
+            overrides: record.overrides,
+            mirror_of: record.mirror_of,
             plan_kept,
             targets: record.targets.into_iter().map(ExplainedTarget::from).collect(),
             skipped: record.skipped.into_iter().map(ExplainedTarget::from).collect(),

@@ -131,15 +131,15 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
 /// Returns a sentence for each target that cannot be asked.
 #[must_use]
 pub fn problems(plan: &RoutePlan, providers: &[Provider]) -> Vec<String> {
-    let problem = |(at, target): (usize, &signalbox_core::schema::RouteTarget)| {
-        let id = &target.provider;
-        match providers.iter().find(|provider| provider.id == *id) {
-            None => Some(format!("targets[{at}]: the provider {id} does not exist")),
-            Some(provider) if !provider.enabled => Some(format!("targets[{at}]: the provider {id} is disabled")),
-            Some(_) => None,
-        }
+    let problem = |place: String, id: &str| match providers.iter().find(|provider| provider.id == *id) {
+        None => Some(format!("{place}: the provider {id} does not exist")),
+        Some(provider) if !provider.enabled => Some(format!("{place}: the provider {id} is disabled")),
+        Some(_) => None,
     };
-    plan.targets.iter().enumerate().filter_map(problem).collect()
+    let targets = plan.targets.iter().enumerate();
+    let of_targets = targets.filter_map(|(at, target)| problem(format!("targets[{at}]"), &target.provider));
+    let of_mirror = plan.mirror.iter().filter_map(|mirror| problem("mirror".to_owned(), &mirror.provider));
+    of_targets.chain(of_mirror).collect()
 }
 
 /// Returns the name that both a route and another one have, and the model of the other one.
@@ -172,6 +172,9 @@ fn document(given: RouteToPut) -> Map<String, Value> {
         strict,
         cache,
         guard,
+        limits,
+        hedge,
+        mirror,
     } = given;
     document_of([
         ("model", model),
@@ -186,6 +189,9 @@ fn document(given: RouteToPut) -> Map<String, Value> {
         ("strict", strict),
         ("cache", cache),
         ("guard", guard),
+        ("limits", limits),
+        ("hedge", hedge),
+        ("mirror", mirror),
     ])
 }
 

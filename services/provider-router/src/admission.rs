@@ -141,12 +141,14 @@ pub struct Asked<'a> {
     pub is_answered: bool,
     /// Tokens of the earlier turns that the request continues without containing them.
     pub earlier_tokens: u64,
+    /// Id of the route.
+    pub route: Option<&'a str>,
 }
 
 /// Returns whether a request is admitted by an estimate of what it uses.
 #[must_use]
-pub fn needs_estimate(ledger: &Ledger, caller: Option<&Caller>) -> bool {
-    ledger.select(caller).is_some_and(|selected| selected.needs_estimate())
+pub fn needs_estimate(ledger: &Ledger, caller: Option<&Caller>, route: Option<&str>) -> bool {
+    ledger.select(caller, route).is_some_and(|selected| selected.needs_estimate())
 }
 
 /// Reserves what a request may use; `None` if nothing limits it. The most expensive target counts.
@@ -160,14 +162,15 @@ pub async fn reserve(
     asked: Asked<'_>,
     targets: &[Target<'_>],
 ) -> Result<Option<Admitted>, Denial> {
-    let Some(selected) = ledger.select(caller) else { return Ok(None) };
+    let Some(selected) = ledger.select(caller, asked.route) else { return Ok(None) };
     let (mut demand, mut estimate, mut table) = (Demand::default(), Estimate::default(), None);
     if selected.needs_estimate() {
         demand = token_estimate::demand(asked.body, asked.choices, asked.is_answered).after(asked.earlier_tokens);
         table = prices.current();
         (demand, estimate) = estimated(table.as_deref(), demand, targets, ledger.now().unix_ms);
     }
-    let reservation = ledger.admit(&selected, &estimate).await?;
+    let priority = caller.and_then(|caller| caller.grant().priority).unwrap_or_default();
+    let reservation = ledger.admit(&selected, &estimate, priority).await?;
     let quotas = selected.quotas(ledger.now());
     let model = asked.model.unwrap_or_default().to_owned();
     Ok(Some(Admitted { reservation, prices: table, demand, estimate, model, quotas }))

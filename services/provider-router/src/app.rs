@@ -63,6 +63,8 @@ pub struct App {
     pub max_in_flight: usize,
     /// One permit per request in flight, held until the end of its answer.
     pub in_flight: Arc<Semaphore>,
+    /// One permit per copy of a request in flight at a mirror.
+    pub mirrors: Arc<Semaphore>,
     /// Maximum size of a request body, in bytes.
     pub max_body: usize,
     /// Cancelled when running streams must be cut.

@@ -14,6 +14,7 @@ mod fault;
 mod framing;
 mod guarded;
 mod headers;
+mod hedge;
 mod preamble;
 mod resume;
 mod retries;
@@ -25,6 +26,7 @@ use attempt::{Sender, Step};
 use bytes::Bytes;
 use failure::AttemptError;
 use guarded::Judging;
+use hedge::Hedger;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use resume::NextTargets;
 use retries::{Attempts, Failed, Next};
@@ -34,6 +36,7 @@ use signalbox_core::{
     schema::{GuardRules, RequestStatus},
 };
 use signalbox_daemon::Caller;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::{
@@ -112,7 +115,7 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
     let judging = guard.map(|rules| Judging::new(rules, caller.as_ref(), &envelope));
     let request = ClientRequest { caller: caller.as_ref(), headers: &headers, body: &body, envelope: &envelope };
     app.retries.deposit();
-    if plan.route.is_some() || judging.is_some() {
+    if plan.route.is_some() || judging.is_some() || !plan.overrides.is_empty() || plan.mirror_of.is_some() {
         exchange.keep_plan(plan.record(health::now()));
     }
     let mut attempts = Attempts::new(plan.route.as_ref().and_then(|route| route.plan.retries));
@@ -170,18 +173,41 @@ async fn tried(
             place = next;
             continue;
         }
+        let quota = candidate.provider.quota.as_ref();
+        let taken = match quota.map(|quota| quota.take(health::now(), plan.tokens)).transpose() {
+            Ok(taken) => taken,
+            Err(denial) => match attempts.pass_by(place, plan.candidates.len()) {
+                Some(next) => {
+                    place = next;
+                    continue;
+                }
+                None => return (place, Err(denial.into())),
+            },
+        };
         let step = Step { candidate, route, target: plan.target(candidate) };
         let span = exchange.attempt(candidate, place, step.target.map(|target| &target.params), request.envelope);
-        let sender = Sender { context: exchange.context(), span: &span };
-        let attempt = attempt::attempt(app, step, sender, request);
-        let attempt = tokio::select! {
-            biased;
-            done = attempt.instrument(span.clone()) => done,
-            () = app.abort_streams.cancelled() => Err(AttemptError::ShuttingDown),
+        exchange.hold_quota(taken);
+        let (context, began) = (exchange.context().clone(), Instant::now());
+        let attempt = attempt::attempt(app, step, Sender { context: &context, span: &span }, request);
+        let attempt = async {
+            tokio::select! {
+                biased;
+                done = attempt.instrument(span.clone()) => done,
+                () = app.abort_streams.cancelled() => Err(AttemptError::ShuttingDown),
+            }
         };
+        let hedger = Hedger { app, plan, context: &context, request, place, step, began };
+        let (place_now, attempt) = match hedger.delay(exchange.attempts()) {
+            None => (place, attempt.await),
+            Some(delay) => hedger.race(exchange, attempts, attempt, delay).await,
+        };
+        place = place_now;
         let failure = match attempt {
             Ok(good) => {
-                candidate.provider.note(true);
+                hedger.note(place, &good);
+                if let Some(candidate) = plan.candidates.get(place) {
+                    candidate.provider.note(true);
+                }
                 exchange.attempt_answered();
                 return (place, Ok(good));
             }
@@ -219,7 +245,7 @@ fn after(
         place,
         rule: fault.rule(),
         retry_after: failure.retry_after(),
-        left: attempt::total(app, own).saturating_sub(exchange.arrived().elapsed()),
+        left: attempt::total(app, own, candidate.deadlines).saturating_sub(exchange.arrived().elapsed()),
     };
     let holds: Vec<Option<u64>> =
         plan.candidates.iter().map(|candidate| plan.target(candidate)?.context_tokens).collect();

@@ -1,5 +1,6 @@
 //! Reads the few fields of a request body that routing needs, without building a tree of the document.
 
+mod extension;
 mod params;
 
 use std::{borrow::Cow, ops::Range};
@@ -8,13 +9,14 @@ use bytes::Bytes;
 use signalbox_core::{
     Api,
     json::{self, Reader},
+    overrides::EXTENSION,
 };
 
-pub use self::params::with_params;
+pub use self::{extension::without_extension, params::with_params};
 use crate::{direct::DirectApi, stored_responses::request_of};
 
 /// Fields of a request for an answer, and the position of its model name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     /// API of the client.
     pub api: Api,
@@ -32,6 +34,8 @@ pub struct Envelope {
     pub choices: u32,
     /// The API of a request that is not translated; its errors have the form of `api`.
     pub direct: Option<DirectApi>,
+    /// Byte range of the value of the extension `signalbox` in the body.
+    pub extension_at: Option<Range<usize>>,
     /// Byte range of the value of `model` in the body: a string with its quotes, or `null`.
     model_at: Option<Range<usize>>,
     /// Byte range of the value of `stream_options` in the body: an object, or `null`.
@@ -95,6 +99,8 @@ struct Fields<'a> {
     stream_options: Option<&'a [u8]>,
     messages: Option<&'a [u8]>,
     choices: Option<&'a [u8]>,
+    /// The extension of this gateway.
+    extension: Option<&'a [u8]>,
     /// `input` of Responses.
     input: Option<&'a [u8]>,
     /// `prompt` or `conversation` of Responses, which may stand in for the input.
@@ -164,6 +170,7 @@ impl Envelope {
             start..start + raw.len()
         };
         let (model_at, options_at) = (fields.model.map(place), fields.stream_options.map(place));
+        let extension_at = fields.extension.map(place);
         let insert_at = memchr::memchr(b'{', body).map_or(0, |at| at + 1);
         let model = model.filter(|name| !name.is_empty()).map(Cow::into_owned);
         // A value that is no number is left to the provider to refuse.
@@ -179,6 +186,7 @@ impl Envelope {
             include_usage,
             choices,
             direct: None,
+            extension_at,
             model_at,
             options_at,
             insert_at,
@@ -263,13 +271,14 @@ impl<'a> Fields<'a> {
     fn find(body: &'a [u8]) -> Result<Self, String> {
         simdutf8::compat::from_utf8(body).map_err(|error| error.to_string())?;
         let (mut reader, mut fields, mut twice) = (Reader::new(body), Self::default(), None);
-        let mut seen = [false; 4];
+        let mut seen = [false; 5];
         let read = reader.object(|name, value| {
             let (field, seen) = match name {
                 "model" => (&mut fields.model, &mut seen[0]),
                 "stream" => (&mut fields.stream, &mut seen[1]),
                 "stream_options" => (&mut fields.stream_options, &mut seen[2]),
                 "messages" => (&mut fields.messages, &mut seen[3]),
+                EXTENSION => (&mut fields.extension, &mut seen[4]),
                 "n" => {
                     fields.choices = Some(value.raw()?);
                     return Some(());

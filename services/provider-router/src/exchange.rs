@@ -1,12 +1,14 @@
 //! State of one request, from its arrival to the end written to the journal.
 
 mod cached;
+mod hedge;
 mod routing;
 mod switch;
 
 use std::{pin::Pin, sync::Arc, task::Context};
 
 use bytes::Bytes;
+pub use hedge::Beside;
 use http::{HeaderMap, HeaderName};
 pub use routing::FailedAttempt;
 use routing::{AttemptEnded, Routing};
@@ -33,6 +35,7 @@ use crate::{
     clock,
     envelope::Envelope,
     journal::{Bodies, BodyPolicy, End, Entry, SentAs, Summary, Written},
+    ledger::Taken,
     provider::Provider,
     route::Candidate,
     stream_length::StreamLength,
@@ -67,6 +70,8 @@ pub struct Exchange {
     /// Whether the provider was asked for token counts that the client did not ask for.
     counted: bool,
     attempts: i64,
+    /// Expected cost of attempts that were cancelled, in nano-dollars.
+    cancelled_nanos: i64,
     routing: Routing,
     /// Whether a failure of the answer does not count against the breaker of its target.
     is_target_spared: bool,
@@ -120,6 +125,7 @@ impl Exchange {
             sent_as: None,
             counted: false,
             attempts: 0,
+            cancelled_nanos: 0,
             routing: Routing::default(),
             is_target_spared: false,
             attempt: Span::none(),
@@ -227,6 +233,11 @@ impl Exchange {
     #[must_use]
     pub const fn context(&self) -> &RequestContext {
         &self.context
+    }
+
+    /// Keeps what the current attempt uses of the limits of its provider, until it ends.
+    pub fn hold_quota(&mut self, taken: Option<Taken>) {
+        self.routing.hold(taken);
     }
 
     /// Records that the provider has begun to answer.
@@ -397,7 +408,7 @@ impl Exchange {
         self.tell_details(status);
         let BodyPolicy { request, answer } = self.kept;
         // A response that is not kept cannot be read by the loader, and a limit is settled before it reads.
-        let is_read_now = answer == Bodies::Off || self.admitted.is_some();
+        let is_read_now = answer == Bodies::Off || self.admitted.is_some() || self.routing.is_limited();
         if is_read_now && self.ending.usage.is_none() && !self.streamed && self.status_code == Some(200) {
             let whole = std::mem::take(&mut self.answer);
             self.summarize(&whole);
@@ -409,6 +420,7 @@ impl Exchange {
         let error = error.map(|error| if quotable { error } else { "not kept".to_owned() });
         let truncated = self.answer_len > self.max_answer_len;
         let Ending { finish_reason, usage, .. } = std::mem::take(&mut self.ending);
+        self.routing.settle(usage.map(|usage| tokens(&usage)));
         let ended = AttemptEnded {
             status: self.status_code,
             error: error.as_deref(),
@@ -437,6 +449,7 @@ impl Exchange {
             duration_ms: clock::millis(duration),
             first_byte_ms: self.first_byte.map(clock::millis),
             attempts: self.attempts,
+            cancelled_nanos: self.cancelled_nanos,
             error,
             streamed,
             truncated,
@@ -455,6 +468,12 @@ impl Exchange {
             bodies => entry.end(end, &bodies.of_answer(self.api, &self.answer, self.streamed)),
         }
     }
+}
+
+/// Returns all tokens of an answer and its prompt.
+fn tokens(usage: &Usage) -> u64 {
+    let sum = usage.prompt_tokens.saturating_add(usage.completion_tokens);
+    u64::try_from(usage.total_tokens.max(sum)).unwrap_or_default()
 }
 
 /// Returns the model that a whole response, or the first event of a stream, names.

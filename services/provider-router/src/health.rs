@@ -8,7 +8,9 @@
 //! Times are milliseconds since the start of the process ([`now`]); 0 means none.
 
 mod breaker;
+mod first_tokens;
 mod latency;
+mod rate_limits;
 mod table;
 
 use std::sync::{
@@ -18,12 +20,18 @@ use std::sync::{
 
 use breaker::Breaker;
 pub use breaker::{Change, State};
-use http::HeaderValue;
+use first_tokens::FirstTokens;
+use http::{HeaderMap, HeaderValue};
 use latency::Latency;
+pub use rate_limits::Exhausted;
+use rate_limits::RateLimits;
 pub use table::{HealthTable, ProviderHealth};
 use tokio::time::{Duration, Instant};
 
-use crate::random::{mixed, unit_of};
+use crate::{
+    ledger::Taken,
+    random::{mixed, unit_of},
+};
 
 /// Maximum time for which a provider that asks to wait is left alone.
 const MAX_ASIDE: Duration = Duration::from_secs(300);
@@ -44,6 +52,12 @@ pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Returns a number without its fraction; 0 for a negative one.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+const fn floor(number: f64) -> u64 {
+    number as u64
+}
+
 /// State of one target.
 #[derive(Debug, Default)]
 pub struct TargetHealth {
@@ -55,6 +69,8 @@ pub struct TargetHealth {
     aside_until: AtomicU64,
     in_flight: AtomicU32,
     latency: Latency,
+    limits: RateLimits,
+    first_tokens: FirstTokens,
 }
 
 /// Reason why a target is not tried now.
@@ -74,6 +90,8 @@ pub struct Trial {
     target: Arc<TargetHealth>,
     began: u64,
     is_probe: AtomicBool,
+    /// What the attempt uses of the limits of its provider.
+    quota: Option<Taken>,
 }
 
 // === impl TargetHealth ===
@@ -140,18 +158,41 @@ impl TargetHealth {
         self.latency.read(now)
     }
 
+    /// Takes over what the headers of an answer say about the limits of the provider.
+    pub fn note_limits(&self, headers: &HeaderMap, now: u64, unix_ms: i64) {
+        self.limits.note(headers, now, unix_ms);
+    }
+
+    /// Returns the limit of the provider that is used up now, for a prompt of so many tokens.
+    #[must_use]
+    pub fn exhausted(&self, now: u64, tokens: u64) -> Option<Exhausted> {
+        self.limits.exhausted(now, tokens)
+    }
+
+    /// Records the milliseconds to the first token of a stream, for quantiles.
+    pub fn note_first_token(&self, millis: u64) {
+        self.first_tokens.observe(millis);
+    }
+
+    /// Returns the milliseconds within which this share of the streams began; `None` if too few are known.
+    #[must_use]
+    pub fn first_token(&self, share: f64) -> Option<u64> {
+        self.first_tokens.quantile(share)
+    }
+
     /// Begins an attempt. If the breaker is not closed, the first attempt is the probe that decides about it.
     #[must_use]
     pub fn begin(self: &Arc<Self>, now: u64) -> Trial {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         let is_probe = AtomicBool::new(self.breaker.takes_probe());
-        Trial { target: Arc::clone(self), began: now, is_probe }
+        Trial { target: Arc::clone(self), began: now, is_probe, quota: None }
     }
 
     /// Closes the breaker and forgets the time for which the provider asked to wait.
     pub fn reset(&self) {
         self.breaker.reset();
         self.aside_until.store(0, Ordering::Relaxed);
+        self.limits.reset();
     }
 
     fn note(&self, change: Option<Change>) {
@@ -187,6 +228,24 @@ impl Trial {
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.is_probe.load(Ordering::Relaxed)
+    }
+
+    /// Keeps what the attempt uses of the limits of its provider, until it ends.
+    pub fn hold(&mut self, taken: Option<Taken>) {
+        self.quota = taken;
+    }
+
+    /// Returns whether the provider has limits.
+    #[must_use]
+    pub const fn is_limited(&self) -> bool {
+        self.quota.is_some()
+    }
+
+    /// Settles the limits of the provider after an answer, with the tokens that it reported.
+    pub fn settle(&mut self, tokens: Option<u64>) {
+        if let Some(taken) = self.quota.take() {
+            taken.settle(tokens);
+        }
     }
 
     /// Records that the answer has begun. This is what a probe waits for.

@@ -1,7 +1,7 @@
-//! Limits and budgets of client keys: what was used of them, and whether a request may use more.
+//! Limits and budgets of client keys, and limits of routes: what was used of them, and whether a request may use more.
 //!
 //! # Theory
-//! Everything is in memory, in one account per key, per owner and for the whole gateway. A request reserves what it may
+//! Everything is in memory, in one account per key, per owner, per route and for the whole gateway. A request reserves what it may
 //! use before it is logged ([`Ledger::admit`]), and replaces the reservation by what it has used when it ends
 //! ([`Reservation::settle`]). So no limit is exceeded by requests that run at the same time. Accounts are found without
 //! a lock, and each has a lock of its own.
@@ -17,9 +17,12 @@
 //! Time is given by the caller, so that all of it can be tested.
 
 mod account;
+mod admit;
 mod budgets;
 mod denial;
 mod period;
+mod provider_quota;
+mod queue;
 mod spend;
 mod window;
 
@@ -27,7 +30,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -36,16 +39,14 @@ use arc_swap::ArcSwap;
 pub use budgets::Budgets;
 pub use denial::Denial;
 pub(crate) use denial::seconds;
-use signalbox_core::schema::{ApiKey, BudgetPeriod, KeyLimits};
+pub use provider_quota::{ProviderQuota, Taken};
+use queue::Place;
+use signalbox_core::schema::{ApiKey, BudgetPeriod, KeyLimits, Route};
 use signalbox_daemon::Caller;
 use tokio::{
     sync::watch,
-    time::{Duration, Instant, timeout_at},
+    time::{Duration, Instant},
 };
-
-/// Maximum time for which a request waits until requests in flight have ended, if their reservations use up a budget
-/// that is not spent.
-const BUDGET_WAIT: Duration = Duration::from_secs(10);
 
 /// Limits and budgets of all keys.
 #[derive(Debug)]
@@ -56,6 +57,8 @@ pub struct Ledger {
     /// Whether the sums of the database have been read once.
     is_seeded: watch::Sender<bool>,
     started: Instant,
+    /// Number of requests that arrived where something limits them.
+    arrivals: AtomicU64,
 }
 
 /// The accounts that exist, by what they belong to. Immutable but for what was used.
@@ -64,6 +67,8 @@ struct Accounts {
     keys: HashMap<Box<str>, Known>,
     owners: HashMap<Box<str>, Arc<Account>>,
     global: Option<Arc<Account>>,
+    /// By the id of the route.
+    routes: HashMap<Box<str>, Arc<Account>>,
     refuses_unpriced: bool,
 }
 
@@ -76,14 +81,14 @@ struct Known {
     account: Option<Arc<Account>>,
 }
 
-/// The accounts of one request: of the key, of its owner, and of the gateway.
+/// The accounts of one request: of the key, of its owner, of the gateway, and of the route.
 #[derive(Clone, Debug)]
 pub struct Selected {
-    accounts: [Option<Arc<Account>>; 3],
+    accounts: [Option<Arc<Account>>; 4],
     refuses_unpriced: bool,
 }
 
-/// Owner of a budget.
+/// Owner of a budget or a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// A key.
@@ -92,6 +97,10 @@ pub enum Scope {
     Owner(Box<str>),
     /// The whole gateway.
     Global,
+    /// A route, by its model name.
+    Route(Box<str>),
+    /// A provider, by its id.
+    Provider(Box<str>),
 }
 
 /// A point in time.
@@ -138,7 +147,7 @@ pub struct Quotas {
 #[derive(Debug)]
 pub struct Reservation {
     ledger: Arc<Ledger>,
-    held: [Option<(Arc<Account>, Ticket)>; 3],
+    held: [Option<(Arc<Account>, Ticket)>; 4],
 }
 
 /// Sums of the database since the beginning of each period, by key; the empty id has the requests without a key.
@@ -153,13 +162,14 @@ impl Default for Ledger {
             is_stale: AtomicBool::new(false),
             is_seeded: watch::Sender::new(false),
             started: Instant::now(),
+            arrivals: AtomicU64::new(0),
         }
     }
 }
 
 impl Ledger {
-    /// Replaces keys and budgets. What was used stays with its key or owner.
-    pub fn update(&self, keys: &[ApiKey], budgets: &Budgets) {
+    /// Replaces keys, budgets and routes. What was used stays with its key, owner or route.
+    pub fn update(&self, keys: &[ApiKey], budgets: &Budgets, routes: &[Route]) {
         let (old, now_ms) = (self.accounts.load(), self.now().unix_ms);
         let mut is_stale = false;
         let mut new = Accounts { refuses_unpriced: budgets.refuses_unpriced, ..Accounts::default() };
@@ -187,20 +197,28 @@ impl Ledger {
             is_stale |= account.set(KeyLimits::default(), Some(budget), now_ms);
             account
         });
+        for route in routes.iter().filter(|route| !route.plan.limits.is_empty()) {
+            let id: Box<str> = (&*route.id).into();
+            let known = old.routes.get(&id).cloned();
+            let account = known.unwrap_or_else(|| Arc::new(Account::new(Scope::Route((&*route.model).into()))));
+            account.set(route.plan.limits, None, now_ms);
+            new.routes.insert(id, account);
+        }
         self.accounts.store(Arc::new(new));
         if is_stale {
             self.is_stale.store(true, Ordering::Release);
         }
     }
 
-    /// Returns the accounts of a request; `None` if nothing limits it.
+    /// Returns the accounts of a request of `caller` for the route with this id; `None` if nothing limits it.
     #[must_use]
-    pub fn select(&self, caller: Option<&Caller>) -> Option<Selected> {
+    pub fn select(&self, caller: Option<&Caller>, route: Option<&str>) -> Option<Selected> {
         let accounts = self.accounts.load();
         let known = caller.and_then(|caller| accounts.keys.get(caller.id()));
         let key = known.and_then(|known| known.account.clone());
         let owner = known.and_then(|known| accounts.owners.get(known.owner.as_ref()?)).cloned();
-        let selected = [key, owner, accounts.global.clone()];
+        let route = route.and_then(|route| accounts.routes.get(route)).cloned();
+        let selected = [key, owner, accounts.global.clone(), route];
         selected
             .iter()
             .any(Option::is_some)
@@ -220,49 +238,22 @@ impl Ledger {
         Now { monotonic_ms, unix_ms: crate::clock::unix_ms() }
     }
 
-    /// Reserves what a request may use. Waits up to ten seconds while requests in flight may use the rest of a budget.
-    ///
-    /// # Errors
-    /// Returns the limit that is reached.
-    pub async fn admit(self: &Arc<Self>, selected: &Selected, estimate: &Estimate) -> Result<Reservation, Denial> {
-        let deadline = Instant::now() + BUDGET_WAIT;
-        loop {
-            let (denial, account) = match self.reserve(selected, estimate, self.now()) {
-                Ok(reservation) => return Ok(reservation),
-                Err((denial @ Denial::Reserved { .. }, account)) => (denial, account),
-                Err((denial, _)) => return Err(denial),
-            };
-            let Some(_waiting) = account.wait() else { return Err(denial) };
-            let mut released = std::pin::pin!(account.released.notified());
-            // Registered before the next attempt, so that no release in between is missed.
-            released.as_mut().enable();
-            match self.reserve(selected, estimate, self.now()) {
-                Ok(reservation) => return Ok(reservation),
-                Err((Denial::Reserved { .. }, blocking)) if !Arc::ptr_eq(&blocking, &account) => continue,
-                Err((Denial::Reserved { .. }, _)) => {}
-                Err((denial, _)) => return Err(denial),
-            }
-            if timeout_at(deadline, released).await.is_err() {
-                return Err(denial);
-            }
-        }
-    }
-
     /// Reserves what a request may use, in all of its accounts or in none. Returns the account that has no room.
     fn reserve(
         self: &Arc<Self>,
         selected: &Selected,
         estimate: &Estimate,
         now: Now,
+        place: Place,
     ) -> Result<Reservation, (Denial, Arc<Account>)> {
-        let mut reservation = Reservation { ledger: Arc::clone(self), held: [None, None, None] };
+        let mut reservation = Reservation { ledger: Arc::clone(self), held: [None, None, None, None] };
         for (held, account) in reservation.held.iter_mut().zip(&selected.accounts) {
             let Some(account) = account else { continue };
             if estimate.is_unpriced && selected.refuses_unpriced && account.has_budget() {
                 return Err((Denial::Unpriced, Arc::clone(account)));
             }
             // On failure, the reservations made so far are dropped.
-            let ticket = account.reserve(now, estimate).map_err(|denial| (denial, Arc::clone(account)))?;
+            let ticket = account.reserve(now, estimate, place).map_err(|denial| (denial, Arc::clone(account)))?;
             *held = Some((Arc::clone(account), ticket));
         }
         Ok(reservation)
@@ -352,10 +343,11 @@ impl Selected {
         self.accounts.iter().flatten().any(|account| account.needs_estimate())
     }
 
-    /// Returns what is left of the limits of the rate of the key.
+    /// Returns what is left of the limits of the rate of the key, or else of the route.
     #[must_use]
     pub fn quotas(&self, now: Now) -> Quotas {
-        self.accounts.iter().flatten().next().map_or_else(Quotas::default, |account| account.quotas(now))
+        let quotas = self.accounts.iter().flatten().map(|account| account.quotas(now));
+        quotas.into_iter().find(|quotas| *quotas != Quotas::default()).unwrap_or_default()
     }
 }
 

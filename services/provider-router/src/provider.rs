@@ -7,17 +7,22 @@ mod echo;
 mod remote;
 mod target;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 pub use echo::{Echo, EchoBody};
 use http::HeaderValue;
 pub use remote::Remote;
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use signalbox_core::{
     Api,
     masking::{Masker, NO_SECRETS},
     provider_type::{ECHO, provider_type},
-    schema,
+    rate_limits,
+    schema::{self, KeyLimits},
 };
 use signalbox_upstream::AddressPolicy;
 pub use target::target;
@@ -26,6 +31,7 @@ use crate::{
     envelope::Envelope,
     health::ProviderHealth,
     journal::Bodies,
+    ledger::ProviderQuota,
     metrics::{Metrics, ProviderMetrics},
 };
 
@@ -49,6 +55,10 @@ pub struct Provider {
     pub metrics: ProviderMetrics,
     /// State of its targets.
     pub health: ProviderHealth,
+    /// Limits of the rate of its requests, from the configuration.
+    pub limits: KeyLimits,
+    /// What was used of its limits; `None` without limits.
+    pub quota: Option<Arc<ProviderQuota>>,
     /// Its id as the value of a header.
     pub header: Option<HeaderValue>,
     healthy: AtomicBool,
@@ -86,6 +96,10 @@ impl Provider {
             ECHO => Echo::new(config).map(Adapter::Echo),
             kind => Remote::new(provider_type(kind), config, policy).map(|remote| Adapter::Remote(Box::new(remote))),
         };
+        let (limits, limited) = match limits(config) {
+            Ok(limits) => (limits, Ok(())),
+            Err(reason) => (KeyLimits::default(), Err(reason)),
+        };
         Self {
             id: row.id.clone(),
             row: row.clone(),
@@ -93,10 +107,12 @@ impl Provider {
             default_model: text(config, "defaultModel").ok().flatten().map(str::to_owned).or(default_link),
             // With an invalid `logBodies` it is unknown what to leave out of the log, so nothing is logged and nothing
             // is served.
-            adapter: log_bodies.map_err(str::to_owned).and(adapter).unwrap_or_else(Adapter::Misconfigured),
+            adapter: log_bodies.map_err(str::to_owned).and(limited).and(adapter).unwrap_or_else(Adapter::Misconfigured),
             log_bodies: log_bodies.unwrap_or(Bodies::Off),
             metrics: metrics.provider(&row.id),
             health: ProviderHealth::default(),
+            limits,
+            quota: None,
             header: row.id.parse().ok(),
             healthy: AtomicBool::new(true),
         }
@@ -144,6 +160,20 @@ impl Provider {
     pub fn note(&self, healthy: bool) {
         self.healthy.store(healthy, Ordering::Relaxed);
     }
+}
+
+/// Reads `limits`.
+fn limits(config: &Config) -> Result<KeyLimits, String> {
+    let given = match config.get("limits") {
+        None | Some(Value::Null) => return Ok(KeyLimits::default()),
+        Some(Value::Object(given)) => Some(given.clone()),
+        Some(Value::String(text)) if text.is_empty() => return Ok(KeyLimits::default()),
+        Some(Value::String(text)) => serde_json::from_str(text).ok(),
+        Some(_) => None,
+    };
+    let wrong = || "`limits` must be an object with rpm, tpm and concurrency".to_owned();
+    let checked = rate_limits::of_provider("limits".to_owned(), given.ok_or_else(wrong)?).map_err(|_| wrong())?;
+    KeyLimits::deserialize(checked).map_err(|_| wrong())
 }
 
 /// Returns a text value of a configuration; an empty one counts as absent.

@@ -6,10 +6,12 @@
 //! 3. to the route with the most specific wildcard that matches;
 //! 4. to the [implied] route: the active provider and the providers linked to the model.
 //!
-//! Targets that should not be tried now are [skipped](Skipped): their breaker is open, their provider asked to wait,
-//! or their context is too small. The breakers never leave a request without a target: if all are open, the one that
-//! recovers first is tried.
+//! Targets that do not fit the request are [skipped](Skipped), and so are those that should not be tried now: their
+//! breaker is open, or their provider asked to wait. The breakers never leave a request without a target: if all are
+//! open, the one that recovers first is tried.
 
+mod conditions;
+mod error;
 mod explain;
 mod facts;
 mod implied;
@@ -17,14 +19,17 @@ mod policy;
 
 use std::sync::Arc;
 
+pub use error::{NoDefault, RouteError};
+pub(crate) use facts::BYTES_PER_TOKEN;
 pub use facts::RequestFacts;
 use policy::Contender;
-use signalbox_core::schema::{RouteTarget, Sticky};
+use serde_json::{Map, Value};
+use signalbox_core::schema::{Ability, RouteDeadlines, RoutePolicy, RouteTarget, Sticky};
 use signalbox_pricing::{Table, Tokens};
 
 use crate::{
     catalog::{Absent, Route, Snapshot},
-    health::{Blocked, TargetHealth},
+    health::{Blocked, Exhausted, TargetHealth},
     provider::{Adapter, Provider},
     random::{Rng, mixed},
 };
@@ -38,6 +43,14 @@ pub struct Plan {
     pub candidates: Vec<Candidate>,
     /// Targets that are not tried.
     pub skipped: Vec<Skipped>,
+    /// What the request asks of its routing; empty if it asks for nothing.
+    pub overrides: Map<String, Value>,
+    /// Expected tokens of prompt and answer, for the limits of providers; 0 if none has limits.
+    pub tokens: u64,
+    /// Text that the `*` of the route matched; empty without a route.
+    pub matched: String,
+    /// Id of the request of which this one is a copy.
+    pub mirror_of: Option<String>,
 }
 
 /// A provider to try, and the model name to send to it.
@@ -55,6 +68,10 @@ pub struct Candidate {
     pub target: usize,
     /// Reason why it would not be tried if another one could be.
     pub last_resort: Option<Blocked>,
+    /// Limit of its provider because of which it comes behind the others.
+    pub behind: Option<Exhausted>,
+    /// Deadlines that the request asks for; the shorter ones apply.
+    pub deadlines: RouteDeadlines,
 }
 
 /// A target that is not tried.
@@ -95,6 +112,8 @@ pub enum Reason {
     Cheapest(Option<u128>),
     /// The hash of the request's session or prefix.
     Sticky(Sticky),
+    /// The mirror of the route of another request.
+    Mirror,
 }
 
 /// Reason why a target is not tried.
@@ -113,45 +132,30 @@ pub enum SkipReason {
         /// Estimated tokens of the prompt.
         needs: u64,
     },
+    /// The request asks for another provider.
+    OtherProvider,
+    /// The request asks for another region.
+    OtherRegion,
+    /// The model lacks an ability that the request needs.
+    Lacks(Ability),
+    /// The expected price of the request is above the limit. Both are in pico-dollars.
+    TooExpensive {
+        /// Expected price.
+        price: u128,
+        /// Limit of the target or of the request.
+        limit: u128,
+    },
+    /// The price of the request is limited, to these pico-dollars, and that of the target is unknown.
+    PriceUnknown {
+        /// Limit of the target or of the request.
+        limit: u128,
+    },
+    /// The request asks for no fallbacks.
+    NoFallbacks,
+    /// A limit of the provider is reached, for so many milliseconds if that is known.
+    AtLimit(Option<u64>),
     /// The breaker is open, or the provider asked to wait.
     Blocked(Blocked),
-}
-
-/// Reason why no provider can serve a request.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RouteError {
-    /// No enabled provider serves the model.
-    #[error(
-        "The model `{0}` does not exist: no enabled provider serves it. `GET /v1/models` lists the available models."
-    )]
-    UnknownModel(String),
-    /// The request names no model, and there is no default.
-    #[error("`model` is missing, and {0}.")]
-    MissingModel(NoDefault),
-    /// No target of the route can be used.
-    #[error("The route `{model}` has no usable target: {reasons}. Change the route, or enable its providers.")]
-    NoTarget {
-        /// Name of the route.
-        model: String,
-        /// The targets, with the reasons why they cannot be used.
-        reasons: String,
-    },
-}
-
-/// Reason why there is no default model, with advice for the user.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoDefault {
-    /// The setting `active_provider` is not set.
-    #[error("no provider is active. Name a model, or set `active_provider` to the id of a provider")]
-    NoneActive,
-    /// The setting names a provider that is disabled or does not exist.
-    #[error(
-        "the active provider `{0}` is not enabled. Name a model, enable it, or set `active_provider` to another one"
-    )]
-    NotEnabled(String),
-    /// The active provider has no default model.
-    #[error("the active provider `{0}` has no default. Name a model, or set `defaultModel` in its configuration")]
-    NotSet(String),
 }
 
 /// Returns the targets of a request. `prices` are those in effect, `now` is the time of [`crate::health::now`].
@@ -165,13 +169,30 @@ pub fn plan(
     now: u64,
     rng: &mut Rng,
 ) -> Result<Plan, RouteError> {
-    if let Some((route, matched)) = facts.model.and_then(|model| route_of(snapshot, model)) {
-        return of_route(route, matched, facts, prices, now, rng);
+    let mut plan = match facts.model.and_then(|model| route_of(snapshot, model)) {
+        Some((route, matched)) => Plan::of_route(route, matched),
+        None => Plan::implied(implied::candidates(snapshot, facts.model)?),
+    };
+    let route = plan.route.clone();
+    plan.skip_unfit(facts, prices);
+    if let Some(route) = &route {
+        plan.skip_small(route, facts);
     }
-    let candidates = implied::candidates(snapshot, facts.model)?;
-    let mut plan = Plan { route: None, candidates, skipped: Vec::new() };
+    plan.skip_limited(facts, now);
+    if plan.candidates.is_empty() {
+        return Err(plan.into_error(facts));
+    }
     if plan.candidates.iter().any(|candidate| candidate.health.blocked(now).is_some()) {
         plan.skip_blocked(now);
+    }
+    let asked = facts.overrides.and_then(|overrides| overrides.policy);
+    if let Some(policy) = asked.or_else(|| route.as_ref().map(|route| route.plan.policy)) {
+        plan.sort((route.as_deref(), policy), facts, prices, now, rng);
+    }
+    plan.put_behind(facts, now);
+    if facts.overrides.is_some_and(|overrides| overrides.fallbacks == Some(false)) {
+        let mut is_first = true;
+        plan.skip(|_| (!std::mem::replace(&mut is_first, false)).then_some(SkipReason::NoFallbacks));
     }
     Ok(plan)
 }
@@ -196,79 +217,61 @@ fn route_of<'a>(snapshot: &'a Snapshot, model: &'a str) -> Option<(&'a Arc<Route
     if implied::named(snapshot, model).is_some() { None } else { routes.matching(model) }
 }
 
-fn of_route(
-    route: &Arc<Route>,
-    matched: &str,
-    facts: &RequestFacts<'_>,
-    prices: Option<&Table>,
-    now: u64,
-    rng: &mut Rng,
-) -> Result<Plan, RouteError> {
-    let mut plan = Plan { route: Some(Arc::clone(route)), candidates: Vec::new(), skipped: Vec::new() };
-    for (n, (target, provider)) in route.plan.targets.iter().zip(&route.providers).enumerate() {
-        let model = target.model.replacen('*', matched, 1);
-        let why = match provider {
-            Err(Absent::Missing) => SkipReason::Missing,
-            Err(Absent::Disabled) => SkipReason::Disabled,
-            Ok(provider) if matches!(provider.adapter, Adapter::Misconfigured(_)) => SkipReason::Misconfigured,
-            Ok(provider) => {
-                let candidate = Candidate::new(provider, Some(model), Reason::Priority);
-                plan.candidates.push(Candidate { target: n, ..candidate });
-                continue;
-            }
-        };
-        plan.skipped.push(Skipped { provider: target.provider.clone(), model: Some(model), why });
-    }
-    plan.skip_small(route, facts);
-    if plan.candidates.is_empty() {
-        return Err(RouteError::NoTarget { model: route.model.clone(), reasons: explain::reasons(&plan.skipped) });
-    }
-    plan.skip_blocked(now);
-    plan.sort(route, facts, prices, now, rng);
-    Ok(plan)
-}
-
 // === impl Plan ===
 
 impl Plan {
-    /// Removes the targets whose context is too small, unless none would be left: the size is an estimate.
-    fn skip_small(&mut self, route: &Route, facts: &RequestFacts<'_>) {
-        let holds = |candidate: &Candidate| route.plan.targets.get(candidate.target)?.context_tokens;
-        if !self.candidates.iter().any(|candidate| holds(candidate).is_some()) {
-            return;
-        }
-        let Some(needs) = facts.prompt_tokens() else { return };
-        let is_small = |candidate: &Candidate| holds(candidate).is_some_and(|holds| holds < needs);
-        if self.candidates.iter().all(is_small) {
-            let largest = self.candidates.iter().filter_map(holds).max();
-            self.skip(|candidate| {
-                let holds = holds(candidate).filter(|holds| Some(*holds) != largest)?;
-                Some(SkipReason::ContextTooSmall { holds, needs })
-            });
-        } else {
-            self.skip(|candidate| {
-                let holds = holds(candidate).filter(|holds| *holds < needs)?;
-                Some(SkipReason::ContextTooSmall { holds, needs })
-            });
-        }
+    fn implied(candidates: Vec<Candidate>) -> Self {
+        let (skipped, overrides) = (Vec::new(), Map::new());
+        Self { route: None, candidates, skipped, overrides, tokens: 0, matched: String::new(), mirror_of: None }
     }
 
-    /// Removes the targets that should not be tried now, unless none would be left: then the one stays that may be
-    /// tried first.
-    fn skip_blocked(&mut self, now: u64) {
-        let blocked: Vec<Option<Blocked>> =
-            self.candidates.iter().map(|candidate| candidate.health.blocked(now)).collect();
-        let mut first = None;
-        if blocked.iter().all(Option::is_some) {
-            first = (0..blocked.len()).min_by_key(|n| blocked[*n].map(Blocked::until));
+    fn of_route(route: &Arc<Route>, matched: &str) -> Self {
+        let matched_text = if route.mirror.is_some() { matched.to_owned() } else { String::new() };
+        let mut plan = Self { route: Some(Arc::clone(route)), matched: matched_text, ..Self::implied(Vec::new()) };
+        for (n, (target, provider)) in route.plan.targets.iter().zip(&route.providers).enumerate() {
+            let model = target.model.replacen('*', matched, 1);
+            let why = match provider {
+                Err(Absent::Missing) => SkipReason::Missing,
+                Err(Absent::Disabled) => SkipReason::Disabled,
+                Ok(provider) if matches!(provider.adapter, Adapter::Misconfigured(_)) => SkipReason::Misconfigured,
+                Ok(provider) => {
+                    let candidate = Candidate::new(provider, Some(model), Reason::Priority);
+                    plan.candidates.push(Candidate { target: n, ..candidate });
+                    continue;
+                }
+            };
+            plan.skipped.push(Skipped { provider: target.provider.clone(), model: Some(model), why });
         }
-        let mut n = 0;
-        self.skip(|_| {
-            n += 1;
-            blocked[n - 1].filter(|_| first != Some(n - 1)).map(SkipReason::Blocked)
+        plan
+    }
+
+    /// Returns the plan of a copy of this request for the mirror of its route, if it has one that can be asked now.
+    /// `id` is that of the request.
+    #[must_use]
+    pub fn mirrored(&self, id: &str, now: u64) -> Option<Self> {
+        let route = self.route.as_ref()?;
+        let (provider, mirror) = (route.mirror.as_ref()?, route.plan.mirror.as_ref()?);
+        let model = mirror.model.replacen('*', &self.matched, 1);
+        let candidate = Candidate::new(provider, Some(model), Reason::Mirror);
+        let can_be_asked = candidate.health.blocked(now).is_none();
+        can_be_asked.then(|| Self { mirror_of: Some(id.to_owned()), ..Self::implied(vec![candidate]) })
+    }
+
+    /// Returns the error of a request for which no target is left.
+    fn into_error(self, facts: &RequestFacts<'_>) -> RouteError {
+        let model = self.route.as_ref().map(|route| &*route.model).or(facts.model).unwrap_or_default().to_owned();
+        let reasons = explain::reasons(&self.skipped);
+        let is_absent = |why| matches!(why, SkipReason::Missing | SkipReason::Disabled | SkipReason::Misconfigured);
+        let waits = self.skipped.iter().filter_map(|skipped| match skipped.why {
+            SkipReason::AtLimit(wait) => Some(wait.unwrap_or(1_000)),
+            _ => None,
         });
-        if let (Some(first), [candidate]) = (first, &mut self.candidates[..]) {
-            candidate.last_resort = blocked[first];
+        if let Some(wait_ms) = waits.min() {
+            RouteError::AtLimit { model, reasons, wait_ms }
+        } else if self.skipped.iter().all(|skipped| is_absent(skipped.why)) {
+            RouteError::NoTarget { model, reasons }
+        } else {
+            RouteError::NoMatch { model, reasons }
         }
     }
 
@@ -284,14 +287,22 @@ impl Plan {
         }
     }
 
-    /// Puts the targets into the order of the route's policy.
-    fn sort(&mut self, route: &Route, facts: &RequestFacts<'_>, prices: Option<&Table>, now: u64, rng: &mut Rng) {
-        let policy = route.plan.policy;
-        let is_priced = policy == signalbox_core::schema::RoutePolicy::Cheapest;
-        let prices = prices.filter(|_| is_priced);
-        let tokens = prices.map(|_| (facts.body.len() as u64 / 5, facts.output_tokens()));
+    /// Puts the targets into the order of a policy. That of the route gives way to stickiness; one that the request asks
+    /// for does not.
+    fn sort(
+        &mut self,
+        (route, policy): (Option<&Route>, RoutePolicy),
+        facts: &RequestFacts<'_>,
+        prices: Option<&Table>,
+        now: u64,
+        rng: &mut Rng,
+    ) {
+        let is_asked = facts.overrides.is_some_and(|overrides| overrides.policy.is_some());
+        let prices = prices.filter(|_| policy == RoutePolicy::Cheapest);
+        let tokens = prices.map(|_| facts.expected_tokens());
+        let target = |candidate: &Candidate| route.and_then(|route| route.plan.targets.get(candidate.target));
         let contender = |candidate: &Candidate| {
-            let weight = route.plan.targets.get(candidate.target).and_then(|target| target.weight).unwrap_or(1);
+            let weight = target(candidate).and_then(|target| target.weight).unwrap_or(1);
             Contender {
                 weight: f64::from(weight.max(1)) * candidate.health.share(now),
                 in_flight: candidate.health.in_flight(),
@@ -301,10 +312,14 @@ impl Plan {
             }
         };
         let contenders: Vec<Contender> = self.candidates.iter().map(contender).collect();
-        let key = route.plan.sticky.and_then(|sticky| Some((sticky, facts.key(sticky)?)));
+        let sticky = route.and_then(|route| route.plan.sticky).filter(|_| !is_asked);
+        let key = sticky.and_then(|sticky| Some((sticky, facts.key(sticky)?)));
         let order = match key {
             Some((_, key)) => policy::sticky(&contenders, key),
-            None => policy::order(policy, &contenders, route.turn(facts.takes_turn), rng),
+            None => {
+                let turn = route.map_or_else(|| rng.below(contenders.len()), |route| route.turn(facts.takes_turn));
+                policy::order(policy, &contenders, turn, rng)
+            }
         };
         let mut unsorted: Vec<Option<Candidate>> = std::mem::take(&mut self.candidates).into_iter().map(Some).collect();
         for n in order {
@@ -314,6 +329,19 @@ impl Plan {
                 None => Reason::of(policy, &contenders[n]),
             };
             self.candidates.push(Candidate { reason, ..candidate });
+        }
+    }
+
+    /// Moves the targets whose providers announced that a limit is used up behind the others. Only their order
+    /// changes: the announcement may be out of date.
+    fn put_behind(&mut self, facts: &RequestFacts<'_>, now: u64) {
+        let tokens = facts.body.len() as u64 / BYTES_PER_TOKEN;
+        let is_any = self.candidates.iter_mut().fold(false, |is_any, candidate| {
+            candidate.behind = candidate.health.exhausted(now, tokens);
+            is_any | candidate.behind.is_some()
+        });
+        if is_any {
+            self.candidates.sort_by_key(|candidate| candidate.behind.is_some());
         }
     }
 
@@ -331,7 +359,9 @@ impl Candidate {
     #[must_use]
     pub fn new(provider: &Arc<Provider>, model: Option<String>, reason: Reason) -> Self {
         let health = Arc::clone(provider.health.of(model.as_deref()));
-        Self { provider: Arc::clone(provider), model, health, reason, target: 0, last_resort: None }
+        let provider = Arc::clone(provider);
+        let deadlines = RouteDeadlines::default();
+        Self { provider, model, health, reason, target: 0, last_resort: None, behind: None, deadlines }
     }
 
     /// Returns the price of a prompt and an answer of so many tokens, in pico-dollars, if it is known.

@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use crate::{
+    api::mirror::MAX_COPIES,
     app::App,
     cache::AnswerCache,
     catalog::{Catalog, Refresher, Snapshot},
@@ -38,6 +39,9 @@ use crate::{
 /// Maximum time for which shutdown waits until the database has taken the rest of the journal. The remainder is loaded
 /// at the next start.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Maximum time for the end of the copies of requests for mirrors.
+const COPIES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum time for which the start waits until budgets know what was spent before: the loader first writes what an
 /// earlier process has left in its journal.
@@ -66,7 +70,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let prices = Prices::shipped().map_err(|mistakes| Exit::Config(format!("the shipped prices: {mistakes}")))?;
     prices.set_overrides(rows.prices.as_deref());
     let ledger = Arc::new(Ledger::default());
-    ledger.update(&rows.keys, &Budgets::read(&rows.settings));
+    ledger.update(&rows.keys, &Budgets::read(&rows.settings), &rows.routes);
     let keys = guarded(keys, rows.keys.len(), &context)?.with_services(ServiceSigner::new(&key));
     let snapshot = Snapshot::new(rows, &sealer, &policy, &metrics, qwen_proxy.current().await);
     let catalog = Arc::new(Catalog::new(snapshot));
@@ -109,6 +113,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         tracing::warn!("what was spent before the start cannot be read yet, budgets begin with what is known");
     }
     let max_in_flight = config.limits.max_in_flight.min(Semaphore::MAX_PERMITS);
+    let (mirrors, abort) = (Arc::new(Semaphore::new(MAX_COPIES)), context.shutdown.abort_token());
     let app = Arc::new(App {
         catalog: Arc::clone(&catalog),
         refresher,
@@ -133,6 +138,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         metrics,
         max_in_flight,
         in_flight: Arc::new(Semaphore::new(max_in_flight)),
+        mirrors: Arc::clone(&mirrors),
         max_body: config.limits.max_body.as_usize(),
         abort_streams: context.shutdown.abort_token(),
         shutdown: context.shutdown.clone(),
@@ -145,6 +151,10 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let service = hyper::service::service_fn(move |request| server.answer(request));
     let served = signalbox_daemon::serve(&context, &announce, service).await;
 
+    // Nobody waits for the copies for mirrors.
+    abort.cancel();
+    let copies = mirrors.acquire_many(u32::try_from(MAX_COPIES).unwrap_or_default());
+    tokio::time::timeout(COPIES_TIMEOUT, copies).await.ok();
     // All connections are closed, and with them all journal entries, so the loader reaches the end of the journal.
     watch.abort();
     lists.abort();

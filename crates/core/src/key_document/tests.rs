@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::schema::{KeyLimits, LimitQueue, Priority};
 
 const NOW: i64 = 1_800_000_000_000;
 
@@ -14,7 +15,8 @@ fn whole() -> Value {
     json!({
         "name": "CI", "owner": "team-a", "tags": ["ci", "nightly"], "models": ["gpt-*", "claude"],
         "surfaces": ["chat", "embeddings"], "addresses": ["10.0.0.0/8", "::1"],
-        "limits": {"rpm": 60, "tpm": 100_000, "concurrency": 4}, "budget": {"amount_usd": 12.5, "period": "month"},
+        "limits": {"rpm": 60, "tpm": 100_000, "concurrency": 4, "queue": {"max_waiting": 5, "timeout_ms": 100}},
+        "priority": "high", "budget": {"amount_usd": 12.5, "period": "month"},
         "log_bodies": "redact", "strict": true, "guard": {"answer_cards": "redact", "max_answer_bytes": 9}, "expires_at": "2027-02-01T00:00:00+01:00",
     })
 }
@@ -25,7 +27,9 @@ fn every_field_is_read() {
     assert_eq!((&*key.name, key.expires_at), ("CI", Some(1_801_436_400_000)));
     let grant = &key.grant;
     assert_eq!((grant.owner.as_deref(), &*grant.tags), (Some("team-a"), &["ci".to_owned(), "nightly".to_owned()][..]));
-    assert_eq!(grant.limits, KeyLimits { rpm: Some(60), tpm: Some(100_000), concurrency: Some(4) });
+    let queue = Some(LimitQueue { max_waiting: 5, timeout_ms: 100 });
+    assert_eq!(grant.limits, KeyLimits { rpm: Some(60), tpm: Some(100_000), concurrency: Some(4), queue });
+    assert_eq!(grant.priority, Some(Priority::High));
     assert_eq!(grant.budget, Some(KeyBudget { amount_usd: 12.5, period: BudgetPeriod::Month }));
     assert_eq!((grant.log_bodies.as_deref(), grant.strict), (Some("redact"), true));
     assert_eq!(grant.guard.and_then(|guard| guard.max_answer_bytes), Some(9));

@@ -35,7 +35,7 @@ impl ErrorBody {
 
     /// Sets the request field that caused the error.
     #[must_use]
-    pub fn param(mut self, param: &'static str) -> Self {
+    pub fn param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
         self.error.param = Some(param.into());
         self
     }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::schema::{CacheScope, GuardAction, Resume, RouteCache, RoutePolicy, Sticky};
+use crate::schema::{Ability, CacheScope, GuardAction, Resume, RouteCache, RoutePolicy, Sticky};
 
 fn read(document: Value) -> Result<NewRoute, Vec<String>> {
     let Value::Object(document) = document else { panic!("{document}") };
@@ -14,7 +14,8 @@ fn whole() -> Value {
     json!({
         "model": "fast-*", "enabled": false, "aliases": ["quick"], "policy": "least-busy",
         "targets": [
-            {"provider": "a", "model": "big-*", "weight": 1000, "params": {"temperature": 0}, "context_tokens": 128_000},
+            {"provider": "a", "model": "big-*", "weight": 1000, "params": {"temperature": 0}, "context_tokens": 128_000,
+             "can": ["json_schema", "tools"], "region": "eu", "max_price_usd": 0.25},
             {"provider": "b", "model": "small"},
         ],
         "retries": 2,
@@ -22,6 +23,8 @@ fn whole() -> Value {
         "resume": "verbatim", "sticky": "prefix", "strict": true,
         "cache": {"ttl_ms": 60_000, "scope": "owner", "max_answer_bytes": 4096},
         "guard": {"secrets": "redact", "cards": "refuse", "max_request_bytes": 1000, "hook": true},
+        "limits": {"rpm": 60, "tpm": 9, "concurrency": 2, "queue": {"max_waiting": 10, "timeout_ms": 500}},
+        "hedge": {"quantile": 0.95, "min_ms": 400}, "mirror": {"provider": "b", "model": "new-*", "percent": 2.5},
     })
 }
 
@@ -32,7 +35,10 @@ fn every_field_is_read() {
     let plan = &route.plan;
     assert_eq!((plan.policy, plan.retries, plan.strict), (RoutePolicy::LeastBusy, Some(2), true));
     assert_eq!((plan.resume, plan.sticky), (Resume::Verbatim, Some(Sticky::Prefix)));
-    assert_eq!(plan.targets[0].weight, Some(1000));
+    let first = &plan.targets[0];
+    assert_eq!(first.weight, Some(1000));
+    assert_eq!(first.can, Some(vec![Ability::JsonSchema, Ability::Tools]));
+    assert_eq!((first.region.as_deref(), first.max_price_usd), (Some("eu"), Some(0.25)));
     assert_eq!(plan.targets[1], RouteTarget { provider: "b".into(), model: "small".into(), ..RouteTarget::default() });
     assert_eq!(plan.deadlines.total_ms, Some(86_400_000));
     let cache = RouteCache { ttl_ms: 60_000, scope: CacheScope::Owner, max_answer_bytes: Some(4096) };
@@ -64,6 +70,9 @@ fn what_was_read_is_written_and_read_again() {
 #[test]
 fn the_words_are_those_of_the_types() {
     let target = json!([{"provider": "a", "model": "m"}]);
+    let abilities = json!([{"provider": "a", "model": "m", "can": ABILITIES}]);
+    let route = read(json!({"model": "m", "targets": abilities})).unwrap();
+    assert_eq!(write("m", true, &route.plan)["targets"][0]["can"], json!(ABILITIES));
     for (field, words) in [("policy", &POLICIES[..]), ("resume", &RESUMES[..]), ("sticky", &STICKIES[..])] {
         for word in words {
             let route = read(json!({"model": "m", "targets": target, (field): word})).unwrap();
@@ -122,8 +131,14 @@ fn each_mistake_is_told_with_its_path() {
         (in_target("context_tokens", json!(-1)), "targets[1].context_tokens must be"),
         (
             in_target("wait", json!(1)),
-            "targets[1].wait is an unknown field; use provider, model, weight, params, context_tokens",
+            "targets[1].wait is an unknown field; use provider, model, weight, params, context_tokens, can, region,",
         ),
+        (in_target("can", json!("tools")), "targets[1].can must be a list of 0 to 3"),
+        (in_target("can", json!(["tools", "audio"])), "targets[1].can[1] must be tools, vision or json_schema"),
+        (in_target("can", json!(["tools", "tools"])), "targets[1].can[1] is given twice"),
+        (in_target("region", json!("")), "targets[1].region must be a text of 1 to 64"),
+        (in_target("max_price_usd", json!(0)), "targets[1].max_price_usd must be a number above 0 and up to 1000000"),
+        (in_target("max_price_usd", json!("1")), "targets[1].max_price_usd must be a number"),
         (with("retries", json!(11)), "retries must be a whole number from 0 to 10"),
         (with("deadlines", json!(5)), "deadlines must be an object"),
         (with("deadlines", json!({"idle_ms": 0})), "deadlines.idle_ms must be a whole number from 1 to 86400000"),
@@ -142,6 +157,28 @@ fn each_mistake_is_told_with_its_path() {
         (with("guard", json!({"max_answer_bytes": 0})), "guard.max_answer_bytes must be a whole number from 1 to"),
         (with("guard", json!({"hook": "http://x"})), "guard.hook must be true or false"),
         (with("guard", json!({"url": "x"})), "guard.url is an unknown field"),
+        (with("hedge", json!({"quantile": 0.95, "min_ms": 1})), "hedge needs a second target"),
+        (with("hedge", json!({"quantile": 1, "min_ms": 1})), "hedge.quantile must be a number from 0.5 to 0.999"),
+        (with("hedge", json!({"quantile": 0.9})), "hedge.min_ms is required"),
+        (with("mirror", json!({"model": "m", "percent": 1})), "mirror.provider is required"),
+        (with("mirror", json!({"provider": "none", "model": "m", "percent": 1})), "mirror.provider must be the id"),
+        (with("mirror", json!({"provider": "a", "model": "m*", "percent": 1})), "mirror.model must not have a *"),
+        (
+            with("mirror", json!({"provider": "a", "model": "m", "percent": 101})),
+            "mirror.percent must be a number above 0",
+        ),
+        (with("mirror", json!({"provider": "a", "model": "m", "percent": 1, "x": 1})), "mirror.x is an unknown field"),
+        (with("limits", json!({"rpm": 0})), "limits.rpm must be a whole number from 1 to 1000000000"),
+        (with("limits", json!({"rpd": 1})), "limits.rpd is an unknown field; use rpm, tpm, concurrency, queue"),
+        (
+            with("limits", json!({"rpm": 1, "queue": {"max_waiting": 0, "timeout_ms": 1}})),
+            "limits.queue.max_waiting must be a whole number from 1 to 1000",
+        ),
+        (with("limits", json!({"rpm": 1, "queue": {"max_waiting": 1}})), "limits.queue.timeout_ms is required"),
+        (
+            with("limits", json!({"queue": {"max_waiting": 1, "timeout_ms": 1}})),
+            "limits.queue needs a limit to wait for",
+        ),
         (with("fallbacks", json!([])), "fallbacks is an unknown field; use model, enabled,"),
     ] {
         let mistakes = read(document.clone()).unwrap_err();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::GuardRules;
+use super::{GuardRules, KeyLimits, Priority};
 
 /// A row of table `api_keys`. The key itself is never stored, only its digest.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +78,9 @@ pub struct KeyGrant {
     /// Limits of the rate.
     #[serde(skip_serializing_if = "KeyLimits::is_empty")]
     pub limits: KeyLimits,
+    /// Place of its requests among those that wait for a limit. Unset: normal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
     /// Budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<KeyBudget>,
@@ -89,22 +92,6 @@ pub struct KeyGrant {
     /// Rules for the content of requests and answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<GuardRules>,
-}
-
-/// Limits of the rate of a key. Those that are unset do not apply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(default)]
-pub struct KeyLimits {
-    /// Requests per minute.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rpm: Option<u32>,
-    /// Tokens per minute, input and output together.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tpm: Option<u64>,
-    /// Requests in flight.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub concurrency: Option<u32>,
 }
 
 /// Amount of money that may be spent in a period.
@@ -130,14 +117,4 @@ pub enum BudgetPeriod {
     Month,
     /// All time.
     Total,
-}
-
-// === impl KeyLimits ===
-
-impl KeyLimits {
-    /// Returns whether no limit is set.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }

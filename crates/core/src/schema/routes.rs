@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{GuardRules, RouteCache};
+use super::{GuardRules, KeyLimits, RouteCache};
 
 /// A row of table `routes`. All fields but the id, the name and the times are stored as one JSON document.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +66,37 @@ pub struct RoutePlan {
     /// Rules for the content of requests and answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<GuardRules>,
+    /// Limits of the rate of its requests.
+    #[serde(skip_serializing_if = "KeyLimits::is_empty")]
+    pub limits: KeyLimits,
+    /// Second attempt while the first one is slow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<Hedge>,
+    /// Target that gets a copy of a share of the requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
+}
+
+/// When the next target is asked beside one that is slow. The first answer that begins counts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Hedge {
+    /// Share of the answers of the first target that begin earlier, such as 0.95.
+    pub quantile: f64,
+    /// Minimum milliseconds to wait.
+    pub min_ms: u64,
+}
+
+/// Target that gets a copy of a share of the requests of a route. Its answers are thrown away.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Mirror {
+    /// Id of the provider.
+    pub provider: String,
+    /// Name of the model at the provider.
+    pub model: String,
+    /// Share of the requests in percent.
+    pub percent: f64,
 }
 
 /// Order in which the targets of a route are tried.
@@ -107,6 +138,28 @@ pub struct RouteTarget {
     /// Tokens of context that the model holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_tokens: Option<u64>,
+    /// Abilities that the model has; requests that need another one do not go to it. Unset: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can: Option<Vec<Ability>>,
+    /// Name of the region in which the model runs, for requests that ask for a region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Maximum price in US dollars that a request may be expected to have at this target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_price_usd: Option<f64>,
+}
+
+/// Ability of a model that a request may need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Ability {
+    /// Calls of tools.
+    Tools,
+    /// Images in the prompt.
+    Vision,
+    /// Answers that follow a JSON schema.
+    JsonSchema,
 }
 
 /// Deadlines of a route, in milliseconds. Those that are unset are the router's.

@@ -1,6 +1,7 @@
 //! How a request was routed: the plan and the attempts, as the request log keeps them in `responses.plan`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::RoutePolicy;
 
@@ -13,6 +14,12 @@ pub struct RoutingRecord {
     /// Policy of the route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<RoutePolicy>,
+    /// What the request asked of its routing, with the names of the extension `signalbox` of the body.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub overrides: Map<String, Value>,
+    /// Id of the request of which this one is a copy for the mirror of a route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror_of: Option<String>,
     /// Targets in the order in which they were to be tried.
     #[serde(default)]
     pub targets: Vec<PlannedTarget>,

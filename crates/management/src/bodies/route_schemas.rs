@@ -5,6 +5,7 @@ use serde_json::Value;
 use signalbox_core::guard_document as guard;
 use signalbox_core::key_document as key;
 use signalbox_core::provider_config::MAX_MILLIS;
+use signalbox_core::rate_limits as limits;
 use signalbox_core::route_document as route;
 use utoipa::openapi::schema::{AdditionalProperties, Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
@@ -35,9 +36,21 @@ pub(in super::super) fn targets() -> Array {
         .property("weight", whole(1, route::MAX_WEIGHT))
         .property("params", params())
         .property("context_tokens", whole(1, route::MAX_CONTEXT_TOKENS))
+        .property("can", abilities())
+        .property("region", nullable(line(route::MAX_REGION), Type::String))
+        .property("max_price_usd", above_zero(route::MAX_PRICE_USD))
         .required("provider")
         .required("model");
     ArrayBuilder::new().items(target).min_items(Some(1)).max_items(Some(route::MAX_TARGETS)).build()
+}
+
+fn abilities() -> Array {
+    let ability = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(route::ABILITIES));
+    texts(ability, 0, route::ABILITIES.len())
+}
+
+fn above_zero(max: f64) -> ObjectBuilder {
+    nullable(ObjectBuilder::new(), Type::Number).exclusive_minimum(Some(0)).maximum(Some(max))
 }
 
 pub(in super::super) fn retries() -> Object {
@@ -110,11 +123,46 @@ pub(in super::super) fn addresses() -> Array {
 }
 
 pub(in super::super) fn limits() -> Object {
+    let queue = strict()
+        .property("max_waiting", whole(1, limits::MAX_WAITING))
+        .property("timeout_ms", whole(1, limits::MAX_QUEUE_MS))
+        .required("max_waiting")
+        .required("timeout_ms");
     let limits = strict()
-        .property("rpm", whole(1, key::MAX_REQUESTS))
-        .property("tpm", whole(1, key::MAX_TOKENS))
-        .property("concurrency", whole(1, key::MAX_REQUESTS));
+        .property("rpm", whole(1, limits::MAX_REQUESTS))
+        .property("tpm", whole(1, limits::MAX_TOKENS))
+        .property("concurrency", whole(1, limits::MAX_REQUESTS))
+        .property("queue", optional(queue));
     optional(limits)
+}
+
+pub(in super::super) fn hedge() -> Object {
+    let quantile = ObjectBuilder::new()
+        .schema_type(Type::Number)
+        .minimum(Some(route::MIN_QUANTILE))
+        .maximum(Some(route::MAX_QUANTILE));
+    let hedge = strict()
+        .property("quantile", quantile)
+        .property("min_ms", whole(1, MAX_MILLIS))
+        .required("quantile")
+        .required("min_ms");
+    optional(hedge)
+}
+
+pub(in super::super) fn mirror() -> Object {
+    let percent = ObjectBuilder::new().schema_type(Type::Number).exclusive_minimum(Some(0)).maximum(Some(100));
+    let mirror = strict()
+        .property("provider", line(128))
+        .property("model", pattern())
+        .property("percent", percent)
+        .required("provider")
+        .required("model")
+        .required("percent");
+    optional(mirror)
+}
+
+pub(in super::super) fn priority() -> Object {
+    words(&limits::PRIORITIES)
 }
 
 pub(in super::super) fn budget() -> Object {

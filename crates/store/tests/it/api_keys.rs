@@ -1,4 +1,6 @@
-use signalbox_core::schema::{ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits, NewApiKey};
+use signalbox_core::schema::{
+    ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits, LimitQueue, NewApiKey, Priority,
+};
 use signalbox_store::api_keys::{self, Rotation};
 use signalbox_store::catalog::{Change, change};
 use signalbox_store::{Error, Page, audit, catalog};
@@ -33,7 +35,13 @@ async fn a_key_is_kept_as_it_was_given(database: &Database) {
         models: Some(vec!["gpt-*".into()]),
         surfaces: Some(vec!["chat".into()]),
         addresses: Some(vec!["10.0.0.0/8".into()]),
-        limits: KeyLimits { rpm: Some(60), tpm: Some(u64::from(u32::MAX)), concurrency: Some(4) },
+        limits: KeyLimits {
+            rpm: Some(60),
+            tpm: Some(u64::from(u32::MAX)),
+            concurrency: Some(4),
+            queue: Some(LimitQueue { max_waiting: 5, timeout_ms: 100 }),
+        },
+        priority: Some(Priority::High),
         budget: Some(KeyBudget { amount_usd: 12.5, period: BudgetPeriod::Month }),
         log_bodies: Some("redact".into()),
         strict: true,

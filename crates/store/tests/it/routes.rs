@@ -1,4 +1,6 @@
-use signalbox_core::schema::{NewRoute, Resume, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky};
+use signalbox_core::schema::{
+    Ability, Hedge, KeyLimits, Mirror, NewRoute, Resume, RouteDeadlines, RoutePlan, RoutePolicy, RouteTarget, Sticky,
+};
 use signalbox_store::catalog::{Change, change};
 use signalbox_store::{Error, Page, audit, catalog, routes};
 
@@ -35,6 +37,9 @@ async fn a_route_is_kept_as_it_was_given(database: &Database) {
             weight: Some(1000),
             params: params.as_object().unwrap().clone(),
             context_tokens: Some(200_000),
+            can: Some(vec![Ability::Tools]),
+            region: Some("eu".into()),
+            max_price_usd: Some(0.5),
         }],
         retries: Some(2),
         deadlines: RouteDeadlines { first_token_ms: Some(10_000), ..RouteDeadlines::default() },
@@ -43,6 +48,9 @@ async fn a_route_is_kept_as_it_was_given(database: &Database) {
         strict: true,
         cache: serde_json::from_value(serde_json::json!({"ttl_ms": 1_000, "scope": "owner"})).unwrap(),
         guard: serde_json::from_value(serde_json::json!({"answer_secrets": "redact"})).unwrap(),
+        limits: KeyLimits { rpm: Some(7), ..KeyLimits::default() },
+        hedge: Some(Hedge { quantile: 0.95, min_ms: 5 }),
+        mirror: Some(Mirror { provider: "echo".into(), model: "m".into(), percent: 0.5 }),
     };
     let made = routes::insert(store, &given, 5).await.unwrap();
     assert_eq!((&*made.id, &*made.model, made.enabled, &made.plan), ("r", "fast-*", true, &given.plan));

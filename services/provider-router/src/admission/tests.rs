@@ -134,6 +134,7 @@ fn end(status: RequestStatus, status_code: Option<u16>) -> End {
         duration_ms: 0,
         first_byte_ms: None,
         attempts: 1,
+        cancelled_nanos: 0,
         error: None,
         streamed: false,
         truncated: false,
@@ -154,13 +155,14 @@ async fn left(end: End, usage: Option<Usage>, answer_tokens: u64) -> (u64, bool)
     let key = key(grant);
     let caller = Caller::issued(&key);
     let ledger = Arc::new(Ledger::default());
-    ledger.update(std::slice::from_ref(&key), &Budgets::default());
+    ledger.update(std::slice::from_ref(&key), &Budgets::default(), &[]);
     let asked = Asked {
         body: br#"{"max_tokens":30,"a":"bcd"}"#,
         model: Some("m"),
         choices: 1,
         is_answered: true,
         earlier_tokens: 0,
+        route: None,
     };
     let prices = prices();
     let reserve = || reserve(&ledger, &prices, Some(&caller), asked, &[TARGET]);

@@ -13,12 +13,12 @@ use signalbox_core::{Api, json::Reader};
 use signalbox_daemon::RequestContext;
 use signalbox_upstream::Deadlines;
 
-use super::{error::ApiError, guarded, inference::read_body};
+use super::{error::ApiError, guarded, inference::read_body, overrides};
 use crate::{
     admission,
     app::App,
     clock,
-    envelope::Envelope,
+    envelope::{Envelope, without_extension},
     health,
     provider::Adapter,
     route::{self, RequestFacts},
@@ -57,14 +57,24 @@ async fn answer(
     context: &RequestContext,
 ) -> Result<Response, ApiError> {
     let envelope = Envelope::parse(api, &body)?;
+    let overrides = overrides::of(headers, &envelope, &body)?;
+    let (envelope, body) = match &envelope.extension_at {
+        None => (envelope, body),
+        Some(at) => {
+            let body = without_extension(&body, at);
+            (Envelope::parse(api, &body)?, body)
+        }
+    };
     let facts = RequestFacts {
         model: envelope.model.as_deref(),
         session: None,
         body: &body,
         unix_ms: clock::unix_ms(),
+        overrides: overrides.as_ref(),
         takes_turn: false,
     };
-    let plan = route::plan(&app.catalog.current(), &facts, None, health::now(), &mut app.seeds.rng())?;
+    let prices = app.prices.current();
+    let plan = route::plan(&app.catalog.current(), &facts, prices.as_deref(), health::now(), &mut app.seeds.rng())?;
     let allowed = envelope.model.as_deref().or_else(|| plan.candidates.first()?.model.as_deref());
     admission::check(extensions.get(), api.as_str(), allowed)?;
     let judged = guarded::judge(app, Some(&plan), extensions.get(), &envelope, &body, context.id()).await?;

@@ -4,7 +4,7 @@
 use axum::{extract::rejection::QueryRejection, response::IntoResponse};
 use http::{Extensions, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use hyper::ext::ReasonPhrase;
-use signalbox_core::{Api, openai::ErrorBody};
+use signalbox_core::{Api, openai::ErrorBody, provider_config::Mistake};
 use signalbox_daemon::{BodyError, Denied, Refusal, RequestContext, admin, host_origin_guard};
 use signalbox_translate::{hub::Failure, write_error};
 use uuid::Uuid;
@@ -66,6 +66,9 @@ pub enum ApiError {
     /// No provider serves the model.
     #[error(transparent)]
     Route(#[from] RouteError),
+    /// What the request asks of its routing has mistakes.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Overrides(Vec<Mistake>),
     /// The parameter `explain` has another value.
     #[error("`explain` takes `dry-run`, not `{0}`: it returns the plan of the request without sending it")]
     Explain(String),
@@ -142,13 +145,14 @@ impl ApiError {
             Self::Guarded(refused) if refused.is_content() => StatusCode::BAD_REQUEST,
             Self::Guarded(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Limited(Denial::Spent { .. }) => StatusCode::PAYMENT_REQUIRED,
-            Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Limited(_) | Self::Route(RouteError::AtLimit { .. }) => StatusCode::TOO_MANY_REQUESTS,
             Self::Management(refused) => refused.status(),
             Self::Query(_)
             | Self::ItemLimit
             | Self::UnknownItem(_)
             | Self::Envelope(_)
-            | Self::Route(RouteError::MissingModel(_))
+            | Self::Route(RouteError::MissingModel(_) | RouteError::NoMatch { .. })
+            | Self::Overrides(_)
             | Self::Explain(_)
             | Self::ProviderDisabled(_) => StatusCode::BAD_REQUEST,
             Self::Route(RouteError::NoTarget { .. }) => StatusCode::SERVICE_UNAVAILABLE,
@@ -205,6 +209,9 @@ impl ApiError {
             Self::Route(RouteError::MissingModel(_)) => (REQUEST, "missing_required_parameter", Some("model")),
             Self::Route(RouteError::UnknownModel(_)) => (REQUEST, "model_not_found", Some("model")),
             Self::Route(RouteError::NoTarget { .. }) => ("server_error", "no_usable_target", Some("model")),
+            Self::Route(RouteError::AtLimit { .. }) => ("rate_limit_error", "rate_limit_exceeded", None),
+            Self::Route(RouteError::NoMatch { .. }) => (REQUEST, "no_matching_target", Some("model")),
+            Self::Overrides(_) => (REQUEST, "invalid_value", None),
             Self::Explain(_) => (REQUEST, "invalid_value", Some("explain")),
             Self::Body(error) => (error.kind(), error.code(), None),
             Self::Encoded(_) => (REQUEST, "unsupported_content_encoding", None),
@@ -224,9 +231,10 @@ impl ApiError {
             Self::MethodNotAllowed(..) => (REQUEST, "method_not_allowed", None),
         };
         let body = ErrorBody::new(kind, code, self.to_string());
-        match param {
-            Some(param) => body.param(param),
-            None => body,
+        match (self, param) {
+            (Self::Overrides(mistakes), _) if !mistakes.is_empty() => body.param(mistakes[0].path.clone()),
+            (_, Some(param)) => body.param(param),
+            (_, None) => body,
         }
     }
 
@@ -288,6 +296,9 @@ impl ApiError {
                 Some(wait) => drop(headers.insert(header::RETRY_AFTER, seconds(wait).into())),
                 None => drop(headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"))),
             },
+            Self::Route(RouteError::AtLimit { wait_ms, .. }) => {
+                headers.insert(header::RETRY_AFTER, wait_ms.div_ceil(1_000).into());
+            }
             Self::Denied(denied) => match denied.retry_after() {
                 Some(seconds) => drop(headers.insert(header::RETRY_AFTER, seconds.into())),
                 None if denied.status() == StatusCode::UNAUTHORIZED => {

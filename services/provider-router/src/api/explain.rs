@@ -36,7 +36,7 @@ pub(super) fn dry_run(
     prices: Option<&Table>,
 ) -> Response<ResponseBody> {
     let record = plan.record(health::now());
-    let (prompt, output) = (facts.body.len() as u64 / 5, facts.output_tokens());
+    let (prompt, output) = facts.expected_tokens();
     let target = |(planned, candidate): (&signalbox_core::schema::PlannedTarget, &crate::route::Candidate)| {
         let api = candidate.provider.api_for(envelope.api, candidate.model.as_deref());
         let picos = prices.and_then(|prices| candidate.price(prices, (prompt, output), facts.unix_ms));
@@ -57,6 +57,7 @@ pub(super) fn dry_run(
         "model": envelope.model,
         "route": record.route,
         "policy": record.policy,
+        "overrides": record.overrides,
         "targets": targets,
         "skipped": record.skipped,
         "retries": route.and_then(|route| route.retries),

@@ -16,6 +16,8 @@ use super::{
     explain,
     guarded::{self, Judged},
     limit_headers,
+    mirror::{self, Original},
+    overrides,
 };
 use crate::{
     admission::{self, Admitted, Asked, Target},
@@ -25,7 +27,7 @@ use crate::{
     clock,
     direct::DirectApi,
     dispatch::{Call, dispatch},
-    envelope::{Envelope, EnvelopeError, without_bom},
+    envelope::{Envelope, EnvelopeError, without_bom, without_extension},
     exchange::Exchange,
     health, hops,
     journal::{Begin, Bodies, BodyPolicy},
@@ -94,6 +96,16 @@ where
     // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
     let envelope = surface.parse(&body)?;
+    let overrides = overrides::of(&head.headers, &envelope, &body)?;
+    // The extension is for this gateway only, but the log keeps what the client sent.
+    let sent = body;
+    let (envelope, body) = match &envelope.extension_at {
+        None => (envelope, sent.clone()),
+        Some(at) => {
+            let body = without_extension(&sent, at);
+            (surface.parse(&body)?, body)
+        }
+    };
     context.record_inference(surface.as_str(), envelope.model.as_deref().unwrap_or_default(), envelope.stream);
     let session = session(&head.headers);
     let is_dry_run = explain::is_asked(head.uri.query())?;
@@ -104,9 +116,11 @@ where
             session: session.as_deref(),
             body: &body,
             unix_ms: received_at,
+            overrides: overrides.as_ref(),
             takes_turn: !is_dry_run,
         };
-        let prices = if is_dry_run || !catalog.routes().is_empty() { app.prices.current() } else { None };
+        let needs_prices = is_dry_run || overrides.is_some() || !catalog.routes().is_empty();
+        let prices = if needs_prices { app.prices.current() } else { None };
         let plan = route::plan(&catalog, &facts, prices.as_deref(), health::now(), &mut app.seeds.rng());
         let of_plan = || plan.as_ref().ok()?.candidates.first()?.model.as_deref();
         admission::check(caller, surface.permission(), envelope.model.as_deref().or_else(of_plan))?;
@@ -122,10 +136,11 @@ where
         Ok(judged) => judged,
         Err(refused) => {
             let exchange =
-                arrival.begin(app, &envelope, plan.as_ref().ok(), (&body, Bodies::Redact), context, permit)?;
+                arrival.begin(app, &envelope, plan.as_ref().ok(), (&sent, Bodies::Redact), context, permit)?;
             return Err(failed(refused.into(), exchange, api).await);
         }
     };
+    let is_replaced = passed.replaced.is_some();
     let (body, envelope) = match passed.replaced {
         Some(body) => {
             let envelope = surface.parse(&body)?;
@@ -134,7 +149,11 @@ where
         None => (body, envelope),
     };
     let asked = (&head.headers, &body);
-    let looked = cached::look_up(app, plan.as_ref().ok(), caller, asked, (&envelope, rules.as_ref())).await;
+    // An answer that is kept may be one of a target that the request does not ask for.
+    let looked = match &overrides {
+        Some(_) => Looked::Off,
+        None => cached::look_up(app, plan.as_ref().ok(), caller, asked, (&envelope, rules.as_ref())).await,
+    };
     let admitted = match looked {
         Looked::Hit(..) => None,
         _ => reserve(app, surface, caller, &envelope, &body, plan.as_ref().ok()).await?,
@@ -142,7 +161,12 @@ where
     let quotas = admitted.as_ref().map(Admitted::quotas);
 
     // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
-    let mut exchange = arrival.begin(app, &envelope, plan.as_ref().ok(), (&body, Bodies::Full), context, permit)?;
+    // What the guard has replaced must not be in the log.
+    let logged = if is_replaced { &body } else { &sent };
+    let begin = arrival.head(&envelope);
+    let policy = arrival.policy(app, plan.as_ref().ok(), Bodies::Full);
+    let context_id = context.id();
+    let mut exchange = arrival.begin(app, &envelope, plan.as_ref().ok(), (logged, Bodies::Full), context, permit)?;
     exchange.hold(admitted);
     exchange.guarded(passed.notes);
     match plan {
@@ -158,6 +182,21 @@ where
                 Looked::Off => {}
             }
             let (headers, version) = (head.headers, head.version);
+            mirror::copy(
+                app,
+                Original {
+                    plan: &plan,
+                    id: context_id,
+                    api,
+                    begin: &begin,
+                    caller,
+                    headers: &headers,
+                    version,
+                    body: &body,
+                    envelope: &envelope,
+                    bodies: policy,
+                },
+            );
             let caller = caller.cloned();
             let call = Call { exchange, caller, headers, version, body, envelope, names_target, guard: rules };
             let mut response = dispatch(app, call, plan).await;
@@ -190,6 +229,29 @@ struct Arrival<'a> {
 }
 
 impl Arrival<'_> {
+    /// Returns the head of the request as it is logged.
+    fn head(&self, envelope: &Envelope) -> Begin {
+        Begin {
+            received_at: self.received_at,
+            path: format!("/v1{}", self.surface.path()),
+            model: envelope.model.clone().unwrap_or_default(),
+            stream: envelope.stream,
+            session: self.session.clone(),
+            previous: envelope.previous.clone().filter(|id| id.len() <= MAX_PREVIOUS_ID),
+            key: self.caller.map(|caller| caller.id().to_owned()),
+        }
+    }
+
+    /// Returns how much of the request is logged, with no more detail than `most`.
+    fn policy(&self, app: &App, plan: Option<&Plan>, most: Bodies) -> BodyPolicy {
+        let asked = plan.iter().flat_map(|plan| &plan.candidates).map(|candidate| candidate.provider.log_bodies);
+        let of_key = self.caller.and_then(|caller| caller.grant().log_bodies.as_deref());
+        let of_key = of_key.map_or(Bodies::Full, Bodies::of_word);
+        let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(of_key);
+        let policy = self.settings.body_policy(bodies);
+        BodyPolicy { request: policy.request.max(most), ..policy }
+    }
+
     /// Begins to log the request, in no more detail than `most`.
     fn begin(
         &self,
@@ -200,21 +262,8 @@ impl Arrival<'_> {
         context: RequestContext,
         permit: OwnedSemaphorePermit,
     ) -> Result<Exchange, ApiError> {
-        let begin = Begin {
-            received_at: self.received_at,
-            path: format!("/v1{}", self.surface.path()),
-            model: envelope.model.clone().unwrap_or_default(),
-            stream: envelope.stream,
-            session: self.session.clone(),
-            previous: envelope.previous.clone().filter(|id| id.len() <= MAX_PREVIOUS_ID),
-            key: self.caller.map(|caller| caller.id().to_owned()),
-        };
-        let asked = plan.iter().flat_map(|plan| &plan.candidates).map(|candidate| candidate.provider.log_bodies);
-        let of_key = self.caller.and_then(|caller| caller.grant().log_bodies.as_deref());
-        let of_key = of_key.map_or(Bodies::Full, Bodies::of_word);
-        let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(of_key);
-        let policy = self.settings.body_policy(bodies);
-        let policy = BodyPolicy { request: policy.request.max(most), ..policy };
+        let begin = self.head(envelope);
+        let policy = self.policy(app, plan, most);
         let entry = app.journal.begin(context.id(), &begin, &policy.request.of_request(body))?;
         Ok(Exchange::new(entry, context, self.surface.api(), app.journal.max_answer_bytes(), policy, permit))
     }
@@ -229,11 +278,14 @@ async fn reserve(
     body: &[u8],
     plan: Option<&Plan>,
 ) -> Result<Option<Admitted>, ApiError> {
-    if app.ledger.select(caller).is_none() {
+    let route = plan.and_then(|plan| plan.route.as_ref()).map(|route| &*route.id);
+    if app.ledger.select(caller, route).is_none() {
         return Ok(None);
     }
     let earlier_tokens = match &envelope.previous {
-        Some(id) if admission::needs_estimate(&app.ledger, caller) => stored_responses::tokens(&app.store, id).await,
+        Some(id) if admission::needs_estimate(&app.ledger, caller, route) => {
+            stored_responses::tokens(&app.store, id).await
+        }
         _ => 0,
     };
     let asked = Asked {
@@ -242,6 +294,7 @@ async fn reserve(
         choices: envelope.choices,
         is_answered: surface.is_answered_in_tokens(),
         earlier_tokens,
+        route,
     };
     let mut targets = Vec::new();
     for candidate in plan.iter().flat_map(|plan| &plan.candidates) {

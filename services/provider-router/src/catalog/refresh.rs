@@ -160,7 +160,7 @@ impl Refresher {
         let metrics = Arc::clone(&self.metrics);
         // With ten thousand keys this takes some milliseconds, for which no request should wait.
         let built = tokio::task::spawn_blocking(move || {
-            ledger.update(&rows.keys, &Budgets::read(&rows.settings));
+            ledger.update(&rows.keys, &Budgets::read(&rows.settings), &rows.routes);
             Snapshot::new(rows, &sealer, &policy, &metrics, qwen_proxy)
         });
         built.await.map(Some).map_err(|error| Error::Unavailable(error.into()))

@@ -34,6 +34,8 @@ pub struct Route {
     pub plan: RoutePlan,
     /// Providers of its targets, in the same order.
     pub providers: Vec<Result<Arc<Provider>, Absent>>,
+    /// Provider of its mirror, if it has one that is enabled.
+    pub mirror: Option<Arc<Provider>>,
     /// Number of requests that took their turn.
     turns: AtomicUsize,
     /// See [`Self::version`].
@@ -64,9 +66,10 @@ impl Routes {
         let mut routes = Self::default();
         for row in rows.into_iter().filter(|row| row.enabled) {
             let providers: Vec<_> = row.plan.targets.iter().map(|target| provider(&target.provider)).collect();
+            let mirror = row.plan.mirror.as_ref().and_then(|mirror| provider(&mirror.provider).ok());
             let schema::Route { id, model, plan, .. } = row;
             let version = version(&plan, &providers);
-            let route = Arc::new(Route { id, model, plan, providers, turns: AtomicUsize::new(0), version });
+            let route = Arc::new(Route { id, model, plan, providers, mirror, turns: AtomicUsize::new(0), version });
             for name in [&route.model].into_iter().chain(&route.plan.aliases) {
                 match name.split_once('*') {
                     None => drop(routes.names.entry(name.clone()).or_insert_with(|| Arc::clone(&route))),

@@ -97,6 +97,7 @@ impl Snapshot {
             let list = lists.remove(&row.id).filter(|list| list.base_url == address(&provider));
             let names = names_at(&row.id, &links, list.as_ref(), &catalog.routes);
             provider.health = metrics.targets.provider(&row.id, names.iter().map(|name| &**name));
+            provider.quota = provider.health.limited(provider.limits);
             let provider = Arc::new(provider);
             let fingerprint = fingerprint(&row, address(&provider), &configs);
             snapshot.index_list(&provider, fingerprint, list);
@@ -331,8 +332,11 @@ fn names_at<'a>(
 ) -> HashSet<Cow<'a, str>> {
     let linked = links.iter().map(|link| Cow::Owned(upstream_name(&link.model.id, link.config.as_deref())));
     let listed = list.into_iter().flat_map(|list| &list.models).map(|model| Cow::Borrowed(&*model.id));
-    let targets = routes.iter().flat_map(|route| &route.plan.targets).filter(|target| target.provider == id);
-    let named = targets.map(|target| Cow::Borrowed(&*target.model)).filter(|name| !name.contains('*'));
+    let targets = routes.iter().flat_map(|route| &route.plan.targets).map(|target| (&target.provider, &target.model));
+    let mirrors = routes.iter().filter_map(|route| route.plan.mirror.as_ref());
+    let all = targets.chain(mirrors.map(|mirror| (&mirror.provider, &mirror.model)));
+    let of_provider = all.filter(|(provider, _)| *provider == id).map(|(_, model)| model);
+    let named = of_provider.filter(|name| !name.contains('*')).map(|name| Cow::Borrowed(&**name));
     linked.chain(listed).chain(named).collect()
 }
 

@@ -111,6 +111,9 @@ pub(super) struct Create {
     /// Requests in flight
     #[arg(long, value_name = "N")]
     concurrency: Option<u64>,
+    /// Place of its requests in queues: high, normal or low [default: normal]
+    #[arg(long, value_name = "PRIORITY")]
+    priority: Option<String>,
     /// US dollars that may be spent in a period
     #[arg(long, value_name = "USD", requires = "period")]
     budget: Option<f64>,
@@ -293,6 +296,7 @@ impl Create {
             ("surfaces", list(&self.surface)),
             ("addresses", list(&self.address)),
             ("log_bodies", self.log_bodies.as_ref().map(|mode| json!(mode))),
+            ("priority", self.priority.as_ref().map(|priority| json!(priority))),
             ("expires_at", self.expires_at.as_ref().map(|time| json!(time))),
             ("strict", self.strict.then_some(Value::Bool(true))),
             ("budget", self.budget.as_ref().map(|amount| json!({ "amount_usd": amount, "period": self.period }))),

@@ -24,6 +24,7 @@ use crate::{
     clock,
     direct::DirectApi,
     envelope::{Envelope, with_params},
+    health,
     provider::{Adapter, Echo, Remote},
     relay::Source,
     route::Candidate,
@@ -114,6 +115,7 @@ async fn send(
             }
             let (deadlines, hold) = step.deadlines(app, remote, sender.context.arrived().elapsed(), envelope.stream);
             let response = app.client.send(&remote.target, request, &deadlines).await?;
+            candidate.health.note_limits(response.headers(), health::now(), clock::unix_ms());
             let judged = classify_response(response, (api, envelope.stream), hold, (&id, &remote.masker)).await;
             judged.map_err(|failure| failure.masked(&remote.masker))
         }
@@ -142,6 +144,7 @@ async fn send_direct(
     sender.context.add_trace(sender.span, request.headers_mut());
     let (deadlines, hold) = step.deadlines(app, remote, sender.context.arrived().elapsed(), envelope.stream);
     let response = app.client.send(&remote.target, request, &deadlines).await?;
+    candidate.health.note_limits(response.headers(), health::now(), clock::unix_ms());
     let judged = classify_direct(response, (direct, envelope.stream), hold).await;
     judged.map_err(|failure| failure.masked(&remote.masker))
 }
@@ -164,23 +167,34 @@ impl Step<'_> {
         let base = app.deadlines();
         let (headers, idle) = remote.timeout.map_or((base.headers, base.idle), |timeout| (timeout, timeout));
         let own = self.route.map(|route| route.deadlines).unwrap_or_default();
-        let millis = |own: Option<u64>, base| own.map_or(base, Duration::from_millis);
-        let first_token = own.first_token_ms.filter(|_| stream).map(Duration::from_millis);
-        let headers = millis(own.headers_ms, headers);
+        let asked = self.candidate.deadlines;
+        let first_token = shorter(own.first_token_ms, asked.first_token_ms);
+        let first_token = first_token.filter(|_| stream).map(Duration::from_millis);
+        let headers = at_most(own.headers_ms, headers, asked.headers_ms);
         let deadlines = Deadlines {
-            connect: millis(own.connect_ms, base.connect),
+            connect: at_most(own.connect_ms, base.connect, asked.connect_ms),
             headers: first_token.map_or(headers, |first_token| first_token.min(headers)),
-            idle: millis(own.idle_ms, idle),
-            total: total(app, own).saturating_sub(elapsed),
+            idle: at_most(own.idle_ms, idle, asked.idle_ms),
+            total: total(app, own, asked).saturating_sub(elapsed),
         };
         let first_token = first_token.map(|after| (Instant::now() + after, after));
         (deadlines, Hold { comments: app.max_preamble, first_token })
     }
 }
 
-/// Returns the time for the whole request.
-pub(super) fn total(app: &App, own: RouteDeadlines) -> Duration {
-    own.total_ms.map_or(app.configured.total, Duration::from_millis)
+/// Returns the time for the whole request by the deadlines of its route, but not more than it asks for.
+pub(super) fn total(app: &App, own: RouteDeadlines, asked: RouteDeadlines) -> Duration {
+    at_most(own.total_ms, app.configured.total, asked.total_ms)
+}
+
+/// Returns the deadline of the route, or else `base`, but not more than the request asks for.
+fn at_most(own: Option<u64>, base: Duration, asked: Option<u64>) -> Duration {
+    let own = own.map_or(base, Duration::from_millis);
+    asked.map_or(own, |asked| own.min(Duration::from_millis(asked)))
+}
+
+fn shorter(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
 }
 
 fn echo_answer(echo: &Echo, id: &str, model: &str, body: &Bytes, envelope: &Envelope) -> AcceptedAnswer {

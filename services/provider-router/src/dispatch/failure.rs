@@ -14,7 +14,13 @@ use signalbox_core::{
 use signalbox_translate::{RequestError, hub, write_error, write_request_error};
 use tokio::time::Duration;
 
-use crate::{body::ResponseBody, exchange::Exchange, guard::Refused, stored_responses::StoredError};
+use crate::{
+    body::ResponseBody,
+    exchange::Exchange,
+    guard::Refused,
+    ledger::{Denial, seconds},
+    stored_responses::StoredError,
+};
 
 /// Reason why an attempt failed.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +56,9 @@ pub(super) enum AttemptError {
     ShuttingDown,
     #[error("no provider is available")]
     NoCandidate,
+    /// A limit of the provider, which the gateway keeps itself, is reached.
+    #[error(transparent)]
+    AtLimit(#[from] Denial),
 }
 
 impl AttemptError {
@@ -82,7 +91,8 @@ impl AttemptError {
             | Self::Guarded(_)
             | Self::FirstToken { .. }
             | Self::ShuttingDown
-            | Self::NoCandidate => {}
+            | Self::NoCandidate
+            | Self::AtLimit(_) => {}
         }
         self
     }
@@ -133,6 +143,7 @@ impl AttemptError {
             None => !matches!(
                 self,
                 Self::NoCandidate
+                    | Self::AtLimit(_)
                     | Self::ShuttingDown
                     | Self::NoRoute { .. }
                     | Self::Guarded(_)
@@ -179,6 +190,9 @@ impl AttemptError {
                     }
                 };
                 let mut headers = HeaderMap::new();
+                if let Some(wait) = other.retry_after() {
+                    headers.insert(header::RETRY_AFTER, seconds(wait).into());
+                }
                 if other.is_momentary() {
                     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
                 }
@@ -196,6 +210,7 @@ impl AttemptError {
             Self::Guarded(Refused::Content { .. }) => "invalid_request_error",
             Self::Guarded(Refused::Unavailable { .. }) => "server_error",
             Self::ShuttingDown | Self::Stored(_) => "server_error",
+            Self::AtLimit(_) => "rate_limit_error",
             _ => "upstream_error",
         }
     }
@@ -219,6 +234,7 @@ impl AttemptError {
             Self::FirstToken { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_first_token_timeout"),
             Self::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
             Self::NoCandidate => (StatusCode::SERVICE_UNAVAILABLE, "no_provider"),
+            Self::AtLimit(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded"),
         }
     }
 }

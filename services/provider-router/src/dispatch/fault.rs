@@ -196,6 +196,7 @@ impl AttemptError {
                 Error::HeadersTimeout { .. } | Error::IdleTimeout { .. } | Error::ConnectTimeout { .. },
             )
             | Self::FirstToken { .. } => Fault::Timeout,
+            Self::AtLimit(_) => Fault::RateLimit,
             Self::Transport(Error::Reset { .. } | Error::Truncated { .. }) => Fault::Reset,
             Self::Transport(Error::Protocol { .. } | Error::Decoding { .. }) => Fault::Unusable,
             Self::Transport(
@@ -217,6 +218,7 @@ impl AttemptError {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { headers, .. } => retry_after(headers, clock::unix_ms()),
+            Self::AtLimit(denial) => denial.retry_after(),
             _ => None,
         }
     }

@@ -61,7 +61,9 @@ impl NextTargets {
     async fn ask(mut self: Box<Self>) -> Resumed {
         let mut failed = Vec::new();
         let route = self.plan.route.as_ref().map(|route| route.plan.clone());
-        let total = attempt::total(&self.app, route.as_ref().map(|route| route.deadlines).unwrap_or_default());
+        let own = route.as_ref().map(|route| route.deadlines).unwrap_or_default();
+        let asked = self.plan.candidates.first().map(|candidate| candidate.deadlines).unwrap_or_default();
+        let total = attempt::total(&self.app, own, asked);
         while !self.left.is_empty() && self.context.arrived().elapsed() < total {
             let place = self.left.remove(0);
             let Some(candidate) = self.plan.candidates.get(place).cloned() else { continue };
@@ -69,7 +71,12 @@ impl NextTargets {
                 continue;
             }
             let began = self.context.arrived().elapsed();
-            let trial = candidate.health.begin(health::now());
+            let quota = candidate.provider.quota.as_ref();
+            let Ok(taken) = quota.map(|quota| quota.take(health::now(), self.plan.tokens)).transpose() else {
+                continue;
+            };
+            let mut trial = candidate.health.begin(health::now());
+            trial.hold(taken);
             let target = self.plan.target(&candidate);
             let params = target.map(|target| target.params.clone()).unwrap_or_default();
             let step = Step { candidate: &candidate, route: route.as_ref(), target };

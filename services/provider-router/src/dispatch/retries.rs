@@ -124,6 +124,16 @@ impl Attempts {
         Some(next)
     }
 
+    /// Counts an attempt with a target that was made beside another one. The target is not asked again.
+    pub(super) fn add(&mut self, place: usize, targets: usize) {
+        self.past.resize(targets, Past::default());
+        self.made = self.made.saturating_add(1);
+        if let Some(past) = self.past.get_mut(place) {
+            past.tries = past.tries.saturating_add(1);
+            past.is_out = true;
+        }
+    }
+
     /// Returns the places of the targets that have not been tried and may be. The target that answers is not among them.
     pub(super) fn untried(&self, answering: usize, targets: usize) -> Vec<usize> {
         let is_untried = |place: &usize| match self.past.get(*place) {

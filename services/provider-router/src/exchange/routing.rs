@@ -6,6 +6,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::{
     health::{self, Trial},
+    ledger::Taken,
     route::Candidate,
 };
 
@@ -83,6 +84,25 @@ impl Routing {
         self.began = began;
         self.params = params.filter(|params| !params.is_empty()).cloned().map(Box::new);
         self.model = self.record.as_ref().and_then(|_| candidate.model.clone());
+    }
+
+    /// Keeps what the current attempt uses of the limits of its provider.
+    pub(super) fn hold(&mut self, taken: Option<Taken>) {
+        if let Some(trial) = &mut self.trial {
+            trial.hold(taken);
+        }
+    }
+
+    /// Returns whether the provider of the current attempt has limits.
+    pub(super) fn is_limited(&self) -> bool {
+        self.trial.as_ref().is_some_and(Trial::is_limited)
+    }
+
+    /// Settles the limits of the provider that answered, with the tokens that it reported.
+    pub(super) fn settle(&mut self, tokens: Option<u64>) {
+        if let Some(trial) = &mut self.trial {
+            trial.settle(tokens);
+        }
     }
 
     pub(super) fn record(&mut self, record: RoutingRecord) {

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use signalbox_core::schema::KeyLimits;
+
 use super::TargetHealth;
+use crate::ledger::ProviderQuota;
 
 /// All targets. Locked only when the catalogue changes and when operators look at it.
 #[derive(Debug, Default)]
@@ -16,6 +19,7 @@ pub struct HealthTable(Mutex<HashMap<String, ProviderHealth>>);
 pub struct ProviderHealth {
     models: HashMap<String, Arc<TargetHealth>>,
     others: Arc<TargetHealth>,
+    quota: Arc<ProviderQuota>,
 }
 
 // === impl HealthTable ===
@@ -25,14 +29,16 @@ impl HealthTable {
     /// that it has no longer are forgotten.
     pub fn provider<'a>(&self, id: &str, models: impl Iterator<Item = &'a str>) -> ProviderHealth {
         let mut providers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = providers
-            .remove(id)
-            .unwrap_or_else(|| ProviderHealth { models: HashMap::new(), others: Arc::new(TargetHealth::new(id, "")) });
+        let before = providers.remove(id).unwrap_or_else(|| ProviderHealth {
+            models: HashMap::new(),
+            others: Arc::new(TargetHealth::new(id, "")),
+            quota: Arc::new(ProviderQuota::new(id)),
+        });
         let kept = |model: &str| {
             let known = before.models.get(model).cloned();
             (model.to_owned(), known.unwrap_or_else(|| Arc::new(TargetHealth::new(id, model))))
         };
-        let after = ProviderHealth { models: models.map(kept).collect(), others: before.others };
+        let after = ProviderHealth { models: models.map(kept).collect(), others: before.others, quota: before.quota };
         providers.insert(id.to_owned(), after.clone());
         after
     }
@@ -59,6 +65,13 @@ impl ProviderHealth {
     #[must_use]
     pub fn of(&self, model: Option<&str>) -> &Arc<TargetHealth> {
         model.and_then(|model| self.models.get(model)).unwrap_or(&self.others)
+    }
+
+    /// Replaces the limits of the provider. Returns what was used of them; `None` without limits.
+    #[must_use]
+    pub fn limited(&self, limits: KeyLimits) -> Option<Arc<ProviderQuota>> {
+        self.quota.set(limits);
+        (!limits.is_empty()).then(|| Arc::clone(&self.quota))
     }
 
     /// Returns all targets.

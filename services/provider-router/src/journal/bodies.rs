@@ -43,6 +43,18 @@ const STATUSES: [&str; 6] = ["cancelled", "completed", "failed", "in_progress", 
 /// Maximum length of a word in the terms of an API, such as a type.
 const MAX_WORD: usize = 40;
 
+// === impl BodyPolicy ===
+
+impl BodyPolicy {
+    /// Returns the policy that keeps no more than this one and `bodies`.
+    #[must_use]
+    pub fn at_most(self, bodies: Bodies) -> Self {
+        Self { request: self.request.max(bodies), answer: self.answer.max(bodies) }
+    }
+}
+
+// === impl Bodies ===
+
 impl Bodies {
     /// Returns the detail with this name: `full`, `redact` or `off`. An unknown name, which only another version of the
     /// program can have written, counts as the strictest one.

@@ -58,6 +58,8 @@ pub(crate) fn cost(prices: &Table, ended: Ended<'_>) -> Option<RequestCost> {
     let consumption = usage.map(|usage| Consumption { tier: ended.tier(), ..tokens(&usage).into() });
     let priced = Priced::new(reported, consumption.as_ref(), price);
     let nanos = priced.amount().and_then(Money::nanos).filter(|nanos| *nanos <= MAX_NANOS);
+    // A request whose own price is unknown has no cost, whatever a cancelled attempt cost.
+    let nanos = nanos.map(|nanos| nanos.saturating_add(end.cancelled_nanos.clamp(0, MAX_NANOS)));
     let origin = match (priced, nanos) {
         (Priced::Unknown { missing }, _) => unknown(missing),
         (_, None) => unknown(Missing::Amount),

@@ -85,6 +85,9 @@ pub struct End {
     pub first_byte_ms: Option<i64>,
     /// Number of providers tried.
     pub attempts: i64,
+    /// Expected cost of attempts that were cancelled for another one, in nano-dollars.
+    #[serde(default, skip_serializing_if = "is_no_cost")]
+    pub cancelled_nanos: i64,
     /// Error message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -134,6 +137,11 @@ pub struct Summary {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde defines the signature")]
 const fn is_zero(number: &usize) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde defines the signature")]
+const fn is_no_cost(nanos: &i64) -> bool {
+    *nanos == 0
 }
 
 mod status_word {

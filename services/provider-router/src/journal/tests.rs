@@ -105,6 +105,7 @@ fn end(status: RequestStatus) -> End {
         duration_ms: 500,
         first_byte_ms: Some(10),
         attempts: 1,
+        cancelled_nanos: 0,
         error: None,
         streamed: true,
         truncated: false,

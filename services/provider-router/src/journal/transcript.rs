@@ -147,6 +147,7 @@ impl Transcript {
             duration_ms: 0,
             first_byte_ms: None,
             attempts: 0,
+            cancelled_nanos: 0,
             error: Some("the router exited before the answer was complete".into()),
             streamed: self.begin.stream,
             truncated: false,

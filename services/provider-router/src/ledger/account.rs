@@ -1,15 +1,20 @@
-//! Account of one key, one owner or the whole gateway.
+//! Account of one key, one owner, one route, one provider or the whole gateway.
 
+use std::collections::BTreeSet;
 use std::sync::{
-    Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU32, Ordering},
 };
 
 use signalbox_core::schema::{KeyBudget, KeyLimits};
-use tokio::{sync::Notify, time::Duration};
+use tokio::{
+    sync::Notify,
+    time::{Duration, Instant},
+};
 
 use super::{
     Denial, Estimate, Now, Quota, Quotas, Scope,
+    queue::{Place, Queued},
     spend::{Budget, Room, Spend},
     window::Window,
 };
@@ -41,6 +46,8 @@ struct State {
     tokens: Window,
     in_flight: u32,
     spend: Spend,
+    /// Requests that wait for the limits of the rate, the next one first.
+    line: BTreeSet<Place>,
 }
 
 /// A reservation in one account.
@@ -94,25 +101,14 @@ impl Account {
     }
 
     /// Reserves what a request may use: nothing or all of it.
-    pub(super) fn reserve(&self, now: Now, estimate: &Estimate) -> Result<Ticket, Denial> {
+    pub(super) fn reserve(&self, now: Now, estimate: &Estimate, place: Place) -> Result<Ticket, Denial> {
         let mut state = self.state();
-        let KeyLimits { rpm, tpm, concurrency } = state.limits;
-        if let Some(limit) = concurrency.filter(|limit| state.in_flight >= *limit) {
-            return Err(Denial::Concurrency { limit });
+        let KeyLimits { rpm, tpm, .. } = state.limits;
+        if let Some(denial) = state.denial(&self.scope, now, estimate.tokens) {
+            return Err(denial);
         }
-        if let Some(limit) = rpm {
-            let wait = state.requests.wait(now.monotonic_ms, 1, limit.into());
-            if wait > 0 {
-                let quotas = Box::new(state.quotas(now));
-                return Err(Denial::Requests { limit, retry_after: Duration::from_millis(wait), quotas });
-            }
-        }
-        if let Some(limit) = tpm {
-            let wait = state.tokens.wait(now.monotonic_ms, estimate.tokens, limit);
-            if wait > 0 {
-                let quotas = Box::new(state.quotas(now));
-                return Err(Denial::Tokens { limit, retry_after: Duration::from_millis(wait), quotas });
-            }
+        if state.line.first().is_some_and(|first| *first < place) {
+            return Err(Denial::Queued { scope: self.scope.clone() });
         }
         let mut period = None;
         if let Some(budget) = state.budget {
@@ -137,7 +133,32 @@ impl Account {
         Ok(Ticket { second, tokens, estimate: estimate.nanos, period })
     }
 
-    /// Counts a request that waits; `None` if too many wait already. They take permits of the whole gateway, and each end
+    /// Returns the limit of the rate because of which [`Account::reserve`] would fail now.
+    pub(super) fn denial(&self, now: Now, tokens: u64) -> Option<Denial> {
+        self.state().denial(&self.scope, now, tokens)
+    }
+
+    /// Lets a request wait for the limits of the rate; `None` if they have no queue, or if it is full.
+    pub(super) fn enqueue(self: &Arc<Self>, place: Place) -> Option<Queued> {
+        let mut state = self.state();
+        let queue = state.limits.queue?;
+        if state.line.len() >= usize::try_from(queue.max_waiting).unwrap_or(usize::MAX) {
+            return None;
+        }
+        state.line.insert(place);
+        drop(state);
+        let until = Instant::now() + Duration::from_millis(queue.timeout_ms);
+        Some(Queued::new(Arc::clone(self), place, until))
+    }
+
+    /// Removes a request that waits no longer.
+    pub(super) fn leave(&self, place: Place) {
+        self.state().line.remove(&place);
+        // The next one may be admitted.
+        self.released.notify_waiters();
+    }
+
+    /// Counts a request that waits for the budget; `None` if too many wait already. They take permits of the whole gateway, and each end
     /// of a reservation wakes all of them.
     pub(super) fn wait(&self) -> Option<Waiting<'_>> {
         let waiting = Waiting(self);
@@ -206,6 +227,30 @@ impl Drop for Waiting<'_> {
 // === impl State ===
 
 impl State {
+    /// Returns the limit of the rate that is reached.
+    fn denial(&mut self, scope: &Scope, now: Now, tokens: u64) -> Option<Denial> {
+        let KeyLimits { rpm, tpm, concurrency, .. } = self.limits;
+        let scope = || scope.clone();
+        if let Some(limit) = concurrency.filter(|limit| self.in_flight >= *limit) {
+            return Some(Denial::Concurrency { scope: scope(), limit });
+        }
+        if let Some(limit) = rpm {
+            let wait = self.requests.wait(now.monotonic_ms, 1, limit.into());
+            if wait > 0 {
+                let (retry_after, quotas) = (Duration::from_millis(wait), Box::new(self.quotas(now)));
+                return Some(Denial::Requests { scope: scope(), limit, retry_after, quotas });
+            }
+        }
+        if let Some(limit) = tpm {
+            let wait = self.tokens.wait(now.monotonic_ms, tokens, limit);
+            if wait > 0 {
+                let (retry_after, quotas) = (Duration::from_millis(wait), Box::new(self.quotas(now)));
+                return Some(Denial::Tokens { scope: scope(), limit, retry_after, quotas });
+            }
+        }
+        None
+    }
+
     fn quotas(&mut self, now: Now) -> Quotas {
         let quota = |window: &mut Window, limit: u64| Quota {
             limit,

@@ -13,17 +13,20 @@ use super::{Quotas, Scope};
 #[expect(missing_docs, reason = "the fields of all variants are alike")]
 pub enum Denial {
     /// Too many requests in the last minute.
-    #[error("this API key may send {limit} requests per minute; try again in {} s", seconds(*retry_after))]
-    Requests { limit: u32, retry_after: Duration, quotas: Box<Quotas> },
+    #[error("{scope} is limited to {limit} requests per minute; try again in {} s", seconds(*retry_after))]
+    Requests { scope: Scope, limit: u32, retry_after: Duration, quotas: Box<Quotas> },
     /// Too many tokens in the last minute.
     #[error(
-        "this API key may use {limit} tokens per minute, and this request may need more than are left; try again in {} s",
+        "{scope} is limited to {limit} tokens per minute, and this request may need more than are left; try again in {} s",
         seconds(*retry_after)
     )]
-    Tokens { limit: u64, retry_after: Duration, quotas: Box<Quotas> },
+    Tokens { scope: Scope, limit: u64, retry_after: Duration, quotas: Box<Quotas> },
     /// Too many requests in flight.
-    #[error("this API key may have {limit} requests in flight; try again when one of them has ended")]
-    Concurrency { limit: u32 },
+    #[error("{scope} is limited to {limit} requests in flight; try again when one of them has ended")]
+    Concurrency { scope: Scope, limit: u32 },
+    /// Other requests wait for a limit and come first.
+    #[error("other requests wait for the limits of {scope} and come first; try again in a moment")]
+    Queued { scope: Scope },
     /// The budget is spent, until the time in Unix milliseconds if it has a period.
     #[error("the budget of {scope}, {} dollars, is spent; {}", dollars(*nanos), anew(*resets_at))]
     Spent { scope: Scope, nanos: i64, resets_at: Option<i64> },
@@ -58,6 +61,8 @@ impl fmt::Display for Scope {
             Self::Key => f.write_str("this API key"),
             Self::Owner(owner) => write!(f, "the owner `{owner}`"),
             Self::Global => f.write_str("this gateway"),
+            Self::Route(route) => write!(f, "the route `{route}`"),
+            Self::Provider(provider) => write!(f, "the provider `{provider}`"),
         }
     }
 }
@@ -68,7 +73,7 @@ impl Denial {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Requests { retry_after, .. } | Self::Tokens { retry_after, .. } => Some(*retry_after),
-            Self::Concurrency { .. } | Self::Reserved { .. } => Some(Duration::from_secs(1)),
+            Self::Concurrency { .. } | Self::Queued { .. } | Self::Reserved { .. } => Some(Duration::from_secs(1)),
             Self::Spent { .. } | Self::Unpriced => None,
         }
     }
@@ -82,6 +87,12 @@ impl Denial {
         }
     }
 
+    /// Returns whether the request may wait in a queue until it is admitted.
+    #[must_use]
+    pub const fn is_of_rate(&self) -> bool {
+        matches!(self, Self::Requests { .. } | Self::Tokens { .. } | Self::Concurrency { .. } | Self::Queued { .. })
+    }
+
     /// Returns the word for the limit in metrics.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
@@ -89,6 +100,7 @@ impl Denial {
             Self::Requests { .. } => "requests",
             Self::Tokens { .. } => "tokens",
             Self::Concurrency { .. } => "concurrency",
+            Self::Queued { .. } => "queue",
             Self::Spent { .. } => "budget",
             Self::Reserved { .. } => "budget_reserved",
             Self::Unpriced => "unpriced",

@@ -1,12 +1,16 @@
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use proptest::prelude::*;
-use signalbox_core::schema::{KeyBudget, KeyGrant};
+use signalbox_core::schema::{KeyBudget, KeyGrant, Priority};
 
 use super::*;
 
+mod queue;
+
 const DOLLAR: i64 = 1_000_000_000;
 const DAY: i64 = 86_400_000;
+/// Place of a request that does not wait.
+const NEXT: Place = Place { priority: Priority::Normal, number: 0 };
 const START: Now = Now { monotonic_ms: 0, unix_ms: 0 };
 
 fn key(id: &str, grant: KeyGrant) -> ApiKey {
@@ -26,7 +30,7 @@ fn key(id: &str, grant: KeyGrant) -> ApiKey {
 }
 
 fn limits(rpm: Option<u32>, tpm: Option<u64>, concurrency: Option<u32>) -> KeyGrant {
-    KeyGrant { limits: KeyLimits { rpm, tpm, concurrency }, ..KeyGrant::default() }
+    KeyGrant { limits: KeyLimits { rpm, tpm, concurrency, queue: None }, ..KeyGrant::default() }
 }
 
 fn budget(amount_usd: f64) -> KeyGrant {
@@ -39,14 +43,14 @@ fn day(amount_usd: f64) -> KeyBudget {
 
 fn ledger(keys: &[ApiKey], budgets: &Budgets) -> Arc<Ledger> {
     let ledger = Arc::new(Ledger::default());
-    ledger.update(keys, budgets);
+    ledger.update(keys, budgets, &[]);
     ledger
 }
 
 fn one(grant: KeyGrant) -> (Arc<Ledger>, Selected) {
     let key = key("k", grant);
     let ledger = ledger(std::slice::from_ref(&key), &Budgets::default());
-    let selected = ledger.select(Some(&Caller::issued(&key))).unwrap();
+    let selected = ledger.select(Some(&Caller::issued(&key)), None).unwrap();
     (ledger, selected)
 }
 
@@ -57,16 +61,16 @@ fn estimate(tokens: u64, nanos: i64) -> Estimate {
 /// Reserves at this time, in milliseconds of both clocks.
 fn at(ledger: &Arc<Ledger>, selected: &Selected, estimate: &Estimate, ms: u64) -> Result<Reservation, Denial> {
     let now = Now { monotonic_ms: ms, unix_ms: i64::try_from(ms).unwrap() };
-    ledger.reserve(selected, estimate, now).map_err(|(denial, _)| denial)
+    ledger.reserve(selected, estimate, now, NEXT).map_err(|(denial, _)| denial)
 }
 
 #[test]
 fn without_limits_there_is_nothing_to_reserve() {
     let plain = key("k", KeyGrant::default());
     let ledger = ledger(std::slice::from_ref(&plain), &Budgets::default());
-    assert!(ledger.select(None).is_none());
-    assert!(ledger.select(Some(&Caller::issued(&plain))).is_none());
-    assert!(ledger.select(Some(&Caller::configured(1, None))).is_none());
+    assert!(ledger.select(None, None).is_none());
+    assert!(ledger.select(Some(&Caller::issued(&plain)), None).is_none());
+    assert!(ledger.select(Some(&Caller::configured(1, None)), None).is_none());
     assert!(!ledger.has_budgets());
     assert_eq!((ledger.name_of("k").as_deref(), ledger.name_of("x")), (Some("name of k"), None));
 }
@@ -76,7 +80,10 @@ fn requests_in_flight_are_limited() {
     let (ledger, selected) = one(limits(None, None, Some(2)));
     let first = at(&ledger, &selected, &estimate(0, 0), 0).unwrap();
     let second = at(&ledger, &selected, &estimate(0, 0), 0).unwrap();
-    assert_eq!(at(&ledger, &selected, &estimate(0, 0), 0).unwrap_err(), Denial::Concurrency { limit: 2 });
+    assert_eq!(
+        at(&ledger, &selected, &estimate(0, 0), 0).unwrap_err(),
+        Denial::Concurrency { scope: Scope::Key, limit: 2 }
+    );
     first.settle(0, 0);
     let _third = at(&ledger, &selected, &estimate(0, 0), 0).unwrap();
     drop(second);
@@ -121,7 +128,7 @@ fn budgets_of_key_owner_and_gateway_all_apply() {
     let budgets =
         Budgets { global: Some(day(20.0)), owners: [("ann".to_owned(), day(15.0))].into(), refuses_unpriced: false };
     let ledger = ledger(&keys, &budgets);
-    let select = |key: &ApiKey| ledger.select(Some(&Caller::issued(key))).unwrap();
+    let select = |key: &ApiKey| ledger.select(Some(&Caller::issued(key)), None).unwrap();
     let spend = |key: &ApiKey, dollars: i64| {
         at(&ledger, &select(key), &estimate(0, dollars * DOLLAR), 0)
             .map(|held| held.settle_at(START, 0, dollars * DOLLAR))
@@ -136,7 +143,7 @@ fn budgets_of_key_owner_and_gateway_all_apply() {
     assert_eq!(scope(spend(&keys[1], 1)), Scope::Owner("ann".into()));
     spend(&keys[2], 5).unwrap();
     assert_eq!(scope(spend(&keys[2], 1)), Scope::Global);
-    let anyone = ledger.select(None).unwrap();
+    let anyone = ledger.select(None, None).unwrap();
     assert!(matches!(at(&ledger, &anyone, &estimate(0, 1), 0), Err(Denial::Spent { scope: Scope::Global, .. })));
     let tomorrow = u64::try_from(DAY).unwrap();
     at(&ledger, &select(&keys[0]), &estimate(0, DOLLAR), tomorrow).unwrap();
@@ -149,7 +156,7 @@ fn unknown_prices_are_refused_only_where_a_budget_applies_and_the_setting_says_s
     for (refuses_unpriced, expected) in [(false, true), (true, false)] {
         let ledger = ledger(&keys, &Budgets { refuses_unpriced, ..Budgets::default() });
         let admitted = |key: &ApiKey| {
-            let selected = ledger.select(Some(&Caller::issued(key))).unwrap();
+            let selected = ledger.select(Some(&Caller::issued(key)), None).unwrap();
             match at(&ledger, &selected, &unpriced, 0) {
                 Ok(_) => true,
                 Err(denial) => {
@@ -167,12 +174,16 @@ fn what_was_used_survives_a_change_of_the_limits() {
     let (ledger, selected) = one(KeyGrant { budget: Some(day(10.0)), ..limits(Some(2), None, None) });
     assert!(ledger.take_stale(), "a new budget needs the sums of the database");
     at(&ledger, &selected, &estimate(0, 0), 0).unwrap().settle_at(START, 0, 4 * DOLLAR);
-    ledger.update(&[key("k", KeyGrant { budget: Some(day(5.0)), ..limits(Some(1), None, None) })], &Budgets::default());
+    ledger.update(
+        &[key("k", KeyGrant { budget: Some(day(5.0)), ..limits(Some(1), None, None) })],
+        &Budgets::default(),
+        &[],
+    );
     assert!(!ledger.take_stale());
     assert!(matches!(at(&ledger, &selected, &estimate(0, 0), 0).unwrap_err(), Denial::Requests { limit: 1, .. }));
     at(&ledger, &selected, &estimate(0, 0), 120_000).unwrap().settle_at(START, 0, DOLLAR);
     assert!(matches!(at(&ledger, &selected, &estimate(0, 0), 300_000).unwrap_err(), Denial::Spent { .. }));
-    ledger.update(&[key("k", KeyGrant { budget: Some(day(6.0)), ..KeyGrant::default() })], &Budgets::default());
+    ledger.update(&[key("k", KeyGrant { budget: Some(day(6.0)), ..KeyGrant::default() })], &Budgets::default(), &[]);
     at(&ledger, &selected, &estimate(0, 0), 300_000).unwrap();
 }
 
@@ -192,8 +203,8 @@ fn sums_of_the_database_are_taken_over() {
         [key, accounts.owners["ann"].spent(), accounts.global.as_ref().unwrap().spent()].map(|nanos| nanos / DOLLAR)
     };
     assert_eq!(spent(), [4, 12, 28]);
-    let selected = ledger.select(Some(&Caller::issued(&keys[0]))).unwrap();
-    ledger.reserve(&selected, &estimate(0, 0), ledger.now()).unwrap().settle(0, DOLLAR);
+    let selected = ledger.select(Some(&Caller::issued(&keys[0])), None).unwrap();
+    ledger.reserve(&selected, &estimate(0, 0), ledger.now(), NEXT).unwrap().settle(0, DOLLAR);
     assert_eq!(spent(), [5, 13, 29]);
     // Once it is loaded, it is in the sums, and counts once.
     ledger.note_loaded(Some("k1"), ledger.now().unix_ms, DOLLAR);
@@ -217,7 +228,7 @@ async fn served(estimated: i64) -> (u32, Vec<Denial>) {
     let requests = (0..200).map(|n| {
         let (ledger, selected, served) = (Arc::clone(&ledger), selected.clone(), Arc::clone(&served));
         tokio::spawn(async move {
-            let held = ledger.admit(&selected, &estimate(0, estimated)).await?;
+            let held = ledger.admit(&selected, &estimate(0, estimated), Priority::Normal).await?;
             tokio::time::sleep(Duration::from_millis(n % 7)).await;
             served.fetch_add(1, Ordering::Relaxed);
             held.settle(0, DOLLAR);
@@ -244,23 +255,25 @@ async fn a_budget_for_fifty_requests_serves_fifty_of_two_hundred() {
 #[tokio::test(start_paused = true)]
 async fn a_request_waits_ten_seconds_for_a_reserved_budget() {
     let (ledger, selected) = one(budget(1.0));
-    let held = ledger.admit(&selected, &estimate(0, DOLLAR)).await.unwrap();
+    let held = ledger.admit(&selected, &estimate(0, DOLLAR), Priority::Normal).await.unwrap();
     let began = Instant::now();
-    let denied = ledger.admit(&selected, &estimate(0, DOLLAR)).await.unwrap_err();
+    let denied = ledger.admit(&selected, &estimate(0, DOLLAR), Priority::Normal).await.unwrap_err();
     assert_eq!(denied, Denial::Reserved { scope: Scope::Key });
-    assert_eq!(began.elapsed(), BUDGET_WAIT);
+    assert_eq!(began.elapsed(), admit::BUDGET_WAIT);
     held.settle(0, DOLLAR / 2);
-    ledger.admit(&selected, &estimate(0, DOLLAR)).await.unwrap();
+    ledger.admit(&selected, &estimate(0, DOLLAR), Priority::Normal).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_number_of_waiting_requests_is_bounded() {
     let (ledger, selected) = one(budget(1.0));
-    let held = ledger.admit(&selected, &estimate(0, DOLLAR)).await.unwrap();
+    let held = ledger.admit(&selected, &estimate(0, DOLLAR), Priority::Normal).await.unwrap();
     let requests: Vec<_> = (0..account::MAX_WAITING + 7)
         .map(|_| {
             let (ledger, selected) = (Arc::clone(&ledger), selected.clone());
-            tokio::spawn(async move { ledger.admit(&selected, &estimate(0, DOLLAR)).await.map(drop).unwrap_err() })
+            tokio::spawn(async move {
+                ledger.admit(&selected, &estimate(0, DOLLAR), Priority::Normal).await.map(drop).unwrap_err()
+            })
         })
         .collect();
     // Before the time of waiting is over, all but those that wait have been refused.
@@ -300,14 +313,14 @@ fn ten_thousand_keys_share_no_account_and_those_without_limits_have_none() {
     let keys: Vec<ApiKey> = (0..10_000).map(|n| key(&n.to_string(), grant(n))).collect();
     let ledger = ledger(&keys, &Budgets::default());
     for key in &keys {
-        let selected = ledger.select(Some(&Caller::issued(key)));
+        let selected = ledger.select(Some(&Caller::issued(key)), None);
         assert_eq!(selected.is_some(), key.id.parse::<u32>().unwrap().is_multiple_of(2));
         if let Some(selected) = selected {
             at(&ledger, &selected, &estimate(0, 0), 0).unwrap().settle(0, 0);
         }
     }
     let before = ledger.accounts.load_full();
-    ledger.update(&keys, &Budgets::default());
+    ledger.update(&keys, &Budgets::default(), &[]);
     let after = ledger.accounts.load_full();
     let account = |accounts: &Accounts, key: &ApiKey| accounts.keys[&*key.id].account.clone();
     assert!(keys.iter().all(|key| match (account(&before, key), account(&after, key)) {

@@ -1,6 +1,6 @@
 //! The words of a plan, for explanations and errors.
 
-use signalbox_core::schema::{PlannedTarget, RoutePolicy, RoutingRecord, SkippedTarget, Sticky};
+use signalbox_core::schema::{Ability, PlannedTarget, RoutePolicy, RoutingRecord, SkippedTarget, Sticky};
 use signalbox_pricing::Money;
 
 use super::{Candidate, Plan, Reason, SkipReason, Skipped, policy::Contender};
@@ -17,6 +17,8 @@ impl Plan {
             policy: self.route.as_ref().map(|route| route.plan.policy),
             targets: self.candidates.iter().map(|candidate| candidate.record(now)).collect(),
             skipped: self.skipped.iter().map(|skipped| skipped.record(now)).collect(),
+            overrides: self.overrides.clone(),
+            mirror_of: self.mirror_of.clone(),
             attempts: Vec::new(),
             cache: None,
             guard: Vec::new(),
@@ -31,6 +33,9 @@ impl Candidate {
         let mut why = self.reason.to_string();
         if let Some(blocked) = self.last_resort {
             why = format!("{why}; all targets are out, and this one may be tried first ({})", words(blocked, now));
+        }
+        if let Some(exhausted) = self.behind {
+            why = format!("{why}; behind the others: {}", exhausted.words(now));
         }
         PlannedTarget { provider: self.provider.id.clone(), model: self.model.clone(), why }
     }
@@ -101,6 +106,7 @@ impl std::fmt::Display for Reason {
             }
             Self::Cheapest(None) => f.write_str("cheapest: the price is unknown"),
             Self::Sticky(Sticky::Session) => f.write_str("sticky: the hash of the session"),
+            Self::Mirror => f.write_str("a copy for the mirror of the route"),
             Self::Sticky(Sticky::Prefix) => f.write_str("sticky: the hash of the beginning of the prompt"),
         }
     }
@@ -115,6 +121,23 @@ impl std::fmt::Display for SkipReason {
             Self::ContextTooSmall { holds, needs } => {
                 write!(f, "its context holds {holds} tokens, the prompt has about {needs}")
             }
+            Self::OtherProvider => f.write_str("the request asks for another provider"),
+            Self::OtherRegion => f.write_str("the request asks for another region"),
+            Self::Lacks(Ability::Tools) => f.write_str("it cannot call tools"),
+            Self::Lacks(Ability::Vision) => f.write_str("it cannot see images"),
+            Self::Lacks(Ability::JsonSchema) => f.write_str("it cannot follow a JSON schema"),
+            Self::TooExpensive { price, limit } => {
+                let (price, limit) = (Money::from_picos(*price), Money::from_picos(*limit));
+                write!(f, "the request would cost about ${price} there, and the limit is ${limit}")
+            }
+            Self::PriceUnknown { limit } => {
+                write!(f, "its price is unknown, and the limit is ${}", Money::from_picos(*limit))
+            }
+            Self::AtLimit(Some(wait)) => {
+                write!(f, "a limit of the provider is reached for about {} s", wait.div_ceil(1_000))
+            }
+            Self::AtLimit(None) => f.write_str("a limit of the provider is reached"),
+            Self::NoFallbacks => f.write_str("the request asks for no fallbacks"),
             Self::Blocked(Blocked::Open(_)) => f.write_str("the breaker is open"),
             Self::Blocked(Blocked::Probed) => f.write_str("another request tries the target"),
             Self::Blocked(Blocked::Aside(_)) => f.write_str("the provider asked to wait"),

@@ -2,14 +2,22 @@
 
 use std::hash::{DefaultHasher, Hasher as _};
 
-use signalbox_core::{json::Reader, schema::Sticky};
+use serde_json::Value;
+use signalbox_core::{
+    json::Reader,
+    overrides::Overrides,
+    schema::{Ability, Sticky},
+};
 
 /// Average number of bytes of a token in English text and code, with the JSON around them.
-const BYTES_PER_TOKEN: u64 = 5;
+pub(crate) const BYTES_PER_TOKEN: u64 = 5;
 /// Tokens of an answer whose request sets no limit, for comparing prices.
 const USUAL_OUTPUT: u64 = 1_000;
 /// Maximum bytes of a text prompt that count as its beginning.
 const MAX_PREFIX: usize = 1 << 10;
+
+/// Types of the parts that are images.
+const IMAGES: [&[u8]; 4] = [b"\"image_url\"", b"\"input_image\"", b"\"image\"", b"\"computer_screenshot\""];
 
 /// A request, as far as its route depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +30,8 @@ pub struct RequestFacts<'a> {
     pub body: &'a [u8],
     /// Unix time in milliseconds, on which prices depend.
     pub unix_ms: i64,
+    /// What the request asks of its routing.
+    pub overrides: Option<&'a Overrides>,
     /// Whether the request counts for the policies that take turns; false for one that only asks for its plan.
     pub takes_turn: bool,
 }
@@ -52,6 +62,31 @@ impl RequestFacts<'_> {
         limit.unwrap_or(USUAL_OUTPUT)
     }
 
+    /// Returns an estimate of the tokens of prompt and answer, for prices.
+    #[must_use]
+    pub fn expected_tokens(&self) -> (u64, u64) {
+        (self.body.len() as u64 / BYTES_PER_TOKEN, self.output_tokens())
+    }
+
+    /// Returns the abilities that a model must have to answer.
+    #[must_use]
+    pub fn needs(&self) -> Vec<Ability> {
+        let (mut tools, mut vision, mut schema) = (false, false, false);
+        // The body has been read as JSON before.
+        let _ = Reader::lenient(self.body).fields(|name, value| {
+            match &*name {
+                "tools" | "functions" => tools |= matches!(value.value()?, Value::Array(tools) if !tools.is_empty()),
+                "messages" | "input" => vision |= has_image(value)?,
+                "response_format" | "output_format" => schema |= is_schema(&value.value()?),
+                "text" | "output_config" => schema |= is_schema(&value.value()?["format"]),
+                _ => value.skip()?,
+            }
+            Some(())
+        });
+        let needs = [(tools, Ability::Tools), (vision, Ability::Vision), (schema, Ability::JsonSchema)];
+        needs.into_iter().filter_map(|(is_needed, ability)| is_needed.then_some(ability)).collect()
+    }
+
     /// Returns the key that keeps the request at its target. A client that names no session is recognised by the
     /// beginning of its prompt, which all requests of a conversation share.
     #[must_use]
@@ -65,6 +100,31 @@ impl RequestFacts<'_> {
             (Sticky::Session | Sticky::Prefix, _) => prefix_key(self.body),
         }
     }
+}
+
+/// Returns whether messages or items contain an image, also as the result of a tool.
+fn has_image(value: &mut Reader<'_>) -> Option<bool> {
+    let mut found = false;
+    match value.peek()? {
+        b'[' => value.array(|item| {
+            found |= has_image(item)?;
+            Some(())
+        })?,
+        b'{' => value.fields(|name, value| {
+            match &*name {
+                "type" => found |= IMAGES.contains(&value.raw()?),
+                "content" | "output" => found |= has_image(value)?,
+                _ => value.skip()?,
+            }
+            Some(())
+        })?,
+        _ => value.skip()?,
+    }
+    Some(found)
+}
+
+fn is_schema(format: &Value) -> bool {
+    format["type"] == "json_schema"
 }
 
 /// Returns a hash of tools, instructions and messages up to the first one of the user; `None` without any of these.
@@ -116,7 +176,14 @@ mod tests {
     use super::*;
 
     fn facts(body: &str) -> RequestFacts<'_> {
-        RequestFacts { model: None, session: None, body: body.as_bytes(), unix_ms: 0, takes_turn: true }
+        RequestFacts {
+            model: None,
+            session: None,
+            body: body.as_bytes(),
+            unix_ms: 0,
+            overrides: None,
+            takes_turn: true,
+        }
     }
 
     #[test]
@@ -140,6 +207,32 @@ mod tests {
         assert!(key(r#"{"input":"x"}"#).is_some() && key(r#"{"input":"x"}"#) != key(r#"{"input":"y"}"#));
         assert_eq!(key("{}"), None);
         assert_eq!(key("[1]"), None);
+    }
+
+    #[test]
+    fn needs_are_read_in_each_api() {
+        use Ability::{JsonSchema, Tools, Vision};
+        for (body, needs) in [
+            (r#"{"messages":[{"role":"user","content":"a \"type\":\"image\""}],"tools":[]}"#, &[][..]),
+            (
+                r#"{"messages":[{"content":[{"type":"text","text":"image"},{"type":"image_url","image_url":{}}]}]}"#,
+                &[Vision],
+            ),
+            (r#"{"messages":[{"content":[{"type":"tool_result","content":[{"type":"image"}]}]}]}"#, &[Vision]),
+            (r#"{"messages":[{"content":[{"type":"tool_use","input":{"type":"image"}}]}]}"#, &[]),
+            (
+                r#"{"input":[{"role":"user","content":[{"type":"input_image"}]}],"tools":[{"type":"function"}]}"#,
+                &[Tools, Vision],
+            ),
+            (r#"{"input":[{"type":"function_call_output","output":[{"type":"input_image"}]}]}"#, &[Vision]),
+            (r#"{"response_format":{"type":"json_schema"}}"#, &[JsonSchema]),
+            (r#"{"response_format":{"type":"json_object"},"functions":[{}]}"#, &[Tools]),
+            (r#"{"text":{"format":{"type":"json_schema"}}}"#, &[JsonSchema]),
+            (r#"{"output_config":{"format":{"type":"json_schema"}}}"#, &[JsonSchema]),
+            (r#"{"text":"a","input":["b"],"output_config":null}"#, &[]),
+        ] {
+            assert_eq!(facts(body).needs(), needs, "{body}");
+        }
     }
 
     #[test]

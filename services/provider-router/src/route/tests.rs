@@ -1,5 +1,8 @@
 use proptest::prelude::*;
-use signalbox_core::schema::{self, RoutePlan, RoutePolicy};
+use signalbox_core::{
+    overrides::Overrides,
+    schema::{self, RoutePlan, RoutePolicy},
+};
 
 use super::*;
 use crate::{
@@ -25,7 +28,7 @@ fn route(model: &str, policy: RoutePolicy, targets: &[(&str, &str)]) -> schema::
 }
 
 fn facts(model: &str) -> RequestFacts<'_> {
-    RequestFacts { model: Some(model), session: None, body: b"{}", unix_ms: 0, takes_turn: true }
+    RequestFacts { model: Some(model), session: None, body: b"{}", unix_ms: 0, overrides: None, takes_turn: true }
 }
 
 fn planned(snapshot: &Snapshot, facts: &RequestFacts<'_>, now: u64) -> Plan {
@@ -189,7 +192,159 @@ fn prices_decide_where_the_policy_says_so() {
     assert!(why[0].starts_with("cheapest: about $0.002") && why[2].contains("unknown"), "{why:?}");
 }
 
+fn asking<'a>(overrides: &'a Overrides, facts: RequestFacts<'a>) -> RequestFacts<'a> {
+    RequestFacts { overrides: Some(overrides), ..facts }
+}
+
+fn two_prices() -> Table {
+    let prices = signalbox_pricing::Layer::from_json(
+        signalbox_pricing::LayerKind::Api,
+        r#"{"prices":[{"id":"dear","provider_id":"b","match":["dear"],"base":{"in":"9","out":"9000"}},{"id":"cheap","provider_id":"c","match":["cheap"],"base":{"in":"1","out":"2"}}]}"#,
+    );
+    Table::shipped().unwrap().with(prices.unwrap())
+}
+
+#[test]
+fn conditions_exclude_targets_and_all_of_them_are_an_error_that_names_each() {
+    let mut fit = route("r", RoutePolicy::Priority, &[("a", "m"), ("b", "m"), ("c", "m")]);
+    fit.plan.targets[0].can = Some(vec![Ability::Vision]);
+    fit.plan.targets[1].can = Some(vec![Ability::Tools, Ability::JsonSchema]);
+    let mut none = route("none", RoutePolicy::Weighted, &[("a", "m"), ("off", "m")]);
+    none.plan.targets[0].can = Some(vec![]);
+    let snapshot = routed(ROWS, None, vec![fit, none]);
+    let tools = br#"{"tools":[{}],"response_format":{"type":"json_schema"}}"#;
+    let plan = planned(&snapshot, &RequestFacts { body: tools, ..facts("r") }, 1);
+    assert_eq!(order(&plan), ["b:m", "c:m"]);
+    assert_eq!(skipped(&plan), [("a", SkipReason::Lacks(Ability::Tools))]);
+    let image = br#"{"messages":[{"content":[{"type":"image_url"}]}]}"#;
+    assert_eq!(order(&planned(&snapshot, &RequestFacts { body: image, ..facts("r") }, 1)), ["a:m", "c:m"]);
+    assert_eq!(order(&planned(&snapshot, &facts("none"), 1)), ["a:m"], "a text needs no ability");
+    let refused = super::plan(&snapshot, &RequestFacts { body: image, ..facts("none") }, None, 1, &mut Rng::new(1));
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, RouteError::NoMatch { .. }));
+    let said = refused.to_string();
+    assert!(
+        said.contains("`a/m`: it cannot see images") && said.contains("`off/m`: the provider is disabled"),
+        "{said}"
+    );
+}
+
+#[test]
+fn prices_above_the_limit_of_a_target_or_of_the_request_exclude() {
+    let table = two_prices();
+    let targets = [("a", "unknown-model-x"), ("b", "dear"), ("c", "cheap")];
+    let rows = ["a", "b", "c"].map(|id| Row { id, kind: "openai", ..Row::ENABLED });
+    let mut limited = route("r", RoutePolicy::Priority, &targets);
+    limited.plan.targets[1].max_price_usd = Some(1.0);
+    let snapshot = routed(&rows, None, vec![limited]);
+    let plan = |facts: &RequestFacts<'_>| super::plan(&snapshot, facts, Some(&table), 1, &mut Rng::new(1));
+    // A thousand tokens are assumed for the answer: nine dollars.
+    let made = plan(&facts("r")).unwrap();
+    assert_eq!(order(&made), ["a:unknown-model-x", "c:cheap"]);
+    assert!(made.record(1).skipped[0].why.contains("would cost about $9"), "{made:?}");
+    let short = br#"{"max_tokens":10}"#;
+    assert_eq!(order(&plan(&RequestFacts { body: short, ..facts("r") }).unwrap()).len(), 3);
+    let asked = Overrides { max_price_usd: Some(0.5), ..Overrides::default() };
+    let made = plan(&asking(&asked, RequestFacts { body: short, ..facts("r") })).unwrap();
+    assert_eq!(order(&made), ["b:dear", "c:cheap"]);
+    assert_eq!(skipped(&made), [("a", SkipReason::PriceUnknown { limit: 500_000_000_000 })]);
+    let asked = Overrides { max_price_usd: Some(1e-9), ..Overrides::default() };
+    let refused = plan(&asking(&asked, facts("r"))).unwrap_err().to_string();
+    assert!(
+        refused.contains("`c/cheap`: the request would cost about $0.002") && refused.contains("$0.000000001"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_request_chooses_among_its_targets_only() {
+    let mut regional = route("r", RoutePolicy::Priority, &[("a", "m"), ("b", "m"), ("c", "m")]);
+    regional.plan.sticky = Some(Sticky::Prefix);
+    regional.plan.targets[1].region = Some("eu".to_owned());
+    let snapshot = routed(ROWS, None, vec![regional]);
+    let of = |overrides: Overrides, model: &str| {
+        super::plan(&snapshot, &asking(&overrides, facts(model)), None, 1, &mut Rng::new(1))
+    };
+    let only = |provider: &str| Overrides { provider: Some(provider.to_owned()), ..Overrides::default() };
+    for model in ["r", "m"] {
+        assert_eq!(order(&of(only("b"), model).unwrap()), ["b:m"], "{model}");
+        let refused = of(only("nobody"), model).unwrap_err().to_string();
+        assert!(refused.contains("`a/m`: the request asks for another provider"), "{refused}");
+    }
+    assert!(of(only("c"), "m").is_err(), "it does not serve the model");
+    let region = Overrides { region: Some("eu".to_owned()), ..Overrides::default() };
+    assert_eq!(order(&of(region.clone(), "r").unwrap()), ["b:m"]);
+    assert!(of(region, "m").is_err());
+    let single = Overrides { fallbacks: Some(false), policy: Some(RoutePolicy::Priority), ..Overrides::default() };
+    for model in ["r", "m"] {
+        let plan = of(single.clone(), model).unwrap();
+        assert_eq!(order(&plan), ["a:m"], "{model}");
+        assert!(plan.skipped.iter().all(|skipped| skipped.why == SkipReason::NoFallbacks) && !plan.skipped.is_empty());
+        assert_eq!(plan.record(1).overrides["fallbacks"], false);
+    }
+    let turns = Overrides { policy: Some(RoutePolicy::RoundRobin), ..Overrides::default() };
+    let body = br#"{"messages":[{"role":"user","content":"x"}]}"#;
+    let plan = |_| {
+        let plan =
+            super::plan(&snapshot, &asking(&turns, RequestFacts { body, ..facts("r") }), None, 1, &mut Rng::new(1));
+        plan.unwrap().candidates[0].provider.id.clone()
+    };
+    assert_eq!([0, 1, 2].map(plan), ["a", "b", "c"], "the policy of the request replaces stickiness");
+    let mut deadlines = Overrides::default();
+    deadlines.deadlines.idle_ms = Some(7);
+    let plan = of(deadlines, "m").unwrap();
+    assert!(plan.candidates.iter().all(|candidate| candidate.deadlines.idle_ms == Some(7)));
+}
+
+#[test]
+fn an_exhausted_target_comes_behind_the_others_until_its_reset() {
+    let snapshot = routed(ROWS, None, vec![route("r", RoutePolicy::Priority, &[("a", "m"), ("b", "m")])]);
+    drain(&snapshot, "a", 1);
+    for model in ["r", "m"] {
+        let plan = planned(&snapshot, &facts(model), 2);
+        assert_eq!(order(&plan), ["b:m", "a:m"], "{model}");
+        let why = &plan.record(2).targets[1].why;
+        assert!(
+            why.contains("behind the others: the provider announced that no requests are left for another 1 s"),
+            "{why}"
+        );
+        assert_eq!(order(&planned(&snapshot, &facts(model), 1_001)), ["a:m", "b:m"], "{model}");
+    }
+}
+
+/// Lets a provider announce that it takes no requests for a second.
+fn drain(snapshot: &Snapshot, provider: &str, now: u64) {
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-ratelimit-remaining-requests", http::HeaderValue::from_static("0"));
+    headers.insert("x-ratelimit-reset-requests", http::HeaderValue::from_static("1s"));
+    snapshot.provider(provider).unwrap().health.of(Some("m")).note_limits(&headers, now, 0);
+}
+
 proptest! {
+    /// For all policies and announcements: all targets stay, and those that are exhausted come last.
+    #[test]
+    fn announced_limits_exclude_nobody(
+        policy in 0_usize..6,
+        drained in proptest::collection::vec(any::<bool>(), 4),
+        sticky in any::<bool>(),
+        seed in any::<u64>(),
+    ) {
+        const IDS: [&str; 4] = ["a", "b", "c", "d"];
+        let rows = IDS.map(|id| Row { id, ..Row::ENABLED });
+        let policies = [RoutePolicy::Priority, RoutePolicy::Weighted, RoutePolicy::RoundRobin, RoutePolicy::LeastBusy, RoutePolicy::Latency, RoutePolicy::Cheapest];
+        let mut row = route("r", policies[policy], &IDS.map(|id| (id, "m")));
+        row.plan.sticky = sticky.then_some(Sticky::Prefix);
+        let snapshot = routed(&rows, None, vec![row]);
+        for (id, _) in IDS.iter().zip(&drained).filter(|(_, drained)| **drained) {
+            drain(&snapshot, id, 1);
+        }
+        let body = br#"{"messages":[{"role":"user","content":"x"}]}"#;
+        let plan = plan(&snapshot, &RequestFacts { body, ..facts("r") }, None, 2, &mut Rng::new(seed)).unwrap();
+        prop_assert_eq!(plan.candidates.len(), 4);
+        let is_drained: Vec<bool> = plan.candidates.iter().map(|candidate| drained[IDS.iter().position(|id| *id == candidate.provider.id).unwrap()]).collect();
+        prop_assert!(is_drained.is_sorted(), "{:?}", is_drained);
+    }
+
     /// For all policies and states of the breakers: each target is planned or skipped, once; none that is out is
     /// planned while another one is well; and one is always planned.
     #[test]

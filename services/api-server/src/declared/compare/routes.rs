@@ -43,6 +43,12 @@ impl Plan {
                 self.mistakes.push(format!("routes[{at}].targets[{target_at}].provider: {what}"));
             }
         }
+        if let Some(mirror) = &route.plan.mirror
+            && !has_provider(&mirror.provider, document, catalog, prune)
+        {
+            let what = route_document::no_such_provider(&mirror.provider);
+            self.mistakes.push(format!("routes[{at}].mirror.provider: {what}"));
+        }
     }
 
     /// Checks that no name belongs to two routes.

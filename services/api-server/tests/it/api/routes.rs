@@ -26,10 +26,14 @@ async fn a_route_is_created_replaced_and_deleted(site: &Site) {
     let given = json!({
         "model": "fast-*", "aliases": ["quick"], "policy": "weighted",
         "targets": [
-            {"provider": "echo", "model": "big-*", "weight": 3, "params": {"temperature": 0}, "context_tokens": 1000},
+            {"provider": "echo", "model": "big-*", "weight": 3, "params": {"temperature": 0}, "context_tokens": 1000,
+             "can": ["tools"], "region": "eu", "max_price_usd": 0.5},
             {"provider": "qwen-proxy-default", "model": "small"},
         ],
         "retries": 2, "deadlines": {"first_token_ms": 10_000}, "sticky": "session", "strict": true,
+        "limits": {"rpm": 60, "queue": {"max_waiting": 5, "timeout_ms": 1000}},
+        "hedge": {"quantile": 0.95, "min_ms": 200},
+        "mirror": {"provider": "echo", "model": "copy-*", "percent": 1.5},
     });
     let made = site.post("/api/routes", given.clone()).await.expect(201);
     let id = made["id"].as_str().unwrap().to_owned();

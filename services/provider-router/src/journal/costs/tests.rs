@@ -151,6 +151,10 @@ fn prices_are_found_by_provider_type_and_id() {
         known(15_000, "computed")
     );
     assert_eq!(of(&end(), &tokens, "special", "{}"), unpriced("price"));
+    // The expected cost of a cancelled attempt is added, and does not make an unknown price known.
+    let hedged = End { cancelled_nanos: 70, ..end() };
+    assert_eq!(of(&hedged, &tokens, "plain", "{}"), known(55_070, "computed"));
+    assert_eq!(of(&hedged, &tokens, "special", "{}"), unpriced("price"));
     // Models of this machine are free, whatever they report.
     for kind in ["echo", "ollama", "lm-studio", "qwen-proxy"] {
         let own = End { provider_type: Some(kind.into()), ..end() };

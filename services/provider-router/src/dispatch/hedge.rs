@@ -1,0 +1,293 @@
+//! Hedging: a second attempt beside one whose stream does not begin in time. The first answer that begins counts.
+
+use std::{future::Future, pin::pin};
+
+use signalbox_daemon::RequestContext;
+use signalbox_pricing::Money;
+use tokio::time::{Duration, Instant, sleep};
+use tracing::Instrument as _;
+
+use super::{
+    AcceptedAnswer, ClientRequest,
+    attempt::{self, Sender, Step},
+    failure::AttemptError,
+    retries::Attempts,
+};
+use crate::{
+    app::App,
+    clock,
+    exchange::{Beside, Exchange, FailedAttempt},
+    health::{self, millis},
+    route::{BYTES_PER_TOKEN, Candidate, Plan},
+};
+
+/// End of a race.
+#[derive(Debug, PartialEq, Eq)]
+enum Race<T, E> {
+    /// The first attempt ended before a second one was made.
+    Alone(Result<T, E>),
+    /// The first attempt counts. The second one was cancelled, or failed with this error.
+    First(Result<T, E>, Option<E>),
+    /// The answer of the second attempt counts. The first one was cancelled, or failed with this error.
+    Second(T, Option<E>),
+}
+
+/// An attempt beside which another one may be made.
+#[derive(Clone, Copy)]
+pub(super) struct Hedger<'a> {
+    pub(super) app: &'a App,
+    pub(super) plan: &'a Plan,
+    pub(super) context: &'a RequestContext,
+    pub(super) request: ClientRequest<'a>,
+    /// Place of its target in the plan.
+    pub(super) place: usize,
+    pub(super) step: Step<'a>,
+    pub(super) began: Instant,
+}
+
+// === impl Hedger ===
+
+impl<'a> Hedger<'a> {
+    /// Returns the time after which the next target is asked, too; `None` if it is not. Only streams have a first token
+    /// that can be waited for. An answer that continues another one is not made twice. `attempts` are those so far.
+    pub(super) fn delay(&self, attempts: i64) -> Option<Duration> {
+        let hedge = self.step.route?.hedge.as_ref()?;
+        let envelope = self.request.envelope;
+        if attempts != 1 || self.plan.candidates.len() < 2 || !envelope.stream || envelope.previous.is_some() {
+            return None;
+        }
+        let usual = self.step.candidate.health.first_token(hedge.quantile)?;
+        Some(Duration::from_millis(usual.max(hedge.min_ms)))
+    }
+
+    /// Records the time to the first token of a hedged route, if the attempt itself has answered with a stream.
+    pub(super) fn note(&self, answered: usize, answer: &AcceptedAnswer) {
+        let is_hedged = self.step.route.is_some_and(|route| route.hedge.is_some());
+        if is_hedged && answered == self.place && matches!(answer, AcceptedAnswer::Stream { .. }) {
+            self.note_passed();
+        }
+    }
+
+    /// Records that the first token has taken so long, or would have taken longer.
+    fn note_passed(&self) {
+        self.step.candidate.health.note_first_token(millis(self.began.elapsed()));
+    }
+
+    /// Waits for the attempt `first`, and from `delay` on for one with the next target, too. Returns the result that
+    /// counts, with the place of its target.
+    pub(super) async fn race(
+        self,
+        exchange: &mut Exchange,
+        attempts: &mut Attempts,
+        first: impl Future<Output = Result<AcceptedAnswer, AttemptError>>,
+        delay: Duration,
+    ) -> (usize, Result<AcceptedAnswer, AttemptError>) {
+        let mut beside = None;
+        let second = || {
+            let (made, attempt) = self.second(attempts)?;
+            beside = Some(made);
+            Some(attempt)
+        };
+        let raced = race(first, delay, second).await;
+        let (raced, beside) = match (raced, beside) {
+            (Race::Alone(result) | Race::First(result, _), None) => return (self.place, result),
+            (raced, Some(beside)) => (raced, beside),
+            // There is no answer of an attempt that was not made.
+            (Race::Second(answer, _), None) => return (self.place, Ok(answer)),
+        };
+        attempts.add(beside.place, self.plan.candidates.len());
+        match raced {
+            Race::Alone(result) => (self.place, result),
+            Race::First(result, failure) => {
+                let nanos = if failure.is_none() { self.prompt_nanos(&beside.candidate) } else { 0 };
+                let failed = ended(failure, &beside.candidate, "the first attempt goes on");
+                exchange.beside_failed(beside, &failed, nanos);
+                (self.place, result)
+            }
+            Race::Second(answer, failure) => {
+                attempts.add(self.place, self.plan.candidates.len());
+                self.note_passed();
+                let began = beside.began;
+                let passed = self.context.arrived().elapsed().saturating_sub(began);
+                beside.candidate.health.note_first_token(millis(passed));
+                let (place, candidate) = (beside.place, self.step.candidate);
+                let nanos = if failure.is_none() { self.prompt_nanos(candidate) } else { 0 };
+                let failed = ended(failure, candidate, "the attempt beside it goes on");
+                let target = self.plan.target(&beside.candidate);
+                let params = target.map(|target| &target.params);
+                exchange.overtaken((candidate, &failed, nanos), beside, params, self.request.envelope);
+                (place, Ok(answer))
+            }
+        }
+    }
+
+    /// Begins an attempt with the next target that can be asked now; `None` if there is none, or if the budget of
+    /// repetitions is used up.
+    fn second(
+        self,
+        attempts: &Attempts,
+    ) -> Option<(Beside, impl Future<Output = Result<AcceptedAnswer, AttemptError>> + use<'a>)> {
+        let now = health::now();
+        let Self { app, plan, context, request, step, .. } = self;
+        let untried = attempts.untried(self.place, plan.candidates.len());
+        let can_be_asked = |place: &usize| {
+            plan.candidates.get(*place).is_some_and(|candidate| candidate.health.blocked(now).is_none())
+        };
+        let place = untried.into_iter().find(can_be_asked)?;
+        let candidate = plan.candidates.get(place)?;
+        let quota = candidate.provider.quota.as_ref();
+        let taken = quota.map(|quota| quota.take(now, plan.tokens)).transpose().ok()?;
+        if !app.retries.take(now) {
+            return None;
+        }
+        let span = context.attempt_span(2, &candidate.provider.id, candidate.model.as_deref());
+        let mut trial = candidate.health.begin(now);
+        trial.hold(taken);
+        let began = context.arrived().elapsed();
+        let beside = Beside { candidate: candidate.clone(), place, trial, span: span.clone(), began };
+        let step = Step { candidate, route: step.route, target: plan.target(candidate) };
+        let attempt = async move {
+            let sender = Sender { context, span: &span };
+            attempt::attempt(app, step, sender, request).instrument(span.clone()).await
+        };
+        Some((beside, attempt))
+    }
+
+    /// Returns the expected price of the prompt, which a provider may charge for an attempt that is cancelled; 0 if it
+    /// is unknown.
+    fn prompt_nanos(&self, candidate: &Candidate) -> i64 {
+        let prices = self.app.prices.current();
+        let tokens = (self.request.body.len() as u64 / BYTES_PER_TOKEN, 0);
+        let picos = prices.and_then(|prices| candidate.price(&prices, tokens, clock::unix_ms()));
+        picos.map(Money::from_picos).and_then(Money::nanos).unwrap_or_default()
+    }
+}
+
+/// Returns the record of an attempt that failed, or that was cancelled because the other one was answered.
+fn ended(failure: Option<AttemptError>, candidate: &Candidate, what: &str) -> FailedAttempt {
+    let Some(failure) = failure else {
+        return FailedAttempt {
+            status: None,
+            code: "cancelled",
+            message: "cancelled: another attempt was answered first".to_owned(),
+            counts: false,
+            retry_after: None,
+            why_next: "hedged: two attempts were in flight".to_owned(),
+        };
+    };
+    candidate.provider.note(!failure.is_provider_fault());
+    let fault = failure.fault();
+    FailedAttempt {
+        status: failure.provider_status(),
+        code: failure.code(),
+        message: failure.to_string(),
+        counts: fault.rule().counts,
+        retry_after: failure.retry_after(),
+        why_next: format!("{}: {what}", fault.as_str()),
+    }
+}
+
+/// Waits for the first attempt, and from `delay` on for the one that `second` makes, too. The loser is cancelled by
+/// dropping it before this function returns.
+async fn race<T, E, S>(
+    first: impl Future<Output = Result<T, E>>,
+    delay: Duration,
+    second: impl FnOnce() -> Option<S>,
+) -> Race<T, E>
+where
+    S: Future<Output = Result<T, E>>,
+{
+    let mut first = pin!(first);
+    tokio::select! {
+        biased;
+        done = &mut first => return Race::Alone(done),
+        () = sleep(delay) => {}
+    }
+    let Some(second) = second() else { return Race::Alone(first.await) };
+    let mut second = pin!(second);
+    tokio::select! {
+        biased;
+        done = &mut first => match done {
+            Ok(answer) => Race::First(Ok(answer), None),
+            Err(failure) => match second.await {
+                Ok(answer) => Race::Second(answer, Some(failure)),
+                Err(other) => Race::First(Err(failure), Some(other)),
+            },
+        },
+        done = &mut second => match done {
+            Ok(answer) => Race::Second(answer, None),
+            Err(other) => Race::First(first.await, Some(other)),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    type Outcome = Result<&'static str, &'static str>;
+
+    /// Counts the attempts that were dropped before their end.
+    struct Guard(Arc<AtomicU32>);
+
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    async fn after(millis: u64, outcome: Outcome, cancelled: &Arc<AtomicU32>) -> Outcome {
+        let guard = Guard(Arc::clone(cancelled));
+        sleep(Duration::from_millis(millis)).await;
+        std::mem::forget(guard);
+        outcome
+    }
+
+    /// Returns the end of a race whose second attempt begins after 100 ms, its duration in milliseconds and the number of
+    /// cancelled attempts.
+    async fn raced(
+        first: (u64, Outcome),
+        second: Option<(u64, Outcome)>,
+    ) -> (Race<&'static str, &'static str>, u128, u32) {
+        let (cancelled, started) = (Arc::default(), Instant::now());
+        let second = || second.map(|(millis, outcome)| after(millis, outcome, &cancelled));
+        let race = race(after(first.0, first.1, &cancelled), Duration::from_millis(100), second).await;
+        (race, started.elapsed().as_millis(), cancelled.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_answer_counts_and_the_loser_is_cancelled_at_once() {
+        let (one, two) = ((30, Ok("one")), Some((10, Ok("two"))));
+        assert_eq!(raced(one, two).await, (Race::Alone(Ok("one")), 30, 0));
+        assert_eq!(raced((500, Ok("one")), None).await, (Race::Alone(Ok("one")), 500, 0), "nobody else can be asked");
+        assert_eq!(raced((500, Ok("one")), two).await, (Race::Second("two", None), 110, 1));
+        assert_eq!(raced((105, Ok("one")), two).await, (Race::First(Ok("one"), None), 105, 1));
+        assert_eq!(raced((110, Ok("one")), two).await, (Race::First(Ok("one"), None), 110, 1), "a draw");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_failure_of_one_attempt_leaves_the_other_one() {
+        let slow = Some((400, Ok("two")));
+        assert_eq!(raced((50, Err("one")), slow).await, (Race::Alone(Err("one")), 50, 0));
+        assert_eq!(raced((200, Err("one")), slow).await, (Race::Second("two", Some("one")), 500, 0));
+        assert_eq!(
+            raced((900, Ok("one")), Some((10, Err("two")))).await,
+            (Race::First(Ok("one"), Some("two")), 900, 0)
+        );
+        assert_eq!(
+            raced((900, Err("one")), Some((10, Err("two")))).await,
+            (Race::First(Err("one"), Some("two")), 900, 0)
+        );
+        assert_eq!(
+            raced((200, Err("one")), Some((400, Err("two")))).await,
+            (Race::First(Err("one"), Some("two")), 500, 0)
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! Admission of a request to all of its accounts, and the waits before it.
+
+use std::{
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+};
+
+use signalbox_core::schema::Priority;
+use tokio::time::{Duration, Instant, timeout_at};
+
+use super::{
+    Denial, Estimate, Ledger, Reservation, Selected,
+    account::Account,
+    queue::{Place, Queued},
+};
+
+/// Maximum time for which a request waits until requests in flight have ended, if their reservations use up a budget
+/// that is not spent.
+pub(super) const BUDGET_WAIT: Duration = Duration::from_secs(10);
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// Reserves what a request may use. Waits up to ten seconds while requests in flight may use the rest of a budget,
+    /// and in the queues of the limits, if they have any.
+    ///
+    /// # Errors
+    /// Returns the limit that is reached.
+    pub async fn admit(
+        self: &Arc<Self>,
+        selected: &Selected,
+        estimate: &Estimate,
+        priority: Priority,
+    ) -> Result<Reservation, Denial> {
+        let place = Place { priority, number: self.arrivals.fetch_add(1, Ordering::Relaxed) };
+        let budget_until = Instant::now() + BUDGET_WAIT;
+        let mut queued: Vec<Queued> = Vec::new();
+        loop {
+            let (denial, account) = match self.reserve(selected, estimate, self.now(), place) {
+                Ok(reservation) => return Ok(reservation),
+                Err(denied) => denied,
+            };
+            let (until, _waiting) = match &denial {
+                Denial::Reserved { .. } => match account.wait() {
+                    Some(waiting) => (budget_until, Some(waiting)),
+                    None => return Err(denial),
+                },
+                _ => match until(&mut queued, &denial, &account, place) {
+                    Some(until) => (until, None),
+                    None => return Err(denial),
+                },
+            };
+            let mut released = pin!(account.released.notified());
+            // Registered before the next attempt, so that no release in between is missed.
+            released.as_mut().enable();
+            let (denial, blocking) = match self.reserve(selected, estimate, self.now(), place) {
+                Ok(reservation) => return Ok(reservation),
+                Err(denied) => denied,
+            };
+            if !Arc::ptr_eq(&blocking, &account) {
+                continue;
+            }
+            if !denial.is_of_rate() && !matches!(denial, Denial::Reserved { .. }) {
+                return Err(denial);
+            }
+            let again = denial.retry_after().filter(|_| denial.is_of_rate()).map(|wait| Instant::now() + wait);
+            let wake = again.map_or(until, |again| again.min(until));
+            if timeout_at(wake, released).await.is_err() && Instant::now() >= until {
+                return Err(denial);
+            }
+        }
+    }
+}
+
+/// Returns the time until which a request waits for an account, after it has joined its queue; `None` if it must not
+/// wait.
+fn until(queued: &mut Vec<Queued>, denial: &Denial, account: &Arc<Account>, place: Place) -> Option<Instant> {
+    if !denial.is_of_rate() {
+        return None;
+    }
+    if let Some(queued) = queued.iter().find(|queued| queued.is_of(account)) {
+        return Some(queued.until());
+    }
+    let joined = account.enqueue(place)?;
+    let until = joined.until();
+    queued.push(joined);
+    Some(until)
+}
