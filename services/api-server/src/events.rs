@@ -4,6 +4,7 @@
 //! - [`broadcaster`](Broadcaster): the listeners, and the snapshot each receives first.
 //! - `watch`: the tasks that detect changes, one of the children, one of the tables.
 //! - `tail`: live log lines.
+//! - `room`: events for subscribers only; `processes`: resources of the services; `pages`: the pages that may subscribe.
 //! - `emit`: sending of one event.
 //! - `changes`: differences between two states of the tables. Pure.
 //! - `payload`: the shapes of the events. Pure.
@@ -20,7 +21,10 @@
 mod broadcaster;
 mod changes;
 mod emit;
+mod pages;
 mod payload;
+mod processes;
+mod room;
 mod tail;
 mod watch;
 
@@ -32,6 +36,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 pub use self::broadcaster::Broadcaster;
+use self::pages::PageGuard;
 pub use self::tail::LogTails;
 use crate::app::App;
 use crate::logs::LogOutput;
@@ -47,9 +52,11 @@ pub fn open(
     host_origin_guard: Arc<HostOriginGuard>,
 ) -> (SocketIoLayer, Broadcaster, LogTails) {
     let (layer, io) = broadcaster::server();
-    let (counter, tails) = tail::open(app.logs.clone(), host_origin_guard);
-    broadcaster::admit(&io, app.clone(), keys, counter);
-    (layer, Broadcaster::new(io), tails)
+    let pages = PageGuard::new(host_origin_guard);
+    let (counter, tails) = tail::open(app.logs.clone(), pages.clone());
+    let broadcaster = Broadcaster::new(io, &pages);
+    broadcaster.admit(app.clone(), keys, counter);
+    (layer, broadcaster, tails)
 }
 
 /// Sends events to the audience, and log lines to the subscribers, until `closing`.
@@ -69,6 +76,7 @@ pub async fn publish(
         () = watch::children(&app, &broadcaster) => {}
         () = watch::tables(&app, &broadcaster) => {}
         () = tails => {}
+        never = broadcaster.processes().publish(|| processes::stats(app.clone())) => match never {},
         () = closing.cancelled() => {}
     }
     // The HTTP server does not close upgraded connections.

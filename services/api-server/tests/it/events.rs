@@ -146,3 +146,26 @@ async fn an_extension_receives_events_but_no_logs() {
     closing.cancel();
     site.close().await;
 }
+
+#[tokio::test]
+async fn subscribers_hear_what_the_processes_use() {
+    let mut site = Site::new().await;
+    let (_keeper, written) = tokio::sync::broadcast::channel(8);
+    let closing = site.publish(written);
+    let listener = Listener::welcome(&site, &[]).await;
+    listener.say(r#"42["process:subscribe"]"#.to_owned()).await;
+    let heard = listener.hear("process:stats").await.remove(0);
+    let unknown = json!({"cpu_percent": null, "rss_bytes": null, "open_files": null, "threads": null});
+    assert_eq!(heard["qwenProxy"], json!({"pid": null, "stats": unknown}), "it does not run");
+    assert_eq!(heard["apiServer"]["pid"], std::process::id());
+    assert_eq!(heard["apiServer"]["stats"]["rss_bytes"].is_u64(), cfg!(target_os = "linux"), "{heard}");
+    assert!(heard["timestamp"].is_string() && heard["providerRouter"].is_object(), "{heard}");
+
+    let headers = [("origin", "chrome-extension://abcdefghijklmnopabcdefghijklmnop")];
+    let extension = Listener::welcome(&site, &headers).await;
+    extension.say(r#"42["process:subscribe"]"#.to_owned()).await;
+    let refused = extension.hear("process:error").await.remove(0);
+    assert!(refused["error"].as_str().unwrap().contains("not allowed"), "{refused}");
+    closing.cancel();
+    site.close().await;
+}
