@@ -21,7 +21,7 @@ use crate::{
 const SLACK: (u64, usize) = (8 << 20, 8);
 
 /// The real client in its own process.
-struct Listener {
+pub(crate) struct Listener {
     _child: Child,
     says: Lines<BufReader<ChildStdout>>,
     ear: ChildStdin,
@@ -29,7 +29,7 @@ struct Listener {
 
 impl Listener {
     /// Connects without reading the snapshot. Returns `None` if the client is not installed.
-    async fn connect(api: &Client, transport: &str) -> Option<Self> {
+    pub(crate) async fn connect(api: &Client, transport: &str) -> Option<Self> {
         if !is_installed("node_modules/socket.io-client", "listen.mjs") {
             return None;
         }
@@ -45,7 +45,7 @@ impl Listener {
         Some(listener)
     }
 
-    async fn tell(&mut self, word: &str) {
+    pub(crate) async fn tell(&mut self, word: &str) {
         self.ear.write_all(format!("{word}\n").as_bytes()).await.unwrap();
     }
 
@@ -57,7 +57,7 @@ impl Listener {
     }
 
     /// Returns the data of the next matching event and skips all others.
-    async fn until(&mut self, wanted: impl Fn(&str, &Value) -> bool) -> Value {
+    pub(crate) async fn until(&mut self, wanted: impl Fn(&str, &Value) -> bool) -> Value {
         loop {
             let (event, data) = self.next().await;
             if wanted(&event, &data) {
@@ -310,7 +310,7 @@ async fn process_stats_come_every_two_seconds_until_the_subscription_ends() {
         assert!(stats["rss_bytes"].as_u64() > Some(1 << 20) && stats["threads"].as_u64() > Some(0), "{service}");
     }
     listener.tell("process:subscribe").await;
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     for _ in 0..3 {
         let stats = listener.until(|event, _| event == "process:stats").await;
         for service in ["providerRouter", "qwenProxy"] {

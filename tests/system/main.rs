@@ -32,6 +32,7 @@ mod footprint;
 mod gateway;
 mod handed_on;
 mod held_open;
+mod in_flight;
 mod keys;
 mod large_log;
 mod leaving;

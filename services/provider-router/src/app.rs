@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signalbox_daemon::{Entry, RequestSigner, Shutdown, admin::ShutdownControl};
+use signalbox_daemon::{Entry, RequestSigner, ServiceSigner, Shutdown, admin::ShutdownControl};
 use signalbox_store::Store;
 use signalbox_upstream::{Client, Deadlines};
 use tokio::{
@@ -16,6 +16,7 @@ use crate::{
     entry::RouterPolicy,
     journal::Journal,
     ledger::Ledger,
+    live::LiveRequests,
     metrics::Metrics,
     prices::Prices,
     random::Seeds,
@@ -41,6 +42,8 @@ pub struct App {
     pub store: Store,
     /// Signs requests to other services of this installation.
     pub signer: RequestSigner,
+    /// Verifies requests of other services of this installation.
+    pub services: ServiceSigner,
     /// Checks that requests pass first, except those for management.
     pub entry: Entry<RouterPolicy>,
     /// Limits and budgets of client keys.
@@ -57,6 +60,8 @@ pub struct App {
     pub max_in_flight: usize,
     /// One permit per request in flight, held until the end of its answer.
     pub in_flight: Arc<Semaphore>,
+    /// Requests in flight, for operators.
+    pub live: Arc<LiveRequests>,
     /// Maximum size of a request body, in bytes.
     pub max_body: usize,
     /// Cancelled when running streams must be cut.

@@ -123,7 +123,7 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
                 }
                 good => good,
             };
-            answer(app, good, exchange, (api, choices), version).await
+            answer(good, exchange, (api, choices), version).await
         }
         Err(failure) => failure.into_response(exchange, envelope.api).await,
     };
@@ -156,11 +156,12 @@ async fn tried(
         let step = Step { candidate, route, target: plan.target(candidate) };
         let span = exchange.attempt(candidate, place, step.target.map(|target| &target.params), request.envelope);
         let sender = Sender { context: exchange.context(), span: &span };
+        let stop = exchange.stop();
         let attempt = attempt::attempt(app, step, sender, request);
         let attempt = tokio::select! {
             biased;
             done = attempt.instrument(span.clone()) => done,
-            () = app.abort_streams.cancelled() => Err(AttemptError::ShuttingDown),
+            () = stop.cancelled() => Err(stopped(exchange)),
         };
         let failure = match attempt {
             Ok(good) => {
@@ -177,12 +178,17 @@ async fn tried(
                 if !pause.is_zero() {
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
-                        () = app.abort_streams.cancelled() => return (place, Err(AttemptError::ShuttingDown)),
+                        () = exchange.stop().cancelled() => return (place, Err(stopped(exchange))),
                     }
                 }
             }
         }
     }
+}
+
+/// Returns why the request has to end at once.
+fn stopped(exchange: &Exchange) -> AttemptError {
+    if exchange.is_cancelled() { AttemptError::Cancelled } else { AttemptError::ShuttingDown }
 }
 
 /// Records a failed attempt, and decides what follows.
@@ -243,7 +249,6 @@ fn name_target(candidate: &Candidate, attempts: i64, headers: &mut HeaderMap) {
 }
 
 async fn answer(
-    app: &App,
     good: AcceptedAnswer,
     mut exchange: Exchange,
     (api, choices): (Api, u32),
@@ -253,8 +258,7 @@ async fn answer(
         AcceptedAnswer::Stream { headers, begun, rest } => {
             exchange.note_translation(&headers);
             exchange.head(200, true);
-            let abort = app.abort_streams.clone();
-            let relay = Relay::new((begun, rest), exchange, api, choices, abort).over(version);
+            let relay = Relay::new((begun, rest), exchange, api, choices).over(version);
             (headers, ResponseBody::Relay(Box::new(relay)))
         }
         AcceptedAnswer::Whole { headers, body, failure, usage } => {

@@ -30,6 +30,7 @@ pub mod exchange;
 pub mod health;
 pub mod journal;
 pub mod ledger;
+pub mod live;
 pub mod management;
 pub mod metrics;
 pub mod model_list;

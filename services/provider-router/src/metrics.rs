@@ -6,9 +6,10 @@
 //! catalogue, not per request.
 
 mod keys;
+mod totals;
 
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -20,6 +21,7 @@ use prometheus_client::{
 };
 use signalbox_core::{openai::Usage, schema::RequestStatus};
 use tokio::time::Duration;
+pub use totals::{Totals, TotalsNow};
 
 use crate::health::{self, HealthTable, State};
 
@@ -107,6 +109,8 @@ pub struct Metrics {
     breakers: Family<TargetLabels, Gauge>,
     /// State of all targets, which is kept across changes of the catalogue as the metrics are.
     pub targets: HealthTable,
+    /// Running totals of all requests.
+    pub totals: Arc<Totals>,
 }
 
 /// Metrics of one provider, looked up once.
@@ -170,6 +174,7 @@ impl Default for Metrics {
             database_up: Gauge::default(),
             breakers: Family::default(),
             targets: HealthTable::default(),
+            totals: Arc::default(),
         };
         let mut registry = Registry::default();
         registry.register(
@@ -254,6 +259,7 @@ impl Metrics {
 
     /// Records the token usage of an answer.
     pub fn tokens(&self, provider: &str, usage: &Usage) {
+        self.totals.tokens(usage);
         for (gen_ai_token_type, tokens) in [("input", usage.prompt_tokens), ("output", usage.completion_tokens)] {
             let labels = TokenLabels { gen_ai_provider_name: provider.into(), gen_ai_token_type };
             // `u32` converts to `f64` without loss. A count outside its range is recorded as 0.

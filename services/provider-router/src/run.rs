@@ -23,6 +23,7 @@ use crate::{
     entry::RouterPolicy,
     journal::Journal,
     ledger::{Budgets, Ledger},
+    live::LiveRequests,
     management::Management,
     metrics::Metrics,
     model_lists,
@@ -99,7 +100,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let client = config.upstream.client(context.listener.addresses());
     let client = client.and_then(|settings| Client::new(&settings)).map_err(|error| Exit::Config(error.to_string()))?;
     let (shown, refreshed) = ((store.clone(), sealer), (Arc::clone(&catalog), Arc::clone(&refresher)));
-    let management = Arc::new(Management::new(&config, &context, shown, refreshed, client.clone()));
+    let live = Arc::new(LiveRequests::new(Arc::clone(&metrics.totals), context.shutdown.abort_token()));
+    let management = Management::new(&config, &context, shown, (refreshed, Arc::clone(&live)), client.clone());
     if ledger.has_budgets() && !ledger.seeded(SEED_TIMEOUT).await {
         tracing::warn!("what was spent before the start cannot be read yet, budgets begin with what is known");
     }
@@ -114,6 +116,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         store: store.clone(),
         control: ShutdownControl::new(&context.common.data_dir, &keys),
         signer: RequestSigner::new(&key),
+        services: ServiceSigner::new(&key),
         entry: Entry::new(
             Arc::new(context.common.server.host_origin_guard()),
             Arc::new(keys),
@@ -126,6 +129,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         metrics,
         max_in_flight,
         in_flight: Arc::new(Semaphore::new(max_in_flight)),
+        live,
         max_body: config.limits.max_body.as_usize(),
         abort_streams: context.shutdown.abort_token(),
         shutdown: context.shutdown.clone(),
@@ -133,7 +137,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         started: Instant::now(),
     });
     let lists = tokio::spawn(model_lists::keep_updated(Arc::clone(&app)));
-    let server = Server::new(app, management);
+    let server = Server::new(app, Arc::new(management));
     let announce = format!("Server listening on {}", context.url());
     let service = hyper::service::service_fn(move |request| server.answer(request));
     let served = signalbox_daemon::serve(&context, &announce, service).await;

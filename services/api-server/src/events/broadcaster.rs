@@ -12,9 +12,12 @@ use socketioxide::handler::ConnectHandler as _;
 use socketioxide::layer::SocketIoLayer;
 use tokio::task::AbortHandle;
 
+use super::audit::AUDIT;
 use super::emit::emit;
+use super::metrics::METRICS;
 use super::pages::PageGuard;
 use super::processes::PROCESSES;
+use super::requests::RequestSubscribers;
 use super::room::Room;
 use super::tail::{LogSubscriptions, Subscription};
 use super::{PATH, payload};
@@ -35,6 +38,9 @@ const EXTENSIONS: &str = "extensions";
 pub struct Broadcaster {
     io: SocketIo,
     processes: Room,
+    metrics: Room,
+    audit: Room,
+    requests: RequestSubscribers,
 }
 
 /// Authentication sent with the connect packet, because pages cannot set headers on a WebSocket.
@@ -84,7 +90,7 @@ async fn welcome(socket: &SocketRef, app: App, broadcaster: Broadcaster, logs: L
     socket.on("logs:unsubscribe", async move |socket: SocketRef, TryData(said): TryData<Subscription>| {
         logs.end(socket, said.ok()).await;
     });
-    broadcaster.processes.serve(socket);
+    broadcaster.serve_subscriptions(socket);
     let (joining, everybody) = (app.clone(), broadcaster.clone());
     socket.on("extension:connect", async move |socket: SocketRef| {
         if is_extension(&socket) {
@@ -132,7 +138,13 @@ fn is_extension(socket: &SocketRef) -> bool {
 
 impl Broadcaster {
     pub(super) fn new(io: SocketIo, pages: &PageGuard) -> Self {
-        Self { processes: Room::new(PROCESSES, io.clone(), pages.clone()), io }
+        Self {
+            processes: Room::new(PROCESSES, io.clone(), pages.clone()),
+            metrics: Room::new(METRICS, io.clone(), pages.clone()),
+            audit: Room::new(AUDIT, io.clone(), pages.clone()),
+            requests: RequestSubscribers::new(pages.clone()),
+            io,
+        }
     }
 
     /// Admits listeners: each gets a snapshot, and may identify itself as the extension, send `ping`, or subscribe to
@@ -155,6 +167,34 @@ impl Broadcaster {
         let broadcaster = self.clone();
         let welcome = async move |socket: SocketRef| welcome(&socket, app, broadcaster, logs).await;
         self.io.ns("/", welcome.with(check));
+    }
+
+    /// Handles the subscriptions of a listener to events.
+    fn serve_subscriptions(&self, socket: &SocketRef) {
+        self.processes.serve(socket);
+        self.metrics.serve(socket);
+        self.audit.serve(socket);
+        let requests = self.requests.clone();
+        socket.on("requests:subscribe", async move |socket: SocketRef, TryData(filter): TryData<Value>| {
+            requests.begin(socket, filter.ok());
+        });
+        let requests = self.requests.clone();
+        socket.on("requests:unsubscribe", async move |socket: SocketRef| requests.end(&socket));
+    }
+
+    /// Returns the subscribers of `audit:new`.
+    pub(super) const fn audit(&self) -> &Room {
+        &self.audit
+    }
+
+    /// Returns the subscribers of `metrics:tick`.
+    pub(super) const fn metrics(&self) -> &Room {
+        &self.metrics
+    }
+
+    /// Returns the subscribers of `requests:started` and `requests:ended`.
+    pub(super) const fn requests(&self) -> &RequestSubscribers {
+        &self.requests
     }
 
     /// Returns the subscribers of `process:stats`.

@@ -17,9 +17,9 @@ use super::pages::PageGuard;
 /// The names of the events of one kind.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Topic {
-    /// What listeners send to subscribe.
+    /// Message by which listeners subscribe.
     pub(super) subscribe: &'static str,
-    /// What listeners send to end the subscription.
+    /// Message by which they end the subscription.
     pub(super) unsubscribe: &'static str,
     /// The event that subscribers get.
     pub(super) event: &'static str,
@@ -70,16 +70,17 @@ impl Room {
         self.io.to(self.topic.event).sockets()
     }
 
-    /// Sends what `measure` returns in each period in which there are subscribers.
-    pub(super) async fn publish<F: Future<Output = Value>>(&self, measure: impl Fn() -> F) -> Infallible {
+    /// Sends what `measure` returns, if anything, in each period in which there are subscribers.
+    pub(super) async fn publish<F: Future<Output = Option<Value>>>(&self, measure: impl Fn() -> F) -> Infallible {
         loop {
             while self.subscribers().is_empty() {
                 self.joined.notified().await;
             }
             let next = Instant::now() + self.topic.period;
-            let payload = measure().await;
-            for socket in self.subscribers() {
-                emit(&socket, self.topic.event, &payload);
+            if let Some(payload) = measure().await {
+                for socket in self.subscribers() {
+                    emit(&socket, self.topic.event, &payload);
+                }
             }
             sleep_until(next).await;
         }
@@ -102,7 +103,7 @@ mod tests {
         let measured = AtomicUsize::new(0);
         let publish = room.publish(|| {
             measured.fetch_add(1, Ordering::Relaxed);
-            std::future::ready(Value::Null)
+            std::future::ready(None)
         });
         assert!(tokio::time::timeout(Duration::from_secs(60), publish).await.is_err());
         assert_eq!(measured.into_inner(), 0);

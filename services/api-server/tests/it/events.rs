@@ -169,3 +169,23 @@ async fn subscribers_hear_what_the_processes_use() {
     closing.cancel();
     site.close().await;
 }
+
+#[tokio::test]
+async fn subscribers_hear_of_new_entries_of_the_audit_log() {
+    let mut site = Site::new().await;
+    let (_keeper, written) = tokio::sync::broadcast::channel(8);
+    let closing = site.publish(written);
+    site.put("/api/models/echo", json!({"name": "before"})).await.expect(200);
+    let listener = Listener::welcome(&site, &[]).await;
+    listener.say(r#"42["audit:subscribe"]"#.to_owned()).await;
+    // The first look, which is made at once, tells nothing; later changes are told.
+    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+    site.put("/api/models/echo", json!({"name": "after"})).await.expect(200);
+    let heard = listener.hear("audit:new").await.remove(0);
+    let entries = heard["entries"].as_array().unwrap();
+    let change = entries.iter().find(|entry| entry["resource"] == "model").unwrap();
+    assert_eq!((&change["resource_id"], &change["action"]), (&json!("echo"), &json!("updated")), "{heard}");
+    assert!(change.to_string().contains("after"), "{heard}");
+    closing.cancel();
+    site.close().await;
+}

@@ -126,7 +126,9 @@ where
     let body_policy = settings.body_policy(bodies);
     let entry = app.journal.begin(context.id(), &begin, &body_policy.request.of_request(&body))?;
     let context_id = context.id();
-    let mut exchange = Exchange::new(entry, context, api, app.journal.max_answer_bytes(), body_policy, permit);
+    let live = app.live.enter(context_id, begin, context.arrived());
+    let max_answer_bytes = app.journal.max_answer_bytes();
+    let mut exchange = Exchange::new(entry, (context, live), api, max_answer_bytes, body_policy, permit);
     exchange.hold(admitted);
     match plan {
         Ok(plan) => {
