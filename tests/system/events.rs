@@ -21,7 +21,7 @@ use crate::{
 const SLACK: (u64, usize) = (8 << 20, 8);
 
 /// The real client in its own process.
-struct Listener {
+pub(crate) struct Listener {
     _child: Child,
     says: Lines<BufReader<ChildStdout>>,
     ear: ChildStdin,
@@ -29,7 +29,7 @@ struct Listener {
 
 impl Listener {
     /// Connects without reading the snapshot. Returns `None` if the client is not installed.
-    async fn connect(api: &Client, transport: &str) -> Option<Self> {
+    pub(crate) async fn connect(api: &Client, transport: &str) -> Option<Self> {
         if !is_installed("node_modules/socket.io-client", "listen.mjs") {
             return None;
         }
@@ -45,7 +45,7 @@ impl Listener {
         Some(listener)
     }
 
-    async fn tell(&mut self, word: &str) {
+    pub(crate) async fn tell(&mut self, word: &str) {
         self.ear.write_all(format!("{word}\n").as_bytes()).await.unwrap();
     }
 
@@ -57,7 +57,7 @@ impl Listener {
     }
 
     /// Returns the data of the next matching event and skips all others.
-    async fn until(&mut self, wanted: impl Fn(&str, &Value) -> bool) -> Value {
+    pub(crate) async fn until(&mut self, wanted: impl Fn(&str, &Value) -> bool) -> Value {
         loop {
             let (event, data) = self.next().await;
             if wanted(&event, &data) {
@@ -294,4 +294,41 @@ async fn a_foreign_origin_cannot_connect() {
     assert!(ask(&own, "Origin: http://localhost:5173\r\n").await.contains("200"));
     assert!(ask(&own, "Origin: http://evil.example\r\n").await.contains("403"));
     assert!(ask(&format!("evil.example:{port}"), "").await.contains("421"));
+}
+
+#[tokio::test]
+async fn process_stats_come_every_two_seconds_until_the_subscription_ends() {
+    let stack = Stack::start().await;
+    stack.running().await;
+    let Some(mut listener) = Listener::connect(&stack.api, "websocket").await else { return };
+    let status = stack.api.get("/api/proxy/status").await.expect(200).json();
+    for service in ["providerRouter", "qwenProxy"] {
+        let stats = &status[service]["stats"];
+        for name in ["cpu_percent", "rss_bytes", "open_files", "threads"] {
+            assert!(stats[name].as_f64().is_some_and(|value| value >= 0.0), "{service}: {status}");
+        }
+        assert!(stats["rss_bytes"].as_u64() > Some(1 << 20) && stats["threads"].as_u64() > Some(0), "{service}");
+    }
+    listener.tell("process:subscribe").await;
+    let begun = tokio::time::Instant::now();
+    for _ in 0..3 {
+        let stats = listener.until(|event, _| event == "process:stats").await;
+        for service in ["providerRouter", "qwenProxy"] {
+            assert_eq!(stats[service]["pid"], status[service]["pid"]);
+            assert!(stats[service]["stats"]["rss_bytes"].as_u64() > Some(1 << 20), "{stats}");
+        }
+    }
+    // The first one comes at once.
+    assert!((3..8).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    listener.tell("process:unsubscribe").await;
+    listener.tell("ping").await;
+    listener.until(|event, _| event == "pong").await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    listener.tell("ping").await;
+    listener
+        .until(|event, data| {
+            assert_ne!(event, "process:stats", "{data}");
+            event == "pong"
+        })
+        .await;
 }

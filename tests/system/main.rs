@@ -34,6 +34,7 @@ mod gateway;
 mod guard;
 mod handed_on;
 mod held_open;
+mod in_flight;
 mod keys;
 mod large_log;
 mod leaving;

@@ -134,3 +134,22 @@ pub(crate) fn files(dir: &Path) -> Vec<Vec<u8>> {
     }
     all
 }
+
+#[tokio::test]
+async fn settings_that_wait_for_a_restart_are_listed_until_it_happens() {
+    let stack = Stack::start().await;
+    stack.running().await;
+    let pending = async || stack.api.get("/api/settings/pending").await.expect(200).json();
+    assert_eq!(pending().await, json!({"pending": [], "services": []}));
+    let present = stack.status().await["providerRouter"]["port"].as_u64().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    stack.api.put("/api/settings/server.port", &json!({ "value": free })).await.expect(200);
+    let waits = json!({"key": "server.port", "value": free, "running": present, "service": "provider-router"});
+    assert_eq!(pending().await, json!({"pending": [waits], "services": ["provider-router"]}));
+    // Only the router takes it over.
+    stack.api.post("/api/proxy/restart", &json!({"service": "qwen-proxy"})).await.expect(200);
+    assert_eq!(pending().await["services"], json!(["provider-router"]));
+    stack.api.post("/api/proxy/restart", &json!({"service": "provider-router"})).await.expect(200);
+    assert_eq!(pending().await["pending"], json!([]));
+    assert_eq!(stack.running().await["providerRouter"]["port"], free);
+}

@@ -84,7 +84,8 @@ impl ServiceSigner {
     }
 
     /// Returns whether a service of the installation has signed the request at about this time.
-    pub(crate) fn has_signed<B>(&self, request: &Request<B>, now_ms: i64) -> bool {
+    #[must_use]
+    pub fn has_signed<B>(&self, request: &Request<B>, now_ms: i64) -> bool {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         let verified = || {
             let mut values = request.headers().get_all(&SERVICE).into_iter();

@@ -7,6 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use signalbox_store::{Sealer, Store};
+use uuid::Uuid;
+
+use crate::live::{InFlightRequest, StartedWith};
 
 /// State of the handlers. Clones share everything.
 #[derive(Clone, Debug)]
@@ -15,7 +18,7 @@ pub struct App {
     pub store: Store,
     /// Encrypts secrets before they are stored.
     pub sealer: Sealer,
-    /// Reports the providers that a running router has loaded.
+    /// Reports what a running router does.
     pub runtime: Arc<dyn Runtime>,
     /// Address of the router where the setting `server.host` is absent.
     pub router_host: String,
@@ -31,8 +34,21 @@ pub struct App {
 /// Statuses of providers by id: `loaded` or `error`.
 pub type Statuses = HashMap<String, String>;
 
-/// Reports the providers that a running router has loaded.
+/// A future of a [`Runtime`].
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Reports what a running router does.
 pub trait Runtime: Debug + Send + Sync {
     /// Returns the status of every provider that the router has loaded; empty if no router responds.
-    fn statuses(&self) -> Pin<Box<dyn Future<Output = Statuses> + Send + '_>>;
+    fn statuses(&self) -> Pending<'_, Statuses>;
+
+    /// Returns the host and the port that the router was started with; `None` if it does not run, or if settings do not
+    /// determine them.
+    fn started_with(&self) -> Option<StartedWith>;
+
+    /// Returns the requests in flight, or the reason why they are not known.
+    fn in_flight(&self) -> Pending<'_, Result<Vec<InFlightRequest>, String>>;
+
+    /// Cancels a request. Returns whether it was in flight, or the reason why that is not known.
+    fn cancel(&self, id: Uuid) -> Pending<'_, Result<bool, String>>;
 }

@@ -10,6 +10,7 @@ use signalbox_store::provider_configs;
 use signalbox_upstream::{AddressPolicy, ConfigError, Target, TlsFiles};
 
 use super::form::Form;
+use super::mistake::FieldMistake;
 use super::{App, Error};
 
 /// Returns keys and values as JSON, with secrets masked if `mask` is set.
@@ -86,7 +87,7 @@ pub(super) async fn check_files(
     let files = TlsFiles { ca, client_cert, client_key };
     match tokio::task::spawn_blocking(move || files.check()).await {
         Ok(Err(error)) if is_whole || !matches!(error, ConfigError::ClientPair) => {
-            Err(Error::Validation(vec![format!("config: {error}")]))
+            Err(Error::Validation(vec![FieldMistake::of_path(format!("config: {error}"))]))
         }
         _ => Ok(()),
     }

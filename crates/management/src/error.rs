@@ -1,7 +1,9 @@
 //! Defines all status codes and error formats of the management API.
 //!
-//! All routes but the settings respond with `{"error": {"message", "type", "code"?, "errors"?: [text]}}`; settings and
-//! lifecycle commands keep the formats of the Node.js version.
+//! All routes but the settings respond with `{"error": {"message", "type", "code"?, "errors"?: [text], "details"?:
+//! [{"field", "message"}]}}`; settings and lifecycle commands keep the formats of the Node.js version.
+
+mod resource_kind;
 
 use std::borrow::Cow;
 
@@ -11,14 +13,17 @@ use http::{HeaderValue, Method, StatusCode, header};
 use signalbox_daemon::{BodyError, Denied, admin, host_origin_guard};
 use signalbox_store as store;
 
+pub use self::resource_kind::ResourceKind;
 use super::error_schemas::{Failure, FailureDetail, InvalidSetting, LifecycleFailure, MissingSetting, PortInUse};
+use super::mistake::FieldMistake;
+use super::precondition::Version;
 
 /// The reason why a request was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The body or the query is invalid; contains every mistake.
     #[error("Validation failed")]
-    Validation(Vec<String>),
+    Validation(Vec<FieldMistake>),
     /// The body is not JSON.
     #[error("The body is not valid JSON: {0}")]
     Malformed(String),
@@ -47,9 +52,28 @@ pub enum Error {
         /// One sentence of explanation.
         message: String,
     },
-    /// The value of a setting is invalid; in the format of the settings routes.
-    #[error("{0}")]
-    InvalidSetting(String),
+    /// A unique value of the resource belongs to another one.
+    #[error("{message}")]
+    Taken {
+        /// `provider_exists`, `model_exists`, …
+        code: &'static str,
+        /// The field with the value.
+        field: &'static str,
+        /// One sentence of explanation.
+        message: String,
+    },
+    /// The resource has another version than the one that the change is meant for.
+    #[error(
+        "If-Match does not name the present version, so nothing was written: it has changed since you read it, or the \
+         value is wrong. Read it again, and repeat the change"
+    )]
+    Changed {
+        /// The present version, without quotes.
+        version: String,
+    },
+    /// The value of a setting is invalid; in the format of the settings routes. Contains every mistake.
+    #[error("{}", joined(.0))]
+    InvalidSetting(Vec<FieldMistake>),
     /// The key of a setting is unknown; in the format of the settings routes.
     #[error("Setting not found")]
     MissingSetting(String),
@@ -73,6 +97,9 @@ pub enum Error {
     /// The router does not respond, so a message was not sent to a model.
     #[error("provider-router does not answer ({0}), so nothing was sent; start it and send the message again")]
     NotSent(String),
+    /// The router does not respond, so what it is doing is not known.
+    #[error("provider-router does not answer ({0}); start it, or try again in a moment")]
+    RouterSilent(String),
     /// The router went away after a message was sent to it.
     #[error("provider-router {0}; the request log says whether a provider was asked")]
     RouterBroke(String),
@@ -105,6 +132,9 @@ pub enum Error {
     /// A log file cannot be read.
     #[error("Cannot read the log: {0}")]
     Unreadable(String),
+    /// The files of the services cannot be measured.
+    #[error("Cannot measure the data directory: {0}")]
+    Unmeasured(String),
     /// The shipped prices cannot be read, which a test excludes.
     #[error("Cannot read the shipped prices: {0}")]
     Prices(String),
@@ -127,24 +157,6 @@ pub enum Error {
     Panic,
 }
 
-/// The kinds of resource that can be missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the variants name the resources")]
-pub enum ResourceKind {
-    Provider,
-    Model,
-    Link,
-    ConfigKey,
-    Session,
-    Request,
-    Response,
-    Body,
-    Credential,
-    Route,
-    Key,
-    Log,
-}
-
 /// Translates errors of the store to errors of the API.
 pub trait StoreErrorExt<T> {
     /// Reports a missing row as this missing resource.
@@ -153,11 +165,11 @@ pub trait StoreErrorExt<T> {
     /// Returns [`Error::Missing`], or the other error of the store.
     fn or_missing(self, what: ResourceKind, id: &str) -> Result<T, Error>;
 
-    /// Reports a row that already exists as a conflict.
+    /// Reports a row that already exists as one that has the value of this field.
     ///
     /// # Errors
-    /// Returns [`Error::Conflict`], or the other error of the store.
-    fn or_conflict(self, code: &'static str, message: impl FnOnce() -> String) -> Result<T, Error>;
+    /// Returns [`Error::Taken`], or the other error of the store.
+    fn or_taken(self, code: &'static str, field: &'static str, message: impl FnOnce() -> String) -> Result<T, Error>;
 
     /// Reports every error of the store with this code.
     ///
@@ -169,9 +181,9 @@ pub trait StoreErrorExt<T> {
 // === impl Error ===
 
 impl Error {
-    /// Creates an error for a single mistake in the body or the query.
+    /// Creates an error for a mistake of the request as a whole.
     pub fn invalid(mistake: impl Into<String>) -> Self {
-        Self::Validation(vec![mistake.into()])
+        Self::Validation(vec![FieldMistake::of_request(mistake)])
     }
 
     fn status(&self) -> StatusCode {
@@ -181,7 +193,7 @@ impl Error {
             | Self::InvalidSetting(_)
             | Self::NotLoaded { .. }
             | Self::Disabled(_) => StatusCode::BAD_REQUEST,
-            Self::RouterAway(_) | Self::NotSent(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RouterAway(_) | Self::NotSent(_) | Self::RouterSilent(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::RouterBroke(_) => StatusCode::BAD_GATEWAY,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::WrongKeys(denied) => denied.status(),
@@ -191,11 +203,15 @@ impl Error {
             Self::Missing { .. } | Self::MissingSetting(_) | Self::NoRoute(..) => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Beyond(_) => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::Conflict { .. } | Self::PortInUse(_) => StatusCode::CONFLICT,
+            Self::Conflict { .. } | Self::Taken { .. } | Self::PortInUse(_) => StatusCode::CONFLICT,
+            Self::Changed { .. } => StatusCode::PRECONDITION_FAILED,
             Self::Body(error) => error.status(),
-            Self::Lifecycle(_) | Self::Unreadable(_) | Self::Prices(_) | Self::NoRandom(_) | Self::Panic => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::Lifecycle(_)
+            | Self::Unreadable(_)
+            | Self::Unmeasured(_)
+            | Self::Prices(_)
+            | Self::NoRandom(_)
+            | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Store(error) | Self::Attempt { error, .. } => match error {
                 store::Error::NotFound { .. } => StatusCode::NOT_FOUND,
                 store::Error::Conflict { .. } => StatusCode::CONFLICT,
@@ -220,9 +236,10 @@ impl Error {
             Self::HostOrigin(refused) => refused.kind(),
             Self::NotLocal(_) => "permission_error",
             Self::NoMethod(_) => "method_not_allowed",
+            Self::Changed { .. } => "precondition_failed",
             Self::NotLoaded { .. } => "provider_not_loaded_error",
             Self::Disabled(_) => "provider_disabled_error",
-            Self::RouterAway(_) | Self::NotSent(_) | Self::RouterBroke(_) => "connection_error",
+            Self::RouterAway(_) | Self::NotSent(_) | Self::RouterSilent(_) | Self::RouterBroke(_) => "connection_error",
             Self::Store(error) | Self::Attempt { error, .. } if matches!(error, store::Error::Unavailable(_)) => {
                 "database_unavailable"
             }
@@ -238,14 +255,15 @@ impl Error {
     fn code(&self) -> Option<&'static str> {
         match self {
             Self::Missing { what, .. } => Some(what.code()),
-            Self::Conflict { code, .. } | Self::Attempt { code, .. } => Some(code),
+            Self::Conflict { code, .. } | Self::Taken { code, .. } | Self::Attempt { code, .. } => Some(code),
             Self::NoRoute(..) => Some("route_not_found"),
             Self::WrongKeys(denied) => Some(denied.code()),
+            Self::Changed { .. } => Some("version_changed"),
             Self::Encoded(_) => Some("unsupported_content_encoding"),
             Self::Beyond(_) => Some("range_not_satisfiable"),
             Self::NotLoaded { .. } => Some("provider_not_loaded"),
             Self::Disabled(_) => Some("provider_disabled"),
-            Self::RouterAway(_) | Self::NotSent(_) => Some("router_unavailable"),
+            Self::RouterAway(_) | Self::NotSent(_) | Self::RouterSilent(_) => Some("router_unavailable"),
             Self::RouterBroke(_) => Some("router_broke_off"),
             Self::HostOrigin(refused) => Some(refused.code()),
             Self::NotLocal(refused) => Some(refused.code()),
@@ -271,8 +289,9 @@ impl Error {
     /// Converts the error to the body of its response.
     fn into_response_body(self) -> Response {
         match self {
-            Self::InvalidSetting(message) => {
-                Json(InvalidSetting { error: "Validation failed", message }).into_response()
+            Self::InvalidSetting(details) => {
+                let message = joined(&details);
+                Json(InvalidSetting { error: "Validation failed", message, details }).into_response()
             }
             Self::MissingSetting(key) => Json(MissingSetting { error: "Setting not found", key }).into_response(),
             Self::Lifecycle(failure) => Json(failure).into_response(),
@@ -282,11 +301,26 @@ impl Error {
     }
 }
 
+/// Joins all mistakes into one sentence, because the error format of the settings has no list of texts.
+fn joined(mistakes: &[FieldMistake]) -> String {
+    mistakes.iter().map(FieldMistake::message).collect::<Vec<_>>().join("; ")
+}
+
 impl Failure {
     fn of(error: Error) -> Self {
         let (message, r#type, code) = (error.message(), error.kind(), error.code());
-        let errors = if let Error::Validation(mistakes) = error { Some(mistakes) } else { None };
-        Self { error: FailureDetail { message, r#type, code, errors } }
+        let text = |mistake: &FieldMistake| mistake.message().to_owned();
+        let (mut errors, mut details, mut version) = (None, None, None);
+        match error {
+            Error::Validation(mistakes) => {
+                errors = Some(mistakes.iter().map(text).collect());
+                details = Some(mistakes);
+            }
+            Error::Taken { field, message, .. } => details = Some(vec![FieldMistake::new(field, message)]),
+            Error::Changed { version: present } => version = Some(format!("\"{present}\"")),
+            _ => {}
+        }
+        Self { error: FailureDetail { message, r#type, code, errors, details, version } }
     }
 }
 
@@ -310,56 +344,18 @@ impl IntoResponse for Error {
             Self::WrongKeys(denied) => denied.retry_after(),
             _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         };
+        let version = if let Self::Changed { version } = &self { Version::header(version) } else { None };
         let range = if let Self::Beyond(length) = &self { Some(format!("bytes */{length}")) } else { None };
         let mut response = self.into_response_body();
         *response.status_mut() = status;
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
+        response.headers_mut().extend(version);
         if let Some(Ok(range)) = range.map(HeaderValue::try_from) {
             response.headers_mut().insert(header::CONTENT_RANGE, range);
         }
         response
-    }
-}
-
-// === impl ResourceKind ===
-
-impl ResourceKind {
-    fn code(self) -> &'static str {
-        match self {
-            Self::Provider => "provider_not_found",
-            Self::Model => "model_not_found",
-            Self::Link => "model_not_linked",
-            Self::ConfigKey => "config_key_not_found",
-            Self::Session => "session_not_found",
-            Self::Request => "request_not_found",
-            Self::Response => "response_not_found",
-            Self::Body => "body_not_found",
-            Self::Credential => "credential_not_found",
-            Self::Route => "configured_route_not_found",
-            Self::Key => "key_not_found",
-            Self::Log => "log_not_found",
-        }
-    }
-}
-
-impl std::fmt::Display for ResourceKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Provider => "Provider",
-            Self::Model => "Model",
-            Self::Link => "Model link",
-            Self::ConfigKey => "Configuration key",
-            Self::Session => "Session",
-            Self::Request => "Request",
-            Self::Response => "Response",
-            Self::Body => "Body",
-            Self::Credential => "Credential",
-            Self::Route => "Route",
-            Self::Key => "Key",
-            Self::Log => "Log",
-        })
     }
 }
 
@@ -373,9 +369,9 @@ impl<T, E: Into<Error>> StoreErrorExt<T> for Result<T, E> {
         })
     }
 
-    fn or_conflict(self, code: &'static str, message: impl FnOnce() -> String) -> Result<T, Error> {
+    fn or_taken(self, code: &'static str, field: &'static str, message: impl FnOnce() -> String) -> Result<T, Error> {
         self.map_err(|error| match error.into() {
-            Error::Store(store::Error::Conflict { .. }) => Error::Conflict { code, message: message() },
+            Error::Store(store::Error::Conflict { .. }) => Error::Taken { code, field, message: message() },
             other => other,
         })
     }

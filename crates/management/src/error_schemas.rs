@@ -9,6 +9,8 @@ use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::mistake::FieldMistake;
+
 /// The reason why a request was refused or failed.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Failure {
@@ -30,6 +32,14 @@ pub(super) struct FailureDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) errors: Option<Vec<String>>,
+    /// The same mistakes, each with its field; with a conflict, the field whose value is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) details: Option<Vec<FieldMistake>>,
+    /// Only with `version_changed`: the `ETag` of the present version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) version: Option<String>,
 }
 
 /// An invalid setting.
@@ -37,6 +47,8 @@ pub(super) struct FailureDetail {
 pub(super) struct InvalidSetting {
     pub(super) error: &'static str,
     pub(super) message: String,
+    /// Every mistake: of `value`, of `key`, or of the field of the body.
+    pub(super) details: Vec<FieldMistake>,
 }
 
 /// A setting that has no value.

@@ -1,4 +1,4 @@
-//! Route `/api/requests/{id}/explain`: why a request went where it went.
+//! Routes `/api/requests/{id}/explain` and `/attempts`: why a request went where it went.
 
 use axum::Json;
 use axum::extract::State;
@@ -58,6 +58,16 @@ struct ExplainedCache {
     age_ms: Option<u64>,
 }
 
+/// The attempts of a request.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AttemptList {
+    /// UUID of the request.
+    request_id: String,
+    status: &'static str,
+    /// Attempts, in order; the last one answered, unless it has an error. Empty while the request is pending.
+    attempts: Vec<ExplainedAttempt>,
+}
+
 /// A target and the reason for its place in the order, or for being skipped.
 #[derive(Debug, Serialize, ToSchema)]
 struct ExplainedTarget {
@@ -90,13 +100,30 @@ struct ExplainedAttempt {
     responses((status = 200, description = "Plan and attempts", body = Explanation)),
 )]
 pub(super) async fn explain(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Explanation>, Error> {
-    let (request, response) = requests::get(&app.store, &key(&id)).await.or_missing(ResourceKind::Request, &id)?;
+    Ok(Json(explained(&app, &id).await?))
+}
+
+/// Lists the attempts of a request: which provider was asked when, how it ended, and why another one followed.
+///
+/// Times are milliseconds since the request arrived.
+#[utoipa::path(
+    get, path = "/api/requests/{id}/attempts", tag = "requests",
+    params(("id" = String, Path, description = "A number or a UUID")),
+    responses((status = 200, description = "Attempts", body = AttemptList)),
+)]
+pub(super) async fn attempts(State(app): State<App>, Path(id): Path<String>) -> Result<Json<AttemptList>, Error> {
+    let Explanation { request_id, status, attempts, .. } = explained(&app, &id).await?;
+    Ok(Json(AttemptList { request_id, status, attempts }))
+}
+
+async fn explained(app: &App, id: &str) -> Result<Explanation, Error> {
+    let (request, response) = requests::get(&app.store, &key(id)).await.or_missing(ResourceKind::Request, id)?;
     let kept = match &response {
-        Some(response) => responses::plan(&app.store, response.id).await.or_missing(ResourceKind::Request, &id)?,
+        Some(response) => responses::plan(&app.store, response.id).await.or_missing(ResourceKind::Request, id)?,
         None => None,
     };
     let record = kept.as_deref().and_then(|kept| serde_json::from_str(kept).ok());
-    Ok(Json(Explanation::new(request, response.as_ref(), record)))
+    Ok(Explanation::new(request, response.as_ref(), record))
 }
 
 // === impl Explanation ===

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::form::{Form, read};
+use super::mistake::FieldMistake;
 use super::once::DuplicateNames;
 use super::{App, Error};
 
@@ -92,6 +93,7 @@ fn parse(json: &[u8]) -> Result<Value, Error> {
     let read = twice.read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     let value = read.map_err(|error| Error::Malformed(error.to_string()))?;
     let mistakes = twice.mistakes(&String::from_utf8_lossy(json));
+    let mistakes: Vec<FieldMistake> = mistakes.into_iter().map(FieldMistake::of_path).collect();
     if mistakes.is_empty() { Ok(value) } else { Err(Error::Validation(mistakes)) }
 }
 

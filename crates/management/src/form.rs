@@ -14,6 +14,7 @@ use signalbox_core::provider_config::Mistake;
 use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_blank, is_line, is_prose};
 
 use super::Error;
+use super::mistake::FieldMistake;
 
 /// A field of a request body. Deserialising it never fails; a struct of fields therefore reads every body.
 ///
@@ -32,7 +33,7 @@ pub enum Field<T> {
 /// The mistakes found so far, and the fields of the body that the type does not have.
 #[derive(Debug, Default)]
 pub struct Form {
-    mistakes: Vec<String>,
+    mistakes: Vec<FieldMistake>,
     unknown: Vec<String>,
 }
 
@@ -157,14 +158,17 @@ impl IntoDeserializer<'_, serde_json::Error> for Present {
 // === impl Form ===
 
 impl Form {
-    /// Adds a mistake.
-    pub fn mistake(&mut self, text: impl Into<String>) {
-        self.mistakes.push(text.into());
+    /// Adds a mistake: a sentence that begins with its field.
+    pub fn mistake(&mut self, mistake: impl Into<FieldMistake>) {
+        self.mistakes.push(mistake.into());
     }
 
     /// Adds mistakes found by another validation.
-    pub(super) fn mistakes(&mut self, mistakes: &[Mistake]) {
-        self.mistakes.extend(mistakes.iter().map(ToString::to_string));
+    pub(super) fn mistakes<'a, M: 'a>(&mut self, mistakes: &'a [M])
+    where
+        FieldMistake: From<&'a M>,
+    {
+        self.mistakes.extend(mistakes.iter().map(FieldMistake::from));
     }
 
     /// Adds the mistake of a failed check.
@@ -277,8 +281,9 @@ impl Form {
         }
     }
 
-    fn into_mistakes(mut self) -> Vec<String> {
-        self.mistakes.extend(self.unknown.iter().map(|field| format!("unknown field: {field}")));
+    fn into_mistakes(mut self) -> Vec<FieldMistake> {
+        let unknown = |field: &String| FieldMistake::new(field, format!("unknown field: {field}"));
+        self.mistakes.extend(self.unknown.iter().map(unknown));
         self.mistakes
     }
 }
@@ -303,89 +308,4 @@ pub fn integer_of(value: &Value) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    #[serde(rename_all = "camelCase", deny_unknown_fields)]
-    struct Example {
-        id: Field<String>,
-        #[serde(default)]
-        display_name: Field<String>,
-        #[serde(default)]
-        enabled: Field<bool>,
-        #[serde(default)]
-        priority: Field<Number>,
-        #[serde(default)]
-        description: Field<Option<String>>,
-        #[serde(default)]
-        config: Field<Map<String, Value>>,
-    }
-
-    fn example(body: Value) -> (Example, Form) {
-        match body {
-            Value::Object(fields) => read(fields).unwrap(),
-            other => panic!("{other}"),
-        }
-    }
-
-    #[test]
-    fn all_mistakes_are_reported_at_once() {
-        let body = json!({
-            "displayName": " \u{200b}\u{feff}", "enabled": "yes", "priority": 1.5, "description": 1, "config": [],
-            "extra": 1, "display_name": "snake",
-        });
-        let (example, mut form) = example(body);
-        form.required_text(example.id, "id is required");
-        form.text(example.display_name, "name is blank");
-        form.boolean("enabled", example.enabled);
-        form.integer("priority", example.priority);
-        form.prose_or_null("description", example.description);
-        form.object("config", example.config);
-        let Err(Error::Validation(mistakes)) = form.finish() else { panic!("no mistake was found") };
-        assert_eq!(
-            mistakes,
-            [
-                "id is required",
-                "name is blank",
-                "enabled must be a boolean",
-                "priority must be an integer",
-                "description must be a string or null",
-                "config must be an object",
-                "unknown field: display_name",
-                "unknown field: extra",
-            ]
-        );
-    }
-
-    #[test]
-    fn valid_fields_are_accepted() {
-        let (example, mut form) = example(json!({"id": "n", "priority": 5.0, "description": null, "config": {"a": 1}}));
-        assert_eq!(form.required_text(example.id, ""), "n");
-        assert_eq!(form.text(example.display_name, ""), None);
-        assert_eq!(form.integer("priority", example.priority), Some(5));
-        assert_eq!(form.prose_or_null("description", example.description), Some(None));
-        assert_eq!(form.required_object("config", example.config).len(), 1);
-        assert!(form.finish().is_ok());
-    }
-
-    #[test]
-    fn null_is_not_absent() {
-        let (example, mut form) = example(json!({"id": null, "enabled": null}));
-        assert_eq!(example.id, Field::Invalid);
-        assert_eq!(example.display_name, Field::Absent);
-        assert_eq!(example.description, Field::Absent);
-        assert_eq!(form.boolean("enabled", example.enabled), None);
-        let Err(Error::Validation(mistakes)) = form.finish() else { panic!("null was accepted") };
-        assert_eq!(mistakes, ["enabled must be a boolean"]);
-    }
-
-    #[test]
-    fn ignored_fields_are_no_mistakes() {
-        let (_, mut form) = example(json!({"created_at": 1, "updated_at": 2}));
-        form.ignore(&["created_at", "updated_at"]);
-        assert!(form.finish().is_ok());
-    }
-}
+mod tests;

@@ -22,6 +22,7 @@ use super::error_schemas::Failure;
 use super::extract::{Body, Path};
 use super::filters::Pages;
 use super::form::{Field, Form, document_of};
+use super::precondition::{IfMatch, Version, Versioned};
 use super::query::{Query, next_offset_cursor};
 use super::{App, Error};
 
@@ -85,8 +86,8 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     get, path = "/api/keys/{id}", tag = "keys", params(("id" = String, Path)),
     responses((status = 200, description = "The key", body = KeyView)),
 )]
-pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<KeyView>, Error> {
-    Ok(Json(find(&app, &id).await?.into()))
+pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Versioned<KeyView>, Error> {
+    Ok(KeyView::from(find(&app, &id).await?).versioned())
 }
 
 /// Creates a key. The response is the only one that contains it.
@@ -105,7 +106,7 @@ pub(super) async fn create(
     let fields = read(given, form, Expiry { now_ms, stored: None })?;
     let NewKey { key, hint, digest } = NewKey::generate().map_err(|error| Error::NoRandom(error.to_string()))?;
     let new = NewApiKey { id: request_id().to_string(), hint, digest, fields };
-    let made = api_keys::insert(&app.store, &new, now_ms).await.or_conflict(TAKEN, || taken(&new.fields.name))?;
+    let made = api_keys::insert(&app.store, &new, now_ms).await.or_taken(TAKEN, "name", || taken(&new.fields.name))?;
     Ok((StatusCode::CREATED, Json(KeyWithSecret { key: key.expose().clone(), view: made.into() })))
 }
 
@@ -113,24 +114,26 @@ pub(super) async fn create(
 ///
 /// The fields of a response that cannot be changed are accepted and ignored, so that a response can be sent back.
 #[utoipa::path(
-    put, path = "/api/keys/{id}", tag = "keys", request_body = KeyToPut, params(("id" = String, Path)),
+    put, path = "/api/keys/{id}", tag = "keys", request_body = KeyToPut,
+    params(("id" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that the change is meant for")),
     responses(
     (status = 200, description = "The key", body = KeyView),
+    (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
     (status = 409, description = "`key_exists`: its name is taken", body = Failure),
     ),
 )]
 pub(super) async fn update(
     State(app): State<App>,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(given, mut form): Body<KeyToPut>,
-) -> Result<Json<KeyView>, Error> {
+) -> Result<Versioned<KeyView>, Error> {
     form.ignore(&["id", "hint", "revoked_at", "previous_expires_at", "created_at", "updated_at"]);
     let now_ms = unix_ms();
     let stored = find(&app, &id).await?.expires_at;
     let fields = read(given, form, Expiry { now_ms, stored })?;
-    let changed = api_keys::update(&app.store, &id, &fields, now_ms).await;
-    let changed = changed.or_conflict(TAKEN, || taken(&fields.name)).or_missing(ResourceKind::Key, &id)?;
-    Ok(Json(changed.into()))
+    let changed = if_match.guard(&app, || present(&app, &id), || change(&app, &id, &fields, now_ms)).await?;
+    Ok(KeyView::from(changed).versioned())
 }
 
 /// Deletes a key: it is not valid any more within a second. Its requests stay in the log.
@@ -198,6 +201,15 @@ fn revoked() -> Error {
     Error::Conflict { code: "key_revoked", message }
 }
 
+async fn change(app: &App, id: &str, fields: &ApiKeyFields, now_ms: i64) -> Result<ApiKey, Error> {
+    let changed = api_keys::update(&app.store, id, fields, now_ms).await;
+    changed.or_taken(TAKEN, "name", || taken(&fields.name)).or_missing(ResourceKind::Key, id)
+}
+
+async fn present(app: &App, id: &str) -> Result<Version, Error> {
+    Ok(KeyView::from(find(app, id).await?).version())
+}
+
 async fn find(app: &App, id: &str) -> Result<ApiKey, Error> {
     api_keys::get(&app.store, id).await.or_missing(ResourceKind::Key, id)
 }
@@ -263,6 +275,16 @@ fn document(given: KeyToPut) -> Map<String, Value> {
 }
 
 // === impl KeyView ===
+
+impl KeyView {
+    fn version(&self) -> Version {
+        Version::of_json(self.updated_at, self)
+    }
+
+    fn versioned(self) -> Versioned<Self> {
+        Versioned(self.version(), self)
+    }
+}
 
 impl From<ApiKey> for KeyView {
     fn from(key: ApiKey) -> Self {

@@ -8,8 +8,10 @@
 //! - [`app`](App): state of the handlers. `views`: models and log entries as several resources show them.
 //!   `config_values`: values of a provider's configuration, from and to JSON.
 //! - [`error`]: status codes and error formats. [`form`], [`query`]: bodies and queries, with every mistake reported
-//!   at once. [`extract`]: extractors for them. [`once`]: rejects duplicate names. `cursor`: the position in a paged
+//!   at once, each with its field (`mistake`). [`extract`]: extractors for them. [`once`]: rejects duplicate names. `cursor`: the position in a paged
 //!   list.
+//! - `precondition`: versions of resources, `ETag` and `If-Match`.
+//! - [`live`]: requests in flight and activity of a router, as [`Runtime`] reports them.
 //! - `bodies`, `filters`, [`error_schemas`]: request bodies, parameters of lists and error responses; the OpenAPI
 //!   document describes the same types.
 //!
@@ -33,10 +35,13 @@ pub mod extract;
 mod filters;
 pub mod form;
 mod keys;
+pub mod live;
 mod metrics;
+mod mistake;
 mod models;
 pub mod once;
 mod parameter;
+mod precondition;
 mod prices;
 mod prompt_cache;
 mod provider_config;
@@ -58,8 +63,9 @@ use utoipa::openapi::path::Paths;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
-pub use self::app::{App, Runtime, Statuses};
+pub use self::app::{App, Pending, Runtime, Statuses};
 pub use self::error::Error;
+pub use self::mistake::FieldMistake;
 pub use self::providers::find;
 pub use self::requests::key as request_key;
 pub use self::routes::{problems, shared_name};
@@ -93,8 +99,11 @@ where
         .routes(routes!(sessions::requests))
         .routes(routes!(requests::list))
         .routes(routes!(requests::export::export))
+        .routes(routes!(requests::in_flight::list))
+        .routes(routes!(requests::in_flight::cancel))
         .routes(routes!(requests::get, requests::delete))
         .routes(routes!(explain::explain))
+        .routes(routes!(explain::attempts))
         .routes(routes!(requests::body::body))
         .routes(routes!(responses::list))
         .routes(routes!(responses::stats))
@@ -119,6 +128,8 @@ where
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::revoke))
         .routes(routes!(settings::list))
+        .routes(routes!(settings::schema::schema))
+        .routes(routes!(settings::pending::pending))
         .routes(routes!(settings::put_many))
         .routes(routes!(settings::get, settings::put, settings::delete));
     let below_provider = [

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use signalbox_core::id::is_resource_id;
-use signalbox_core::schema::{ModelUpdate, NewModel, Provider};
+use signalbox_core::schema::{Model, ModelUpdate, NewModel, Provider};
 use signalbox_core::text::{NOT_A_LINE, is_line};
 use signalbox_daemon::clock::unix_ms;
 use signalbox_store::{ListPage, Page, models, provider_models};
@@ -20,6 +20,8 @@ use super::error_schemas::Failure;
 use super::extract::{Body, Path};
 use super::filters::{ModelFilter, Pages};
 use super::form::{Field, Form};
+use super::mistake::FieldMistake;
+use super::precondition::{IfMatch, Version, Versioned};
 use super::query::{Query, next_offset_cursor};
 use super::views::{LinkedModelView, ModelView, as_json};
 use super::{App, Error};
@@ -103,8 +105,9 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     params(("id" = String, Path)),
     responses((status = 200, description = "The model", body = OneWholeModel)),
 )]
-pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<OneWholeModel>, Error> {
+pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Versioned<OneWholeModel>, Error> {
     let model = models::get(&app.store, &id).await.or_missing(ResourceKind::Model, &id)?;
+    let version = version_of(&model);
     let providers = provider_models::providers_of(&app.store, &id).await?;
     let serving = |linked: provider_models::LinkedProvider| ServingProvider {
         provider: linked.provider,
@@ -112,7 +115,7 @@ pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Resul
         model_config: linked.config.map(as_json),
     };
     let model = WholeModel { model: model.into(), providers: providers.into_iter().map(serving).collect() };
-    Ok(Json(OneWholeModel { model }))
+    Ok(Versioned(version, OneWholeModel { model }))
 }
 
 /// Creates a model.
@@ -141,21 +144,25 @@ pub(super) async fn create(
     form.finish()?;
     let model = models::insert(&app.store, &model, unix_ms())
         .await
-        .or_conflict("model_exists", || format!("A model with the id {} already exists", model.id))?;
+        .or_taken("model_exists", "id", || format!("A model with the id {} already exists", model.id))?;
     Ok((StatusCode::CREATED, Json(OneModel { model: model.into() })))
 }
 
 /// Changes a model. Absent fields keep their values.
 #[utoipa::path(
     put, path = "/api/models/{id}", tag = "models", request_body = ModelChanges,
-    params(("id" = String, Path)),
-    responses((status = 200, description = "The model", body = OneModel)),
+    params(("id" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that the change is meant for")),
+    responses(
+    (status = 200, description = "The model", body = OneModel),
+    (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
+    ),
 )]
 pub(super) async fn update(
     State(app): State<App>,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(changes, mut form): Body<ModelChanges>,
-) -> Result<Json<OneModel>, Error> {
+) -> Result<Versioned<OneModel>, Error> {
     form.ignore(&READ_ONLY);
     let update = ModelUpdate {
         name: form.line("name", changes.name, NAME),
@@ -166,8 +173,8 @@ pub(super) async fn update(
     if update == ModelUpdate::default() {
         return Err(Error::invalid("No valid fields to update"));
     }
-    let model = models::update(&app.store, &id, &update, unix_ms()).await.or_missing(ResourceKind::Model, &id)?;
-    Ok(Json(OneModel { model: model.into() }))
+    let model = if_match.guard(&app, || present(&app, &id), || change(&app, &id, &update)).await?;
+    Ok(Versioned(version_of(&model), OneModel { model: model.into() }))
 }
 
 /// Deletes a model with its links.
@@ -185,6 +192,18 @@ const NAME: &str = "name is required and must be a non-empty string";
 
 /// Fields that forms send back unchanged.
 const READ_ONLY: [&str; 5] = ["id", "created_at", "updated_at", "status", "providers"];
+
+async fn change(app: &App, id: &str, update: &ModelUpdate) -> Result<Model, Error> {
+    models::update(&app.store, id, update, unix_ms()).await.or_missing(ResourceKind::Model, id)
+}
+
+async fn present(app: &App, id: &str) -> Result<Version, Error> {
+    Ok(version_of(&models::get(&app.store, id).await.or_missing(ResourceKind::Model, id)?))
+}
+
+fn version_of(model: &Model) -> Version {
+    Version::of(model.updated_at, &(&model.name, &model.description, &model.capabilities))
+}
 
 async fn served_by(
     app: &App,
@@ -213,7 +232,7 @@ fn capabilities(form: &mut Form, field: Field<Value>) -> Option<Vec<String>> {
     };
     let capabilities: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
     match &capabilities {
-        None => form.mistake("all capabilities must be strings"),
+        None => form.mistake(FieldMistake::new("capabilities", "all capabilities must be strings")),
         Some(words) if !words.iter().all(|word| is_line(word)) => form.mistake(format!("capabilities {NOT_A_LINE}")),
         Some(_) => {}
     }

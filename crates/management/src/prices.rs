@@ -83,7 +83,7 @@ pub(super) async fn delete(State(app): State<App>) -> Result<Json<Done>, Error> 
 /// Reports every mistake of a document.
 fn check(document: &Value, form: &mut Form) {
     if let Err(mistakes) = Layer::from_value(LayerKind::Api, document) {
-        mistakes.0.iter().for_each(|mistake| form.mistake(mistake.to_string()));
+        form.mistakes(&mistakes.0);
     }
 }
 

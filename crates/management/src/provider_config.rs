@@ -14,8 +14,10 @@ use super::bodies::{ConfigToMerge, ConfigToSet};
 use super::config_values::{check_files, checked, sensitivity, shown, shown_value, values};
 use super::done::Done;
 use super::error::{ResourceKind, StoreErrorExt as _};
+use super::error_schemas::Failure;
 use super::extract::{Body, Path};
-use super::providers::{find, warnings};
+use super::precondition::{IfMatch, Versioned};
+use super::providers::{find, present, version_of, warnings};
 use super::query::Query;
 use super::{App, Error};
 
@@ -62,51 +64,61 @@ pub(super) async fn get(
     State(app): State<App>,
     Path(id): Path<String>,
     mut query: Query,
-) -> Result<Json<Shown>, Error> {
+) -> Result<Versioned<Shown>, Error> {
     let mask = query.boolean("mask").unwrap_or(true);
     query.finish()?;
-    find(&app, &id).await?;
+    let provider = find(&app, &id).await?;
     let configs = provider_configs::list(&app.store, &id).await?;
-    Ok(Json(Shown { provider_id: id, config: shown(&app, &configs, mask)?, masked: mask }))
+    let config = shown(&app, &configs, mask)?;
+    Ok(Versioned(version_of(&provider, &configs), Shown { provider_id: id, config, masked: mask }))
 }
 
 /// Writes keys; other keys keep their values.
 ///
 /// A value that equals the mask was copied from a response and changes nothing.
 #[utoipa::path(
-    put, path = "/api/providers/{id}/config", tag = "provider-config", request_body = ConfigToMerge, params(("id" = String, Path)),
-    responses((status = 200, description = "All keys", body = Merged)),
+    put, path = "/api/providers/{id}/config", tag = "provider-config", request_body = ConfigToMerge,
+    params(("id" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that the change is meant for")),
+    responses(
+    (status = 200, description = "All keys", body = Merged),
+    (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
+    ),
 )]
 pub(super) async fn put(
     State(app): State<App>,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(new, mut form): Body<ConfigToMerge>,
-) -> Result<Json<Merged>, Error> {
+) -> Result<Versioned<Merged>, Error> {
     let config = form.required_object("config", new.config);
     let existing = provider_configs::list(&app.store, &id).await?;
     let values = values(&config, &existing, &mut form);
     form.finish()?;
     check_files(&app, &existing, &values, true).await?;
-    provider_configs::put(&app.store, &app.sealer, &id, &values, unix_ms())
-        .await
-        .or_missing(ResourceKind::Provider, &id)?;
+    if_match.guard(&app, || present(&app, &id), || store(&app, &id, &values, unix_ms())).await?;
     let provider = find(&app, &id).await?;
     let configs = provider_configs::list(&app.store, &id).await?;
     let warnings = warnings(&provider, &configs);
     let config = shown(&app, &configs, true)?;
-    Ok(Json(Merged { provider_id: id, config, updated_count: values.len(), warnings }))
+    let merged = Merged { provider_id: id, config, updated_count: values.len(), warnings };
+    Ok(Versioned(version_of(&provider, &configs), merged))
 }
 
 /// Writes one key.
 #[utoipa::path(
-    patch, path = "/api/providers/{id}/config/{key}", tag = "provider-config", request_body = ConfigToSet, params(("id" = String, Path), ("key" = inline(crate::bodies::schemas::Key), Path)),
-    responses((status = 200, description = "The key", body = WrittenKey)),
+    patch, path = "/api/providers/{id}/config/{key}", tag = "provider-config", request_body = ConfigToSet, params(("id" = String, Path), ("key" = inline(crate::bodies::schemas::Key), Path),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that the change is meant for")),
+    responses(
+    (status = 200, description = "The key", body = WrittenKey),
+    (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
+    ),
 )]
 pub(super) async fn patch(
     State(app): State<App>,
     Path((id, key)): Path<(String, String)>,
+    if_match: IfMatch,
     Body(new, mut form): Body<ConfigToSet>,
-) -> Result<Json<WrittenKey>, Error> {
+) -> Result<Versioned<WrittenKey>, Error> {
     let given = new.value.valid().filter(|value| !value.is_null());
     if given.is_none() {
         form.mistake("value is required");
@@ -131,12 +143,12 @@ pub(super) async fn patch(
             is_sensitive: sensitive.unwrap_or(kept.is_sensitive),
             value: provider_configs::open(&app.sealer, kept)?,
         };
-        return write(&app, id, value).await;
+        return write(&app, id, value, &if_match).await;
     }
     let is_sensitive = sensitive.unwrap_or_else(|| sensitivity(&key, existing));
     let value = ConfigValue { key, value: Secret::new(given.to_string()), is_sensitive };
     check_files(&app, &configs, std::slice::from_ref(&value), false).await?;
-    write(&app, id, value).await
+    write(&app, id, value, &if_match).await
 }
 
 /// Deletes one key.
@@ -153,17 +165,23 @@ pub(super) async fn delete(
     Ok(Json(Done::new("Configuration key deleted")))
 }
 
-async fn write(app: &App, id: String, value: ConfigValue) -> Result<Json<WrittenKey>, Error> {
+async fn store(app: &App, id: &str, values: &[ConfigValue], now: i64) -> Result<(), Error> {
+    provider_configs::put(&app.store, &app.sealer, id, values, now).await.or_missing(ResourceKind::Provider, id)
+}
+
+async fn write(app: &App, id: String, value: ConfigValue, if_match: &IfMatch) -> Result<Versioned<WrittenKey>, Error> {
     let now = unix_ms();
     let written = [value];
-    provider_configs::put(&app.store, &app.sealer, &id, &written, now).await.or_missing(ResourceKind::Provider, &id)?;
+    if_match.guard(app, || present(app, &id), || store(app, &id, &written, now)).await?;
+    let version = present(app, &id).await?;
     let [ConfigValue { key, value, is_sensitive }] = written;
     let row = ProviderConfig { provider_id: id, key, value, is_sensitive, updated_at: now };
-    Ok(Json(WrittenKey {
+    let written = WrittenKey {
         value: shown_value(app, &row, true)?,
         provider_id: row.provider_id,
         key: row.key,
         is_sensitive: row.is_sensitive,
         updated_at: row.updated_at,
-    }))
+    };
+    Ok(Versioned(version, written))
 }

@@ -85,9 +85,11 @@ pub(super) async fn link(
     find(&app, &id).await?;
     models::get(&app.store, &model_id).await.or_missing(ResourceKind::Model, &model_id)?;
     let link = provider_models::NewLink { provider_id: id, model_id, is_default, config };
-    let row = provider_models::link(&app.store, &link, unix_ms()).await.or_conflict("model_already_linked", || {
-        format!("Model {} is linked to this provider already", link.model_id)
-    })?;
+    let row = provider_models::link(&app.store, &link, unix_ms()).await.or_taken(
+        "model_already_linked",
+        "model_id",
+        || format!("Model {} is linked to this provider already", link.model_id),
+    )?;
     Ok((StatusCode::CREATED, Json(row.into())))
 }
 

@@ -21,6 +21,7 @@ use super::error_schemas::Failure;
 use super::extract::{Body, Path};
 use super::filters::{Pages, ProviderFilter};
 use super::form::Form;
+use super::precondition::{IfMatch, Version, Versioned};
 use super::query::{Query, next_offset_cursor};
 use super::views::LinkedModelView;
 use super::{App, Error, Statuses};
@@ -120,17 +121,18 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     get, path = "/api/providers/{id}", tag = "providers", params(("id" = String, Path)),
     responses((status = 200, description = "The provider", body = WholeProvider)),
 )]
-pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<WholeProvider>, Error> {
+pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Versioned<WholeProvider>, Error> {
     let provider = find(&app, &id).await?;
     let configs = provider_configs::list(&app.store, &id).await?;
     let models = provider_models::list(&app.store, &id).await?;
     let statuses = app.runtime.statuses().await;
-    Ok(Json(WholeProvider {
+    let whole = WholeProvider {
         runtime_status: status_of(&provider, &statuses),
-        provider,
         config: shown(&app, &configs, true)?,
         models: models.into_iter().map(LinkedModelView::from).collect(),
-    }))
+        provider,
+    };
+    Ok(Versioned(version_of(&whole.provider, &configs), whole))
 }
 
 /// Creates a provider. Requests are routed to it within a second.
@@ -173,24 +175,29 @@ pub(super) async fn create(
 ///
 /// `id`, `created_at`, `updated_at` and `runtime_status` are accepted and ignored, so that a response can be sent back.
 #[utoipa::path(
-    put, path = "/api/providers/{id}", tag = "providers", request_body = ProviderChanges, params(("id" = String, Path)),
+    put, path = "/api/providers/{id}", tag = "providers", request_body = ProviderChanges,
+    params(("id" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that the change is meant for")),
     responses(
     (status = 200, description = "The provider", body = Provider),
+    (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
     (status = 409, description = "`provider_exists`: its name is taken", body = Failure),
     ),
 )]
 pub(super) async fn update(
     State(app): State<App>,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(changes, mut form): Body<ProviderChanges>,
-) -> Result<Json<Provider>, Error> {
+) -> Result<Versioned<Provider>, Error> {
     form.ignore(&READ_ONLY);
     let update = updated(changes, &mut form);
     form.finish()?;
     if update == ProviderUpdate::default() {
         return Err(Error::invalid("No valid fields to update"));
     }
-    Ok(Json(change(&app, &id, &update).await?))
+    let changed = if_match.guard(&app, || present(&app, &id), || change(&app, &id, &update)).await?;
+    let configs = provider_configs::list(&app.store, &id).await?;
+    Ok(Versioned(version_of(&changed, &configs), changed))
 }
 
 /// Deletes a provider with its configuration and its links.
@@ -233,6 +240,18 @@ const READ_ONLY: [&str; 4] = ["id", "created_at", "updated_at", "runtime_status"
 /// [`Error::Missing`] if it does not exist, or an error of the store.
 pub async fn find(app: &App, id: &str) -> Result<Provider, Error> {
     providers::get(&app.store, id).await.or_missing(ResourceKind::Provider, id)
+}
+
+/// Returns the version of a provider with its configuration.
+pub(super) fn version_of(provider: &Provider, configs: &[ProviderConfig]) -> Version {
+    // Values may be secrets, of which a client could recognise the digest.
+    let configs: Vec<_> = configs.iter().map(|config| (&config.key, config.updated_at, config.is_sensitive)).collect();
+    Version::of_json(provider.updated_at, &(provider, configs))
+}
+
+/// Returns the present version of a provider.
+pub(super) async fn present(app: &App, id: &str) -> Result<Version, Error> {
+    Ok(version_of(&find(app, id).await?, &provider_configs::list(&app.store, id).await?))
 }
 
 /// Returns a sentence for each configuration key without which the provider can never work.
@@ -278,8 +297,9 @@ async fn change(app: &App, id: &str, update: &ProviderUpdate) -> Result<Provider
 fn taken(error: signalbox_store::Error) -> Error {
     match error {
         signalbox_store::Error::Conflict { entity } => {
-            let field = entity.rsplit_once('.').map_or("id", |(_, field)| field);
-            Error::Conflict { code: "provider_exists", message: format!("A provider with this {field} already exists") }
+            let field = if entity.ends_with(".name") { "name" } else { "id" };
+            let message = format!("A provider with this {field} already exists");
+            Error::Taken { code: "provider_exists", field, message }
         }
         other => other.into(),
     }

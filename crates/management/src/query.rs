@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use super::Error;
 use super::cursor::{self, Id, List};
 use super::filters::Pages;
+use super::mistake::FieldMistake;
 use super::parameter::Parameter;
 
 /// Maximum number of rows in a page.
@@ -34,7 +35,7 @@ pub struct Query {
     parameters: HashMap<String, String>,
     /// All parameters in their order, with repetitions.
     pairs: Vec<(String, String)>,
-    mistakes: Vec<String>,
+    mistakes: Vec<FieldMistake>,
 }
 
 /// The position of a page in its list, included in the response.
@@ -56,7 +57,7 @@ impl Query {
     pub fn read<T: Default + DeserializeOwned>(&mut self) -> T {
         let pairs = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         T::deserialize(MapDeserializer::new(pairs)).unwrap_or_else(|error: ReadError| {
-            self.mistakes.push(error.to_string());
+            self.mistakes.push(FieldMistake::of_request(error.to_string()));
             T::default()
         })
     }
@@ -165,9 +166,9 @@ impl Query {
         Page { offset: page.offset.saturating_add(place.flatten().unwrap_or_default()), ..page }
     }
 
-    /// Adds a mistake.
-    pub fn mistake(&mut self, text: impl Into<String>) {
-        self.mistakes.push(text.into());
+    /// Adds a mistake: a sentence that begins with its parameter.
+    pub fn mistake(&mut self, mistake: impl Into<FieldMistake>) {
+        self.mistakes.push(mistake.into());
     }
 
     /// Reports all mistakes.
@@ -185,7 +186,7 @@ impl Query {
     fn parsed<T: FromStr>(&mut self, text: &str, mistake: String) -> Option<T> {
         let value = text.parse().ok();
         if value.is_none() {
-            self.mistakes.push(mistake);
+            self.mistake(mistake);
         }
         value
     }
@@ -285,7 +286,7 @@ mod tests {
         let RequestFilter { min_ms, .. } = query.read();
         assert_eq!(query.amount("min_ms", min_ms), None);
         assert_eq!(query.word("view", &["short"]), None);
-        assert_eq!(query.mistakes, ["min_ms must be a number of at least 0"]);
+        assert_eq!(query.mistakes, ["min_ms must be a number of at least 0".into()]);
     }
 
     #[test]
@@ -294,7 +295,7 @@ mod tests {
         let pairs: Vec<(&str, &str)> = values.iter().map(|value| ("model", &**value)).collect();
         let mut long = query(&pairs);
         long.texts("model");
-        assert_eq!(long.mistakes, ["model must have at most 50 different values"]);
+        assert_eq!(long.mistakes, ["model must have at most 50 different values".into()]);
         assert_eq!(query(&pairs[1..]).texts("model").len(), MAX_VALUES);
     }
 

@@ -2,6 +2,7 @@
 
 pub(super) mod body;
 pub(super) mod export;
+pub(super) mod in_flight;
 mod listing;
 mod short;
 

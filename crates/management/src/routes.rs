@@ -19,6 +19,7 @@ use super::error_schemas::Failure;
 use super::extract::{Body, Path};
 use super::filters::Pages;
 use super::form::{Form, document_of};
+use super::precondition::{IfMatch, Version, Versioned};
 use super::query::{Query, next_offset_cursor};
 use super::{App, Error};
 
@@ -70,9 +71,10 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     get, path = "/api/routes/{id}", tag = "routes", params(("id" = String, Path)),
     responses((status = 200, description = "The route", body = RouteView)),
 )]
-pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<RouteView>, Error> {
-    let route = routes::get(&app.store, &id).await.or_missing(ResourceKind::Route, &id)?;
-    Ok(Json(RouteView::new(route, &all_providers(&app).await?)))
+pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Versioned<RouteView>, Error> {
+    let route = find(&app, &id).await?;
+    let version = version_of(&route);
+    Ok(Versioned(version, RouteView::new(route, &all_providers(&app).await?)))
 }
 
 /// Creates a route. Requests are routed by it within a second.
@@ -98,24 +100,26 @@ pub(super) async fn create(
 ///
 /// `id`, `problems`, `created_at` and `updated_at` are accepted and ignored, so that a response can be sent back.
 #[utoipa::path(
-    put, path = "/api/routes/{id}", tag = "routes", request_body = RouteToPut, params(("id" = String, Path)),
+    put, path = "/api/routes/{id}", tag = "routes", request_body = RouteToPut,
+    params(("id" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that the change is meant for")),
     responses(
     (status = 200, description = "The route", body = RouteView),
+    (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
     (status = 409, description = "`route_exists`: another route has its model or an alias", body = Failure),
     ),
 )]
 pub(super) async fn update(
     State(app): State<App>,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(given, mut form): Body<RouteToPut>,
-) -> Result<Json<RouteView>, Error> {
+) -> Result<Versioned<RouteView>, Error> {
     form.ignore(&["id", "problems", "created_at", "updated_at"]);
-    routes::get(&app.store, &id).await.or_missing(ResourceKind::Route, &id)?;
+    find(&app, &id).await?;
     let providers = all_providers(&app).await?;
     let route = read(id.clone(), given, form, &providers)?;
-    let changed = routes::update(&app.store, &route, unix_ms()).await;
-    let changed = taken(&app, &route, changed).await.or_missing(ResourceKind::Route, &id)?;
-    Ok(Json(RouteView::new(changed, &providers)))
+    let changed = if_match.guard(&app, || present(&app, &id), || change(&app, &route)).await?;
+    Ok(Versioned(version_of(&changed), RouteView::new(changed, &providers)))
 }
 
 /// Deletes a route. Its model names are routed as if it had never existed.
@@ -126,6 +130,24 @@ pub(super) async fn update(
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
     routes::delete(&app.store, &id).await.or_missing(ResourceKind::Route, &id)?;
     Ok(Json(Done::new("Route deleted")))
+}
+
+async fn find(app: &App, id: &str) -> Result<Route, Error> {
+    routes::get(&app.store, id).await.or_missing(ResourceKind::Route, id)
+}
+
+async fn present(app: &App, id: &str) -> Result<Version, Error> {
+    Ok(version_of(&find(app, id).await?))
+}
+
+async fn change(app: &App, route: &NewRoute) -> Result<Route, Error> {
+    let changed = routes::update(&app.store, route, unix_ms()).await;
+    taken(app, route, changed).await.or_missing(ResourceKind::Route, &route.id)
+}
+
+/// Returns the version of a route. Its problems belong to the providers.
+fn version_of(route: &Route) -> Version {
+    Version::of_json(route.updated_at, &(&route.model, route.enabled, &route.plan))
 }
 
 /// Returns a sentence for each target that cannot be asked.
@@ -205,12 +227,14 @@ async fn taken(app: &App, route: &NewRoute, done: Result<Route, signalbox_store:
         return done.map_err(Error::from);
     }
     let others = routes::list(&app.store, Page::ALL).await?.items;
-    let message = match shared_name(route, &others) {
+    let shared = shared_name(route, &others);
+    let message = match shared {
         Some((name, other)) if name == other => format!("A route for the model {name} exists; change that one"),
         Some((name, other)) => format!("{name} is an alias of the route for {other}; remove it there first"),
         None => "Another route has this model or one of these aliases".to_owned(),
     };
-    Err(Error::Conflict { code: "route_exists", message })
+    let field = if shared.is_none_or(|(name, _)| name == route.model) { "model" } else { "aliases" };
+    Err(Error::Taken { code: "route_exists", field, message })
 }
 
 // === impl RouteView ===

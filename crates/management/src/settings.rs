@@ -6,6 +6,8 @@
 
 mod budget;
 mod known;
+pub(super) mod pending;
+pub(super) mod schema;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +15,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use signalbox_core::schema::Setting;
 use signalbox_core::text::quoted;
 use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::listener::check_host;
@@ -23,14 +26,18 @@ use utoipa::ToSchema;
 use self::known::Known;
 pub use self::known::{requires_restart, text_of, typed};
 use super::bodies::{SettingToPut, SettingsToPut};
-use super::error_schemas::{MissingSetting, SettingRefusal};
+use super::error_schemas::{Failure, MissingSetting, SettingRefusal};
 use super::extract::{Body, Path};
 use super::form::Form;
+use super::mistake::FieldMistake;
+use super::precondition::{IfMatch, Version, Versioned};
 use super::query::Query;
 use super::{App, Error};
 
 /// The setting for the address that the router listens on.
 const HOST: &str = "server.host";
+/// The setting for the port that the router listens on.
+const PORT: &str = "server.port";
 
 /// Settings, including defaults.
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,6 +94,8 @@ pub(super) struct WrittenSettings {
     /// The keys that were written.
     updated: Vec<String>,
     errors: Vec<Unwritten>,
+    /// The same mistakes by field: `settings.` and the key.
+    details: Vec<FieldMistake>,
     requires_restart: bool,
 }
 
@@ -137,47 +146,53 @@ pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     (status = 404, description = "The setting has no value and no default", body = MissingSetting),
     ),
 )]
-pub(super) async fn get(State(app): State<App>, Path(key): Path<String>) -> Result<Json<OneSetting>, Error> {
+pub(super) async fn get(State(app): State<App>, Path(key): Path<String>) -> Result<Versioned<OneSetting>, Error> {
     let row = settings::get(&app.store, &key).await?;
+    let version = version_of(row.as_ref());
     let is_default = row.is_none();
     let value = match row {
         Some(row) => known::typed(&key, row.value),
         None => default_of(&app, &key).ok_or_else(|| Error::MissingSetting(key.clone()))?,
     };
-    Ok(Json(OneSetting {
+    let setting = OneSetting {
         category: category_of(&key).to_owned(),
         requires_restart: known::requires_restart(&key),
         deprecation: Deprecation::of(&key),
         key,
         value,
         is_default,
-    }))
+    };
+    Ok(Versioned(version, setting))
 }
 
 /// Writes one setting. It takes effect within a second, unless `requiresRestart` is true.
 ///
 /// Unknown keys are stored as text.
 #[utoipa::path(
-    put, path = "/api/settings/{key}", tag = "settings", request_body = SettingToPut, params(("key" = inline(crate::bodies::schemas::Key), Path)),
+    put, path = "/api/settings/{key}", tag = "settings", request_body = SettingToPut,
+    params(("key" = inline(crate::bodies::schemas::Key), Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that the change is meant for")),
     responses(
     (status = 200, description = "The setting", body = WrittenSetting),
     (status = 400, description = "The value is invalid", body = inline(SettingRefusal)),
+    (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
     ),
 )]
 pub(super) async fn put(
     State(app): State<App>,
     Path(key): Path<String>,
+    if_match: IfMatch,
     Body(given, mut form): Body<SettingToPut>,
-) -> Result<Json<WrittenSetting>, Error> {
+) -> Result<Versioned<WrittenSetting>, Error> {
     let text = known::text_of(&key, &given.value.valid().unwrap_or_default());
-    let text = text.map_err(|mistake| form.mistake(mistake)).unwrap_or_default();
+    let field = if known::check_key(&key).is_err() { "key" } else { "value" };
+    let text = text.map_err(|mistake| form.mistake(FieldMistake::new(field, mistake))).unwrap_or_default();
     finish(form)?;
     if let Some(mistake) = usable(&app, &key, &text).await? {
-        return Err(Error::InvalidSetting(mistake));
+        return Err(Error::InvalidSetting(vec![FieldMistake::new("value", mistake)]));
     }
     let now = unix_ms();
     let row = [(key, text)];
-    settings::put(&app.store, &row, now).await?;
+    if_match.guard(&app, || present(&app, &row[0].0), || write(&app, &row, now)).await?;
     let [(key, text)] = row;
     let requires_restart = known::requires_restart(&key);
     let message = if requires_restart {
@@ -186,8 +201,10 @@ pub(super) async fn put(
         "Setting updated successfully."
     };
     let deprecation = Deprecation::of(&key);
+    let version = version_of(Some(&Setting { key: key.clone(), value: text.clone(), updated_at: now }));
     let value = known::typed(&key, text);
-    Ok(Json(WrittenSetting { key, value, requires_restart, updated_at: now, message, deprecation }))
+    let written = WrittenSetting { key, value, requires_restart, updated_at: now, message, deprecation };
+    Ok(Versioned(version, written))
 }
 
 /// Writes several settings at once: valid ones are written, invalid ones are listed in the response.
@@ -214,12 +231,15 @@ pub(super) async fn put_many(
     }
     settings::put(&app.store, &valid, unix_ms()).await?;
     let updated: Vec<String> = valid.into_iter().map(|(key, _)| key).collect();
+    let detail = |refused: &Unwritten| FieldMistake::new(&refused.key, &refused.error).below("settings");
+    let details = errors.iter().map(detail).collect();
     let requires_restart = updated.iter().any(|key| known::requires_restart(key));
     let outcome = if requires_restart { "updated. Server restart required." } else { "updated successfully." };
     Ok(Json(WrittenSettings {
         message: format!("{} settings {outcome}", updated.len()),
         updated,
         errors,
+        details,
         requires_restart,
     }))
 }
@@ -237,6 +257,19 @@ pub(super) async fn delete(State(app): State<App>, Path(key): Path<String>) -> R
         key,
         message: "Setting reset to default value.",
     }))
+}
+
+async fn write(app: &App, rows: &[(String, String)], now: i64) -> Result<(), Error> {
+    Ok(settings::put(&app.store, rows, now).await?)
+}
+
+async fn present(app: &App, key: &str) -> Result<Version, Error> {
+    Ok(version_of(settings::get(&app.store, key).await?.as_ref()))
+}
+
+/// Returns the version of a setting; that of a default is 0.
+fn version_of(row: Option<&Setting>) -> Version {
+    Version::of(row.map_or(0, |row| row.updated_at), &row.map(|row| &row.value))
 }
 
 /// Checks conditions that the format of a value does not show: the router must be able to listen on a host, and the
@@ -259,10 +292,10 @@ pub fn no_such_provider(id: &str) -> String {
     format!("{ACTIVE_PROVIDER} must be the id of a provider, and there is none with the id `{}`", quoted(id))
 }
 
-/// Joins all mistakes into one sentence, because the error format of the settings has no list.
+/// Reports all mistakes in the error format of the settings.
 fn finish(form: Form) -> Result<(), Error> {
     form.finish().map_err(|error| match error {
-        Error::Validation(mistakes) => Error::InvalidSetting(mistakes.join("; ")),
+        Error::Validation(mistakes) => Error::InvalidSetting(mistakes),
         other => other,
     })
 }

@@ -12,10 +12,12 @@ use std::collections::HashMap;
 use signalbox_core::schema::{ApiKey, LinkedModel, Model, Provider, ProviderConfig, Route, Setting};
 
 pub use self::change::{Change, change};
+pub use crate::condition::only_at;
 use crate::model_lists::{self, ModelList};
 use crate::prices::{self, PriceLayer};
 use crate::row::{Columns, FromRow, readable};
 use crate::statement::Statement;
+use crate::transaction::Transaction;
 use crate::{Error, Store};
 
 /// The configuration by which the router routes requests.
@@ -59,6 +61,14 @@ pub(crate) const VERSION: &str = "SELECT version FROM catalog_version WHERE id =
 /// See [`Error`].
 pub async fn version(store: &Store) -> Result<i64, Error> {
     let Version(version) = store.one(Statement::new(VERSION), "catalog version").await?;
+    Ok(with_generation(store, version))
+}
+
+/// Holds the catalogue until the end of the transaction, in which no other one can change it. Returns its version.
+pub(crate) async fn hold(store: &Store, tx: &mut Transaction) -> Result<i64, Error> {
+    // Locks the row against other writers, which change it in the same transaction as the catalogue.
+    tx.execute(Statement::new("UPDATE catalog_version SET version = version WHERE id = 1")).await?;
+    let Version(version) = tx.one(Statement::new(VERSION), "catalog version").await?;
     Ok(with_generation(store, version))
 }
 

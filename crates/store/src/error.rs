@@ -30,6 +30,9 @@ pub enum Error {
     /// The database is unreachable, locked, busy, full or read-only: the same call may succeed later.
     #[error("the database is not available: {0}")]
     Unavailable(Cause),
+    /// The catalogue has not the version that was read before; see [`only_at`](crate::catalog::only_at).
+    #[error("the configuration has changed since it was read")]
+    Stale,
     /// The arguments are invalid.
     #[error("{0}")]
     Invalid(String),

@@ -37,6 +37,7 @@ pub mod api_keys;
 pub mod audit;
 mod bodies;
 pub mod catalog;
+mod condition;
 pub mod credentials;
 mod erasure;
 mod error;

@@ -11,11 +11,11 @@ use std::time::Duration;
 use sqlx::postgres::PgPool;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::Error;
 use crate::exchanges::openings::Openings;
 use crate::row::FromRow;
 use crate::statement::Statement;
 use crate::transaction::Transaction;
+use crate::{Error, catalog, condition};
 
 /// Maximum time a caller waits for a connection, or for another writer, before the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -124,6 +124,18 @@ impl Store {
         }
     }
 
+    /// Returns the bytes of the database.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn bytes(&self) -> Result<i64, Error> {
+        let text = match self.kind() {
+            Kind::Sqlite => "SELECT page_count * page_size AS total FROM pragma_page_count(), pragma_page_size()",
+            Kind::Postgres => "SELECT pg_database_size(current_database()) AS total",
+        };
+        self.read().await?.total(Statement::new(text)).await
+    }
+
     /// Returns the kind of database.
     #[must_use]
     pub const fn kind(&self) -> Kind {
@@ -145,13 +157,19 @@ impl Store {
         }
     }
 
-    /// Begins a write transaction that is durable: once committed, it survives a power failure.
+    /// Begins a write transaction that is durable: once committed, it survives a power failure. Fails if the task may
+    /// write only to [another version](catalog::only_at) of the catalogue.
     pub(crate) async fn write(&self) -> Result<Transaction, Error> {
         let mut tx = match &self.pool {
             Pool::Sqlite(database) => database.for_writing().await?.begin_write().await?,
             Pool::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
         };
         tx.sign().await?;
+        if let Some(version) = condition::expected()
+            && catalog::hold(self, &mut tx).await? != version
+        {
+            return Err(Error::Stale);
+        }
         Ok(tx)
     }
 

@@ -25,6 +25,7 @@ mod provider_runtime;
 pub(crate) mod proxy;
 mod replay;
 mod session;
+mod storage;
 
 use axum::Router;
 use axum::routing::post;
@@ -56,6 +57,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(proxy::restart))
         .routes(routes!(proxy::status))
         .routes(routes!(logs::last))
+        .routes(routes!(storage::storage))
         .routes(routes!(provider_runtime::test))
         .routes(routes!(provider_runtime::reload))
         .routes(routes!(model_sync::all))

@@ -12,6 +12,7 @@ use crate::console::Sessions;
 use crate::extensions::Extensions;
 use crate::fleet::Fleet;
 use crate::logs::LogDir;
+use crate::process_stats::ProcessMeter;
 use crate::router_client::RouterClient;
 
 /// State of the handlers. Clones share it.
@@ -23,6 +24,8 @@ pub struct App {
     pub store: Store,
     /// Child services.
     pub fleet: Fleet,
+    /// Measures the processes of the child services.
+    pub meter: ProcessMeter,
     /// Ids of reloaded providers, for event listeners.
     pub reloads: broadcast::Sender<String>,
     /// Connected browser extensions.

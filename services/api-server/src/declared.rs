@@ -54,7 +54,7 @@ use signalbox_core::schema::{ApiKeyFields, NewModel, NewProvider, NewRoute};
 use signalbox_daemon::listener::check_host;
 use signalbox_store::{Sealer, Store, catalog};
 
-pub use self::compare::{Plan, compare};
+pub use self::compare::{FieldChange, Plan, compare};
 pub use self::format::Format;
 pub use self::reference::References;
 pub use self::write::write;
@@ -124,6 +124,8 @@ impl Document {
 /// Options for applying a document.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Apply {
+    /// Version of the catalogue for which the document is meant; `None` for any.
+    pub base_version: Option<i64>,
     /// Whether changes are only reported.
     pub dry_run: bool,
     /// Whether entries that are not declared are deleted.
@@ -139,6 +141,14 @@ pub enum Error {
     /// The catalogue was changed concurrently in every attempt.
     #[error("the configuration changed during every attempt, and nothing was written; try again")]
     Busy,
+    /// The catalogue has another version than the one that the document is meant for.
+    #[error("the configuration has changed since version {base}, and nothing was written; plan again")]
+    Moved {
+        /// The version that was meant.
+        base: i64,
+        /// The present version.
+        present: i64,
+    },
     /// Error of the store.
     #[error(transparent)]
     Store(#[from] signalbox_store::Error),
@@ -163,6 +173,9 @@ pub async fn apply(
 ) -> Result<Plan, Error> {
     for _ in 0..ATTEMPTS {
         let catalog = catalog::load(store).await?;
+        if let Some(base) = how.base_version.filter(|base| *base != catalog.version) {
+            return Err(Error::Moved { base, present: catalog.version });
+        }
         let plan = compare(document, &catalog, sealer, how.prune, now_ms).map_err(Error::Mistakes)?;
         if how.dry_run || plan.changes.is_empty() {
             return Ok(plan);
@@ -185,6 +198,8 @@ impl Plan {
         json!({
             "created": self.created,
             "updated": updated,
+            "changes": self.fields,
+            "base_version": self.base_version,
             "deleted": self.deleted,
             "unchanged": self.unchanged,
         })

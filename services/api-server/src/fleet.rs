@@ -16,6 +16,7 @@ mod kill_port_owner;
 mod programs;
 mod reload;
 mod service;
+mod started;
 mod worker_group;
 
 use std::ffi::OsString;
@@ -35,6 +36,7 @@ use tracing::Span;
 
 use self::command::{Action, Command};
 use self::controller::Controller;
+use self::started::LastStart;
 use self::worker_group::{Watchers, WorkerGroup};
 use crate::supervisor::{Limits, Phase, Resources, Snapshot, Unmet};
 
@@ -43,6 +45,7 @@ pub use self::kill_port_owner::{KillError, kill_port_owner};
 pub use self::programs::{ProgramLocation, Programs};
 pub use self::reload::Rebuilds;
 pub use self::service::MAX_WORKERS;
+pub use self::started::RouterStart;
 pub use self::worker_group::Worker;
 
 /// Capacity of the command queue. The task takes commands at once, so the bound is never reached in practice.
@@ -105,8 +108,10 @@ pub struct Fleet {
     router: Watchers,
     qwen: Watchers,
     programs: Programs,
+    router_host: String,
     router_port: u16,
     qwen_port: u16,
+    last_start: LastStart,
     /// Request that the commands of this handle belong to.
     request: Option<RequestContext>,
 }
@@ -218,8 +223,10 @@ pub fn launch(config: Config) -> (Fleet, Closer) {
         router: router_watch,
         qwen: qwen_watch,
         programs: config.programs.clone(),
+        router_host: config.host.clone(),
         router_port: config.router_port,
         qwen_port: config.qwen_port,
+        last_start: LastStart::default(),
         request: None,
     };
     let closing = CancellationToken::new();
@@ -253,6 +260,10 @@ impl Fleet {
 
     /// Requests that services run. When this returns, [`Self::now`] already shows the command.
     pub async fn start(&self, overrides: Overrides, which: Which) -> Outcome {
+        // A router that runs stays as it is.
+        if self.now().router.pid.is_none() {
+            self.last_start.note(&overrides, which);
+        }
         self.send(Action::Start(overrides, which)).await
     }
 
@@ -263,6 +274,7 @@ impl Fleet {
 
     /// Requests new processes in place of the present ones, which serve until the new ones are ready.
     pub async fn restart(&self, overrides: Overrides, which: Which) -> Outcome {
+        self.last_start.note(&overrides, which);
         self.send(Action::Restart(overrides, which)).await
     }
 

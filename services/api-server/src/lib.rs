@@ -15,6 +15,7 @@
 //! - [`router_client`]: client of provider-router's API.
 //! - [`instance`]: the lock that permits one api-server per data directory.
 //! - [`logs`]: the log files of the three services.
+//! - [`process_stats`]: CPU time, memory, open files and threads of the services.
 //! - [`notify`]: a webhook for events of the services.
 //! - [`console`]: the web console, and its signed-in browsers.
 //! - `welcome`: the message on a terminal after a manual start.
@@ -44,6 +45,7 @@ pub mod extensions;
 pub mod fleet;
 pub mod logs;
 pub mod notify;
+pub mod process_stats;
 pub mod router_client;
 pub mod server;
 mod status;
@@ -80,6 +82,7 @@ use self::extensions::Extensions;
 use self::fleet::{Fleet, ProgramLocation, Programs};
 use self::instance::{Instance, InstanceRecord};
 use self::logs::{LogDir, LogOutput};
+use self::process_stats::ProcessMeter;
 use self::router_client::RouterClient;
 use self::server::ServerLayers;
 use self::supervisor::Limits;
@@ -166,6 +169,7 @@ async fn work(
         store,
         router,
         fleet,
+        meter: ProcessMeter::default(),
         sealer,
         reloads: broadcast::Sender::new(16),
         extensions: Extensions::default(),

@@ -1,10 +1,11 @@
 //! Client of provider-router's API: the tables hold the configuration of providers, but only the router knows their
 //! state.
 
+mod live;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,10 +18,14 @@ use serde_json::Value;
 use signalbox_core::secret::Secret;
 use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::{RequestContext, ServiceSigner};
-use signalbox_management::{Runtime, Statuses};
+use signalbox_management::live::{InFlightRequest, StartedWith};
+use signalbox_management::{Pending, Runtime, Statuses};
 use signalbox_upstream::loopback::{self, ExchangeError, MAX_BODY, OpenError, Streamed};
 
-use crate::fleet::{Fleet, Now};
+use uuid::Uuid;
+
+pub use self::live::LiveEvents;
+use crate::fleet::{Fleet, Now, RouterStart};
 
 /// Timeout for answers from memory, so that a list does not wait for a router that hangs.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
@@ -177,8 +182,20 @@ impl RouterClient {
         path: &str,
         timeout: Duration,
     ) -> Result<RouterResponse, ExchangeError> {
+        self.ask_for(addr, method, path, MAX_BODY, timeout).await
+    }
+
+    /// Asks for a response of at most `limit` bytes.
+    async fn ask_for(
+        &self,
+        addr: SocketAddr,
+        method: Method,
+        path: &str,
+        limit: usize,
+        timeout: Duration,
+    ) -> Result<RouterResponse, ExchangeError> {
         let request = self.request(method, path, Bytes::new())?;
-        let answer = loopback::send_request(addr, request, MAX_BODY, timeout).await?;
+        let answer = loopback::send_request(addr, request, limit, timeout).await?;
         let body = serde_json::from_slice(answer.body()).unwrap_or_default();
         Ok(RouterResponse { status: answer.status(), body })
     }
@@ -202,8 +219,21 @@ impl RouterClient {
 }
 
 impl Runtime for RouterClient {
-    fn statuses(&self) -> Pin<Box<dyn Future<Output = Statuses> + Send + '_>> {
+    fn statuses(&self) -> Pending<'_, Statuses> {
         Box::pin(self.each_status())
+    }
+
+    fn started_with(&self) -> Option<StartedWith> {
+        let RouterStart { host, port, actual_port } = self.fleet.router_start()?;
+        Some(StartedWith { host, port, actual_port })
+    }
+
+    fn in_flight(&self) -> Pending<'_, Result<Vec<InFlightRequest>, String>> {
+        Box::pin(self.requests_in_flight())
+    }
+
+    fn cancel(&self, id: Uuid) -> Pending<'_, Result<bool, String>> {
+        Box::pin(self.cancel_request(id))
     }
 }
 

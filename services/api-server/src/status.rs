@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::fleet::{Now, Preparation, Summary, Worker};
+use crate::process_stats::{Measured, ProcessStats};
 use crate::supervisor::{Cause, Exit, Phase, Snapshot};
 
 /// Response of every route of `/api/proxy`.
@@ -32,7 +33,8 @@ pub(crate) struct StatusObject {
 }
 
 /// Status of provider-router. With several processes, the fields stand for all of them: running if any is; `pid`,
-/// `uptime` and `adopted` are those of a running one; counts are sums, except `failures`, which is the maximum.
+/// `uptime` and `adopted` are those of a running one; counts and `stats` are sums, except `failures`, which is the
+/// maximum.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RouterStatus {
     #[serde(flatten)]
@@ -83,6 +85,8 @@ pub(crate) struct ChildStatus {
     adopted: bool,
     /// Incremented with every change of the fields above.
     seq: u64,
+    /// Resources that its processes use.
+    stats: ProcessStats,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -133,6 +137,7 @@ impl StatusObject {
         let lists = Lists::load(app).await;
         // Read last, because loading the lists may have taken a while.
         let now = app.fleet.now();
+        let stats = app.meter.measure(&now).await;
         let (database, lists) = match lists {
             Ok(lists) => (app.store.problem().unwrap_or("ok"), lists),
             Err(error) => {
@@ -143,8 +148,8 @@ impl StatusObject {
         Self {
             success: None,
             status: now.summary(),
-            provider_router: RouterStatus::new(&now),
-            qwen_proxy: ChildStatus::new(&now.qwen, now.qwen_port),
+            provider_router: RouterStatus::new(&now, &stats),
+            qwen_proxy: ChildStatus::of_qwen(&now, &stats),
             providers: lists.providers,
             models: lists.models,
             credentials: lists.credentials,
@@ -181,21 +186,26 @@ fn message(now: &Now) -> String {
 // === impl RouterStatus ===
 
 impl RouterStatus {
-    pub(crate) fn new(now: &Now) -> Self {
+    pub(crate) fn new(now: &Now, stats: &Measured) -> Self {
         let status = |worker: &Worker| WorkerStatus {
             name: worker.name,
             address: worker.snapshot.own_addr.map(|addr| addr.to_string()),
-            process: ChildStatus::new(&worker.snapshot, now.router_port),
+            process: ChildStatus::new(&worker.snapshot, now.router_port, stats.of(worker.snapshot.pid)),
         };
         let workers = if now.workers.len() > 1 { now.workers.iter().map(status).collect() } else { Vec::new() };
-        Self { all: ChildStatus::new(&now.router, now.router_port), workers }
+        let all = stats.sum(now.workers.iter().map(|worker| worker.snapshot.pid));
+        Self { all: ChildStatus::new(&now.router, now.router_port, all), workers }
     }
 }
 
 // === impl ChildStatus ===
 
 impl ChildStatus {
-    pub(crate) fn new(child: &Snapshot, port: u16) -> Self {
+    pub(crate) fn of_qwen(now: &Now, stats: &Measured) -> Self {
+        Self::new(&now.qwen, now.qwen_port, stats.of(now.qwen.pid))
+    }
+
+    fn new(child: &Snapshot, port: u16, stats: ProcessStats) -> Self {
         Self {
             running: child.is_running(),
             port,
@@ -212,6 +222,7 @@ impl ChildStatus {
             last_failure: child.cause.as_deref().map(LastFailure::new),
             adopted: child.adopted,
             seq: child.seq,
+            stats,
         }
     }
 }

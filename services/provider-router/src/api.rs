@@ -12,6 +12,7 @@
 //! | `GET /health`, `/health/live`, `/health/ready` | [`health`] |
 //! | `GET /metrics` | [`metrics`] |
 //! | `POST /v1/admin/shutdown` | [`admin`] |
+//! | `GET /v1/admin/requests`, `/v1/admin/activity`, `/v1/admin/events`, `POST /v1/admin/requests/{id}/cancel` | [`internal`]: for api-server |
 //! | `GET /` | [`root`] |
 
 mod admin;
@@ -23,6 +24,7 @@ mod explain;
 mod guarded;
 pub mod health;
 pub mod inference;
+mod internal;
 mod limit_headers;
 mod metrics;
 pub mod mirror;
@@ -39,6 +41,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::State,
+    middleware::from_fn_with_state,
     routing::{get, post},
 };
 
@@ -50,7 +53,14 @@ pub fn router(app: Arc<App>) -> Router {
         let answer = move |State(app), request| inference::direct(app, direct, request);
         router.route(&format!("/v1{}", direct.path()), post(answer))
     });
+    let internal = Router::new()
+        .route("/v1/admin/requests", get(internal::in_flight))
+        .route("/v1/admin/requests/{id}/cancel", post(internal::cancel))
+        .route("/v1/admin/activity", get(internal::activity))
+        .route("/v1/admin/events", get(internal::events))
+        .route_layer(from_fn_with_state(Arc::clone(&app), internal::signed));
     direct
+        .merge(internal)
         .route("/", get(root::describe))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signalbox_daemon::{Entry, RequestSigner, Shutdown, admin::ShutdownControl};
+use signalbox_daemon::{Entry, RequestSigner, ServiceSigner, Shutdown, admin::ShutdownControl};
 use signalbox_store::Store;
 use signalbox_upstream::{Client, Deadlines};
 use tokio::{
@@ -18,6 +18,7 @@ use crate::{
     guard::Guard,
     journal::Journal,
     ledger::Ledger,
+    live::LiveRequests,
     metrics::Metrics,
     prices::Prices,
     random::Seeds,
@@ -43,6 +44,8 @@ pub struct App {
     pub store: Store,
     /// Signs requests to other services of this installation.
     pub signer: RequestSigner,
+    /// Verifies requests of other services of this installation.
+    pub services: ServiceSigner,
     /// Checks that requests pass first, except those for management.
     pub entry: Entry<RouterPolicy>,
     /// Limits and budgets of client keys.
@@ -65,6 +68,8 @@ pub struct App {
     pub in_flight: Arc<Semaphore>,
     /// One permit per copy of a request in flight at a mirror.
     pub mirrors: Arc<Semaphore>,
+    /// Requests in flight, for operators.
+    pub live: Arc<LiveRequests>,
     /// Maximum size of a request body, in bytes.
     pub max_body: usize,
     /// Cancelled when running streams must be cut.

@@ -141,7 +141,7 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
                 None => Ok(good),
             };
             match good {
-                Ok(good) => answer(app, good, exchange, (api, choices), version).await,
+                Ok(good) => answer(good, exchange, (api, choices), version).await,
                 Err(failure) => failure.into_response(exchange, api).await,
             }
         }
@@ -187,21 +187,25 @@ async fn tried(
         let step = Step { candidate, route, target: plan.target(candidate) };
         let span = exchange.attempt(candidate, place, step.target.map(|target| &target.params), request.envelope);
         exchange.hold_quota(taken);
-        let (context, began) = (exchange.context().clone(), Instant::now());
+        let (context, stop, began) = (exchange.context().clone(), exchange.stop().clone(), Instant::now());
         let attempt = attempt::attempt(app, step, Sender { context: &context, span: &span }, request);
         let attempt = async {
             tokio::select! {
                 biased;
                 done = attempt.instrument(span.clone()) => done,
-                () = app.abort_streams.cancelled() => Err(AttemptError::ShuttingDown),
+                () = stop.cancelled() => Err(AttemptError::ShuttingDown),
             }
         };
-        let hedger = Hedger { app, plan, context: &context, request, place, step, began };
+        let hedger = Hedger { app, plan, context: &context, stop: &stop, request, place, step, began };
         let (place_now, attempt) = match hedger.delay(exchange.attempts()) {
             None => (place, attempt.await),
             Some(delay) => hedger.race(exchange, attempts, attempt, delay).await,
         };
         place = place_now;
+        let attempt = attempt.map_err(|failure| match failure {
+            AttemptError::ShuttingDown => stopped(exchange),
+            failure => failure,
+        });
         let failure = match attempt {
             Ok(good) => {
                 hedger.note(place, &good);
@@ -220,12 +224,17 @@ async fn tried(
                 if !pause.is_zero() {
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
-                        () = app.abort_streams.cancelled() => return (place, Err(AttemptError::ShuttingDown)),
+                        () = exchange.stop().cancelled() => return (place, Err(stopped(exchange))),
                     }
                 }
             }
         }
     }
+}
+
+/// Returns why the request has to end at once.
+fn stopped(exchange: &Exchange) -> AttemptError {
+    if exchange.is_cancelled() { AttemptError::Cancelled } else { AttemptError::ShuttingDown }
 }
 
 /// Records a failed attempt, and decides what follows.
@@ -286,7 +295,6 @@ fn name_target(candidate: &Candidate, attempts: i64, headers: &mut HeaderMap) {
 }
 
 async fn answer(
-    app: &App,
     good: AcceptedAnswer,
     mut exchange: Exchange,
     (api, choices): (Api, u32),
@@ -296,8 +304,7 @@ async fn answer(
         AcceptedAnswer::Stream { headers, begun, rest } => {
             exchange.note_translation(&headers);
             exchange.head(200, true);
-            let abort = app.abort_streams.clone();
-            let relay = Relay::new((begun, rest), exchange, api, choices, abort).over(version);
+            let relay = Relay::new((begun, rest), exchange, api, choices).over(version);
             (headers, ResponseBody::Relay(Box::new(relay)))
         }
         AcceptedAnswer::Whole { headers, body, failure, usage } => {

@@ -26,6 +26,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Duration, Instant, Sleep},
 };
+use tokio_util::sync::CancellationToken;
 use tracing::Span;
 use uuid::Uuid;
 
@@ -36,6 +37,7 @@ use crate::{
     envelope::Envelope,
     journal::{Bodies, BodyPolicy, End, Entry, SentAs, Summary, Written},
     ledger::Taken,
+    live::{Ended, LiveEntry},
     provider::Provider,
     route::Candidate,
     stream_length::StreamLength,
@@ -62,6 +64,8 @@ pub struct Exchange {
     /// Journal entry; `None` once the end is written.
     entry: Option<Entry>,
     context: RequestContext,
+    /// Entry in the list of requests in flight.
+    live: LiveEntry,
     /// API of the client.
     api: Api,
     provider: Option<Arc<Provider>>,
@@ -110,7 +114,7 @@ impl Exchange {
     #[must_use]
     pub fn new(
         entry: Entry,
-        context: RequestContext,
+        (context, live): (RequestContext, LiveEntry),
         api: Api,
         max_answer_len: u64,
         kept: BodyPolicy,
@@ -119,6 +123,7 @@ impl Exchange {
         Self {
             entry: Some(entry),
             context,
+            live,
             api,
             provider: None,
             upstream_model: None,
@@ -157,6 +162,18 @@ impl Exchange {
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.entry.as_ref().map_or(Uuid::nil(), Entry::id)
+    }
+
+    /// Returns the token that is cancelled when the request has to end at once: it is cancelled, or the router stops.
+    #[must_use]
+    pub fn stop(&self) -> &CancellationToken {
+        self.live.stop()
+    }
+
+    /// Returns whether an operator has cancelled the request.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.live.is_cancelled()
     }
 
     /// Returns the masker that removes the current provider's credentials from its responses.
@@ -210,6 +227,7 @@ impl Exchange {
     fn set_target(&mut self, candidate: &Candidate, envelope: &Envelope) {
         self.provider = Some(Arc::clone(&candidate.provider));
         let model = candidate.model.as_deref();
+        self.live.attempt(self.attempts, &candidate.provider, model);
         self.upstream_model = model.filter(|model| envelope.model.as_deref() != Some(model)).map(str::to_owned);
         let sent = candidate.provider.api_for(self.api, model);
         self.sent_as = envelope
@@ -262,7 +280,9 @@ impl Exchange {
     pub fn head(&mut self, status: u16, streamed: bool) {
         self.status_code = Some(status);
         self.streamed = streamed;
-        self.first_byte = Some(self.context.arrived().elapsed());
+        let first_byte = self.context.arrived().elapsed();
+        self.first_byte = Some(first_byte);
+        self.live.answering(first_byte);
         if let Some(recorder) = &mut self.recorder {
             recorder.head(status, streamed);
         }
@@ -287,6 +307,7 @@ impl Exchange {
             recorder.push(bytes);
         }
         self.answer_len += bytes.len() as u64;
+        self.live.add_bytes(bytes.len());
         self.answer.extend_from_slice(kept);
         if self.streamed && self.answer.len() >= MAX_PENDING_PART {
             self.part();
@@ -408,19 +429,22 @@ impl Exchange {
         self.tell_details(status);
         let BodyPolicy { request, answer } = self.kept;
         // A response that is not kept cannot be read by the loader, and a limit is settled before it reads.
-        let is_read_now = answer == Bodies::Off || self.admitted.is_some() || self.routing.is_limited();
+        let is_needed = self.admitted.is_some() || self.routing.is_limited() || self.live.is_watched();
+        let is_read_now = answer == Bodies::Off || is_needed;
         if is_read_now && self.ending.usage.is_none() && !self.streamed && self.status_code == Some(200) {
             let whole = std::mem::take(&mut self.answer);
             self.summarize(&whole);
             self.answer = whole;
         }
         let streamed = self.streamed && answer == Bodies::Full;
-        // Providers quote the request in their errors.
+        // Providers quote the request in their errors. The reason of a cancellation is the router's own.
         let quotable = request.max(answer) == Bodies::Full;
-        let error = error.map(|error| if quotable { error } else { "not kept".to_owned() });
+        let is_kept = quotable || self.live.is_cancelled();
+        let error = error.map(|error| if is_kept { error } else { "not kept".to_owned() });
         let truncated = self.answer_len > self.max_answer_len;
         let Ending { finish_reason, usage, .. } = std::mem::take(&mut self.ending);
         self.routing.settle(usage.map(|usage| tokens(&usage)));
+        self.live.end(&Ended { status, status_code: self.status_code, duration, usage, error: error.as_deref() });
         let ended = AttemptEnded {
             status: self.status_code,
             error: error.as_deref(),

@@ -32,6 +32,7 @@ pub mod guard;
 pub mod health;
 pub mod journal;
 pub mod ledger;
+pub mod live;
 pub mod management;
 pub mod metrics;
 pub mod model_list;

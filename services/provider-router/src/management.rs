@@ -20,9 +20,7 @@ mod paths;
 pub mod refused;
 mod unknown;
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::{Router, body::Body};
@@ -32,11 +30,15 @@ use signalbox_daemon::instance::{self, InstanceRecord};
 use signalbox_daemon::{
     ClientKeys, Context, Denied, Entry, HostOriginGuard, PeerAddr, RequestBody, RequestContext, control_token,
 };
-use signalbox_management::{Runtime, Statuses};
+use signalbox_management::{
+    Pending, Runtime, Statuses,
+    live::{InFlightRequest, StartedWith},
+};
 use signalbox_store::audit::{self, Actor, RequestLine, with_actor};
 use signalbox_store::{Sealer, Store};
 use signalbox_upstream::Client;
 use tower::ServiceExt;
+use uuid::Uuid;
 
 pub use self::paths::api_path;
 use self::paths::{CLEAR_CACHE, RESET_BREAKERS};
@@ -50,6 +52,7 @@ use crate::{
     config::Config,
     entry::RouterPolicy,
     health,
+    live::LiveRequests,
     provider::Adapter,
 };
 
@@ -85,9 +88,12 @@ enum Token {
     Unreadable(String),
 }
 
-/// Providers that this router has loaded.
+/// State of this router, as management shows it.
 #[derive(Debug)]
-struct Loaded(Arc<Catalog>);
+struct OwnState {
+    catalog: Arc<Catalog>,
+    live: Arc<LiveRequests>,
+}
 
 impl Management {
     /// Creates the handler, with local routes on `store`.
@@ -96,14 +102,14 @@ impl Management {
         config: &Config,
         context: &Context,
         (store, sealer): (Store, Sealer),
-        (catalog, refresher): (Arc<Catalog>, Arc<Refresher>),
+        ((catalog, refresher), live): ((Arc<Catalog>, Arc<Refresher>), Arc<LiveRequests>),
         (client, cache): (Client, Arc<AnswerCache>),
     ) -> Self {
         let server = &context.common.server;
         let state = signalbox_management::App {
             store: store.clone(),
             sealer,
-            runtime: Arc::new(Loaded(Arc::clone(&catalog))),
+            runtime: Arc::new(OwnState { catalog: Arc::clone(&catalog), live }),
             router_host: server.host.clone(),
             router_port: server.port,
             body_limit: MAX_BODY,
@@ -296,17 +302,30 @@ impl Token {
     }
 }
 
-// === impl Loaded ===
+// === impl OwnState ===
 
-impl Runtime for Loaded {
-    fn statuses(&self) -> Pin<Box<dyn Future<Output = Statuses> + Send + '_>> {
+impl Runtime for OwnState {
+    fn statuses(&self) -> Pending<'_, Statuses> {
         let status = |adapter: &Adapter| match adapter {
             Adapter::Misconfigured(_) => "error",
             Adapter::Remote(_) | Adapter::Echo(_) => "loaded",
         };
-        let snapshot = self.0.current();
+        let snapshot = self.catalog.current();
         let statuses =
             snapshot.providers().iter().map(|one| (one.id.clone(), status(&one.adapter).to_owned())).collect();
         Box::pin(std::future::ready(statuses))
+    }
+
+    /// Returns `None`: only a router that api-server starts follows the settings.
+    fn started_with(&self) -> Option<StartedWith> {
+        None
+    }
+
+    fn in_flight(&self) -> Pending<'_, Result<Vec<InFlightRequest>, String>> {
+        Box::pin(std::future::ready(Ok(self.live.list())))
+    }
+
+    fn cancel(&self, id: Uuid) -> Pending<'_, Result<bool, String>> {
+        Box::pin(std::future::ready(Ok(self.live.cancel(id))))
     }
 }

@@ -7,9 +7,10 @@
 
 mod cache;
 mod keys;
+mod totals;
 
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -25,6 +26,7 @@ use signalbox_core::{
     schema::{CacheOutcome, RequestStatus},
 };
 use tokio::time::Duration;
+pub use totals::{Totals, TotalsNow};
 
 use crate::health::{self, HealthTable, State};
 
@@ -113,6 +115,8 @@ pub struct Metrics {
     breakers: Family<TargetLabels, Gauge>,
     /// State of all targets, which is kept across changes of the catalogue as the metrics are.
     pub targets: HealthTable,
+    /// Running totals of all requests.
+    pub totals: Arc<Totals>,
 }
 
 /// Metrics of one provider, looked up once.
@@ -177,6 +181,7 @@ impl Default for Metrics {
             database_up: Gauge::default(),
             breakers: Family::default(),
             targets: HealthTable::default(),
+            totals: Arc::default(),
         };
         let mut registry = Registry::default();
         registry.register(
@@ -262,6 +267,7 @@ impl Metrics {
 
     /// Records the token usage of an answer.
     pub fn tokens(&self, provider: &str, usage: &Usage) {
+        self.totals.tokens(usage);
         for (gen_ai_token_type, tokens) in [("input", usage.prompt_tokens), ("output", usage.completion_tokens)] {
             let labels = TokenLabels { gen_ai_provider_name: provider.into(), gen_ai_token_type };
             // `u32` converts to `f64` without loss. A count outside its range is recorded as 0.

@@ -47,7 +47,7 @@ use signalbox_core::{
     schema::RequestStatus,
 };
 use tokio::time::{Duration, Sleep};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 pub use translated::{TranslatedStream, counts};
 use typed::TypedStream;
 pub use unasked_usage::UncountedStream;
@@ -113,8 +113,8 @@ pub struct Relay {
     drained_by: Option<Pin<Box<Sleep>>>,
     /// Whether the response goes over HTTP/2.
     is_http2: bool,
-    /// Cancelled when the shutdown stops waiting for streams.
-    abort: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Ready once the request has been cancelled, or the shutdown stops waiting for streams.
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +144,8 @@ enum Broken {
     Failed(String),
     #[error("the router is shutting down")]
     ShuttingDown,
+    #[error("the request was cancelled by an operator")]
+    Cancelled,
 }
 
 // === impl Source ===
@@ -187,16 +189,11 @@ impl std::fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// Relays `prefix` and then `source`, a stream of `api` with `choices` answers. Cancelling `abort` ends the stream
-    /// early.
+    /// Relays `prefix` and then `source`, a stream of `api` with `choices` answers. Cancelling [`Exchange::stop`] ends the
+    /// stream early.
     #[must_use]
-    pub fn new(
-        (prefix, source): (Vec<Bytes>, Source),
-        exchange: Exchange,
-        api: Api,
-        choices: u32,
-        abort: CancellationToken,
-    ) -> Self {
+    pub fn new((prefix, source): (Vec<Bytes>, Source), exchange: Exchange, api: Api, choices: u32) -> Self {
+        let stop = Box::pin(exchange.stop().clone().cancelled_owned());
         Self {
             typed: (api != Api::Chat).then(|| Box::new(TypedStream::new(api))),
             source,
@@ -211,7 +208,7 @@ impl Relay {
             line_end: None,
             drained_by: None,
             is_http2: false,
-            abort: Box::pin(abort.cancelled_owned()),
+            stop,
         }
     }
 
@@ -270,11 +267,13 @@ impl Relay {
                 Phase::Passing => {}
             }
             let next = match self.prefix.next() {
+                // A provider that never pauses must not outrun the cancellation.
+                _ if self.exchange.is_cancelled() => Some(Err(Broken::Cancelled)),
                 Some(bytes) => Some(Ok(bytes)),
                 // The shutdown is asked only while the provider is silent: bytes that are there reach the client first.
                 None => match self.poll_source(cx) {
                     Poll::Ready(next) => next.map(|next| next.map_err(Broken::Upstream)),
-                    Poll::Pending if self.abort.as_mut().poll(cx).is_ready() => Some(Err(Broken::ShuttingDown)),
+                    Poll::Pending if self.stop.as_mut().poll(cx).is_ready() => Some(Err(self.stopped())),
                     // The client has everything that was received, so the journal gets it soon, too.
                     Poll::Pending => {
                         self.exchange.poll_part(cx);
@@ -292,6 +291,11 @@ impl Relay {
                 return Poll::Ready(Some(frame));
             }
         }
+    }
+
+    /// Returns why the request has to end at once.
+    fn stopped(&self) -> Broken {
+        if self.exchange.is_cancelled() { Broken::Cancelled } else { Broken::ShuttingDown }
     }
 
     /// Polls the source, and records a change of the target that it made.
@@ -416,6 +420,7 @@ impl Broken {
     fn status(&self) -> RequestStatus {
         match self {
             Self::Failed(_) => RequestStatus::Failed,
+            Self::Cancelled => RequestStatus::Cancelled,
             _ => RequestStatus::Truncated,
         }
     }
@@ -427,6 +432,7 @@ impl Broken {
             Self::EndlessEvent => "upstream_invalid_response",
             Self::Failed(_) => "upstream_failed",
             Self::ShuttingDown => "router_shutdown",
+            Self::Cancelled => "request_cancelled",
         }
     }
 }

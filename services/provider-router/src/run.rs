@@ -26,6 +26,7 @@ use crate::{
     guard::Guard,
     journal::Journal,
     ledger::{Budgets, Ledger},
+    live::LiveRequests,
     management::Management,
     metrics::Metrics,
     model_lists,
@@ -107,8 +108,9 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let guard = Guard::new(&config.guard, client.clone()).map_err(Exit::Config)?;
     let cache = Arc::new(AnswerCache::new(&config.cache));
     let (shown, refreshed) = ((store.clone(), sealer), (Arc::clone(&catalog), Arc::clone(&refresher)));
-    let management =
-        Arc::new(Management::new(&config, &context, shown, refreshed, (client.clone(), Arc::clone(&cache))));
+    let live = Arc::new(LiveRequests::new(Arc::clone(&metrics.totals), context.shutdown.abort_token()));
+    let of_requests = (client.clone(), Arc::clone(&cache));
+    let management = Arc::new(Management::new(&config, &context, shown, (refreshed, Arc::clone(&live)), of_requests));
     if ledger.has_budgets() && !ledger.seeded(SEED_TIMEOUT).await {
         tracing::warn!("what was spent before the start cannot be read yet, budgets begin with what is known");
     }
@@ -124,6 +126,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         store: store.clone(),
         control: ShutdownControl::new(&context.common.data_dir, &keys),
         signer: RequestSigner::new(&key),
+        services: ServiceSigner::new(&key),
         entry: Entry::new(
             Arc::new(context.common.server.host_origin_guard()),
             Arc::new(keys),
@@ -139,6 +142,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         max_in_flight,
         in_flight: Arc::new(Semaphore::new(max_in_flight)),
         mirrors: Arc::clone(&mirrors),
+        live,
         max_body: config.limits.max_body.as_usize(),
         abort_streams: context.shutdown.abort_token(),
         shutdown: context.shutdown.clone(),
@@ -146,7 +150,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         started: Instant::now(),
     });
     let lists = tokio::spawn(model_lists::keep_updated(Arc::clone(&app)));
-    let server = Server::new(app, management);
+    let server = Server::new(app, Arc::new(management));
     let announce = format!("Server listening on {}", context.url());
     let service = hyper::service::service_fn(move |request| server.answer(request));
     let served = signalbox_daemon::serve(&context, &announce, service).await;

@@ -13,6 +13,7 @@ use provider_router::{
     exchange::Exchange,
     health,
     journal::{Begin, Journal, JournalConfig},
+    live::LiveRequests,
     metrics::Metrics,
     random::Seeds,
     route::{self, RequestFacts},
@@ -65,6 +66,7 @@ pub enum Operation {
 struct Log {
     journal: Journal,
     permits: Arc<Semaphore>,
+    live: Arc<LiveRequests>,
     _dir: TempDir,
 }
 
@@ -163,7 +165,7 @@ impl Log {
         let config = defaults.get("journal").context("the defaults have a journal")?.clone();
         let config: JournalConfig = config.try_into()?;
         let (journal, _loader) = Journal::open(dir.path(), "counted", 1, config)?;
-        Ok(Self { journal, permits: Arc::new(Semaphore::new(1)), _dir: dir })
+        Ok(Self { journal, permits: Arc::new(Semaphore::new(1)), live: Arc::default(), _dir: dir })
     }
 
     /// Does the router's work after reading a request.
@@ -181,7 +183,8 @@ impl Log {
         let context = RequestContext::new(AccessLog::Errors);
         let entry = self.journal.begin(context.id(), &begin, &kept.request.of_request(body))?;
         let permit = Arc::clone(&self.permits).try_acquire_owned()?;
-        Ok(Exchange::new(entry, context, api, self.journal.max_answer_bytes(), kept, permit))
+        let live = self.live.enter(context.id(), begin, context.arrived());
+        Ok(Exchange::new(entry, (context, live), api, self.journal.max_answer_bytes(), kept, permit))
     }
 }
 

@@ -42,6 +42,10 @@ async fn attempts_are_explained_with_reasons_and_times() {
         assert!(attempt["start_ms"].as_u64() <= attempt["end_ms"].as_u64(), "{shown}");
     }
     assert!(attempts[0]["end_ms"].as_u64() <= attempts[1]["start_ms"].as_u64(), "{shown}");
+    let path = format!("/api/requests/{}/attempts", answer.header("x-request-id"));
+    let listed = bench.stack.api.get(&path).await.expect(200).json();
+    assert_eq!((&listed["attempts"], &listed["status"]), (&shown["attempts"], &json!("completed")), "{listed}");
+    bench.stack.api.get("/api/requests/00000000-0000-0000-0000-000000000001/attempts").await.expect(404);
 }
 
 #[tokio::test]

@@ -3,9 +3,12 @@
 use serde_json::Value;
 
 /// Words for the period of a budget.
-const PERIODS: [&str; 4] = ["day", "week", "month", "total"];
+pub(super) const PERIODS: [&str; 4] = ["day", "week", "month", "total"];
+/// Words for requests with an unknown price.
+pub(super) const UNPRICED: [&str; 2] = ["allow", "refuse"];
 /// Maximum amount of a budget in dollars.
-const MAX_AMOUNT: f64 = 1e9;
+pub(super) const MAX_AMOUNT: i64 = 1_000_000_000;
+const MAX_DOLLARS: f64 = 1e9;
 /// Maximum number of owners with a budget.
 const MAX_OWNERS: usize = 1_000;
 
@@ -16,7 +19,7 @@ pub(super) fn amount(value: &Value) -> Result<String, String> {
         other => other.as_f64(),
     };
     match amount {
-        Some(amount) if (0.0..=MAX_AMOUNT).contains(&amount) => Ok(amount.to_string()),
+        Some(amount) if (0.0..=MAX_DOLLARS).contains(&amount) => Ok(amount.to_string()),
         _ => Err(format!("budget.amount_usd must be a number of dollars from 0 (no budget) to {MAX_AMOUNT}")),
     }
 }
@@ -27,7 +30,7 @@ pub(super) fn period(value: &Value) -> Result<String, String> {
 
 /// Reads whether requests with an unknown price are allowed.
 pub(super) fn unpriced(value: &Value) -> Result<String, String> {
-    word("budget.unpriced", value, &["allow", "refuse"])
+    word("budget.unpriced", value, &UNPRICED)
 }
 
 fn word(key: &str, value: &Value, words: &[&str]) -> Result<String, String> {
@@ -53,7 +56,7 @@ pub(super) fn owners(value: &Value) -> Result<String, String> {
             mistake("must be an object with amount_usd and period".to_owned());
             continue;
         };
-        if !budget.get("amount_usd").and_then(Value::as_f64).is_some_and(|amount| amount > 0.0 && amount <= MAX_AMOUNT)
+        if !budget.get("amount_usd").and_then(Value::as_f64).is_some_and(|amount| amount > 0.0 && amount <= MAX_DOLLARS)
         {
             mistake(format!("needs amount_usd, more than 0 and at most {MAX_AMOUNT}"));
         }

@@ -8,6 +8,7 @@ use signalbox_daemon::config::LogLevel;
 use signalbox_store::settings::{BUDGET_AMOUNT, BUDGET_OWNERS, BUDGET_PERIOD, BUDGET_UNPRICED};
 
 use super::budget;
+use super::schema::Form;
 use crate::App;
 use crate::form::integer_of;
 
@@ -16,7 +17,8 @@ use crate::form::integer_of;
 pub(super) struct Known {
     pub(super) key: &'static str,
     rule: Rule,
-    restart: bool,
+    pub(super) restart: bool,
+    pub(super) description: &'static str,
 }
 
 /// The rule for a value, which also determines its default.
@@ -43,28 +45,101 @@ enum Rule {
 }
 
 /// All known settings.
-pub(super) const ALL: [Known; 17] = [
-    Known { key: "server.port", rule: Rule::Port, restart: true },
-    Known { key: "server.host", rule: Rule::Host, restart: true },
-    Known { key: "server.timeout", rule: Rule::Timeout, restart: false },
-    Known { key: "server.answer_headers", rule: Rule::Switch { default: true }, restart: false },
-    Known { key: "logging.level", rule: Rule::Level, restart: false },
-    Known { key: "logging.logRequests", rule: Rule::Switch { default: true }, restart: false },
-    Known { key: "logging.logResponses", rule: Rule::Switch { default: true }, restart: false },
-    Known { key: "system.autoStart", rule: Rule::Switch { default: false }, restart: false },
-    Known { key: "system.minimizeToTray", rule: Rule::Switch { default: true }, restart: false },
-    Known { key: "system.checkUpdates", rule: Rule::Switch { default: true }, restart: false },
-    Known { key: "database.path", rule: Rule::Text, restart: true },
-    Known { key: "active_provider", rule: Rule::Text, restart: false },
-    Known { key: "active_model", rule: Rule::Text, restart: false },
-    Known { key: BUDGET_AMOUNT, rule: Rule::Amount, restart: false },
-    Known { key: BUDGET_PERIOD, rule: Rule::Period, restart: false },
-    Known { key: BUDGET_OWNERS, rule: Rule::Owners, restart: false },
-    Known { key: BUDGET_UNPRICED, rule: Rule::Unpriced, restart: false },
+pub(super) static ALL: [Known; 17] = [
+    Known {
+        key: "server.port",
+        rule: Rule::Port,
+        restart: true,
+        description: "Port on which the router answers clients.",
+    },
+    Known {
+        key: "server.host",
+        rule: Rule::Host,
+        restart: true,
+        description: "Address on which the router listens. Addresses beyond this machine need a client key.",
+    },
+    Known {
+        key: "server.timeout",
+        rule: Rule::Timeout,
+        restart: false,
+        description: "Longest silence of a provider, before its answer and within it.",
+    },
+    Known {
+        key: "server.answer_headers",
+        rule: Rule::Switch { default: true },
+        restart: false,
+        description: "Whether answers name the provider, the model and the number of attempts in their headers.",
+    },
+    Known {
+        key: "logging.level",
+        rule: Rule::Level,
+        restart: false,
+        description: "Level of the logs of all services.",
+    },
+    Known {
+        key: "logging.logRequests",
+        rule: Rule::Switch { default: true },
+        restart: false,
+        description: "Whether the log keeps the bodies of requests.",
+    },
+    Known {
+        key: "logging.logResponses",
+        rule: Rule::Switch { default: true },
+        restart: false,
+        description: "Whether the log keeps the answers.",
+    },
+    Known {
+        key: "system.autoStart",
+        rule: Rule::Switch { default: false },
+        restart: false,
+        description: "Whether the services start with the system.",
+    },
+    Known {
+        key: "system.minimizeToTray",
+        rule: Rule::Switch { default: true },
+        restart: false,
+        description: "Whether the window is minimised to the tray.",
+    },
+    Known {
+        key: "system.checkUpdates",
+        rule: Rule::Switch { default: true },
+        restart: false,
+        description: "Whether updates are looked for.",
+    },
+    Known { key: "database.path", rule: Rule::Text, restart: true, description: "File of the database." },
+    Known {
+        key: "active_provider",
+        rule: Rule::Text,
+        restart: false,
+        description: "Provider that is asked first for each model that it serves.",
+    },
+    Known { key: "active_model", rule: Rule::Text, restart: false, description: "Model of requests that name none." },
+    Known {
+        key: BUDGET_AMOUNT,
+        rule: Rule::Amount,
+        restart: false,
+        description: "Dollars that all requests together may cost in each period; 0 for no limit.",
+    },
+    Known { key: BUDGET_PERIOD, rule: Rule::Period, restart: false, description: "Period of the budget, in UTC." },
+    Known {
+        key: BUDGET_OWNERS,
+        rule: Rule::Owners,
+        restart: false,
+        description: "Budgets of the owners of client keys, by owner: amount_usd and period.",
+    },
+    Known {
+        key: BUDGET_UNPRICED,
+        rule: Rule::Unpriced,
+        restart: false,
+        description: "Whether requests with an unknown price are allowed where a budget applies.",
+    },
 ];
 
 /// Maximum characters of a key.
 const MAX_KEY: usize = 128;
+
+/// The levels of logs.
+const LEVELS: [&str; 5] = ["trace", "debug", "info", "warn", "error"];
 
 /// The allowed timeouts in milliseconds.
 const TIMEOUT_RANGE_MS: std::ops::RangeInclusive<i64> = 1000..=600_000;
@@ -104,15 +179,7 @@ pub fn typed(key: &str, text: String) -> Value {
 /// # Errors
 /// Returns a description of the mistake if the key or the value is invalid.
 pub fn text_of(key: &str, value: &Value) -> Result<String, String> {
-    if is_blank(key) {
-        return Err("Setting key is required".to_owned());
-    }
-    if key.chars().count() > MAX_KEY {
-        return Err(format!("Setting key must have at most {MAX_KEY} characters"));
-    }
-    if !is_line(key) {
-        return Err(format!("Setting key {NOT_A_LINE}"));
-    }
+    check_key(key)?;
     if value.is_null() {
         return Err("Setting value is required".to_owned());
     }
@@ -131,6 +198,17 @@ pub fn text_of(key: &str, value: &Value) -> Result<String, String> {
         None if value.is_string() => prose(plain(value)),
         None => Ok(plain(value)),
     }
+}
+
+/// Checks the name of a setting.
+pub(super) fn check_key(key: &str) -> Result<(), String> {
+    if is_blank(key) {
+        return Err("Setting key is required".to_owned());
+    }
+    if key.chars().count() > MAX_KEY {
+        return Err(format!("Setting key must have at most {MAX_KEY} characters"));
+    }
+    if is_line(key) { Ok(()) } else { Err(format!("Setting key {NOT_A_LINE}")) }
 }
 
 fn line(key: &str, text: String) -> Result<String, String> {
@@ -220,9 +298,28 @@ fn plain(value: &Value) -> String {
 
 impl Known {
     pub(super) fn of(key: &str) -> Option<&'static Self> {
-        /// A copy of the table with a static address.
-        static TABLE: [Known; 17] = ALL;
-        TABLE.iter().find(|known| known.key == key)
+        ALL.iter().find(|known| known.key == key)
+    }
+
+    /// Returns the form of values.
+    pub(super) fn form(&self) -> Form {
+        let of = |r#type| Form { r#type, ..Form::default() };
+        let word = |words| Form { r#enum: words, ..of("string") };
+        let number = |form: Form, minimum, maximum| Form { minimum: Some(minimum), maximum: Some(maximum), ..form };
+        match self.rule {
+            Rule::Port => number(of("integer"), 1, 65_535),
+            Rule::Timeout => {
+                let form = number(of("integer"), *TIMEOUT_RANGE_MS.start(), *TIMEOUT_RANGE_MS.end());
+                Form { unit: Some("ms"), ..form }
+            }
+            Rule::Amount => Form { unit: Some("usd"), ..number(of("number"), 0, budget::MAX_AMOUNT) },
+            Rule::Switch { .. } => of("boolean"),
+            Rule::Host | Rule::Text => of("string"),
+            Rule::Owners => of("object"),
+            Rule::Level => word(&LEVELS),
+            Rule::Period => word(&budget::PERIODS),
+            Rule::Unpriced => word(&budget::UNPRICED),
+        }
     }
 
     pub(super) fn default(&self, app: &App) -> Option<Value> {
@@ -238,81 +335,4 @@ impl Known {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn each_mistake_has_its_message() {
-        for (key, value, message) in [
-            ("server.port", json!("x"), "Port must be an integer"),
-            ("server.port", json!(3001.5), "Port must be an integer"),
-            ("server.port", json!(0), "Port must be between 1 and 65535"),
-            ("server.port", json!(65536), "Port must be between 1 and 65535"),
-            ("server.host", json!(" "), "Host must be a non-empty string"),
-            ("server.host", json!(1), "Host must be a non-empty string"),
-            ("server.host", json!("a b"), "Invalid host format"),
-            ("server.host", json!("1.2.3"), "Invalid host format"),
-            ("server.host", json!("256.0.0.1"), "Invalid IP address. Each octet must be between 0-255."),
-            ("server.timeout", json!("soon"), "Timeout must be an integer"),
-            ("server.timeout", json!(999), "Timeout must be between 1000ms and 600000ms"),
-            ("logging.level", json!("loud"), "Log level must be one of: debug, info, warn, error"),
-            ("logging.logRequests", json!("maybe"), "logging.logRequests must be a boolean"),
-            ("active_model", json!(7), "active_model must be a string"),
-            ("budget.period", json!("year"), "budget.period must be one of: day, week, month, total"),
-            (
-                "active_provider",
-                json!("a\nb"),
-                "active_provider must not contain line breaks or other control characters",
-            ),
-            ("a\nb", json!(1), "Setting key must not contain line breaks or other control characters"),
-            (
-                "anything",
-                json!("a\0b"),
-                "Setting value must not contain control characters other than tabs and line breaks",
-            ),
-            ("anything", json!(null), "Setting value is required"),
-            (" ", json!(1), "Setting key is required"),
-        ] {
-            assert_eq!(text_of(key, &value).unwrap_err(), message, "{key} {value}");
-        }
-    }
-
-    #[test]
-    fn values_are_stored_as_plain_text() {
-        for (key, value, text) in [
-            ("server.port", json!(3001.0), "3001"),
-            ("server.port", json!("3001"), "3001"),
-            ("server.host", json!("localhost"), "localhost"),
-            ("server.host", json!("0.0.0.0"), "0.0.0.0"),
-            ("server.host", json!("my-box.lan"), "my-box.lan"),
-            ("system.autoStart", json!(true), "true"),
-            ("anything", json!(2.0), "2"),
-            ("anything", json!(2.5), "2.5"),
-            ("anything", json!({"a": [1]}), "{\"a\":[1]}"),
-            ("anything", json!("two\nlines"), "two\nlines"),
-            ("logging.level", json!("trace"), "trace"),
-        ] {
-            assert_eq!(text_of(key, &value).unwrap(), text, "{key} {value}");
-        }
-    }
-
-    #[test]
-    fn only_known_keys_are_deprecated() {
-        let deprecated: Vec<&str> =
-            ALL.iter().map(|known| known.key).filter(|key| deprecation(key).is_some()).collect();
-        let expected =
-            ["system.autoStart", "system.minimizeToTray", "system.checkUpdates", "database.path", "active_model"];
-        assert_eq!(deprecated, expected);
-    }
-
-    #[test]
-    fn known_keys_are_returned_with_their_type() {
-        assert_eq!(typed("server.port", "3001.0".to_owned()), json!(3001));
-        assert_eq!(typed("logging.logRequests", "false".to_owned()), json!(false));
-        assert_eq!(typed("anything", "7".to_owned()), json!("7"));
-        assert_eq!(typed("budget.amount_usd", "12.5".to_owned()), json!(12.5));
-        assert_eq!(typed("budget.owners", "{}".to_owned()), json!({}));
-    }
-}
+mod tests;

@@ -2,8 +2,6 @@
 
 use signalbox_core::schema::{ApiKeyFields, ConfigValue, NewModel, NewProvider, NewRoute, Provider};
 
-use super::VERSION;
-use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::tables::provider_models::{self, NewLink};
 use crate::tables::{api_keys, models, provider_configs, providers, routes};
@@ -46,8 +44,6 @@ pub enum Change {
     DeletePrices,
 }
 
-struct Version(i64);
-
 /// Applies the changes, independently of their order, if the catalogue still has this [`version`](super::version);
 /// returns whether it had. Deleting a row that does not exist is not an error.
 ///
@@ -62,11 +58,7 @@ pub async fn change(
     now_ms: i64,
 ) -> Result<bool, Error> {
     let mut tx = store.write().await?;
-    // Locks the row against other writers, which change it in the same transaction as the catalogue.
-    let hold = Statement::new("UPDATE catalog_version SET version = version WHERE id = 1");
-    tx.execute(hold).await?;
-    let Version(found) = tx.one(Statement::new(VERSION), "catalog version").await?;
-    if super::with_generation(store, found) != version {
+    if super::hold(store, &mut tx).await? != version {
         return Ok(false);
     }
     let mut changes: Vec<&Change> = changes.iter().collect();
@@ -164,11 +156,5 @@ impl Change {
             | Self::Key { .. }
             | Self::Prices(_) => 3,
         }
-    }
-}
-
-impl FromRow for Version {
-    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        row.int("version").map(Self)
     }
 }

@@ -143,9 +143,12 @@ impl Error {
     pub const fn class(&self) -> Class {
         match self {
             Self::Unavailable(_) => Class::Transient,
-            Self::NotFound { .. } | Self::Conflict { .. } | Self::Invalid(_) | Self::Refused(_) | Self::Sealed(_) => {
-                Class::Row
-            }
+            Self::NotFound { .. }
+            | Self::Conflict { .. }
+            | Self::Stale
+            | Self::Invalid(_)
+            | Self::Refused(_)
+            | Self::Sealed(_) => Class::Row,
             Self::Corrupt(_) | Self::Incompatible(_) | Self::Internal(_) => Class::Permanent,
         }
     }

@@ -1,11 +1,16 @@
-use signalbox_store::catalog;
 use signalbox_store::exchanges::{SessionRef, record};
+use signalbox_store::{Error, catalog, settings};
 
 use crate::exchanges::whole;
 use crate::fixture::{Database, on_both, sealer};
 use crate::providers::value;
 
-on_both!(every_change_of_the_catalogue_changes_the_version, nothing_else_does, a_snapshot_holds_everything);
+on_both!(
+    every_change_of_the_catalogue_changes_the_version,
+    nothing_else_does,
+    a_snapshot_holds_everything,
+    a_conditional_write_needs_the_version_that_was_read
+);
 
 async fn every_change_of_the_catalogue_changes_the_version(database: &Database) {
     let store = &database.store;
@@ -80,4 +85,22 @@ async fn a_snapshot_holds_everything(database: &Database) {
     assert_eq!(configs.iter().map(|config| &*config.key).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(*models, signalbox_store::provider_models::list(store, "echo").await.unwrap());
     assert_eq!(models.len(), 1);
+}
+
+async fn a_conditional_write_needs_the_version_that_was_read(database: &Database) {
+    let store = &database.store;
+    let put = async |value: &str| settings::put(store, &[("mine".to_owned(), value.to_owned())], 1).await;
+    let value = async || settings::get(store, "mine").await.unwrap().map(|row| row.value);
+    let version = catalog::version(store).await.unwrap();
+    catalog::only_at(version, put("a")).await.unwrap();
+    assert!(matches!(catalog::only_at(version, put("b")).await, Err(Error::Stale)), "the first write changed it");
+    assert_eq!(value().await.as_deref(), Some("a"));
+    put("c").await.unwrap();
+    let version = catalog::version(store).await.unwrap();
+    // Of writers with the same version, one succeeds.
+    let writers = ["d", "e", "f"].map(|value| catalog::only_at(version, put(value)));
+    let [first, second, third] = writers;
+    let (first, second, third) = tokio::join!(first, second, third);
+    let done = [first, second, third].iter().filter(|done| done.is_ok()).count();
+    assert_eq!(done, 1);
 }

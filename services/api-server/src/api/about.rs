@@ -37,7 +37,16 @@ pub(super) struct About {
 }
 
 /// Parts of the API that not every version has.
-const FEATURES: &[&str] = &["session", "service_commands"];
+const FEATURES: &[&str] = &[
+    "session",
+    "service_commands",
+    "process_stats",
+    "metrics_tick",
+    "request_events",
+    "inflight",
+    "if_match",
+    "plan_changes",
+];
 
 /// Describes this server.
 #[utoipa::path(

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, header};
 use serde::Serialize;
 use signalbox_daemon::clock::unix_ms;
+use signalbox_management::FieldMistake;
 use signalbox_store::catalog;
 use utoipa::ToSchema;
 
@@ -13,7 +14,7 @@ use super::error_schemas::Failure;
 use super::extract::bytes_of;
 use super::query::Query;
 use super::{App, Error};
-use crate::declared::{self, Apply, Format, References, read::read, write::comments};
+use crate::declared::{self, Apply, FieldChange, Format, References, read::read, write::comments};
 
 /// Changes made, or to be made: each entry by its path, such as `providers.openai`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,6 +25,10 @@ pub(super) struct Applied {
     updated: Vec<Updated>,
     deleted: Vec<String>,
     unchanged: Vec<String>,
+    /// The changed fields of the updated entries, with their values; secrets are masked.
+    changes: Vec<FieldChange>,
+    /// The version of the configuration that was compared: give it as `base_version` to apply exactly this plan.
+    base_version: i64,
 }
 
 /// Changes of one entry.
@@ -65,6 +70,8 @@ pub(super) async fn export(State(app): State<App>, mut query: Query, headers: He
         ("dry_run" = Option<bool>, Query, description = "Only report what would change"),
         ("prune" = Option<bool>, Query, description = "Delete entries that are not declared, in the sections that are \
             present"),
+        ("base_version" = Option<i64>, Query,
+         description = "Write nothing unless the configuration still has this version, which a dry run tells"),
         ("format" = Option<String>, Query, pattern = "^(toml|yaml|json)?$",
          description = "Format of the document; if absent, that of the `Content-Type` header, else TOML"),
     ),
@@ -74,24 +81,33 @@ pub(super) async fn export(State(app): State<App>, mut query: Query, headers: He
     responses(
         (status = 200, description = "The changes", body = Applied),
         (status = 409,
-         description = "The catalogue changed during the request, and nothing was written; try again", body = Failure),
+         description = "`configuration_changed`: it has another version than `base_version`, or changed during the \
+            request, and nothing was written", body = Failure),
     ),
 )]
 pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Request) -> Result<Json<Applied>, Error> {
     let format = format_of(&mut query, request.headers(), header::CONTENT_TYPE);
     let dry_run = query.boolean("dry_run").unwrap_or(false);
     let prune = query.boolean("prune").unwrap_or(false);
+    let base_version = query.text("base_version").and_then(|text| {
+        let version = text.parse().ok();
+        if version.is_none() {
+            query.mistake("base_version must be the base_version of a dry run");
+        }
+        version
+    });
     query.finish()?;
     let bytes = bytes_of(request, &app).await?;
     let text = std::str::from_utf8(&bytes).map_err(|_| Error::invalid("the document is not valid UTF-8"))?;
     let references = References::of_server(app.logs.data_dir());
-    let document = read(text, format, &references).map_err(Error::Validation)?;
-    document.check_host(app.management.guarded).await.map_err(Error::Validation)?;
-    let how = Apply { dry_run, prune };
+    let document = read(text, format, &references).map_err(invalid)?;
+    document.check_host(app.management.guarded).await.map_err(invalid)?;
+    let how = Apply { dry_run, prune, base_version };
     let plan = declared::apply(&app.store, &app.sealer, &document, how, unix_ms()).await.map_err(refused)?;
     let updated = plan.updated.into_iter().map(|(path, what)| Updated { path, what }).collect();
     let (created, deleted, unchanged) = (plan.created, plan.deleted, plan.unchanged);
-    Ok(Json(Applied { dry_run, created, updated, deleted, unchanged }))
+    let (changes, base_version) = (plan.fields, plan.base_version);
+    Ok(Json(Applied { dry_run, created, updated, deleted, unchanged, changes, base_version }))
 }
 
 /// Returns the format of the query, else of the header, else TOML.
@@ -106,10 +122,17 @@ fn format_of(query: &mut Query, headers: &HeaderMap, name: header::HeaderName) -
     header.and_then(Format::of_media_type).unwrap_or(Format::Toml)
 }
 
+/// Reports mistakes in a document, each of which begins with its path.
+fn invalid(mistakes: Vec<String>) -> Error {
+    Error::Validation(mistakes.into_iter().map(FieldMistake::of_path).collect())
+}
+
 fn refused(error: declared::Error) -> Error {
     match error {
-        declared::Error::Mistakes(mistakes) => Error::Validation(mistakes),
-        declared::Error::Busy => Error::Conflict { code: "configuration_changed", message: error.to_string() },
+        declared::Error::Mistakes(mistakes) => invalid(mistakes),
+        declared::Error::Busy | declared::Error::Moved { .. } => {
+            Error::Conflict { code: "configuration_changed", message: error.to_string() }
+        }
         declared::Error::Store(error) => error.into(),
     }
 }

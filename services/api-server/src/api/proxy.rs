@@ -72,7 +72,7 @@ pub(super) async fn start(
         begun = outcome.begun().await;
     }
     match begun {
-        Some(Err(failure)) => Err(refusal(&app, &failure)),
+        Some(Err(failure)) => Err(refusal(&app, &failure).await),
         // A later failure of either service appears in the status.
         _ => {
             let message = match which {
@@ -185,7 +185,7 @@ pub(crate) async fn begin(app: &App) -> Outcome {
 async fn finished(app: &App, outcome: Outcome, done: &str, not_yet: &str) -> Result<Json<StatusObject>, Error> {
     match tokio::time::timeout(RESPONSE_TIMEOUT, outcome.done()).await {
         Ok(Ok(())) => Ok(Json(StatusObject::of(app).await.success(done))),
-        Ok(Err(failure)) => Err(refusal(app, &failure)),
+        Ok(Err(failure)) => Err(refusal(app, &failure).await),
         Err(_elapsed) => Ok(Json(StatusObject::of(app).await.success(not_yet))),
     }
 }
@@ -201,13 +201,14 @@ fn taken_by(failure: &fleet::Failure, pid: u32) -> Option<SocketAddr> {
     }
 }
 
-fn refusal(app: &App, failure: &fleet::Failure) -> Error {
+async fn refusal(app: &App, failure: &fleet::Failure) -> Error {
     let now = app.fleet.now();
+    let stats = app.meter.measure(&now).await;
     let error = failure.to_string();
     let failed = |error, code| {
         // Serialisation can fail only for a map with non-string keys.
-        let router = serde_json::to_value(RouterStatus::new(&now)).unwrap_or_default();
-        let qwen = serde_json::to_value(ChildStatus::new(&now.qwen, now.qwen_port)).unwrap_or_default();
+        let router = serde_json::to_value(RouterStatus::new(&now, &stats)).unwrap_or_default();
+        let qwen = serde_json::to_value(ChildStatus::of_qwen(&now, &stats)).unwrap_or_default();
         LifecycleFailure::new(error, code, router, qwen)
     };
     match failure {

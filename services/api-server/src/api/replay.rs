@@ -1,18 +1,22 @@
 //! `/api/requests/{id}/replay`: sends a logged request again, perhaps to another provider or model.
 
+mod repeated;
+
+use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, header};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use signalbox_management::form::{Field, Form};
 use signalbox_management::request_key;
 use signalbox_store::requests::{self, BodyKind};
 use signalbox_store::{Error as StoreError, providers};
 use utoipa::ToSchema;
 
+use self::repeated::repeated;
 use super::error::{ResourceKind, StoreErrorExt as _};
 use super::error_schemas::Failure;
 use super::extract::{Body, Path};
@@ -21,6 +25,9 @@ use super::{App, Error};
 
 /// Header with the id of the request that was repeated.
 const REPLAY_OF: HeaderName = HeaderName::from_static("x-signalbox-replay-of");
+
+/// Maximum number of replays at once.
+const MAX_TIMES: u8 = 20;
 
 /// Differences from the logged request.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -38,20 +45,27 @@ pub(super) struct ReplayCommand {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, Value>)]
     changes: Field<Map<String, Value>>,
+    /// Number of times it is sent, one after the other; 1 by default. With more, the outcomes are returned, not the
+    /// answers.
+    #[serde(default)]
+    #[schema(value_type = i64, minimum = 1, maximum = 20)]
+    times: Field<Number>,
 }
 
 /// The valid options of a replay.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, PartialEq)]
 struct Changes {
     provider: Option<String>,
     model: Option<String>,
     fields: Map<String, Value>,
+    times: u8,
 }
 
 /// Sends a logged request again, and returns the response of the router, a stream as it arrives.
 ///
 /// The new request is logged like any other, under the id in the header `x-signalbox-request-id`, and its `replay_of`
-/// names the repeated one. A client that disconnects cancels it. It may cost money.
+/// names the repeated one. A client that disconnects cancels it. It may cost money. With `times` above 1, the response
+/// has the ids and outcomes of all replays.
 #[utoipa::path(
     post, path = "/api/requests/{id}/replay", tag = "requests", request_body = ReplayCommand,
     params(("id" = String, Path, description = "A number or a UUID")),
@@ -86,18 +100,26 @@ pub(super) async fn replay(
     let routed = routed_model(&app, &changes, &request.model).await?;
     let body = changed(&asked.text, changes.fields, routed)?;
     let accept = headers.get(header::ACCEPT).cloned();
+    if changes.times > 1 {
+        let sent = (request.path.as_str(), body, accept);
+        return Ok(Json(repeated(&app, sent, request.request_id, changes.times).await?).into_response());
+    }
     let sent = app.router.infer(&request.path, body, accept).await;
     let mut response = relayed(sent.map_err(unanswered)?);
-    if let Some(new) = response.headers().get(LOGGED_ID).and_then(|id| id.to_str().ok()) {
-        // Without the note, the replay is a request like any other.
-        if let Err(error) = requests::note_replay(&app.store, new, &request.request_id).await {
-            tracing::warn!(%error, request_id = new, "cannot note that a request is a replay");
-        }
-    }
+    let new = response.headers().get(LOGGED_ID).and_then(|id| id.to_str().ok());
+    note(&app, new, &request.request_id).await;
     if let Ok(original) = HeaderValue::try_from(request.request_id) {
         response.headers_mut().insert(REPLAY_OF, original);
     }
     Ok(response)
+}
+
+/// Notes that a request repeats another one. Without the note, it is a request like any other.
+async fn note(app: &App, new: Option<&str>, replay_of: &str) {
+    let Some(new) = new else { return };
+    if let Err(error) = requests::note_replay(&app.store, new, replay_of).await {
+        tracing::warn!(%error, request_id = new, "cannot note that a request is a replay");
+    }
 }
 
 /// Returns the new value of the field `model`, if it changes: a provider is chosen as `provider/model`.
@@ -161,6 +183,7 @@ impl ReplayCommand {
             provider: form.text(self.provider, "provider must be the id of a provider"),
             model: form.text(self.model, "model must be the name of a model"),
             fields: form.object("changes", self.changes).unwrap_or_default(),
+            times: times(self.times, &mut form),
         };
         if changes.fields.contains_key("model") {
             form.mistake("changes must not contain model: use the field model");
@@ -168,6 +191,16 @@ impl ReplayCommand {
         form.finish()?;
         Ok(changes)
     }
+}
+
+/// Reads how many times the request is sent.
+fn times(given: Field<Number>, form: &mut Form) -> u8 {
+    let Some(number) = form.integer("times", given) else { return 1 };
+    let times = u8::try_from(number).ok().filter(|times| (1..=MAX_TIMES).contains(times));
+    times.unwrap_or_else(|| {
+        form.mistake(format!("times must be between 1 and {MAX_TIMES}"));
+        1
+    })
 }
 
 #[cfg(test)]
@@ -203,8 +236,13 @@ mod tests {
 
     #[test]
     fn every_mistake_is_reported() {
-        assert_eq!(check(&json!({})).unwrap(), Changes::default());
-        let wrong = json!({"provider": 1, "model": " ", "changes": [], "times": 3});
+        let none = Changes { provider: None, model: None, fields: Map::new(), times: 1 };
+        assert_eq!(check(&json!({})).unwrap(), none);
+        assert_eq!(check(&json!({"times": 20})).unwrap().times, 20);
+        for times in [json!(0), json!(21), json!(1.5), json!("x")] {
+            check(&json!({ "times": times })).unwrap_err();
+        }
+        let wrong = json!({"provider": 1, "model": " ", "changes": [], "stream": 3});
         let Err(Error::Validation(mistakes)) = check(&wrong) else { panic!("accepted") };
         assert_eq!(mistakes.len(), 4, "{mistakes:?}");
         check(&json!({"changes": {"model": "x"}})).unwrap_err();

@@ -114,7 +114,7 @@ impl ApplyFile {
         if let Err(mistakes) = document.check_host(guarded).await {
             return refused(&shown.to_string(), &mistakes);
         }
-        let how = Apply { dry_run: self.dry_run, prune: self.prune };
+        let how = Apply { dry_run: self.dry_run, prune: self.prune, base_version: None };
         let now = unix_ms();
         let plan = match declared::apply(store, sealer, &document, how, now).await {
             Ok(plan) => plan,

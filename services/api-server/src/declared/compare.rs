@@ -4,17 +4,19 @@ mod routes;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 use signalbox_core::provider_type::provider_type;
 use signalbox_core::schema::{ConfigValue, LinkedModel, Model, NewModel, Provider, ProviderConfig};
-use signalbox_core::secret::{Secret, is_sensitive_key};
+use signalbox_core::secret::{MASK, Secret, is_sensitive_key};
 use signalbox_store::catalog::{Catalog, Change};
 use signalbox_store::provider_models::NewLink;
 use signalbox_store::settings::ACTIVE_PROVIDER;
 use signalbox_store::{Sealer, provider_configs};
+use utoipa::ToSchema;
 
 use super::{Declared, Document, Link};
-use signalbox_management::settings::no_such_provider;
+use signalbox_management::settings::{no_such_provider, typed};
 
 /// Changes to make, and their description for the user.
 #[derive(Debug, Default)]
@@ -25,11 +27,28 @@ pub struct Plan {
     pub created: Vec<String>,
     /// Paths of changed entries, each with its changed fields.
     pub updated: Vec<(String, Vec<String>)>,
+    /// The changed fields of these entries, with their values.
+    pub fields: Vec<FieldChange>,
+    /// The version of the catalogue that was compared.
+    pub base_version: i64,
     /// Paths of deleted entries.
     pub deleted: Vec<String>,
     /// Paths of entries that match the document already.
     pub unchanged: Vec<String>,
     mistakes: Vec<String>,
+}
+
+/// A change of a field. Secrets are masked.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct FieldChange {
+    /// Path of the entry, such as `providers.openai`.
+    path: String,
+    /// Name of the field, such as `priority` or `config.timeout`.
+    field: String,
+    /// The present value; null if there is none.
+    before: Value,
+    /// The value after the change; null if there is none.
+    after: Value,
 }
 
 /// A provider with its configuration and its models.
@@ -47,7 +66,7 @@ pub fn compare(
     prune: bool,
     now_ms: i64,
 ) -> Result<Plan, Vec<String>> {
-    let mut plan = Plan::default();
+    let mut plan = Plan { base_version: catalog.version, ..Plan::default() };
     plan.providers(document, catalog, sealer, prune);
     plan.models(document, catalog, prune);
     plan.settings(document, catalog, prune);
@@ -69,14 +88,16 @@ impl Plan {
             let mut what = Vec::new();
             if let Some((row, ..)) = row {
                 let new = &provider.row;
-                let fields = [
-                    ("name", row.name != new.name),
-                    ("type", row.kind != new.kind),
-                    ("enabled", row.enabled != new.enabled),
-                    ("priority", row.priority != new.priority),
-                    ("description", described(row.description.as_deref()) != new.description.as_deref()),
-                ];
-                what.extend(fields.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field.to_owned()));
+                what.extend(self.differing(
+                    &path,
+                    [
+                        ("name", json!(row.name), json!(new.name)),
+                        ("type", json!(row.kind), json!(new.kind)),
+                        ("enabled", json!(row.enabled), json!(new.enabled)),
+                        ("priority", json!(row.priority), json!(new.priority)),
+                        ("description", json!(described(row.description.as_deref())), json!(new.description)),
+                    ],
+                ));
             }
             if row.is_none() || !what.is_empty() {
                 self.changes.push(Change::Provider(provider.row.clone()));
@@ -147,13 +168,14 @@ impl Plan {
             let same = row.is_some_and(|row| row.is_sensitive == is_sensitive)
                 && stored.is_some_and(|stored| same(&stored, value, is_sensitive));
             if !same {
-                what.push(format!("config.{key}"));
+                let after = if is_sensitive { MASK.into() } else { value.clone() };
+                what.push(self.field(path, format!("config.{key}"), masked(row, sealer), after));
                 let value = ConfigValue { key: key.clone(), value: Secret::new(value.to_string()), is_sensitive };
                 self.changes.push(Change::Config { provider_id: id.to_owned(), value });
             }
         }
         for row in rows.iter().filter(|row| prune && !declared.contains_key(&row.key)) {
-            what.push(format!("config.{}", row.key));
+            what.push(self.field(path, format!("config.{}", row.key), masked(Some(row), sealer), Value::Null));
             self.changes.push(Change::DeleteConfig { provider_id: id.to_owned(), key: row.key.clone() });
         }
         what
@@ -182,12 +204,14 @@ impl Plan {
             let row = rows.iter().find(|row| row.model.id == *model);
             let mut what = Vec::new();
             if let Some(row) = row {
-                if row.is_default != link.is_default {
-                    what.push("default".to_owned());
-                }
-                if config_of(row.config.as_deref()) != link.config {
-                    what.push("config".to_owned());
-                }
+                let config = config_of(row.config.as_deref());
+                what.extend(self.differing(
+                    &path,
+                    [
+                        ("default", json!(row.is_default), json!(link.is_default)),
+                        ("config", json!(config), json!(link.config)),
+                    ],
+                ));
             }
             if row.is_none() || !what.is_empty() {
                 let config = link.config.clone().map(|config| Value::Object(config).to_string());
@@ -204,7 +228,8 @@ impl Plan {
                 self.changes.push(Change::DeleteLink { provider_id, model_id });
             } else if row.is_default && new_default {
                 // The store changes the default of the other links itself.
-                self.updated.push((path, vec!["default".to_owned()]));
+                let what = self.differing(&path, [("default", json!(true), json!(false))]);
+                self.updated.push((path, what));
             }
         }
     }
@@ -213,11 +238,12 @@ impl Plan {
         let Some(declared) = &document.models else { return };
         for (id, model) in declared {
             let row = catalog.models.iter().find(|row| row.id == *id);
-            let what = row.map(|row| differences(row, model)).unwrap_or_default();
+            let path = format!("models.{id}");
+            let what = row.map(|row| self.differing(&path, model_fields(row, model))).unwrap_or_default();
             if row.is_none() || !what.is_empty() {
                 self.changes.push(Change::Model(model.clone()));
             }
-            self.note(format!("models.{id}"), row.is_none(), what);
+            self.note(path, row.is_none(), what);
         }
         for row in catalog.models.iter().filter(|row| prune && !declared.contains_key(&row.id)) {
             self.deleted.push(format!("models.{}", row.id));
@@ -236,8 +262,14 @@ impl Plan {
             if differs {
                 self.changes.push(Change::Setting { key: key.clone(), value: value.clone() });
             }
-            let what = if differs { vec!["value".to_owned()] } else { Vec::new() };
-            self.note(format!("settings.{key}"), row.is_none(), what);
+            let path = format!("settings.{key}");
+            let shown = |text: &String| if is_sensitive_key(key) { MASK.into() } else { typed(key, text.clone()) };
+            let mut what = Vec::new();
+            if differs {
+                let before = row.map_or(Value::Null, |row| shown(&row.value));
+                what.push(self.field(&path, "value".to_owned(), before, shown(value)));
+            }
+            self.note(path, row.is_none(), what);
         }
         for row in catalog.settings.iter().filter(|row| prune && !declared.contains_key(&row.key)) {
             self.deleted.push(format!("settings.{}", row.key));
@@ -245,7 +277,23 @@ impl Plan {
         }
     }
 
+    /// Adds the fields that differ, and returns their names.
+    fn differing<const N: usize>(&mut self, path: &str, fields: [(&str, Value, Value); N]) -> Vec<String> {
+        let differing = fields.into_iter().filter(|(_, before, after)| before != after);
+        differing.map(|(field, before, after)| self.field(path, field.to_owned(), before, after)).collect()
+    }
+
+    /// Adds a field, and returns its name.
+    fn field(&mut self, path: &str, field: String, before: Value, after: Value) -> String {
+        self.fields.push(FieldChange { path: path.to_owned(), field: field.clone(), before, after });
+        field
+    }
+
     fn note(&mut self, path: String, is_new: bool, what: Vec<String>) {
+        if is_new {
+            // All of its fields are new.
+            self.fields.retain(|change| change.path != path);
+        }
         match (is_new, what.is_empty()) {
             (true, _) => self.created.push(path),
             (false, false) => self.updated.push((path, what)),
@@ -261,13 +309,21 @@ fn has_provider(id: &str, document: &Document, catalog: &Catalog, prune: bool) -
     is_kept || declared.is_some_and(|declared| declared.contains_key(id))
 }
 
-fn differences(row: &Model, new: &NewModel) -> Vec<String> {
-    let fields = [
-        ("name", row.name != new.name),
-        ("description", described(row.description.as_deref()) != new.description.as_deref()),
-        ("capabilities", row.capabilities != new.capabilities),
-    ];
-    fields.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field.to_owned()).collect()
+fn model_fields(row: &Model, new: &NewModel) -> [(&'static str, Value, Value); 3] {
+    [
+        ("name", json!(row.name), json!(new.name)),
+        ("description", json!(described(row.description.as_deref())), json!(new.description)),
+        ("capabilities", json!(row.capabilities), json!(new.capabilities)),
+    ]
+}
+
+/// Returns a stored value as it is shown; null if there is none, or if it cannot be unsealed.
+fn masked(row: Option<&ProviderConfig>, sealer: &Sealer) -> Value {
+    match row {
+        Some(row) if row.is_sensitive || is_sensitive_key(&row.key) => MASK.into(),
+        Some(row) => provider_configs::json(sealer, row).unwrap_or_default(),
+        None => Value::Null,
+    }
 }
 
 /// Treats an empty description as a missing one.

@@ -12,7 +12,13 @@ use socketioxide::handler::ConnectHandler as _;
 use socketioxide::layer::SocketIoLayer;
 use tokio::task::AbortHandle;
 
+use super::audit::AUDIT;
 use super::emit::emit;
+use super::metrics::METRICS;
+use super::pages::PageGuard;
+use super::processes::PROCESSES;
+use super::requests::RequestSubscribers;
+use super::room::Room;
 use super::tail::{LogSubscriptions, Subscription};
 use super::{PATH, payload};
 use crate::app::App;
@@ -29,7 +35,13 @@ const EXTENSIONS: &str = "extensions";
 
 /// All listeners. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Broadcaster(SocketIo);
+pub struct Broadcaster {
+    io: SocketIo,
+    processes: Room,
+    metrics: Room,
+    audit: Room,
+    requests: RequestSubscribers,
+}
 
 /// Authentication sent with the connect packet, because pages cannot set headers on a WebSocket.
 #[derive(Debug, Default, Deserialize)]
@@ -67,28 +79,6 @@ pub(super) fn server() -> (SocketIoLayer, SocketIo) {
         .build_layer()
 }
 
-/// Admits listeners: each gets a snapshot, and may identify itself as the extension, send `ping`, or subscribe to a
-/// log.
-pub(super) fn admit(io: &SocketIo, app: App, keys: Arc<ClientKeys>, logs: LogSubscriptions) {
-    let counted = io.clone();
-    let sessions = app.sessions.clone();
-    let check = async move |socket: SocketRef, TryData(introduction): TryData<ConnectAuth>| {
-        let token = introduction.unwrap_or_default().token;
-        let request = socket.req_parts();
-        if !sessions.admits(&request.headers) {
-            keys.admit_with(&request.headers, token.as_deref(), request.extensions.get())
-                .map_err(ConnectRefused::from)?;
-        }
-        if counted.sockets().len() >= MAX_LISTENERS {
-            return Err(ConnectRefused::Full);
-        }
-        Ok(())
-    };
-    let broadcaster = Broadcaster(io.clone());
-    let welcome = async move |socket: SocketRef| welcome(&socket, app, broadcaster, logs).await;
-    io.ns("/", welcome.with(check));
-}
-
 async fn welcome(socket: &SocketRef, app: App, broadcaster: Broadcaster, logs: LogSubscriptions) {
     socket.on("ping", async |socket: SocketRef| {
         emit(&socket, "pong", &json!({ "timestamp": payload::timestamp() }));
@@ -100,6 +90,7 @@ async fn welcome(socket: &SocketRef, app: App, broadcaster: Broadcaster, logs: L
     socket.on("logs:unsubscribe", async move |socket: SocketRef, TryData(said): TryData<Subscription>| {
         logs.end(socket, said.ok()).await;
     });
+    broadcaster.serve_subscriptions(socket);
     let (joining, everybody) = (app.clone(), broadcaster.clone());
     socket.on("extension:connect", async move |socket: SocketRef| {
         if is_extension(&socket) {
@@ -146,18 +137,79 @@ fn is_extension(socket: &SocketRef) -> bool {
 // === impl Broadcaster ===
 
 impl Broadcaster {
-    pub(super) fn new(io: SocketIo) -> Self {
-        Self(io)
+    pub(super) fn new(io: SocketIo, pages: &PageGuard) -> Self {
+        Self {
+            processes: Room::new(PROCESSES, io.clone(), pages.clone()),
+            metrics: Room::new(METRICS, io.clone(), pages.clone()),
+            audit: Room::new(AUDIT, io.clone(), pages.clone()),
+            requests: RequestSubscribers::new(pages.clone()),
+            io,
+        }
+    }
+
+    /// Admits listeners: each gets a snapshot, and may identify itself as the extension, send `ping`, or subscribe to
+    /// a log or to events.
+    pub(super) fn admit(&self, app: App, keys: Arc<ClientKeys>, logs: LogSubscriptions) {
+        let counted = self.io.clone();
+        let sessions = app.sessions.clone();
+        let check = async move |socket: SocketRef, TryData(introduction): TryData<ConnectAuth>| {
+            let token = introduction.unwrap_or_default().token;
+            let request = socket.req_parts();
+            if !sessions.admits(&request.headers) {
+                keys.admit_with(&request.headers, token.as_deref(), request.extensions.get())
+                    .map_err(ConnectRefused::from)?;
+            }
+            if counted.sockets().len() >= MAX_LISTENERS {
+                return Err(ConnectRefused::Full);
+            }
+            Ok(())
+        };
+        let broadcaster = self.clone();
+        let welcome = async move |socket: SocketRef| welcome(&socket, app, broadcaster, logs).await;
+        self.io.ns("/", welcome.with(check));
+    }
+
+    /// Handles the subscriptions of a listener to events.
+    fn serve_subscriptions(&self, socket: &SocketRef) {
+        self.processes.serve(socket);
+        self.metrics.serve(socket);
+        self.audit.serve(socket);
+        let requests = self.requests.clone();
+        socket.on("requests:subscribe", async move |socket: SocketRef, TryData(filter): TryData<Value>| {
+            requests.begin(socket, filter.ok());
+        });
+        let requests = self.requests.clone();
+        socket.on("requests:unsubscribe", async move |socket: SocketRef| requests.end(&socket));
+    }
+
+    /// Returns the subscribers of `audit:new`.
+    pub(super) const fn audit(&self) -> &Room {
+        &self.audit
+    }
+
+    /// Returns the subscribers of `metrics:tick`.
+    pub(super) const fn metrics(&self) -> &Room {
+        &self.metrics
+    }
+
+    /// Returns the subscribers of `requests:started` and `requests:ended`.
+    pub(super) const fn requests(&self) -> &RequestSubscribers {
+        &self.requests
+    }
+
+    /// Returns the subscribers of `process:stats`.
+    pub(super) const fn processes(&self) -> &Room {
+        &self.processes
     }
 
     /// Returns whether there are no listeners, so that no event needs to be built.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.sockets().is_empty()
+        self.io.sockets().is_empty()
     }
 
     /// Sends an event to all listeners except the extensions.
     pub(super) fn emit(&self, event: &str, payload: &Value) {
-        for socket in self.0.except(EXTENSIONS).sockets() {
+        for socket in self.io.except(EXTENSIONS).sockets() {
             emit(&socket, event, payload);
         }
     }
@@ -168,6 +220,6 @@ impl Broadcaster {
     }
 
     pub(super) async fn close(&self) {
-        self.0.close().await;
+        self.io.close().await;
     }
 }

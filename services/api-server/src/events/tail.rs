@@ -9,17 +9,15 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::Request;
-use http::header::ORIGIN;
 use serde::Deserialize;
 use serde_json::json;
-use signalbox_daemon::HostOriginGuard;
 use socketioxide::extract::SocketRef;
 use socketioxide::{SendError, SocketError};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 
 use super::emit::emit;
+use super::pages::PageGuard;
 use super::payload;
 use crate::logs::{COMBINED, LogDir, LogOutput, MAX_LINES, SERVICES, last_lines};
 
@@ -44,7 +42,7 @@ pub(super) struct Subscription {
 #[derive(Clone, Debug)]
 pub(super) struct LogSubscriptions {
     logs: LogDir,
-    host_origin_guard: Arc<HostOriginGuard>,
+    pages: PageGuard,
     requests: mpsc::Sender<SubscriptionRequest>,
 }
 
@@ -77,9 +75,9 @@ struct Lines {
 }
 
 /// Creates the handle for messages of listeners, and the task that handles them.
-pub(super) fn open(logs: LogDir, host_origin_guard: Arc<HostOriginGuard>) -> (LogSubscriptions, LogTails) {
+pub(super) fn open(logs: LogDir, pages: PageGuard) -> (LogSubscriptions, LogTails) {
     let (sender, requests) = mpsc::channel(QUEUE_CAPACITY);
-    (LogSubscriptions { logs, host_origin_guard, requests: sender }, LogTails { requests, readers: HashMap::new() })
+    (LogSubscriptions { logs, pages, requests: sender }, LogTails { requests, readers: HashMap::new() })
 }
 
 // === impl LogSubscriptions ===
@@ -94,7 +92,7 @@ impl LogSubscriptions {
         if lines > MAX_LINES {
             return refuse(&socket, Some(&service), &format!("lines must be at most {MAX_LINES}"));
         }
-        if !self.is_open_to(&socket) {
+        if !self.pages.admits(&socket, "/api/logs/combined") {
             return refuse(&socket, Some(&service), "the origin of this page is not allowed to read the logs");
         }
         let Some(file) = self.logs.file(&service) else {
@@ -117,19 +115,6 @@ impl LogSubscriptions {
             }
             None => refuse(&socket, None, "name a log: {service: \"provider-router\"}"),
         }
-    }
-
-    /// Returns whether the origin of the connection, if it has one, may read `/api/logs` too: extensions may only
-    /// receive events.
-    fn is_open_to(&self, socket: &SocketRef) -> bool {
-        let parts = socket.req_parts();
-        if !parts.headers.contains_key(ORIGIN) {
-            return true;
-        }
-        let mut request = Request::new(());
-        *request.uri_mut() = http::Uri::from_static("/api/logs/combined");
-        *request.headers_mut() = parts.headers.clone();
-        self.host_origin_guard.cors_origin(&request).is_some()
     }
 }
 

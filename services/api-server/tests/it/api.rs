@@ -23,4 +23,6 @@ mod responses;
 mod routes;
 mod sessions;
 mod settings;
+mod storage;
+mod versions;
 mod writes;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use signalbox_core::secret::{MASK, Secret};
 use signalbox_store::{Sealer, Store, catalog, provider_configs};
 
-const WHOLE: Apply = Apply { dry_run: false, prune: true };
+const WHOLE: Apply = Apply { dry_run: false, prune: true, base_version: None };
 
 fn sealer() -> Sealer {
     Sealer::new(&Secret::new([7; 32]))
@@ -187,7 +187,7 @@ targets = [{ provider = "echo", model = "*" }]
 #[tokio::test]
 async fn routes_are_declared_by_model() {
     let store = store().await;
-    let dry = Apply { dry_run: true, prune: false };
+    let dry = Apply { dry_run: true, ..Apply::default() };
     let plan = apply(&store, &parsed(ROUTES, Format::Toml), dry).await;
     assert_eq!(plan.created, ["routes.fast", "routes.slow-*"]);
     assert!(catalog::load(&store).await.unwrap().routes.is_empty(), "a dry run");

@@ -146,3 +146,46 @@ async fn an_extension_receives_events_but_no_logs() {
     closing.cancel();
     site.close().await;
 }
+
+#[tokio::test]
+async fn subscribers_hear_what_the_processes_use() {
+    let mut site = Site::new().await;
+    let (_keeper, written) = tokio::sync::broadcast::channel(8);
+    let closing = site.publish(written);
+    let listener = Listener::welcome(&site, &[]).await;
+    listener.say(r#"42["process:subscribe"]"#.to_owned()).await;
+    let heard = listener.hear("process:stats").await.remove(0);
+    let unknown = json!({"cpu_percent": null, "rss_bytes": null, "open_files": null, "threads": null});
+    assert_eq!(heard["qwenProxy"], json!({"pid": null, "stats": unknown}), "it does not run");
+    assert_eq!(heard["apiServer"]["pid"], std::process::id());
+    assert_eq!(heard["apiServer"]["stats"]["rss_bytes"].is_u64(), cfg!(target_os = "linux"), "{heard}");
+    assert!(heard["timestamp"].is_string() && heard["providerRouter"].is_object(), "{heard}");
+
+    let headers = [("origin", "chrome-extension://abcdefghijklmnopabcdefghijklmnop")];
+    let extension = Listener::welcome(&site, &headers).await;
+    extension.say(r#"42["process:subscribe"]"#.to_owned()).await;
+    let refused = extension.hear("process:error").await.remove(0);
+    assert!(refused["error"].as_str().unwrap().contains("not allowed"), "{refused}");
+    closing.cancel();
+    site.close().await;
+}
+
+#[tokio::test]
+async fn subscribers_hear_of_new_entries_of_the_audit_log() {
+    let mut site = Site::new().await;
+    let (_keeper, written) = tokio::sync::broadcast::channel(8);
+    let closing = site.publish(written);
+    site.put("/api/models/echo", json!({"name": "before"})).await.expect(200);
+    let listener = Listener::welcome(&site, &[]).await;
+    listener.say(r#"42["audit:subscribe"]"#.to_owned()).await;
+    // The first look, which is made at once, tells nothing; later changes are told.
+    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+    site.put("/api/models/echo", json!({"name": "after"})).await.expect(200);
+    let heard = listener.hear("audit:new").await.remove(0);
+    let entries = heard["entries"].as_array().unwrap();
+    let change = entries.iter().find(|entry| entry["resource"] == "model").unwrap();
+    assert_eq!((&change["resource_id"], &change["action"]), (&json!("echo"), &json!("updated")), "{heard}");
+    assert!(change.to_string().contains("after"), "{heard}");
+    closing.cancel();
+    site.close().await;
+}

@@ -11,6 +11,7 @@ use api_server::events::{self, Broadcaster, LogTails};
 use api_server::extensions::Extensions;
 use api_server::fleet::{self, Closer, Programs};
 use api_server::logs::{LogDir, LogOutput};
+use api_server::process_stats::ProcessMeter;
 use api_server::router_client::RouterClient;
 use api_server::server::{self, ServerLayers};
 use api_server::supervisor::{Limits, Resources};
@@ -198,6 +199,7 @@ impl Site {
             store: store.clone(),
             router,
             fleet,
+            meter: ProcessMeter::default(),
             sealer,
             reloads: tokio::sync::broadcast::Sender::new(16),
             extensions: Extensions::default(),

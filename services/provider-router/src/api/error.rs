@@ -51,6 +51,9 @@ pub enum ApiError {
     /// A shutdown request that is not authorised.
     #[error(transparent)]
     NotLocal(#[from] admin::ShutdownDenied),
+    /// The route is only for services of this installation.
+    #[error("this route is for api-server; use /v1/requests/inflight, or cancel with POST /v1/requests/{{id}}/cancel")]
+    ServiceOnly,
     /// The query is invalid.
     #[error("{0}")]
     Query(#[from] QueryRejection),
@@ -141,7 +144,7 @@ impl ApiError {
             Self::HostOrigin(refused) => refused.status(),
             Self::Denied(denied) => denied.status(),
             Self::NotLocal(refused) => refused.status(),
-            Self::NotAllowed(_) | Self::Limited(Denial::Unpriced) => StatusCode::FORBIDDEN,
+            Self::ServiceOnly | Self::NotAllowed(_) | Self::Limited(Denial::Unpriced) => StatusCode::FORBIDDEN,
             Self::Guarded(refused) if refused.is_content() => StatusCode::BAD_REQUEST,
             Self::Guarded(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Limited(Denial::Spent { .. }) => StatusCode::PAYMENT_REQUIRED,
@@ -185,6 +188,7 @@ impl ApiError {
             Self::HostOrigin(refused) => (refused.kind(), refused.code(), None),
             Self::Denied(denied) => (denied.kind(), denied.code(), None),
             Self::NotLocal(refused) => ("permission_error", refused.code(), None),
+            Self::ServiceOnly => ("permission_error", "service_only", None),
             Self::NotAllowed(NotAllowed::Model(_)) => ("permission_error", "model_not_allowed", Some("model")),
             Self::NotAllowed(_) => ("permission_error", "api_not_allowed", None),
             Self::Guarded(refused) if refused.is_content() => (REQUEST, refused.code(), None),

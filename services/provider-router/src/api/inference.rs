@@ -265,7 +265,9 @@ impl Arrival<'_> {
         let begin = self.head(envelope);
         let policy = self.policy(app, plan, most);
         let entry = app.journal.begin(context.id(), &begin, &policy.request.of_request(body))?;
-        Ok(Exchange::new(entry, context, self.surface.api(), app.journal.max_answer_bytes(), policy, permit))
+        let live = app.live.enter(context.id(), begin, context.arrived());
+        let max_answer_bytes = app.journal.max_answer_bytes();
+        Ok(Exchange::new(entry, (context, live), self.surface.api(), max_answer_bytes, policy, permit))
     }
 }
 

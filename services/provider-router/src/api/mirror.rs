@@ -86,7 +86,8 @@ impl Original<'_> {
         let bodies = of_provider.fold(self.bodies, BodyPolicy::at_most);
         // Without a log there is no copy: nobody would know what it cost.
         let entry = app.journal.begin(context.id(), &begin, &bodies.request.of_request(self.body)).ok()?;
-        let exchange = Exchange::new(entry, context, self.api, app.journal.max_answer_bytes(), bodies, permit);
+        let live = app.live.enter(context.id(), begin, context.arrived());
+        let exchange = Exchange::new(entry, (context, live), self.api, app.journal.max_answer_bytes(), bodies, permit);
         let mut headers = self.headers.clone();
         headers.remove(IDEMPOTENCY_KEY);
         let call = Call {

@@ -54,6 +54,9 @@ pub(super) enum AttemptError {
     FirstToken { after: Duration },
     #[error("the router is shutting down before the provider has answered; send the request again")]
     ShuttingDown,
+    /// An operator has cancelled the request.
+    #[error("the request was cancelled by an operator")]
+    Cancelled,
     #[error("no provider is available")]
     NoCandidate,
     /// A limit of the provider, which the gateway keeps itself, is reached.
@@ -91,6 +94,7 @@ impl AttemptError {
             | Self::Guarded(_)
             | Self::FirstToken { .. }
             | Self::ShuttingDown
+            | Self::Cancelled
             | Self::NoCandidate
             | Self::AtLimit(_) => {}
         }
@@ -145,6 +149,7 @@ impl AttemptError {
                 Self::NoCandidate
                     | Self::AtLimit(_)
                     | Self::ShuttingDown
+                    | Self::Cancelled
                     | Self::NoRoute { .. }
                     | Self::Guarded(_)
                     | Self::Untranslatable(_)
@@ -156,10 +161,11 @@ impl AttemptError {
     /// Builds the response for a client of `api`, after the end of the request has been written to the journal.
     pub(super) async fn into_response(self, mut exchange: Exchange, api: Api) -> Response<ResponseBody> {
         let id = exchange.id().simple().to_string();
+        let logged = if matches!(self, Self::Cancelled) { RequestStatus::Cancelled } else { RequestStatus::Failed };
         let (status, headers, body, message) = self.client_message(api, &id);
         exchange.head(status.as_u16(), false);
         exchange.answer(&body);
-        exchange.finish(RequestStatus::Failed, Some(message)).await;
+        exchange.finish(logged, Some(message)).await;
         response_of(status, headers, body)
     }
 
@@ -206,8 +212,10 @@ impl AttemptError {
     /// Returns the `type` of an error of the gateway's own.
     const fn kind(&self) -> &'static str {
         match self {
-            Self::NoRoute { .. } | Self::Stored(StoredError::NotFound { .. }) => "invalid_request_error",
-            Self::Guarded(Refused::Content { .. }) => "invalid_request_error",
+            Self::NoRoute { .. }
+            | Self::Cancelled
+            | Self::Stored(StoredError::NotFound { .. })
+            | Self::Guarded(Refused::Content { .. }) => "invalid_request_error",
             Self::Guarded(Refused::Unavailable { .. }) => "server_error",
             Self::ShuttingDown | Self::Stored(_) => "server_error",
             Self::AtLimit(_) => "rate_limit_error",
@@ -233,10 +241,17 @@ impl AttemptError {
             Self::Guarded(refused) => (StatusCode::SERVICE_UNAVAILABLE, refused.code()),
             Self::FirstToken { .. } => (StatusCode::GATEWAY_TIMEOUT, "upstream_first_token_timeout"),
             Self::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
+            Self::Cancelled => (cancelled_status(), "request_cancelled"),
             Self::NoCandidate => (StatusCode::SERVICE_UNAVAILABLE, "no_provider"),
             Self::AtLimit(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded"),
         }
     }
+}
+
+/// Returns 499, the status for a request that was cancelled: SDKs do not repeat such a request, as they do after 409 or
+/// 503.
+fn cancelled_status() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
 /// Returns whether a provider's status may be sent to the client unchanged: only 4xx and 5xx.
@@ -250,7 +265,8 @@ fn response_of(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<
     *response.headers_mut() = headers;
     if status.canonical_reason().is_none() {
         // hyper would write `<none>` as the reason phrase.
-        response.extensions_mut().insert(ReasonPhrase::from_static(b"Provider Error"));
+        let phrase: &[u8] = if status == cancelled_status() { b"Request Cancelled" } else { b"Provider Error" };
+        response.extensions_mut().insert(ReasonPhrase::from_static(phrase));
     }
     response
 }

@@ -41,7 +41,7 @@ pub(super) enum Fault {
     OtherRefusal,
     /// The target cannot be asked this.
     Unsuitable,
-    /// The deadline of the whole request passed, or the router stops.
+    /// The deadline of the whole request passed, it was cancelled, or the router stops.
     Over,
 }
 
@@ -189,9 +189,11 @@ impl AttemptError {
     pub(super) fn fault(&self) -> Fault {
         use signalbox_upstream::Error;
         match self {
-            Self::Transport(Error::TotalTimeout { .. }) | Self::ShuttingDown | Self::NoCandidate | Self::Guarded(_) => {
-                Fault::Over
-            }
+            Self::Transport(Error::TotalTimeout { .. })
+            | Self::ShuttingDown
+            | Self::Cancelled
+            | Self::NoCandidate
+            | Self::Guarded(_) => Fault::Over,
             Self::Transport(
                 Error::HeadersTimeout { .. } | Error::IdleTimeout { .. } | Error::ConnectTimeout { .. },
             )

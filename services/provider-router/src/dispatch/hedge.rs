@@ -5,6 +5,7 @@ use std::{future::Future, pin::pin};
 use signalbox_daemon::RequestContext;
 use signalbox_pricing::Money;
 use tokio::time::{Duration, Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
@@ -38,6 +39,8 @@ pub(super) struct Hedger<'a> {
     pub(super) app: &'a App,
     pub(super) plan: &'a Plan,
     pub(super) context: &'a RequestContext,
+    /// Cancelled when the request has to end at once.
+    pub(super) stop: &'a CancellationToken,
     pub(super) request: ClientRequest<'a>,
     /// Place of its target in the plan.
     pub(super) place: usize,
@@ -128,7 +131,7 @@ impl<'a> Hedger<'a> {
         attempts: &Attempts,
     ) -> Option<(Beside, impl Future<Output = Result<AcceptedAnswer, AttemptError>> + use<'a>)> {
         let now = health::now();
-        let Self { app, plan, context, request, step, .. } = self;
+        let Self { app, plan, context, stop, request, step, .. } = self;
         let untried = attempts.untried(self.place, plan.candidates.len());
         let can_be_asked = |place: &usize| {
             plan.candidates.get(*place).is_some_and(|candidate| candidate.health.blocked(now).is_none())
@@ -148,7 +151,12 @@ impl<'a> Hedger<'a> {
         let step = Step { candidate, route: step.route, target: plan.target(candidate) };
         let attempt = async move {
             let sender = Sender { context, span: &span };
-            attempt::attempt(app, step, sender, request).instrument(span.clone()).await
+            let attempt = attempt::attempt(app, step, sender, request).instrument(span.clone());
+            tokio::select! {
+                biased;
+                done = attempt => done,
+                () = stop.cancelled() => Err(AttemptError::ShuttingDown),
+            }
         };
         Some((beside, attempt))
     }

@@ -12,10 +12,11 @@ use super::refused::ManagementError;
 use crate::{api::error::ApiError, body::ResponseBody};
 
 /// Request headers that api-server reads. `Origin` is left out, because this router has checked it already.
-const FORWARDED_HEADERS: [HeaderName; 7] = [
+const FORWARDED_HEADERS: [HeaderName; 8] = [
     header::ACCEPT,
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
+    header::IF_MATCH,
     header::IF_NONE_MATCH,
     header::IF_RANGE,
     header::RANGE,

@@ -40,9 +40,9 @@ impl Relay {
         }
     }
 
-    /// Ready once the service is shutting down or the time for the provider to end its stream is over.
+    /// Ready once the request has to end, or the time for the provider to end its stream is over.
     fn poll_drain_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.abort.as_mut().poll(cx).is_ready() {
+        if self.stop.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
         let by = self.drained_by.get_or_insert_with(|| Box::pin(tokio::time::sleep(DRAIN_TIMEOUT)));

@@ -11,11 +11,16 @@ use std::{collections::VecDeque, sync::Arc, task::Waker};
 use signalbox_daemon::{RequestContext, config::AccessLog};
 use signalbox_upstream::Error;
 use tempfile::TempDir;
-use tokio::{sync::Semaphore, time::Duration};
+use tokio::{
+    sync::Semaphore,
+    time::{Duration, Instant},
+};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::*;
 use crate::journal::{Begin, Bodies, BodyPolicy, Durability, Journal, JournalConfig, OnFailure};
+use crate::live::LiveRequests;
 
 /// Steps of a scripted source: bytes, a pending poll, or an error. The stream ends after the last step.
 #[derive(Clone, Debug)]
@@ -78,7 +83,9 @@ enum Seen {
 struct Client {
     relay: Relay,
     journal: TempDir,
+    /// Stops the stream, as a shutdown does.
     abort: CancellationToken,
+    live: Arc<LiveRequests>,
 }
 
 impl Client {
@@ -119,20 +126,18 @@ impl Client {
             previous: None,
             key: None,
         };
-        let entry = journal.begin(Uuid::now_v7(), &begin, b"{}").unwrap();
+        let id = Uuid::now_v7();
+        let entry = journal.begin(id, &begin, b"{}").unwrap();
+        let live = Arc::new(LiveRequests::default());
+        let context = RequestContext::new(AccessLog::Off);
+        let entered = live.enter(id, begin, Instant::now());
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let kept = BodyPolicy { request: Bodies::Full, answer: bodies };
-        let mut exchange = Exchange::new(
-            entry,
-            RequestContext::new(AccessLog::Off),
-            Api::Chat,
-            journal.max_answer_bytes(),
-            kept,
-            permit,
-        );
+        let mut exchange =
+            Exchange::new(entry, (context, entered), Api::Chat, journal.max_answer_bytes(), kept, permit);
         exchange.head(200, true);
-        let abort = CancellationToken::new();
-        Self { relay: Relay::new((Vec::new(), source), exchange, api, choices, abort.clone()), journal: dir, abort }
+        let abort = exchange.stop().clone();
+        Self { relay: Relay::new((Vec::new(), source), exchange, api, choices), journal: dir, abort, live }
     }
 
     fn poll(&mut self) -> Seen {

@@ -14,7 +14,6 @@ use provider_router::relay::{Relay, Source};
 use signalbox_core::Api;
 use signalbox_upstream::{AddressPolicy, Client, ClientConfig, Deadlines, Target};
 use tokio::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 use super::{CHUNKS, Log};
 use crate::{mock, prompt::Kind};
@@ -40,7 +39,7 @@ pub(super) async fn relay(log: &Log, api: Api, times: u64) -> anyhow::Result<()>
         let response = client.send(&target, request, &deadlines).await?;
         exchange.head(200, true);
         let source = Source::Upstream(response.into_body());
-        let mut relay = Relay::new((Vec::new(), source), exchange, api, 1, CancellationToken::new());
+        let mut relay = Relay::new((Vec::new(), source), exchange, api, 1);
         let mut frames = 0_u32;
         while let Some(frame) = poll_fn(|cx| relay.poll_frame(cx)).await {
             frame.map_err(|error| anyhow::anyhow!("the relay failed: {error}"))?;

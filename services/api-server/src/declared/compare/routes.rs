@@ -20,20 +20,31 @@ impl Plan {
                 self.mistakes.push(format!("routes[{at}].model: is the model of routes[{first}] already"));
             }
             let row = catalog.routes.iter().find(|row| row.model == route.model);
-            let what = row.map(|row| differences(&written_row(row), &written(route))).unwrap_or_default();
+            let path = format!("routes.{}", route.model);
+            let what = row.map(|row| self.differences(&path, &written_row(row), &written(route))).unwrap_or_default();
             if row.is_none() || !what.is_empty() {
                 // A stored route may name a provider that was deleted, so that an export can always be applied.
                 self.targets(at, route, document, catalog, prune);
                 let id = row.map_or_else(|| request_id().to_string(), |row| row.id.clone());
                 self.changes.push(Change::Route(NewRoute { id, ..route.clone() }));
             }
-            self.note(format!("routes.{}", route.model), row.is_none(), what);
+            self.note(path, row.is_none(), what);
         }
         for row in catalog.routes.iter().filter(|row| prune && !positions.contains_key(&*row.model)) {
             self.deleted.push(format!("routes.{}", row.model));
             self.changes.push(Change::DeleteRoute(row.id.clone()));
         }
         self.aliases(declared, catalog, prune);
+    }
+
+    /// Adds the fields that differ, and returns their names.
+    fn differences(&mut self, path: &str, stored: &Map<String, Value>, declared: &Map<String, Value>) -> Vec<String> {
+        let mut names: Vec<&String> = stored.keys().chain(declared.keys()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let value = |fields: &Map<String, Value>, name: &String| fields.get(name).cloned().unwrap_or_default();
+        let differing = names.into_iter().filter(|name| stored.get(*name) != declared.get(*name));
+        differing.map(|name| self.field(path, name.clone(), value(stored, name), value(declared, name))).collect()
     }
 
     fn targets(&mut self, at: usize, route: &NewRoute, document: &Document, catalog: &Catalog, prune: bool) {
@@ -93,11 +104,13 @@ impl Plan {
                     .push(format!("keys[{at}].expires_at: must be in the future; to end a key now, revoke it"));
             }
             let stored = key_document::write(&row.name, &row.grant, row.expires_at);
-            let what = differences(&stored, &key_document::write(&key.name, &key.grant, key.expires_at));
+            let path = format!("keys.{}", key.name);
+            let declared = key_document::write(&key.name, &key.grant, key.expires_at);
+            let what = self.differences(&path, &stored, &declared);
             if !what.is_empty() {
                 self.changes.push(Change::Key { id: row.id.clone(), fields: key.clone() });
             }
-            self.note(format!("keys.{}", key.name), false, what);
+            self.note(path, false, what);
         }
     }
 
@@ -112,7 +125,7 @@ impl Plan {
             }
             (Some(declared), stored) => {
                 let what = match &stored {
-                    Some(Value::Object(stored)) => differences(stored, declared),
+                    Some(Value::Object(stored)) => self.differences("prices", stored, declared),
                     _ => Vec::new(),
                 };
                 if stored.is_none() || !what.is_empty() {
@@ -130,12 +143,4 @@ fn written(route: &NewRoute) -> Map<String, Value> {
 
 fn written_row(row: &Route) -> Map<String, Value> {
     route_document::write(&row.model, row.enabled, &row.plan)
-}
-
-/// Returns the names of the fields that differ.
-fn differences(stored: &Map<String, Value>, declared: &Map<String, Value>) -> Vec<String> {
-    let mut names: Vec<&String> = stored.keys().chain(declared.keys()).collect();
-    names.sort_unstable();
-    names.dedup();
-    names.into_iter().filter(|name| stored.get(*name) != declared.get(*name)).cloned().collect()
 }

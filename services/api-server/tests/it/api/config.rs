@@ -10,6 +10,7 @@ use crate::site::{Answer, Site, on_both};
 on_both!(
     a_document_is_applied_and_exported,
     a_dry_run_changes_nothing,
+    a_plan_has_the_values_and_is_applied_only_to_the_version_it_was_made_for,
     pruning_deletes_only_in_the_sections_that_are_there,
     all_mistakes_come_at_once_and_nothing_is_written,
     what_cannot_be_read_is_told,
@@ -106,6 +107,42 @@ async fn a_dry_run_changes_nothing(site: &Site) {
     site.get("/api/providers/mine").await.expect(404);
     site.get("/api/providers/echo").await.expect(200);
     assert_eq!(settings::list(&site.store).await.unwrap()[0].value, "echo");
+}
+
+async fn a_plan_has_the_values_and_is_applied_only_to_the_version_it_was_made_for(site: &Site) {
+    secret(site);
+    apply(site, "", DOCUMENT).await.expect(200);
+    let changed = DOCUMENT
+        .replace("priority = 3", "priority = 4")
+        .replace("timeout = 5000\n", "")
+        .replace("config.apiKey = \"${file:openai}\"", "config.apiKey = \"sk-new-canary\"\nconfig.defaultModel = \"x\"")
+        .replace("60000", "70000")
+        + "\n[providers.other]\ntype = \"echo\"\nconfig.delay = 9\n";
+    let planned = apply(site, "?dry_run=true&prune=true", &changed).await.expect(200);
+    let change = |path: &str, field: &str, before: Value, after: Value| json!({"path": path, "field": field, "before": before, "after": after});
+    let masked = json!("***MASKED***");
+    let expected = [
+        change("providers.mine", "priority", json!(3), json!(4)),
+        change("providers.mine", "config.apiKey", masked.clone(), masked),
+        change("providers.mine", "config.defaultModel", json!(null), json!("x")),
+        change("providers.mine", "config.timeout", json!(5000), json!(null)),
+        change("settings.server.timeout", "value", json!(60_000), json!(70_000)),
+    ];
+    assert_eq!(planned["changes"], json!(expected), "created entries have no single fields");
+    assert!(!planned.to_string().contains("canary"), "{planned}");
+    let base = planned["base_version"].as_i64().unwrap();
+    let route = json!({"model": "fast", "targets": [{"provider": "echo", "model": "echo"}]});
+    site.post("/api/routes", route).await.expect(201);
+    let refused = apply(site, &format!("?base_version={base}"), &changed).await;
+    assert_eq!(refused.code(409), "configuration_changed");
+    assert_eq!(apply(site, &format!("?dry_run=true&base_version={base}"), &changed).await.status, 409);
+    assert_eq!(site.get("/api/providers/mine").await.expect(200)["priority"], 3);
+    let again = apply(site, "?dry_run=true", &changed).await.expect(200)["base_version"].as_i64().unwrap();
+    let applied = apply(site, &format!("?base_version={again}"), &changed).await.expect(200);
+    assert_eq!((&applied["base_version"], &applied["dry_run"]), (&json!(again), &json!(false)));
+    assert_eq!(site.get("/api/providers/mine").await.expect(200)["priority"], 4);
+    let mistakes = apply(site, "?base_version=old", &changed).await.mistakes();
+    assert_eq!(mistakes, ["base_version must be the base_version of a dry run"]);
 }
 
 async fn pruning_deletes_only_in_the_sections_that_are_there(site: &Site) {

@@ -103,6 +103,41 @@ async fn a_logged_request_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_request_is_sent_several_times_and_the_outcomes_are_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let site = Site::beside(listener.local_addr().unwrap().port(), "sk-own").await;
+    record(&site, &[answered("r1", now())]).await;
+    let router = tokio::spawn(async move {
+        for (id, status, length) in [("n1", "200 OK", 2), ("n2", "429 Too Many Requests", 2), ("n3", "200 OK", 9)] {
+            let (mut stream, _) = accept(&listener, "}").await;
+            let head = format!("HTTP/1.1 {status}\r\nx-request-id: {id}\r\ncontent-length: {length}\r\n\r\n{{}}");
+            stream.write_all(head.as_bytes()).await.unwrap();
+        }
+    });
+    let told = site.post("/api/requests/r1/replay", json!({"times": 4})).await.expect(200);
+    router.await.unwrap();
+    assert_eq!(told["replay_of"], "r1");
+    let replays = told["replays"].as_array().unwrap();
+    let outcomes: Vec<_> =
+        replays.iter().map(|one| (&one["request_id"], &one["status_code"], &one["complete"])).collect();
+    let (yes, no, none) = (json!(true), json!(false), json!(null));
+    let expected = [
+        (&json!("n1"), &json!(200), &yes),
+        (&json!("n2"), &json!(429), &yes),
+        (&json!("n3"), &json!(200), &no),
+        // The router is gone, so nothing more is sent.
+        (&none, &none, &no),
+    ];
+    assert_eq!(outcomes, expected, "{told}");
+    assert!(replays[3]["error"].is_string() && replays.iter().all(|one| one["duration_ms"].is_u64()), "{told}");
+    assert_eq!(
+        site.post("/api/requests/r1/replay", json!({"times": 0})).await.mistakes(),
+        ["times must be between 1 and 20"]
+    );
+    site.close().await;
+}
+
+#[tokio::test]
 async fn an_error_of_the_router_is_passed_on() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let site = Site::beside(listener.local_addr().unwrap().port(), "sk-own").await;

@@ -1,6 +1,6 @@
 //! Tests of `/api/settings`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::site::{Site, on_both};
 
@@ -10,7 +10,8 @@ on_both!(
     many_are_put_as_far_as_they_are_valid,
     refusals_are_flat,
     the_active_provider_has_to_exist,
-    long_keys_are_counted_by_character
+    long_keys_are_counted_by_character,
+    known_settings_are_described
 );
 
 async fn defaults_are_shown(site: &Site) {
@@ -62,6 +63,7 @@ async fn many_are_put_as_far_as_they_are_valid(site: &Site) {
         site.post("/api/settings/bulk", body).await.expect(200),
         json!({"updated": ["logging.logRequests", "my.key"], "requiresRestart": false,
                "errors": [{"key": "server.port", "error": "Port must be between 1 and 65535"}],
+               "details": [{"field": "settings.server.port", "message": "Port must be between 1 and 65535"}],
                "message": "2 settings updated successfully."})
     );
     assert_eq!(site.get("/api/settings/logging.logRequests").await.expect(200)["value"], false);
@@ -73,25 +75,31 @@ async fn many_are_put_as_far_as_they_are_valid(site: &Site) {
 async fn refusals_are_flat(site: &Site) {
     let missing = json!({"error": "Setting not found", "key": "no.such"});
     assert_eq!(site.get("/api/settings/no.such").await.expect(404), missing);
-    let refused = |message: &str| json!({"error": "Validation failed", "message": message});
-    assert_eq!(
-        site.put("/api/settings/logging.level", json!({"value": "loud"})).await.expect(400),
-        refused("Log level must be one of: debug, info, warn, error")
-    );
-    assert_eq!(site.put("/api/settings/a", json!({})).await.expect(400), refused("Setting value is required"));
-    assert_eq!(site.put("/api/settings/a", json!({"value": 1, "b": 2})).await.expect(400), refused("unknown field: b"));
-    assert_eq!(
-        site.post("/api/settings/bulk", json!({"settings": []})).await.expect(400),
-        refused("settings must be an object")
-    );
+    for (path, value, field, message) in [
+        ("logging.level", json!({"value": "loud"}), "value", "Log level must be one of: debug, info, warn, error"),
+        ("a", json!({}), "value", "Setting value is required"),
+        ("a%0Ab", json!({"value": 1}), "key", "Setting key must not contain line breaks or other control characters"),
+        ("a", json!({"value": 1, "b": 2}), "b", "unknown field: b"),
+    ] {
+        let refused = site.put(&format!("/api/settings/{path}"), value).await.expect(400);
+        assert_eq!(refused, invalid(field, message));
+    }
+    let refused = site.post("/api/settings/bulk", json!({"settings": []})).await.expect(400);
+    assert_eq!(refused, invalid("settings", "settings must be an object"));
+}
+
+/// Returns the response to one mistake.
+fn invalid(field: &str, message: &str) -> Value {
+    let details = json!([{"field": field, "message": message}]);
+    json!({"error": "Validation failed", "message": message, "details": details})
 }
 
 async fn the_active_provider_has_to_exist(site: &Site) {
     let path = "/api/settings/active_provider";
     let told = |id: &str| format!("active_provider must be the id of a provider, and there is none with the id `{id}`");
     for nobody in ["nosuch", "Echo", " ", ""] {
-        let refused = json!({"error": "Validation failed", "message": told(nobody)});
-        assert_eq!(site.put(path, json!({"value": nobody})).await.expect(400), refused);
+        let refused = site.put(path, json!({"value": nobody})).await.expect(400);
+        assert_eq!(refused, invalid("value", &told(nobody)));
         let body = json!({"settings": {"active_provider": nobody, "mine": "x"}});
         let bulk = site.post("/api/settings/bulk", body).await.expect(200);
         assert_eq!(bulk["updated"], json!(["mine"]));
@@ -117,4 +125,32 @@ async fn long_keys_are_counted_by_character(site: &Site) {
         site.put(&format!("/api/settings/{key}"), json!({"value": 1})).await.expect(status);
         site.put("/api/providers/echo/config", json!({"config": {"é".repeat(length): 1}})).await.expect(status);
     }
+}
+
+async fn known_settings_are_described(site: &Site) {
+    let schema = site.get("/api/settings/schema").await.expect(200);
+    let known = schema["settings"].as_array().unwrap();
+    let of = |key: &str| known.iter().find(|known| known["key"] == key).unwrap().clone();
+    let mut port = of("server.port");
+    assert!(port["description"].take().is_string());
+    let expected = json!({
+        "key": "server.port", "category": "server", "type": "integer", "minimum": 1, "maximum": 65_535,
+        "default": 3001, "description": null, "requiresRestart": true,
+    });
+    assert_eq!(port, expected);
+    assert_eq!(of("logging.level")["enum"], json!(["trace", "debug", "info", "warn", "error"]));
+    let timeout = of("server.timeout");
+    assert_eq!(
+        (&timeout["unit"], &timeout["default"], &timeout["maximum"]),
+        (&json!("ms"), &json!(120_000), &json!(600_000))
+    );
+    let old = of("system.autoStart");
+    assert!(old["deprecated"] == true && old["deprecation"].is_string(), "{old}");
+    // All settings that are shown by default are among them.
+    for key in site.get("/api/settings").await.expect(200)["settings"].as_object().unwrap().keys() {
+        of(key);
+    }
+    let nothing = json!({"pending": [], "services": []});
+    site.put("/api/settings/server.port", json!({"value": 4000})).await.expect(200);
+    assert_eq!(site.get("/api/settings/pending").await.expect(200), nothing, "no router runs");
 }

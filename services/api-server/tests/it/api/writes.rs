@@ -121,7 +121,14 @@ async fn every_mistake_is_told_and_nothing_is_changed(site: &Site) {
     let refused = site.put("/api/settings/server.port", json!({"value": 0, "restart": true})).await.expect(400);
     assert_eq!(
         refused,
-        json!({"error": "Validation failed", "message": "Port must be between 1 and 65535; unknown field: restart"})
+        json!({
+            "error": "Validation failed",
+            "message": "Port must be between 1 and 65535; unknown field: restart",
+            "details": [
+                {"field": "value", "message": "Port must be between 1 and 65535"},
+                {"field": "restart", "message": "unknown field: restart"},
+            ],
+        })
     );
     let document = "[providers.mine]\ntype = 7\n[models.\"a b\"]\n[settings]\n\"server.port\" = 0\n[extra]\n";
     let request = http::Request::post("/api/config/apply").header("host", "localhost").body(document.into()).unwrap();

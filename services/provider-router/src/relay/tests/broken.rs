@@ -172,3 +172,34 @@ async fn a_whole_answer_that_the_log_cuts_keeps_its_counts() {
         r#""summary":{"usage":{"prompt_tokens":7,"completion_tokens":1,"total_tokens":8},"finish_reason":"length"}"#;
     assert!(written.contains(summary), "{written}");
 }
+
+#[tokio::test]
+async fn a_cancelled_stream_ends_in_an_error_and_not_as_if_it_were_complete() {
+    for source in [vec![Step::Text(A.to_owned()), Wait, Wait], vec![Step::Text(A.to_owned()), B(b"data: [DONE]\n\n")]] {
+        let mut client = Client::new(source);
+        assert_eq!(client.poll(), bytes(A));
+        let id = client.live.list()[0].request_id.parse().unwrap();
+        assert!(client.live.cancel(id));
+        let (text, end) = client.text();
+        assert_eq!(end, Seen::Broken);
+        assert!(text.contains("\"code\":\"request_cancelled\"") && !text.contains("[DONE]"), "{text}");
+        assert_eq!(client.statuses(), ["cancelled"]);
+        assert!(client.written().contains("cancelled by an operator"));
+        assert_eq!(client.live.count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_stream_of_another_api_ends_in_its_own_error_event() {
+    let begun =
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"model\":\"x\"}}\n\n";
+    let script = Source::Scripted(Script([Step::Text(begun.to_owned()), Wait, Wait].into()));
+    let mut client = Client::of(script, Api::Messages, "1MiB", Bodies::Full, 1);
+    assert_eq!(client.poll(), bytes(begun));
+    let id = client.live.list()[0].request_id.parse().unwrap();
+    assert!(client.live.cancel(id));
+    let (text, end) = client.text();
+    assert_eq!(end, Seen::Broken);
+    assert!(text.starts_with("event: error\n") && text.contains("cancelled by an operator"), "{text}");
+    assert_eq!(client.statuses(), ["cancelled"]);
+}

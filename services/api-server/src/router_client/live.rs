@@ -1,0 +1,137 @@
+//! Requests in flight, counters and events of the router. Each of its processes is asked for itself.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::join_all;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt as _;
+use serde::Deserialize;
+use signalbox_management::live::{Activity, InFlightRequest, LiveEvent};
+use signalbox_upstream::loopback::{self, Streamed};
+use uuid::Uuid;
+
+use super::{RouterClient, RouterResponse};
+
+/// Timeout for answers from memory.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout for the counters, which are asked for every second.
+const TICK_TIMEOUT: Duration = Duration::from_millis(800);
+/// Maximum bytes of a list of requests, above that of a router at its limit.
+const MAX_LIST: usize = 64 << 20;
+/// Time after which a silent stream of events is given up: the router sends a blank line every 5 s.
+const MAX_SILENCE: Duration = Duration::from_secs(20);
+/// Maximum bytes of an event.
+const MAX_EVENT: usize = 1 << 20;
+
+const REQUESTS: &str = "/v1/admin/requests";
+const ACTIVITY: &str = "/v1/admin/activity";
+const EVENTS: &str = "/v1/admin/events";
+
+/// The events of one router process.
+#[derive(Debug)]
+pub struct LiveEvents {
+    body: Streamed,
+    pending: BytesMut,
+}
+
+// === impl RouterClient ===
+
+impl RouterClient {
+    /// Returns the requests in flight at all processes.
+    ///
+    /// # Errors
+    /// The reason why none of them answers.
+    pub async fn requests_in_flight(&self) -> Result<Vec<InFlightRequest>, String> {
+        let asked = self.each().into_iter().map(|addr| self.ask_for(addr, Method::GET, REQUESTS, MAX_LIST, TIMEOUT));
+        let (mut all, mut failure, mut any) = (Vec::new(), None, false);
+        for answer in join_all(asked).await {
+            match answer.map_err(|error| error.to_string()).and_then(read::<Vec<InFlightRequest>>) {
+                Ok(requests) => {
+                    any = true;
+                    all.extend(requests);
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        match failure {
+            Some(error) if !any => Err(error),
+            _ => Ok(all),
+        }
+    }
+
+    /// Cancels a request at the process that serves it. Returns whether one does.
+    ///
+    /// # Errors
+    /// The reason why a process does not answer, if no other one serves the request.
+    pub async fn cancel_request(&self, id: Uuid) -> Result<bool, String> {
+        #[derive(Deserialize)]
+        struct Outcome {
+            cancelled: bool,
+        }
+        let path = format!("{REQUESTS}/{id}/cancel");
+        let asked = self.each().into_iter().map(|addr| self.ask_for(addr, Method::POST, &path, MAX_EVENT, TIMEOUT));
+        let outcomes = join_all(asked).await.into_iter();
+        let outcomes: Vec<Result<Outcome, String>> =
+            outcomes.map(|answer| answer.map_err(|error| error.to_string()).and_then(read)).collect();
+        if outcomes.iter().flatten().any(|outcome| outcome.cancelled) {
+            return Ok(true);
+        }
+        outcomes.into_iter().find_map(Result::err).map_or(Ok(false), Err)
+    }
+
+    /// Returns the counters of the processes that answer.
+    pub async fn activity(&self) -> Vec<Activity> {
+        let asked =
+            self.each().into_iter().map(|addr| self.ask_for(addr, Method::GET, ACTIVITY, MAX_EVENT, TICK_TIMEOUT));
+        join_all(asked).await.into_iter().flatten().filter_map(|answer| read(answer).ok()).collect()
+    }
+
+    /// Returns the addresses of the processes.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.each()
+    }
+
+    /// Opens the stream of events of the process at this address.
+    ///
+    /// # Errors
+    /// The reason why it does not answer.
+    pub async fn events(&self, addr: SocketAddr) -> Result<LiveEvents, String> {
+        let request = self.request(Method::GET, EVENTS, Bytes::new()).map_err(|error| error.to_string())?;
+        let answer = loopback::open_stream(addr, request, TIMEOUT).await.map_err(|error| error.to_string())?;
+        if answer.status() != StatusCode::OK {
+            return Err(format!("it answered {}", answer.status()));
+        }
+        Ok(LiveEvents { body: answer.into_body(), pending: BytesMut::new() })
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(answer: RouterResponse) -> Result<T, String> {
+    if answer.status.is_success() { answer.read() } else { Err(answer.message()) }
+}
+
+// === impl LiveEvents ===
+
+impl LiveEvents {
+    /// Returns the next event; `None` at the end of the stream.
+    pub async fn next(&mut self) -> Option<LiveEvent> {
+        loop {
+            while let Some(end) = memchr::memchr(b'\n', &self.pending) {
+                let line = self.pending.split_to(end + 1);
+                // A heartbeat is a blank line. An event of another version is left out.
+                if let Ok(event) = serde_json::from_slice(&line) {
+                    return Some(event);
+                }
+            }
+            if self.pending.len() > MAX_EVENT {
+                return None;
+            }
+            let frame = tokio::time::timeout(MAX_SILENCE, self.body.frame()).await.ok()??.ok()?;
+            if let Ok(data) = frame.into_data() {
+                self.pending.extend_from_slice(&data);
+            }
+        }
+    }
+}
