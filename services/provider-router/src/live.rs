@@ -278,7 +278,7 @@ mod tests {
 
     fn begin(model: &str) -> Begin {
         let (path, model) = ("/v1/chat/completions".to_owned(), model.to_owned());
-        Begin { received_at: 7, path, model, stream: true, session: None, key: Some("k".to_owned()) }
+        Begin { received_at: 7, path, model, stream: true, session: None, previous: None, key: Some("k".to_owned()) }
     }
 
     fn ended(status: RequestStatus) -> Ended<'static> {

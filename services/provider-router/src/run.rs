@@ -110,7 +110,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let (shown, refreshed) = ((store.clone(), sealer), (Arc::clone(&catalog), Arc::clone(&refresher)));
     let live = Arc::new(LiveRequests::new(Arc::clone(&metrics.totals), context.shutdown.abort_token()));
     let of_requests = (client.clone(), Arc::clone(&cache));
-    let management = Arc::new(Management::new(&config, &context, shown, (refreshed, Arc::clone(&live)), of_requests));
+    let management = Management::new(&config, &context, shown, (refreshed, Arc::clone(&live)), of_requests);
     if ledger.has_budgets() && !ledger.seeded(SEED_TIMEOUT).await {
         tracing::warn!("what was spent before the start cannot be read yet, budgets begin with what is known");
     }
