@@ -22,6 +22,7 @@ mod deploy;
 mod dice;
 mod direct;
 mod disconnects;
+mod doctor;
 mod documents;
 mod doors;
 mod events;
