@@ -48,6 +48,7 @@ mod newer_schema;
 mod openapi;
 mod outage;
 mod overload;
+mod pains;
 mod prompt_cache;
 mod provider_cli;
 mod qwen;
