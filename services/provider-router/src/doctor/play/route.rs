@@ -126,7 +126,15 @@ fn of(subject: &Subject, model: Option<String>, is_implied: bool, plan: &RoutePl
     if targets.is_empty() {
         return None;
     }
-    let plan = RoutePlan { aliases: Vec::new(), targets, deadlines: scaled(plan.deadlines), ..plan.clone() };
+    // An answer from the cache would call no target, and the hook of the guardrails belongs to the installation.
+    let plan = RoutePlan {
+        aliases: Vec::new(),
+        targets,
+        deadlines: scaled(plan.deadlines),
+        cache: None,
+        guard: None,
+        ..plan.clone()
+    };
     Some(Played { model, is_implied, plan, providers, targets: names })
 }
 
