@@ -81,4 +81,4 @@ pub use error::{Cause, Class, Error};
 pub use page::{ListPage, Page, RowPosition};
 pub use sealer::Sealer;
 pub use sealing::seal_stored;
-pub use store::{Kind, Store};
+pub use store::{Kind, SchemaVersion, Store};

@@ -162,9 +162,8 @@ pub(crate) async fn check(tx: &mut Transaction) -> Result<(), Error> {
 }
 
 async fn check_version(tx: &mut Transaction) -> Result<(), Error> {
-    let applied = tx.first::<Applied>(Statement::new("SELECT MAX(version) AS version FROM _sqlx_migrations")).await?;
-    let applied = applied.and_then(|applied| applied.0).unwrap_or(0);
-    let known = VERSIONS.last().map_or(0, |version| version.number);
+    let applied = applied(tx).await?.unwrap_or(0);
+    let known = known();
     if applied > known {
         return Err(Error::Incompatible(format!(
             "the database has version {applied}, this program supports up to {known}: use a newer version of the \
@@ -172,6 +171,21 @@ async fn check_version(tx: &mut Transaction) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// Returns the version of the schema; `None` if the database has no tables of this program. Only reads.
+pub(crate) async fn applied(tx: &mut Transaction) -> Result<Option<i64>, Error> {
+    let tables: Vec<Table> = tx.all(Statement::new(list_tables(tx))).await?;
+    if !tables.iter().any(|table| table.0 == BOOKKEEPING) {
+        return Ok(None);
+    }
+    let applied = tx.first::<Applied>(Statement::new("SELECT MAX(version) AS version FROM _sqlx_migrations")).await?;
+    Ok(applied.and_then(|applied| applied.0))
+}
+
+/// Returns the version that this program applies.
+pub(crate) fn known() -> i64 {
+    VERSIONS.last().map_or(0, |version| version.number)
 }
 
 fn migrator(versions: &[Version], text: impl Fn(&Version) -> &'static str) -> Migrator {

@@ -12,6 +12,7 @@ use sqlx::postgres::PgPool;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::exchanges::openings::Openings;
+use crate::migrations;
 use crate::row::FromRow;
 use crate::statement::Statement;
 use crate::transaction::Transaction;
@@ -34,6 +35,15 @@ pub enum Kind {
     Sqlite,
     /// A PostgreSQL server.
     Postgres,
+}
+
+/// The version of the schema of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchemaVersion {
+    /// Version that the database has; `None` if it does not exist or has no tables of this program.
+    pub applied: Option<i64>,
+    /// Version that this program applies when it opens a database.
+    pub known: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +72,20 @@ impl Store {
             _ => return Err(Error::Invalid("the database URL must begin with sqlite: or postgres:".to_owned())),
         };
         Ok(Self { pool, openings: Arc::default() })
+    }
+
+    /// Reads the version of the schema of the database at `url`, which is neither created nor changed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for other URLs than those of [`Self::open`], [`Error::Unavailable`] if it cannot be reached or
+    /// read.
+    pub async fn schema_version(url: &str) -> Result<SchemaVersion, Error> {
+        let applied = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => sqlite::applied(url).await?,
+            Some("postgres" | "postgresql") => postgres::applied(url).await?,
+            _ => return Err(Error::Invalid("the database URL must begin with sqlite: or postgres:".to_owned())),
+        };
+        Ok(SchemaVersion { applied, known: migrations::known() })
     }
 
     /// Checks that the database responds.

@@ -4,6 +4,7 @@
 //! # Layout
 //! - [`context`]: state shared by commands. [`output`], [`table`]: text or JSON output. [`prompt`]: interactive
 //!   questions.
+//! - [`doctor`]: examines the installation.
 //! - [`provider`], [`model`], [`route`], [`key`], [`price`]: subcommands of the same names; [`document`]: their files. [`active`]: the provider in the setting `active_provider`.
 //!   [`log`]: the request log. [`migrate`]: import of the environment variables of the Node.js version.
 //!
@@ -12,10 +13,11 @@
 //!   it stores the login separately.
 //! - Secrets are never printed, and not echoed while they are typed; only a new client key is printed, once.
 //! - Without a terminal, no questions are asked: a missing value is an error that names the flag.
-//! - Exit codes: 0 success, 1 failure, 64 usage, 78 configuration, 130 interrupted.
+//! - Exit codes: 0 success, 1 failure, 64 usage (`doctor`: 2), 78 configuration, 130 interrupted.
 
 mod active;
 mod context;
+mod doctor;
 mod document;
 mod key;
 mod log;
@@ -83,6 +85,8 @@ enum Command {
     Stats(JsonOnly),
     /// Import the variables of the Node.js version: providers, the active provider, the login at chat.qwen.ai
     Migrate(migrate::Migrate),
+    /// Examine the configuration, the database, the providers, the routes and the keys
+    Doctor(doctor::Doctor),
     /// Print a completion script: `provider-router completions bash > /etc/bash_completion.d/provider-router`
     Completions {
         /// Shell to print the script for
@@ -116,7 +120,9 @@ impl Cli {
     /// # Errors
     /// Returns the exit code after printing the message.
     pub fn of_process() -> Result<Self, ExitCode> {
-        parse_args_from(normalize_args(std::env::args_os().collect()))
+        let words = normalize_args(std::env::args_os().collect());
+        let is_doctor = words.iter().any(|word| word == "doctor");
+        parse_args_from(words).map_err(|code| usage_code(code, is_doctor))
     }
 
     /// Runs the command, or the service by `serve` if there is none. Returns the exit code of the process.
@@ -152,6 +158,13 @@ impl Cli {
     }
 }
 
+/// Returns the exit code after a usage error: `doctor` has that of other programs that check files, because scripts that
+/// run it tell a wrong flag from a finding by it.
+fn usage_code(code: ExitCode, is_doctor: bool) -> ExitCode {
+    let usage = Exit::Usage(String::new()).exit_code();
+    if is_doctor && code == usage { ExitCode::from(2) } else { code }
+}
+
 /// Renames `--config KEY=VALUE` after `provider add` and `provider edit` to `--set`, for compatibility with the Node.js
 /// version. In this program `--config FILE` is the configuration file, so only arguments that contain `=` are renamed.
 fn normalize_args(mut words: Vec<OsString>) -> Vec<OsString> {
@@ -183,6 +196,9 @@ fn completions(shell: Shell) -> ExitCode {
 
 impl Command {
     async fn execute(self, config: Config, common: Common, shutdown: Shutdown) -> Result<ExitCode, Exit> {
+        if let Self::Doctor(doctor) = self {
+            return doctor.execute(config, common, shutdown).await;
+        }
         let mut out = Output::new(self.json());
         let context = match CliContext::open(config, &common, !self.json()).await {
             Ok(context) => context,
@@ -208,6 +224,7 @@ impl Command {
             Self::Test(command) => command.json,
             Self::History(command) => command.json,
             Self::Migrate(command) => command.json,
+            Self::Doctor(doctor) => doctor.json,
             Self::Completions { .. } => false,
         }
     }
@@ -226,7 +243,7 @@ impl Command {
             Self::History(history) => log::history(&history, context, out).await,
             Self::Stats(_) => log::stats(context, out).await,
             Self::Migrate(migrate) => migrate::migrate(&migrate, context, out).await,
-            Self::Completions { .. } => Ok(output::CommandResult::done(serde_json::Value::Null)),
+            Self::Doctor(_) | Self::Completions { .. } => Ok(output::CommandResult::done(serde_json::Value::Null)),
         }
     }
 }

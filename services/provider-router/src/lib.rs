@@ -6,7 +6,8 @@
 //! The [`journal`] records that the request has begun. [`dispatch`] calls one [`provider`] after another until one
 //! succeeds. A stream then passes through [`relay`]. The [`exchange`] tracks the request from arrival to end.
 //!
-//! [`cli`] contains the commands that configure providers and models, and that show the request log.
+//! [`cli`] contains the commands that configure providers and models, and that show the request log. [`doctor`] examines
+//! an installation.
 //!
 //! # Invariants
 //! - No request waits for the database, except one that names an earlier answer of Responses which the request log has.
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod config;
 pub mod direct;
 pub mod dispatch;
+pub mod doctor;
 pub mod entry;
 pub mod envelope;
 pub mod exchange;

@@ -8,8 +8,8 @@ mod words;
 use std::future::poll_fn;
 
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
-use signalbox_upstream::{Client, Deadlines};
+use http::{HeaderMap, StatusCode};
+use signalbox_upstream::{Client, Deadlines, Error};
 
 use self::words::{kind, words};
 use crate::{provider::Remote, relay::Source};
@@ -33,16 +33,41 @@ pub(crate) async fn list_models(client: &Client, deadlines: &Deadlines, remote: 
 }
 
 async fn ask(client: &Client, deadlines: &Deadlines, remote: &Remote) -> Result<Bytes, String> {
-    let response = client.send(&remote.target, remote.models(), deadlines).await.map_err(|e| e.to_string())?;
+    probe(client, deadlines, remote).await.map_err(|error| error.to_string())?.list
+}
+
+/// The answer to a request for the list of models.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    /// Status of the answer.
+    pub(crate) status: StatusCode,
+    /// Headers of the answer.
+    pub(crate) headers: HeaderMap,
+    /// The list, or the reason why there is none, with the provider's credentials masked.
+    pub(crate) list: Result<Bytes, String>,
+}
+
+/// Asks for the list of models.
+///
+/// # Errors
+/// Returns the error of the exchange if there is no answer.
+pub(crate) async fn probe(client: &Client, deadlines: &Deadlines, remote: &Remote) -> Result<Probe, Error> {
+    let response = client.send(&remote.target, remote.models(), deadlines).await?;
     let (head, body) = response.into_parts();
     let mut source = Source::Upstream(body);
-    if !head.status.is_success() {
+    let list = if head.status.is_success() {
+        match read(&mut source, MAX_LIST).await {
+            Ok((list, true)) => judged(list),
+            Ok((_, false)) => Err(format!("its list is larger than {MAX_LIST} bytes")),
+            Err(reason) => Err(reason),
+        }
+    } else {
         // If the error body cannot be read, the status is reported without it.
         let (error, _) = read(&mut source, MAX_ERROR).await.unwrap_or_default();
-        return Err(refusal(head.status, &error));
-    }
-    let (list, is_whole) = read(&mut source, MAX_LIST).await?;
-    if is_whole { judged(list) } else { Err(format!("its list is larger than {MAX_LIST} bytes")) }
+        Err(refusal(head.status, &error))
+    };
+    let list = list.map_err(|reason| remote.masker.mask_text(&reason).into_owned());
+    Ok(Probe { status: head.status, headers: head.headers, list })
 }
 
 /// Reads a body until it exceeds `most` bytes. Returns the bytes, and whether they are the whole body.

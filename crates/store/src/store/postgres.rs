@@ -33,6 +33,17 @@ pub(super) async fn open(url: &str) -> Result<PgPool, Error> {
     Ok(pool)
 }
 
+/// Returns the version of the schema. Only reads.
+pub(super) async fn applied(url: &str) -> Result<Option<i64>, Error> {
+    let options = PgConnectOptions::from_str(url)?.application_name("signalbox");
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_with(options).await?;
+    let mut tx = Transaction::Postgres(pool.begin().await?);
+    let applied = migrations::applied(&mut tx).await;
+    drop(tx);
+    pool.close().await;
+    applied
+}
+
 /// Begins a transaction that writes the log. Transactions of several nodes are serialised, as on SQLite, so that the
 /// rows a batch has read do not change before it commits, and two batches that touch the same conversations cannot
 /// deadlock.

@@ -90,6 +90,25 @@ fn on_drive(path: &str) -> Option<&str> {
     is_drive.then_some(path)
 }
 
+/// Returns the version of the schema; `None` if there is no such file. Only reads.
+pub(super) async fn applied(url: &str) -> Result<Option<i64>, Error> {
+    let options = SqliteConnectOptions::from_str(url)?.create_if_missing(false).read_only(true);
+    let options = match options.get_filename().to_str().and_then(on_drive).filter(|_| cfg!(windows)).map(PathBuf::from)
+    {
+        Some(path) => options.filename(path),
+        None => options,
+    };
+    if !options.get_filename().exists() {
+        return Ok(None);
+    }
+    let pool = pool(1).connect_with(options.busy_timeout(ACQUIRE_TIMEOUT)).await?;
+    let mut tx = Transaction::Sqlite(pool.begin().await?.into());
+    let applied = migrations::applied(&mut tx).await;
+    drop(tx);
+    pool.close().await;
+    applied
+}
+
 /// Begins a write transaction. `BEGIN IMMEDIATE` waits for other writers, as the busy timeout applies to it. A
 /// transaction that began with a read would fail at once on its first write if another writer has committed in between.
 async fn begin(pool: &SqlitePool) -> Result<Transaction, Error> {

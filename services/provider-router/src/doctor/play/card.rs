@@ -1,0 +1,127 @@
+//! The scorecard, as a document.
+
+use serde::Serialize;
+
+/// How a scene ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should.
+    Pass,
+    /// Safely, but with less than was possible.
+    Partial,
+    /// With a wrong answer, without end, or with harm.
+    Fail,
+    /// The scene was not played.
+    Skipped,
+}
+
+/// A scene and its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Score {
+    /// `S01` to `S16` are the faults of Failover Bench, `P01` to `P25` the pains of gateways.
+    pub id: &'static str,
+    /// Name of the scene.
+    pub name: &'static str,
+    /// What the fake providers and the client did.
+    pub done: &'static str,
+    /// What should be seen.
+    pub expected: &'static str,
+    /// What was seen.
+    pub seen: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What to change for a better end; `None` if nothing.
+    pub remedy: Option<&'static str>,
+}
+
+/// The scores of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RouteCard {
+    /// Model name of the route; `None` for the implied route of requests that name no model.
+    pub route: Option<String>,
+    /// Whether the providers' links and priorities imply it.
+    pub is_implied: bool,
+    /// Policy of the route.
+    pub policy: String,
+    /// The targets, as `provider/model`.
+    pub targets: Vec<String>,
+    /// Number of scenes by verdict.
+    pub summary: Tally,
+    /// The scenes, in the order of their ids.
+    pub scores: Vec<Score>,
+}
+
+/// All scores of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Scorecard {
+    /// Time of the run in Unix milliseconds.
+    pub played_at: i64,
+    /// Version of the program.
+    pub version: &'static str,
+    /// Divisor of all deadlines and of the times of the fakes.
+    pub time_divisor: u32,
+    /// Number of scenes by verdict, over all routes.
+    pub summary: Tally,
+    /// The routes that were played.
+    pub routes: Vec<RouteCard>,
+    /// The routes that were not, with the reason.
+    pub not_played: Vec<String>,
+}
+
+/// Number of scenes by verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Ended as they should.
+    pub pass: usize,
+    /// Ended safely.
+    pub partial: usize,
+    /// Ended badly.
+    pub fail: usize,
+    /// Not played.
+    pub skipped: usize,
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    /// Returns the word for the verdict.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Partial => "partial",
+            Self::Fail => "fail",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+// === impl Tally ===
+
+impl Tally {
+    /// Counts verdicts.
+    #[must_use]
+    pub fn of<'a>(scores: impl IntoIterator<Item = &'a Score>) -> Self {
+        let mut tally = Self::default();
+        for score in scores {
+            *match score.verdict {
+                Verdict::Pass => &mut tally.pass,
+                Verdict::Partial => &mut tally.partial,
+                Verdict::Fail => &mut tally.fail,
+                Verdict::Skipped => &mut tally.skipped,
+            } += 1;
+        }
+        tally
+    }
+}
+
+// === impl Scorecard ===
+
+impl Scorecard {
+    /// Returns whether no scene failed, and at least one was played.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.summary.fail == 0 && !self.routes.is_empty()
+    }
+}
