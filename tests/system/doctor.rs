@@ -1,5 +1,7 @@
 //! `provider-router doctor`, as users run it.
 
+mod rest;
+
 use serde_json::{Value, json};
 use signalbox_core::schema::{KeyGrant, NewApiKey};
 use signalbox_fakes::FakeProvider;

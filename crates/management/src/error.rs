@@ -109,6 +109,9 @@ pub enum Error {
     /// A port that a service needs is in use by another process; in the same format.
     #[error("{}", .0.reason())]
     PortInUse(Box<PortInUse>),
+    /// The doctor cannot be run.
+    #[error("{0}")]
+    Doctor(String),
     /// The route does not exist.
     #[error("Cannot {0} {1}")]
     NoRoute(Method, String),
@@ -193,7 +196,9 @@ impl Error {
             | Self::InvalidSetting(_)
             | Self::NotLoaded { .. }
             | Self::Disabled(_) => StatusCode::BAD_REQUEST,
-            Self::RouterAway(_) | Self::NotSent(_) | Self::RouterSilent(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RouterAway(_) | Self::NotSent(_) | Self::RouterSilent(_) | Self::Doctor(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::RouterBroke(_) => StatusCode::BAD_GATEWAY,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::WrongKeys(denied) => denied.status(),
@@ -265,6 +270,7 @@ impl Error {
             Self::Disabled(_) => Some("provider_disabled"),
             Self::RouterAway(_) | Self::NotSent(_) | Self::RouterSilent(_) => Some("router_unavailable"),
             Self::RouterBroke(_) => Some("router_broke_off"),
+            Self::Doctor(_) => Some("doctor_failed"),
             Self::HostOrigin(refused) => Some(refused.code()),
             Self::NotLocal(refused) => Some(refused.code()),
             _ => None,

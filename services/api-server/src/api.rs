@@ -16,6 +16,7 @@ mod admin;
 mod bodies;
 mod config;
 mod docs;
+mod doctor;
 mod health;
 mod logs;
 mod model_sync;
@@ -52,6 +53,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(docs::page))
         .routes(routes!(openapi::serve))
         .routes(routes!(health::health))
+        .routes(routes!(doctor::last))
+        .routes(routes!(doctor::run))
         .routes(routes!(proxy::start))
         .routes(routes!(proxy::stop))
         .routes(routes!(proxy::restart))

@@ -9,6 +9,7 @@ use signalbox_store::{Sealer, Store};
 use tokio::sync::broadcast;
 
 use crate::console::Sessions;
+use crate::doctor::Doctor;
 use crate::extensions::Extensions;
 use crate::fleet::Fleet;
 use crate::logs::LogDir;
@@ -34,6 +35,8 @@ pub struct App {
     pub router: RouterClient,
     /// Encrypts logins before they are stored.
     pub sealer: Sealer,
+    /// Examines the installation.
+    pub doctor: Doctor,
     /// Log files of the services.
     pub logs: LogDir,
     /// Tokens that clients present.

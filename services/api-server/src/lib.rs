@@ -10,7 +10,7 @@
 //! - [`audit`]: the audit log.
 //! - [`events`]: live events over Socket.IO.
 //! - [`extensions`]: the connected browser extensions.
-//! - [`declared`]: the catalogue as a document.
+//! - [`declared`]: the catalogue as a document. [`doctor`]: the command that examines the installation.
 //! - `status`: the status of the services, as responses and events show it.
 //! - [`router_client`]: client of provider-router's API.
 //! - [`instance`]: the lock that permits one api-server per data directory.
@@ -40,6 +40,7 @@ pub mod cli;
 pub mod config;
 pub mod console;
 pub mod declared;
+pub mod doctor;
 pub mod events;
 pub mod extensions;
 pub mod fleet;
@@ -78,6 +79,7 @@ use tokio_util::sync::CancellationToken;
 use self::app::{About, App};
 use self::config::Config;
 use self::console::Sessions;
+use self::doctor::Doctor;
 use self::extensions::Extensions;
 use self::fleet::{Fleet, ProgramLocation, Programs};
 use self::instance::{Instance, InstanceRecord};
@@ -113,14 +115,22 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
         ))
     })?;
     seal_stored(&store, &sealer).await;
-    let (fleet, closer) = fleet::launch(fleet_config(&config, &context, key));
+    let children = fleet_config(&config, &context, key);
+    let doctor = Doctor::of(&children);
+    let (fleet, closer) = fleet::launch(children);
     let writers = std::iter::once(config::SPEC.name).chain(fleet.services().into_iter().map(|(name, _)| name));
     let log_rotator = logs::start_rotator(&LogDir::of(data_dir), writers, config.logs.retention());
     let notifier = notify::launch(&config.notify, &fleet.services())?;
     // The children are stopped in every case, also after a panic; normally while the last requests are served.
-    let served =
-        AssertUnwindSafe(work(&config, &context, store.clone(), (sealer, signer), fleet, log_rotator.subscribe()))
-            .catch_unwind();
+    let served = AssertUnwindSafe(work(
+        &config,
+        &context,
+        store.clone(),
+        (sealer, signer),
+        (fleet, doctor),
+        log_rotator.subscribe(),
+    ))
+    .catch_unwind();
     let leave = async {
         context.shutdown.draining().await;
         closer.close().await;
@@ -143,7 +153,7 @@ async fn work(
     context: &Context,
     store: Store,
     (sealer, signer): (Sealer, ServiceSigner),
-    fleet: Fleet,
+    (fleet, doctor): (Fleet, Doctor),
     written: broadcast::Receiver<Arc<LogOutput>>,
 ) -> Result<(), Exit> {
     let common = &context.common;
@@ -173,6 +183,7 @@ async fn work(
         sealer,
         reloads: broadcast::Sender::new(16),
         extensions: Extensions::default(),
+        doctor,
         logs: LogDir::of(&common.data_dir),
         keys: Arc::clone(&keys),
         sessions: Sessions::new(context.tls.is_some()),

@@ -84,6 +84,14 @@ impl Programs {
         self.found()
     }
 
+    /// Returns the executable of provider-router, without building it.
+    ///
+    /// # Errors
+    /// Returns the reason why there is none.
+    pub(crate) fn router_program(&self) -> Result<PathBuf, String> {
+        self.found().map(|binaries| binaries.router).map_err(|missing| missing.to_string())
+    }
+
     /// Finds the executables without building them.
     pub(super) fn found(&self) -> Result<Binaries, Missing> {
         if let Self { router: Some(router), qwen: Some(qwen), .. } = self {

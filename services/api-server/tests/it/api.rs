@@ -4,6 +4,7 @@ mod activity;
 mod audit;
 mod config;
 mod cursors;
+mod doctor;
 mod health;
 mod keys;
 mod log;

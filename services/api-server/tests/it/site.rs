@@ -7,6 +7,7 @@ use std::time::Duration;
 use api_server::app::{About, App};
 use api_server::audit;
 use api_server::console::Sessions;
+use api_server::doctor::Doctor;
 use api_server::events::{self, Broadcaster, LogTails};
 use api_server::extensions::Extensions;
 use api_server::fleet::{self, Closer, Programs};
@@ -174,7 +175,9 @@ impl Site {
         (router_port, router_key): (u16, Option<Secret<String>>),
     ) -> Self {
         let store = Store::open(url).await.unwrap();
-        let (fleet, closer) = fleet::launch(fleet_config(&dir, programs));
+        let children = fleet_config(&dir, programs);
+        let doctor = Doctor::of(&children);
+        let (fleet, closer) = fleet::launch(children);
         let router = RouterClient::new(
             fleet.clone(),
             "127.0.0.1",
@@ -206,6 +209,7 @@ impl Site {
             logs: LogDir::of(dir.path()),
             keys: Arc::clone(&keys),
             sessions: Sessions::new(false),
+            doctor,
             about: Arc::new(About { instance: "box".to_owned(), boot_id: "boot".to_owned() }),
             control: ShutdownControl::with_tokens(dir.path(), ClientKeys::of(&[])),
             shutdown: Shutdown::new(),
