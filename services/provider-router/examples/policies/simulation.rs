@@ -204,7 +204,14 @@ pub(crate) fn run(scenario: Scenario, policy: RoutePolicy, seed: u64) -> Run {
                 if next < LENGTH {
                     queue.push(next, Event::Arrival);
                 }
-                let facts = RequestFacts { model: Some("r"), session: None, body: b"{}", unix_ms: 0, takes_turn: true };
+                let facts = RequestFacts {
+                    model: Some("r"),
+                    session: None,
+                    body: b"{}",
+                    unix_ms: 0,
+                    overrides: None,
+                    takes_turn: true,
+                };
                 let Ok(plan) = plan(&snapshot, &facts, None, now, &mut rng) else { continue };
                 let mut left = plan.candidates;
                 left.reverse();

@@ -70,10 +70,15 @@ fn active(subject: &Subject) -> Check {
 fn default_model(subject: &Subject) -> Check {
     match candidates(&subject.snapshot, None) {
         Ok(_) => Check::ok("providers.default", "requests that name no model are answered"),
-        Err(error @ (RouteError::MissingModel(_) | RouteError::UnknownModel(_) | RouteError::NoTarget { .. })) => {
-            Check::warn("providers.default", format!("a request that names no model is refused: {error}"))
-                .remedy("set `defaultModel` of the active provider, if clients omit the model")
-        }
+        // A limit that is reached passes.
+        Err(RouteError::AtLimit { .. }) => Check::ok("providers.default", "requests that name no model are answered"),
+        Err(
+            error @ (RouteError::MissingModel(_)
+            | RouteError::UnknownModel(_)
+            | RouteError::NoMatch { .. }
+            | RouteError::NoTarget { .. }),
+        ) => Check::warn("providers.default", format!("a request that names no model is refused: {error}"))
+            .remedy("set `defaultModel` of the active provider, if clients omit the model"),
     }
     .link("docs/providers.md#which-provider-answers")
 }

@@ -93,7 +93,14 @@ fn reached(subject: &Subject, route: &Route) -> Check {
 /// Returns what a request for a name goes to, if that is not the route.
 fn other(subject: &Subject, route: &Route, name: &str) -> Option<String> {
     let asked = name.replacen('*', SAMPLE, 1);
-    let facts = RequestFacts { model: Some(&asked), session: None, body: b"{}", unix_ms: unix_ms(), takes_turn: false };
+    let facts = RequestFacts {
+        model: Some(&asked),
+        session: None,
+        body: b"{}",
+        unix_ms: unix_ms(),
+        overrides: None,
+        takes_turn: false,
+    };
     // A route without usable targets is an error of its own.
     let plan = plan(&subject.snapshot, &facts, None, crate::health::now(), &mut Rng::new(1)).ok()?;
     match plan.route {

@@ -133,6 +133,9 @@ fn of(subject: &Subject, model: Option<String>, is_implied: bool, plan: &RoutePl
         deadlines: scaled(plan.deadlines),
         cache: None,
         guard: None,
+        // Copies and second attempts reach fakes that no scene expects.
+        hedge: None,
+        mirror: None,
         ..plan.clone()
     };
     Some(Played { model, is_implied, plan, providers, targets: names })
