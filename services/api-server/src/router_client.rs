@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -159,6 +159,8 @@ impl RouterClient {
         let mut request = self.request(Method::POST, path, body)?;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // The answer of the provider is asked for, not one that the router keeps.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(accept.map(|accept| (ACCEPT, accept)));
         loopback::open_stream(addr, request, CONNECT_TIMEOUT).await
     }

@@ -114,7 +114,9 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
     let Call { mut exchange, caller, headers, version, body, envelope, names_target, guard } = call;
     let judging = guard.map(|rules| Judging::new(rules, caller.as_ref(), &envelope));
     let request = ClientRequest { caller: caller.as_ref(), headers: &headers, body: &body, envelope: &envelope };
-    app.retries.deposit();
+    if plan.mirror_of.is_none() {
+        app.retries.deposit();
+    }
     if plan.route.is_some() || judging.is_some() || !plan.overrides.is_empty() || plan.mirror_of.is_some() {
         exchange.keep_plan(plan.record(health::now()));
     }
@@ -166,8 +168,10 @@ async fn tried(
     let mut place = 0;
     loop {
         let Some(candidate) = plan.candidates.get(place) else { return (place, Err(AttemptError::NoCandidate)) };
-        // Since the plan was made, another request may have become the probe.
-        if candidate.health.blocked(health::now()) == Some(Blocked::Probed)
+        // Since the plan was made, another request may have become the probe; and while this one waited in a queue, the
+        // target may have failed.
+        let blocked = candidate.health.blocked(health::now());
+        if (blocked == Some(Blocked::Probed) || blocked.is_some() && candidate.last_resort.is_none())
             && let Some(next) = attempts.pass_by(place, plan.candidates.len())
         {
             place = next;

@@ -245,6 +245,12 @@ impl Plan {
         plan
     }
 
+    /// Returns whether copies of such requests go to a mirror. One that asks for a provider, a region or a price does not.
+    #[must_use]
+    pub fn is_mirrored(&self) -> bool {
+        self.overrides.is_empty() && self.route.as_ref().is_some_and(|route| route.mirror.is_some())
+    }
+
     /// Returns the plan of a copy of this request for the mirror of its route, if it has one that can be asked now.
     /// `id` is that of the request.
     #[must_use]

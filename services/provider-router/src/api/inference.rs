@@ -31,7 +31,7 @@ use crate::{
     exchange::Exchange,
     health, hops,
     journal::{Begin, Bodies, BodyPolicy},
-    route::{self, Plan, RequestFacts},
+    route::{self, Plan, RequestFacts, RouteError},
     stored_responses,
 };
 use signalbox_core::schema::{CacheOutcome, RequestStatus};
@@ -163,10 +163,16 @@ where
     // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
     // What the guard has replaced must not be in the log.
     let logged = if is_replaced { &body } else { &sent };
-    let begin = arrival.head(&envelope);
-    let policy = arrival.policy(app, plan.as_ref().ok(), Bodies::Full);
+    let is_mirrored = plan.as_ref().is_ok_and(Plan::is_mirrored);
+    let original =
+        is_mirrored.then(|| (arrival.head(&envelope), arrival.policy(app, plan.as_ref().ok(), Bodies::Full)));
+    // A route without a target that can be asked may have rules, and providers of which less is logged.
+    let most = match &plan {
+        Err(RouteError::NoMatch { .. } | RouteError::AtLimit { .. } | RouteError::NoTarget { .. }) => Bodies::Redact,
+        _ => Bodies::Full,
+    };
     let context_id = context.id();
-    let mut exchange = arrival.begin(app, &envelope, plan.as_ref().ok(), (logged, Bodies::Full), context, permit)?;
+    let mut exchange = arrival.begin(app, &envelope, plan.as_ref().ok(), (logged, most), context, permit)?;
     exchange.hold(admitted);
     exchange.guarded(passed.notes);
     match plan {
@@ -182,21 +188,27 @@ where
                 Looked::Off => {}
             }
             let (headers, version) = (head.headers, head.version);
-            mirror::copy(
-                app,
-                Original {
-                    plan: &plan,
-                    id: context_id,
-                    api,
-                    begin: &begin,
-                    caller,
-                    headers: &headers,
-                    version,
-                    body: &body,
-                    envelope: &envelope,
-                    bodies: policy,
-                },
-            );
+            if let Some((begin, mut bodies)) = original {
+                if rules.is_some() {
+                    // The rules of answers are applied to the answer of the client only.
+                    bodies.answer = Bodies::Off;
+                }
+                mirror::copy(
+                    app,
+                    Original {
+                        plan: &plan,
+                        id: context_id,
+                        api,
+                        begin: &begin,
+                        caller,
+                        headers: &headers,
+                        version,
+                        body: &body,
+                        envelope: &envelope,
+                        bodies,
+                    },
+                );
+            }
             let caller = caller.cloned();
             let call = Call { exchange, caller, headers, version, body, envelope, names_target, guard: rules };
             let mut response = dispatch(app, call, plan).await;
@@ -307,7 +319,12 @@ async fn reserve(
             params: plan.and_then(|plan| plan.target(candidate)).map(|target| &target.params),
         });
     }
-    let reserved = admission::reserve(&app.ledger, &app.prices, caller, asked, &targets).await;
+    let reserved = tokio::select! {
+        biased;
+        reserved = admission::reserve(&app.ledger, &app.prices, caller, asked, &targets) => reserved,
+        // A request that waits in a queue must not hold up the shutdown.
+        () = app.abort_streams.cancelled() => return Err(ApiError::Overloaded),
+    };
     Ok(reserved.inspect_err(|denial| app.metrics.limited(denial.reason()))?)
 }
 

@@ -54,7 +54,7 @@ struct Copied {
 /// Sends a copy of the request to the mirror of its route, if the route has one and the lot falls on this request. The
 /// copy has a task of its own, on which nothing of the request depends.
 pub(super) fn copy(app: &Arc<App>, original: Original<'_>) {
-    let route = original.plan.route.as_ref().filter(|route| route.mirror.is_some());
+    let route = original.plan.route.as_ref().filter(|_| original.plan.is_mirrored());
     let mirror = route.and_then(|route| route.plan.mirror.as_ref());
     let Some(mirror) = mirror.filter(|mirror| app.seeds.rng().unit() * 100.0 < mirror.percent) else { return };
     let Ok(permit) = app.mirrors.clone().try_acquire_owned() else {

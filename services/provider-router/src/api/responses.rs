@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use signalbox_core::Api;
-use signalbox_daemon::RequestContext;
+use signalbox_daemon::{Caller, RequestContext};
 use signalbox_store::{
     audit::{Actor, with_actor},
     responses::{self, ResponseKey},
@@ -25,6 +25,7 @@ use signalbox_store::{
 use super::{error::ApiError, path::Path};
 use crate::{
     app::App,
+    guard::About,
     hops,
     provider::{Adapter, Provider},
     stored_responses::{StoredError, load, request_of},
@@ -148,9 +149,13 @@ async fn of_provider(app: &App, id: &str, request: &Parts) -> Result<Option<Resp
         snapshot.active().into_iter().chain(others).cloned().collect()
     };
     for provider in providers {
-        let kept = ask(app, &provider, &method, rest, &headers, &request_id).await;
-        if kept.is_some() {
-            return Ok(kept);
+        if let Some((status, body)) = ask(app, &provider, &method, rest, &headers, &request_id).await {
+            let is_answer = method == Method::GET && status.is_success();
+            let body = if is_answer { judged(app, request, body, &request_id).await? } else { body };
+            let mut response = Response::new(Body::from(body));
+            *response.status_mut() = status;
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            return Ok(Some(response));
         }
     }
     Ok(None)
@@ -163,7 +168,7 @@ async fn ask(
     rest: &str,
     headers: &HeaderMap,
     id: &str,
-) -> Option<Response> {
+) -> Option<(StatusCode, Bytes)> {
     let Adapter::Remote(remote) = &provider.adapter else { return None };
     if !remote.apis.contains(&Api::Responses) {
         return None;
@@ -177,8 +182,26 @@ async fn ask(
     let body = axum::body::to_bytes(Body::new(response.into_body()), MAX_RESPONSE).await.ok()?;
     // Providers quote the key they refuse.
     let body = if status.is_success() { body } else { remote.masker.mask(&body).map_or(body, Bytes::from) };
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Some(response)
+    Some((status, body))
+}
+
+/// Returns an answer that a provider kept, with what the guardrails of the configuration and the key change. Those of
+/// its route are not known any more.
+///
+/// # Errors
+/// Returns the reason why they refuse it.
+async fn judged(app: &App, request: &Parts, body: Bytes, id: &str) -> Result<Bytes, ApiError> {
+    let caller: Option<&Caller> = request.extensions.get();
+    let Some(rules) = app.guard.rules(None, caller).filter(|rules| app.guard.judges_answers(rules)) else {
+        return Ok(body);
+    };
+    let about = About {
+        id,
+        api: Api::Responses.as_str(),
+        model: None,
+        key: caller.map(Caller::name),
+        owner: caller.and_then(Caller::owner),
+    };
+    let passed = app.guard.answer(&rules, &body, false, &about).await?;
+    Ok(passed.replaced.unwrap_or(body))
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::Key;
 
 /// Maximum number of requests that wait for the same one.
-const MAX_WAITING: usize = 1_024;
+const MAX_WAITING: usize = 64;
 
 /// The requests that others wait for.
 #[derive(Debug, Default)]

@@ -20,8 +20,12 @@ pub struct Key([u8; 32]);
 /// The form of the answer is part of the key in another way.
 const TRANSPORT_FIELDS: [&str; 7] =
     ["stream", "stream_options", "user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"];
-/// Headers that change the answer.
-const HEADERS: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
+/// Those of Responses, whose answers repeat all others.
+const TRANSPORT_FIELDS_OF_RESPONSES: [&str; 2] = ["stream", "stream_options"];
+/// Headers that change the answer, or the account that pays for it.
+const HEADERS: [&str; 3] = ["openai-beta", "openai-organization", "openai-project"];
+/// Prefixes of such headers.
+const HEADER_PREFIXES: [&str; 2] = ["anthropic-", "x-openrouter-"];
 /// Prefix of the headers with which clients steer the router.
 const OWN_HEADERS: &str = "x-signalbox-";
 
@@ -50,9 +54,11 @@ pub fn key(request: CachedRequest<'_>, terms: &RouteCache) -> Option<Key> {
     if envelope.previous.is_some() || !is_cached(envelope) {
         return None;
     }
+    let is_of_responses = envelope.api == Api::Responses || envelope.is_of_responses;
+    let unread: &[&str] = if is_of_responses { &TRANSPORT_FIELDS_OF_RESPONSES } else { &TRANSPORT_FIELDS };
     let (mut members, mut is_bound, mut stores) = (Vec::new(), false, true);
     Reader::new(body).object(|name, value| {
-        if TRANSPORT_FIELDS.contains(&name) {
+        if unread.contains(&name) {
             return value.skip();
         }
         let mut canonical = Vec::new();
@@ -69,9 +75,9 @@ pub fn key(request: CachedRequest<'_>, terms: &RouteCache) -> Option<Key> {
     if is_bound {
         return None;
     }
-    // A stored answer of Responses can be continued only by the key that asked for it.
-    let is_of_responses = envelope.api == Api::Responses || envelope.is_of_responses;
-    let scope = if is_of_responses && stores { CacheScope::Key } else { terms.scope };
+    // A stored answer of Responses can be continued only by the key that asked for it, and a hook judges by the key.
+    let is_judged = rules.is_some_and(|rules| rules.hook);
+    let scope = if is_of_responses && stores || is_judged { CacheScope::Key } else { terms.scope };
     let surface = envelope.direct.map_or(envelope.api.as_str(), DirectApi::as_str);
     let form = match (envelope.stream, envelope.include_usage) {
         (false, _) => "whole",
@@ -85,12 +91,16 @@ pub fn key(request: CachedRequest<'_>, terms: &RouteCache) -> Option<Key> {
     digest.add(&route.version().to_le_bytes());
     // Serialising a structure of numbers and words cannot fail.
     digest.add(&serde_json::to_vec(&rules).unwrap_or_default());
+    // An answer that has lost a field in the translation is not given to a key that does not allow it.
+    digest.add(&[u8::from(caller.is_some_and(|caller| caller.grant().strict))]);
     for part in shared_by(scope, caller) {
         digest.add(part.as_bytes());
     }
     for (name, value) in headers {
-        if HEADERS.contains(&name.as_str()) || name.as_str().starts_with(OWN_HEADERS) {
-            digest.add(name.as_str().as_bytes());
+        let name = name.as_str();
+        let is_part = HEADERS.contains(&name) || HEADER_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if is_part || name.starts_with(OWN_HEADERS) {
+            digest.add(name.as_bytes());
             digest.add(value.as_bytes());
         }
     }

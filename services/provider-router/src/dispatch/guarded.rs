@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use signalbox_core::{Api, openai::Usage, schema::GuardRules};
 use signalbox_daemon::Caller;
 
-use super::{AcceptedAnswer, failure::AttemptError};
+use super::{AcceptedAnswer, failure::AttemptError, stopped};
 use crate::{
     app::App, direct::DirectApi, envelope::Envelope, exchange::Exchange, guard::About, journal::fold_answer,
     relay::Source,
@@ -72,16 +72,18 @@ impl Judging {
                 }
             }
             AcceptedAnswer::Stream { headers, begun, mut rest } => {
+                let stop = exchange.stop().clone();
                 let held = tokio::select! {
                     biased;
-                    held = hold(begun, &mut rest, exchange) => held?,
-                    () = app.abort_streams.cancelled() => return Err(AttemptError::ShuttingDown),
+                    held = hold(begun, &mut rest, exchange) => Some(held?),
+                    () = stop.cancelled() => None,
                 };
+                let Some(held) = held else { return Err(stopped(exchange)) };
                 let folded = fold_answer(self.api, &held, true).unwrap_or_default();
                 let hidden = hidden_usage(&rest);
-                if let Some(content) = folded.json.map(Bytes::from)
-                    && let Err(refused) = app.guard.answer(&self.rules, &content, true, &about).await
-                {
+                // What has no form of an answer is judged as it is.
+                let content = folded.json.map_or_else(|| held.clone(), Bytes::from);
+                if let Err(refused) = app.guard.answer(&self.rules, &content, true, &about).await {
                     exchange.withheld(hidden.or(folded.usage));
                     return Err(refused.into());
                 }

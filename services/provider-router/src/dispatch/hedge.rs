@@ -138,11 +138,12 @@ impl<'a> Hedger<'a> {
         };
         let place = untried.into_iter().find(can_be_asked)?;
         let candidate = plan.candidates.get(place)?;
-        let quota = candidate.provider.quota.as_ref();
-        let taken = quota.map(|quota| quota.take(now, plan.tokens)).transpose().ok()?;
+        // Before the quota: a request that was never made would use up the rate of the provider.
         if !app.retries.take(now) {
             return None;
         }
+        let quota = candidate.provider.quota.as_ref();
+        let taken = quota.map(|quota| quota.take(now, plan.tokens)).transpose().ok()?;
         let span = context.attempt_span(2, &candidate.provider.id, candidate.model.as_deref());
         let mut trial = candidate.health.begin(now);
         trial.hold(taken);

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::secrets::is_after_escape;
+
 /// Lengths of card numbers (ISO/IEC 7812).
 const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
 /// Lengths of the groups in which cards show their numbers.
@@ -18,7 +20,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Range<usize>>) {
             continue;
         }
         let end = run_end(bytes, at);
-        let is_apart = at == 0 || !is_inner(bytes[at - 1]);
+        let is_apart = at == 0 || is_after_escape(bytes, at) || !is_inner(bytes[at - 1]);
         if is_apart && bytes.get(end).is_none_or(|next| !is_inner(*next)) {
             find_in_run(bytes, at..end, found);
         }
@@ -88,7 +90,7 @@ fn luhn(digits: &[u8]) -> bool {
 
 /// Returns whether a number that touches this byte is part of something else.
 const fn is_inner(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-') || byte >= 0x80
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{cards, secrets};
 /// Depth of nesting beyond which a value is searched as it is written, and refused rather than redacted.
 const MAX_DEPTH: usize = 64;
 
-/// Fields with opaque data, which must not be changed.
+/// Fields with opaque data, which must not be changed, if it is base64. Documents of Messages have plain text in `data`.
 const OPAQUE: [&str; 7] =
     ["b64_json", "data", "embedding", "encrypted_content", "file_data", "signature", "thought_signature"];
 
@@ -116,10 +116,10 @@ impl Search<'_> {
                     read
                 })
             }
-            b'"' if name.is_some_and(|name| OPAQUE.contains(&name)) => value.skip(),
             b'"' => {
                 let raw = value.raw()?;
-                self.text(raw)
+                let is_opaque = name.is_some_and(|name| OPAQUE.contains(&name)) && raw.iter().all(is_base64);
+                if is_opaque { Some(()) } else { self.text(raw) }
             }
             _ => value.skip(),
         }
@@ -189,6 +189,11 @@ impl Search<'_> {
     }
 }
 
+/// Returns whether this byte may be in base64 of any kind, or is the quote around it.
+fn is_base64(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'"' | b'\\')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,6 +239,26 @@ mod tests {
         let escaped: String = CARD.chars().map(|char| format!("\\u{:04x}", u32::from(char))).collect();
         let found = searched(&format!(r#"{{"input":"{escaped}"}}"#), None, Some(GuardAction::Redact));
         assert_eq!(found.redacted.unwrap(), r#"{"input":"[redacted: card number]"}"#);
+    }
+
+    #[test]
+    fn texts_within_texts_and_documents_are_searched() {
+        let inner = format!(
+            r#"{{\\"pem\\":\\"-----BEGIN PRIVATE KEY-----\\\\nMIIabc\\\\n-----END PRIVATE KEY-----\\\\n{}\\"}}"#,
+            key()
+        );
+        let arguments = format!(r#"{{"arguments":"{}"}}"#, inner.replace(r"\\", r"\"));
+        let found = searched(&arguments, Some(GuardAction::Redact), None);
+        assert_eq!(found.count, 2, "{arguments}");
+        let document =
+            format!(r#"{{"source":{{"type":"text","media_type":"text/plain","data":"my key is {}"}}}}"#, key());
+        assert_eq!(searched(&document, Some(GuardAction::Redact), None).count, 1);
+        for text in [format!("“{}”", key()), format!("密钥{}", key()), format!(r"a\n{}", key())] {
+            let document = serde_json::json!({ "input": text }).to_string();
+            assert_eq!(searched(&document, Some(GuardAction::Redact), None).count, 1, "{text}");
+        }
+        let card = serde_json::json!({"input": format!(r"pay\n{CARD}\n now")}).to_string();
+        assert_eq!(searched(&card, None, Some(GuardAction::Redact)).count, 1);
     }
 
     #[test]

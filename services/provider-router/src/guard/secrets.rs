@@ -53,7 +53,7 @@ pub(super) fn find(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        let is_start = at == 0 || !is_inner(bytes[at - 1]);
+        let is_start = is_boundary(bytes, at);
         match is_start.then(|| begins_at(text, at)).flatten() {
             Some((end, name)) => {
                 found.push((at..end, name));
@@ -82,10 +82,12 @@ fn begins_at(text: &str, at: usize) -> Option<(usize, &'static str)> {
     })
 }
 
-/// Returns the end of a private key in PEM; of one that is cut, the end of the text.
+/// Returns the end of a private key in PEM; of one that is cut, the end of the text. Its lines may be those of a text
+/// within a text, where a line ends with an escape.
 fn private_key(text: &str, at: usize) -> Option<usize> {
-    let line_end = text[at..].find('\n').map_or(text.len(), |line| at + line);
-    if !text[at..line_end].trim_end().ends_with(KEY_WORD) {
+    let kind = text[at + KEY_BEGIN.len()..].as_bytes();
+    let len = kind.iter().take_while(|byte| byte.is_ascii_uppercase() || matches!(byte, b' ' | b'-')).count();
+    if !kind[..len].windows(KEY_WORD.len()).any(|word| word == KEY_WORD.as_bytes()) {
         return None;
     }
     let Some(end) = text[at..].find(KEY_END) else { return Some(text.len()) };
@@ -106,9 +108,16 @@ fn has_variety(run: &[u8]) -> bool {
     seen.iter().filter(|seen| **seen).count() >= 6
 }
 
-/// Returns whether a credential cannot begin after this byte.
-const fn is_inner(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+/// Returns whether a credential may begin here: not within a word, but behind the letter of an escape such as `\n`, as
+/// in JSON within a text.
+fn is_boundary(bytes: &[u8], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1).map(|before| bytes[before]) else { return true };
+    is_after_escape(bytes, at) || !(before.is_ascii_alphanumeric() || before == b'_')
+}
+
+/// Returns whether the two bytes before `at` are an escape such as `\n`.
+pub(super) fn is_after_escape(bytes: &[u8], at: usize) -> bool {
+    at >= 2 && bytes[at - 2] == b'\\' && matches!(bytes[at - 1], b'n' | b't' | b'r')
 }
 
 const fn alphanumeric(byte: u8) -> bool {

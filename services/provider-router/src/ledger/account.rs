@@ -167,7 +167,19 @@ impl Account {
 
     /// Replaces a reservation by what was used.
     pub(super) fn settle(&self, now: Now, ticket: Ticket, tokens: u64, nanos: i64) {
+        self.end(now, ticket, (tokens, nanos), true);
+    }
+
+    /// Takes back a reservation as if the request had never come.
+    pub(super) fn cancel(&self, now: Now, ticket: Ticket) {
+        self.end(now, ticket, (0, 0), false);
+    }
+
+    fn end(&self, now: Now, ticket: Ticket, (tokens, nanos): (u64, i64), has_come: bool) {
         let mut state = self.state();
+        if !has_come && state.limits.rpm.is_some() {
+            state.requests.correct(now.monotonic_ms, ticket.second, 1, 0);
+        }
         state.in_flight = state.in_flight.saturating_sub(1);
         if state.limits.tpm.is_some() {
             state.tokens.correct(now.monotonic_ms, ticket.second, ticket.tokens, tokens);
@@ -180,15 +192,6 @@ impl Account {
         }
         drop(state);
         self.released.notify_waiters();
-    }
-
-    /// Takes back a reservation as if the request had never come.
-    pub(super) fn cancel(&self, now: Now, ticket: Ticket) {
-        self.settle(now, ticket, 0, 0);
-        let mut state = self.state();
-        if state.limits.rpm.is_some() {
-            state.requests.correct(now.monotonic_ms, ticket.second, 1, 0);
-        }
     }
 
     pub(super) fn note_loaded(&self, at: i64, nanos: i64) {

@@ -31,6 +31,14 @@ const DEADLINES: Deadlines = Deadlines {
     total: Duration::from_secs(120),
 };
 
+/// Deadlines of a replay, which asks providers, several times if need be, and answers when all of them have.
+const REPLAY_DEADLINES: Deadlines = Deadlines {
+    headers: Duration::from_secs(3_600),
+    idle: Duration::from_secs(600),
+    total: Duration::from_secs(3_600),
+    ..DEADLINES
+};
+
 impl Management {
     /// Forwards the request, and streams the answer back.
     ///
@@ -62,7 +70,9 @@ impl Management {
         }
         let body = collect(&head.headers, body, self.max_body).await?;
         let forwarded = forwarded.body(body).map_err(|error| away(&error))?;
-        let response = self.client.send(&target, forwarded, &DEADLINES).await.map_err(|error| away(&error))?;
+        let is_replay = path.split('?').next().is_some_and(|path| path.ends_with("/replay"));
+        let deadlines = if is_replay { &REPLAY_DEADLINES } else { &DEADLINES };
+        let response = self.client.send(&target, forwarded, deadlines).await.map_err(|error| away(&error))?;
         Ok(response.map(|body| ResponseBody::Api(Body::new(body))))
     }
 }

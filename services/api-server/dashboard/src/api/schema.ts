@@ -411,6 +411,8 @@ export interface paths {
                     dry_run?: boolean | "";
                     /** @description Delete entries that are not declared, in the sections that are present */
                     prune?: boolean | "";
+                    /** @description Write nothing unless the configuration still has this version, which a dry run tells */
+                    base_version?: number;
                     /** @description Format of the document; if absent, that of the `Content-Type` header, else TOML */
                     format?: string;
                 };
@@ -463,7 +465,7 @@ export interface paths {
                         "application/json": components["schemas"]["Failure"];
                     };
                 };
-                /** @description The catalogue changed during the request, and nothing was written; try again */
+                /** @description `configuration_changed`: it has another version than `base_version`, or changed during the request, and nothing was written */
                 409: {
                     headers: {
                         [name: string]: unknown;
@@ -623,6 +625,229 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Returns the last results of the doctor. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The last results */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DoctorResults"];
+                    };
+                };
+                /** @description The request is invalid; `errors` lists every mistake */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The control token is required, and is missing or wrong */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The host name of the request is not allowed */
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Too many wrong control tokens from the same address */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Internal error; the log has the details */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The database is unavailable, and nothing was changed; try again later */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/doctor/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Runs the doctor of provider-router, and returns all results. It takes some seconds; up to a minute with
+         *     `against_fakes`. A run goes on if the client leaves.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: {
+                content: {
+                    "application/json": components["schemas"]["DoctorCommand"];
+                };
+            };
+            responses: {
+                /** @description All results, with those of this run */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DoctorResults"];
+                    };
+                };
+                /** @description The request is invalid; `errors` lists every mistake */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The control token is required, and is missing or wrong */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The request comes from a web page whose origin is not allowed */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `doctor_running`: another run is in progress; or `doctor_refused`: nothing can be played, with the reason */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The request body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The `Content-Type` of the request body is not JSON */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The host name of the request is not allowed */
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Too many wrong control tokens from the same address */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Internal error; the log has the details */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `doctor_failed`: the command of provider-router cannot be run */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -1012,7 +1237,10 @@ export interface paths {
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `ETag` of the version that the change is meant for */
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: string;
                 };
@@ -1071,6 +1299,15 @@ export interface paths {
                 };
                 /** @description `key_exists`: its name is taken */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `version_changed`: it is not the version of `If-Match` */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -2427,7 +2664,10 @@ export interface paths {
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `ETag` of the version that the change is meant for */
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: string;
                 };
@@ -2477,6 +2717,15 @@ export interface paths {
                 };
                 /** @description The resource does not exist */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `version_changed`: it is not the version of `If-Match` */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -2745,6 +2994,15 @@ export interface paths {
                 };
                 /** @description Internal error; the log has the details */
                 500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `router_broke_off`: the router went away after the request was sent */
+                502: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -3467,7 +3725,10 @@ export interface paths {
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `ETag` of the version that the change is meant for */
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: string;
                 };
@@ -3526,6 +3787,15 @@ export interface paths {
                 };
                 /** @description `provider_exists`: its name is taken */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `version_changed`: it is not the version of `If-Match` */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -3793,7 +4063,10 @@ export interface paths {
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `ETag` of the version that the change is meant for */
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: string;
                 };
@@ -3843,6 +4116,15 @@ export interface paths {
                 };
                 /** @description The resource does not exist */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `version_changed`: it is not the version of `If-Match` */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -4025,7 +4307,10 @@ export interface paths {
         patch: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `ETag` of the version that the change is meant for */
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: string;
                     key: string;
@@ -4076,6 +4361,15 @@ export interface paths {
                 };
                 /** @description The resource does not exist */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `version_changed`: it is not the version of `If-Match` */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -6268,6 +6562,99 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/requests/inflight": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the requests that the router is serving, the oldest first.
+         * @description Requests that were sent to qwen-proxy directly are not among them.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The requests */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["InFlightList"];
+                    };
+                };
+                /** @description The request is invalid; `errors` lists every mistake */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The control token is required, and is missing or wrong */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The host name of the request is not allowed */
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Too many wrong control tokens from the same address */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Internal error; the log has the details */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `router_unavailable`: the router does not answer */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/requests/{id}": {
         parameters: {
             query?: never;
@@ -6468,6 +6855,111 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/requests/{id}/attempts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the attempts of a request: which provider was asked when, how it ended, and why another one followed.
+         * @description Times are milliseconds since the request arrived.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description A number or a UUID */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Attempts */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AttemptList"];
+                    };
+                };
+                /** @description The request is invalid; `errors` lists every mistake */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The control token is required, and is missing or wrong */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The resource does not exist */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The host name of the request is not allowed */
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Too many wrong control tokens from the same address */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Internal error; the log has the details */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The database is unavailable, and nothing was changed; try again later */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/requests/{id}/body/{kind}": {
         parameters: {
             query?: never;
@@ -6607,6 +7099,130 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/requests/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancels a request: the provider's connection is closed, and the client gets an error.
+         * @description A client whose answer has begun gets the error event of its API, and its connection breaks off. In the log, the
+         *     request has the status `cancelled`, and its error says why.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description A UUID, or the number of a request in the log */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is being cancelled */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Cancelled"];
+                    };
+                };
+                /** @description The request is invalid; `errors` lists every mistake */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The control token is required, and is missing or wrong */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The request comes from a web page whose origin is not allowed */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `request_not_found` */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `request_ended`: there is nothing to cancel */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The host name of the request is not allowed */
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Too many wrong control tokens from the same address */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Internal error; the log has the details */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `router_unavailable`: the router does not answer */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/requests/{id}/explain": {
         parameters: {
             query?: never;
@@ -6721,7 +7337,8 @@ export interface paths {
         /**
          * Sends a logged request again, and returns the response of the router, a stream as it arrives.
          * @description The new request is logged like any other, under the id in the header `x-signalbox-request-id`, and its `replay_of`
-         *     names the repeated one. A client that disconnects cancels it. It may cost money.
+         *     names the repeated one. A client that disconnects cancels it. It may cost money. With `times` above 1, the response
+         *     has the ids and outcomes of all replays.
          */
         post: {
             parameters: {
@@ -7786,7 +8403,10 @@ export interface paths {
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `ETag` of the version that the change is meant for */
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: string;
                 };
@@ -7845,6 +8465,15 @@ export interface paths {
                 };
                 /** @description `route_exists`: another route has its model or an alias */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `version_changed`: it is not the version of `If-Match` */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -9020,6 +9649,186 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/settings/pending": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the settings that wait for a restart. A service that does not run takes them over when it starts. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The settings, and the services to restart */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PendingSettings"];
+                    };
+                };
+                /** @description The request is invalid; `errors` lists every mistake */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The control token is required, and is missing or wrong */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The host name of the request is not allowed */
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Too many wrong control tokens from the same address */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Internal error; the log has the details */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The database is unavailable, and nothing was changed; try again later */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/settings/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the known settings with their types, limits, defaults and descriptions. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The known settings */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SettingSchemas"];
+                    };
+                };
+                /** @description The request is invalid; `errors` lists every mistake */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The control token is required, and is missing or wrong */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The host name of the request is not allowed */
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Too many wrong control tokens from the same address */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Internal error; the log has the details */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The database is unavailable, and nothing was changed; try again later */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/settings/{key}": {
         parameters: {
             query?: never;
@@ -9120,7 +9929,10 @@ export interface paths {
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `ETag` of the version that the change is meant for */
+                    "If-Match"?: string | null;
+                };
                 path: {
                     key: string;
                 };
@@ -9170,6 +9982,15 @@ export interface paths {
                 };
                 /** @description The resource does not exist */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `version_changed`: it is not the version of `If-Match` */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -9334,6 +10155,96 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Returns the space that the database, the journal and the logs take, and what is left. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The sizes */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Storage"];
+                    };
+                };
+                /** @description The request is invalid; `errors` lists every mistake */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The control token is required, and is missing or wrong */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The host name of the request is not allowed */
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Too many wrong control tokens from the same address */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Internal error; the log has the details */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The database is unavailable, and nothing was changed; try again later */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/usage": {
         parameters: {
             query?: never;
@@ -9348,7 +10259,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description What the sums are grouped by; keys if it is absent. */
+                    /** @description Grouping of the sums; by key if it is absent. */
                     by?: string;
                     /** @description Requests since the hour of this time, in milliseconds since 1970. */
                     from?: number;
@@ -9621,7 +10532,12 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description What this server is. */
+        /**
+         * @description Ability of a model that a request may need.
+         * @enum {string}
+         */
+        Ability: "tools" | "vision" | "json_schema";
+        /** @description Identity and abilities of this server. */
         About: {
             /** @description Changes with each start of api-server. */
             boot_id: string;
@@ -9649,21 +10565,51 @@ export interface components {
             token_required: boolean;
             version: string;
         };
+        /** @description A request, described in words. */
+        ActivityEntry: {
+            /** @description `started`, `completed` or `failed`. */
+            action: string;
+            description: string;
+            /** @description The request's UUID. */
+            id: string;
+            metadata: components["schemas"]["Details"];
+            /** @description `2 minutes ago`. */
+            timestamp: string;
+            /** Format: int64 */
+            timestamp_ms: number;
+            type: string;
+        };
         ActivityStats: {
             stats: components["schemas"]["Figures"];
         };
         /** @description A request with its answer, if it has been answered. */
         AnsweredRequest: components["schemas"]["LoggedRequest"] & {
+            prompt_cache?: components["schemas"]["PromptCache"] | null;
             response?: components["schemas"]["LoggedResponse"] | null;
         };
         /** @description Changes made, or to be made: each entry by its path, such as `providers.openai`. */
         Applied: {
+            /**
+             * Format: int64
+             * @description The version of the configuration that was compared: give it as `base_version` to apply exactly this plan.
+             */
+            base_version: number;
+            /** @description The changed fields of the updated entries, with their values; secrets are masked. */
+            changes: components["schemas"]["FieldChange"][];
             created: string[];
             deleted: string[];
             /** @description Whether nothing was written. */
             dry_run: boolean;
             unchanged: string[];
             updated: components["schemas"]["Updated"][];
+        };
+        /** @description The attempts of a request. */
+        AttemptList: {
+            /** @description Attempts, in order; the last one answered, unless it has an error. Empty while the request is pending. */
+            attempts: components["schemas"]["ExplainedAttempt"][];
+            /** @description UUID of the request. */
+            request_id: string;
+            status: string;
         };
         /** @description A page of the list of changes. */
         Audit: components["schemas"]["Position"] & {
@@ -9715,10 +10661,78 @@ export interface components {
          * @enum {string}
          */
         BudgetPeriod: "day" | "week" | "month" | "total";
+        /** @description A fall of the cached share. */
+        CacheFall: {
+            /**
+             * @description `prefix_changed`: the prompt differs from that of the turn before; `other_provider`: another one answered;
+             *     `not_cached`: the provider had the same beginning no longer; `unknown`: the bodies are not kept.
+             */
+            cause: string;
+            /**
+             * Format: double
+             * @description What they cost more than cached ones, in dollars; null if the price is unknown.
+             */
+            extra_cost_usd?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens that were cached for the turn before and are not for this one.
+             */
+            lost_tokens: number;
+            /** @description Byte position in the body where it first differs. */
+            offset?: number | null;
+            /** @description Where the prompt first differs, such as `messages[3].content`. */
+            path?: string | null;
+            /** Format: double */
+            previous_share: number;
+            /** @description UUID of the request whose share fell. */
+            request_id: string;
+            /** Format: double */
+            share: number;
+            /**
+             * Format: int64
+             * @description Since when: the arrival of this request.
+             */
+            since: number;
+        };
+        /**
+         * @description Callers that share the answers of a cache.
+         * @enum {string}
+         */
+        CacheScope: "key" | "owner" | "all";
+        /** @description A request that is being cancelled. */
+        Cancelled: {
+            message: string;
+            request_id: string;
+            success: boolean;
+        };
         /** @description The sessions of a chat. */
         ChatSessions: {
             count: number;
             sessions: components["schemas"]["Session"][];
+        };
+        /** @description A check. */
+        Check: {
+            /** @description What was found. */
+            finding: string;
+            /** @description Area, subject and aspect, separated by dots: `provider.openai.key`. */
+            id: string;
+            /** @description Page and section of the documentation; null if none fits. */
+            link?: string | null;
+            /** @description What to do about it; null if nothing. */
+            remedy?: string | null;
+            /** @description `ok`, `warn`, `fail` or `skipped`. */
+            state: string;
+        };
+        /** @description Number of checks by state. */
+        CheckSummary: {
+            /** Format: int32 */
+            fail: number;
+            /** Format: int32 */
+            ok: number;
+            /** Format: int32 */
+            skipped: number;
+            /** Format: int32 */
+            warn: number;
         };
         /** @description Status of one service. */
         ChildStatus: {
@@ -9760,6 +10774,8 @@ export interface components {
              */
             seq: number;
             state: components["schemas"]["Phase"];
+            /** @description Resources that its processes use. */
+            stats: components["schemas"]["ProcessStats"];
             /**
              * Format: int64
              * @description Seconds since the start of the process.
@@ -9822,8 +10838,8 @@ export interface components {
              */
             amount_usd?: number | null;
             /**
-             * @description `reported` by the provider, `computed` from the tokens and the price table, or `unknown: ` and a word for the
-             *     reason.
+             * @description `reported` by the provider, `computed` from the tokens and the price table, `cache` if the answer was given
+             *     again, or `unknown: ` and a word for the reason.
              */
             origin: string;
             /** @description The version of the price table that was used. */
@@ -9867,6 +10883,15 @@ export interface components {
             label?: string;
             token: string;
         };
+        DatabaseSize: {
+            /**
+             * Format: int64
+             * @description Its pages, without those that wait in the write-ahead log.
+             */
+            bytes: number;
+            /** @description `sqlite` or `postgres`. */
+            kind: string;
+        };
         /** @description The default that was set. */
         DefaultSet: {
             default_model: components["schemas"]["LinkedModelView"];
@@ -9892,6 +10917,51 @@ export interface components {
             session_id: string;
             /** @description `success` or `error`. */
             status: string;
+        };
+        DirectorySize: {
+            /** Format: int64 */
+            bytes: number;
+            /** Format: int64 */
+            files: number;
+        };
+        DiskSpace: {
+            /**
+             * Format: int64
+             * @description Bytes that the services can still write.
+             */
+            free_bytes: number;
+            /** Format: int64 */
+            total_bytes: number;
+        };
+        /** @description Options of a run. */
+        DoctorCommand: {
+            /** @description Play faults against the routes instead of the checks, with all providers replaced by fakes. */
+            against_fakes?: boolean;
+            /** @description Do not call the providers; not with `against_fakes`. */
+            offline?: boolean;
+            /** @description Model names of the routes to play, 6 at most; only with `against_fakes`. */
+            routes?: string[];
+        };
+        /** @description Checks of the installation. */
+        DoctorReport: {
+            /**
+             * Format: int64
+             * @description Time of the run, Unix milliseconds.
+             */
+            checked_at: number;
+            checks: components["schemas"]["Check"][];
+            /** @description Whether the providers were left alone. */
+            offline: boolean;
+            summary: components["schemas"]["CheckSummary"];
+            /** @description Version of provider-router. */
+            version: string;
+        };
+        /** @description The last results of the doctor. */
+        DoctorResults: {
+            checks?: components["schemas"]["DoctorReport"] | null;
+            /** @description Whether a run is in progress. */
+            running: boolean;
+            scorecard?: components["schemas"]["Scorecard"] | null;
         };
         /** @description The request succeeded. */
         Done: {
@@ -9919,6 +10989,18 @@ export interface components {
             /** @description Why another attempt followed, or why none did. */
             why_next?: string | null;
         };
+        /** @description What the cache of a route had for the request. */
+        ExplainedCache: {
+            /**
+             * Format: int64
+             * @description Age of that answer in milliseconds.
+             */
+            age_ms?: number | null;
+            /** @description `hit`, `miss`, or `bypass`: it was not asked. */
+            outcome: string;
+            /** @description UUID of the request whose answer was given again. */
+            request_id?: string | null;
+        };
         /** @description A target and the reason for its place in the order, or for being skipped. */
         ExplainedTarget: {
             model?: string | null;
@@ -9929,10 +11011,19 @@ export interface components {
         Explanation: {
             /** @description Attempts, in order. */
             attempts: components["schemas"]["ExplainedAttempt"][];
+            cache?: components["schemas"]["ExplainedCache"] | null;
+            /** @description What guardrails changed, without what they found. */
+            guard: string[];
+            /** @description Id of the request of which this one is a copy for the mirror of a route; null for all others. */
+            mirror_of?: string | null;
             /** @description The requested model. */
             model: string;
+            /** @description What the request asked of its routing, with the names of the extension `signalbox` of the body. */
+            overrides: {
+                [key: string]: unknown;
+            };
             /**
-             * @description Whether the plan was kept: for requests with a route or with more than one attempt. Without it, the lists have
+             * @description Whether the plan was kept: for requests with a route, with overrides or with more than one attempt. Without it, the lists have
              *     only what the log knows of the answer.
              */
             plan_kept: boolean;
@@ -9969,12 +11060,16 @@ export interface components {
         FailureDetail: {
             /** @description `provider_not_found`, `model_exists`, … */
             code?: string;
+            /** @description The same mistakes, each with its field; with a conflict, the field whose value is taken. */
+            details?: components["schemas"]["FieldMistake"][];
             /** @description Every mistake. */
             errors?: string[];
             /** @description The message for the user. */
             message: string;
             /** @description `validation_error`, `not_found_error`, `conflict_error`, … */
             type: string;
+            /** @description Only with `version_changed`: the `ETag` of the present version. */
+            version?: string;
         };
         /** @description A key of a provider's configuration, as shown in a form. */
         Field: {
@@ -9988,6 +11083,27 @@ export interface components {
             sensitive?: boolean;
             /** @description `string`, `number` (an integer) or `object`. */
             type: string;
+        };
+        /** @description A change of a field. Secrets are masked. */
+        FieldChange: {
+            /** @description The value after the change; null if there is none. */
+            after: unknown;
+            /** @description The present value; null if there is none. */
+            before: unknown;
+            /** @description Name of the field, such as `priority` or `config.timeout`. */
+            field: string;
+            /** @description Path of the entry, such as `providers.openai`. */
+            path: string;
+        };
+        /** @description A mistake in the body or the query of a request. */
+        FieldMistake: {
+            /**
+             * @description The path of the field, such as `targets[0].provider`, or the name of the parameter. Empty for the request as a
+             *     whole.
+             */
+            field: string;
+            /** @description The mistake and its correction. */
+            message: string;
         };
         /** @description Statistics of the log and the catalogue. */
         Figures: {
@@ -10026,6 +11142,39 @@ export interface components {
              */
             unpriced: number;
         };
+        /**
+         * @description Action on content that a rule finds. The stricter of two is the greater one.
+         * @enum {string}
+         */
+        GuardAction: "redact" | "refuse";
+        /** @description Rules for the content of requests and answers. Those that are unset do not apply. */
+        GuardRules: {
+            /** @default null */
+            answer_cards: components["schemas"]["GuardAction"] | null;
+            /** @default null */
+            answer_secrets: components["schemas"]["GuardAction"] | null;
+            /** @default null */
+            cards: components["schemas"]["GuardAction"] | null;
+            /**
+             * @description Whether the hook of the configuration is asked.
+             * @default false
+             */
+            hook: boolean;
+            /**
+             * Format: int64
+             * @description Maximum bytes of an answer.
+             * @default null
+             */
+            max_answer_bytes: number | null;
+            /**
+             * Format: int64
+             * @description Maximum bytes of a request.
+             * @default null
+             */
+            max_request_bytes: number | null;
+            /** @default null */
+            secrets: components["schemas"]["GuardAction"] | null;
+        };
         /** @description Liveness response. */
         Health: {
             service: string;
@@ -10033,8 +11182,87 @@ export interface components {
             /** @description Present time, ISO 8601. */
             timestamp: string;
         };
+        /** @description When the next target is asked beside one that is slow. The first answer that begins counts. */
+        Hedge: {
+            /**
+             * Format: int64
+             * @description Minimum milliseconds to wait.
+             */
+            min_ms: number;
+            /**
+             * Format: double
+             * @description Share of the answers of the first target that begin earlier, such as 0.95.
+             */
+            quantile: number;
+        };
+        /** @description The requests that the router is serving. */
+        InFlightList: {
+            /**
+             * Format: int64
+             * @description The present time, in milliseconds since 1970.
+             */
+            now: number;
+            /** @description The oldest first. */
+            requests: components["schemas"]["InFlightRequest"][];
+            total: number;
+        };
+        /**
+         * @description Progress of a request in flight.
+         * @enum {string}
+         */
+        InFlightPhase: "waiting" | "answering";
+        /** @description A request that has not ended. */
+        InFlightRequest: {
+            /**
+             * Format: int64
+             * @description The number of attempts so far.
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description Milliseconds since it arrived.
+             */
+            elapsed_ms: number;
+            /**
+             * Format: int64
+             * @description Milliseconds until the answer began.
+             */
+            first_byte_ms?: number | null;
+            /** @description The id of the key that the request was authenticated with. */
+            key_id?: string | null;
+            /** @description `POST`. */
+            method: string;
+            /** @description The requested model. */
+            model: string;
+            /** @description The path, such as `/v1/chat/completions`. */
+            path: string;
+            /** @description `waiting` for the beginning of an answer, or `answering`. */
+            phase: components["schemas"]["InFlightPhase"];
+            /** @description The provider that is asked now; null before the first attempt. */
+            provider_id?: string | null;
+            /** @description Its UUID, as in the log. */
+            request_id: string;
+            /**
+             * Format: int64
+             * @description The bytes of the answer so far.
+             */
+            response_bytes: number;
+            /** @description The session that the client named. */
+            session_id?: string | null;
+            /** @description Whether a stream was requested. */
+            stream: boolean;
+            /**
+             * Format: int64
+             * @description When it arrived, in milliseconds since 1970.
+             */
+            timestamp: number;
+            /** @description The name of the model at that provider. */
+            upstream_model?: string | null;
+        };
         /** @description An invalid setting. */
         InvalidSetting: {
+            /** @description Every mistake: of `value`, of `key`, or of the field of the body. */
+            details: components["schemas"]["FieldMistake"][];
             error: string;
             message: string;
         };
@@ -10057,6 +11285,8 @@ export interface components {
             addresses: string[] | null;
             /** @default null */
             budget: components["schemas"]["KeyBudget"] | null;
+            /** @default null */
+            guard: components["schemas"]["GuardRules"] | null;
             /**
              * @description Limits of the rate.
              * @default {}
@@ -10077,6 +11307,8 @@ export interface components {
              * @default null
              */
             owner: string | null;
+            /** @default null */
+            priority: components["schemas"]["Priority"] | null;
             /**
              * @description Whether a translation that loses a field is refused.
              * @default false
@@ -10093,7 +11325,7 @@ export interface components {
              */
             tags: string[];
         };
-        /** @description Limits of the rate of a key. Those that are unset do not apply. */
+        /** @description Limits of the rate. Those that are unset do not apply. */
         KeyLimits: {
             /**
              * Format: int32
@@ -10101,6 +11333,8 @@ export interface components {
              * @default null
              */
             concurrency: number | null;
+            /** @default null */
+            queue: components["schemas"]["LimitQueue"] | null;
             /**
              * Format: int32
              * @description Requests per minute.
@@ -10131,8 +11365,25 @@ export interface components {
                 period: "day" | "week" | "month" | "total";
             } | null;
             expires_at?: string | number | null;
+            guard?: {
+                /** @enum {string|null} */
+                answer_cards?: "redact" | "refuse" | null;
+                /** @enum {string|null} */
+                answer_secrets?: "redact" | "refuse" | null;
+                /** @enum {string|null} */
+                cards?: "redact" | "refuse" | null;
+                hook?: boolean | null;
+                max_answer_bytes?: number | null;
+                max_request_bytes?: number | null;
+                /** @enum {string|null} */
+                secrets?: "redact" | "refuse" | null;
+            } | null;
             limits?: {
                 concurrency?: number | null;
+                queue?: {
+                    max_waiting: number | null;
+                    timeout_ms: number | null;
+                } | null;
                 rpm?: number | null;
                 tpm?: number | null;
             } | null;
@@ -10141,6 +11392,8 @@ export interface components {
             models?: string[] | null;
             name: string;
             owner?: string | null;
+            /** @enum {string|null} */
+            priority?: "high" | "normal" | "low" | null;
             strict?: boolean | null;
             surfaces?: ("chat" | "messages" | "responses" | "completions" | "embeddings" | "moderations" | "rerank")[] | null;
             tags?: string[] | null;
@@ -10206,6 +11459,19 @@ export interface components {
             };
             status: string;
             success: boolean;
+        };
+        /** @description Bounds of a queue. */
+        LimitQueue: {
+            /**
+             * Format: int32
+             * @description Maximum number of requests that wait.
+             */
+            max_waiting: number;
+            /**
+             * Format: int64
+             * @description Maximum time in milliseconds for which a request waits.
+             */
+            timeout_ms: number;
         };
         /** @description A model to link. */
         LinkToMake: {
@@ -10305,6 +11571,18 @@ export interface components {
              */
             t0: number;
         };
+        /** @description Target that gets a copy of a share of the requests of a route. Its answers are thrown away. */
+        Mirror: {
+            /** @description Name of the model at the provider. */
+            model: string;
+            /**
+             * Format: double
+             * @description Share of the requests in percent.
+             */
+            percent: number;
+            /** @description Id of the provider. */
+            provider: string;
+        };
         /** @description A setting that has no value. */
         MissingSetting: {
             error: string;
@@ -10374,6 +11652,22 @@ export interface components {
         OneWholeModel: {
             model: components["schemas"]["WholeModel"];
         };
+        /** @description A setting whose value is not in effect yet. */
+        PendingSetting: {
+            key: string;
+            /** @description The value in effect. */
+            running: unknown;
+            /** @description The service that has to be restarted. */
+            service: string;
+            /** @description The value after the restart. */
+            value: unknown;
+        };
+        /** @description Settings whose values are not in effect yet. */
+        PendingSettings: {
+            pending: components["schemas"]["PendingSetting"][];
+            /** @description The services that have to be restarted. */
+            services: string[];
+        };
         /**
          * @description Visible states of a child.
          * @enum {string}
@@ -10412,6 +11706,16 @@ export interface components {
             offset: number;
             /** Format: int64 */
             total: number;
+        };
+        /** @description The turn before. */
+        PreviousTurn: {
+            provider_id?: string | null;
+            /** @description UUID of the request. */
+            request_id: string;
+            /** Format: double */
+            share: number;
+            /** Format: int64 */
+            timestamp: number;
         };
         /** @description A row of the table. */
         PriceRow: {
@@ -10460,6 +11764,32 @@ export interface components {
             /** @description A version of the document, for its author. */
             version?: string;
         };
+        /**
+         * @description Place of a request among those that wait for a limit; the smallest comes first.
+         * @enum {string}
+         */
+        Priority: "high" | "normal" | "low";
+        /** @description Resources that a process uses. A value is null if there is no process, or if the operating system does not tell. */
+        ProcessStats: {
+            /**
+             * Format: double
+             * @description CPU time since the previous measurement, in percent of one core; since the start of the process in the first
+             *     measurement.
+             */
+            cpu_percent?: number | null;
+            /**
+             * Format: int64
+             * @description Open files and sockets.
+             */
+            open_files?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of resident memory.
+             */
+            rss_bytes?: number | null;
+            /** Format: int64 */
+            threads?: number | null;
+        };
         /** @description How far a search has come. */
         Progress: {
             /**
@@ -10469,6 +11799,20 @@ export interface components {
             complete?: boolean;
             /** @description Only with `q`: the number of requests read for this response. */
             scanned?: number;
+        };
+        /** @description What part of the prompt the provider had cached. */
+        PromptCache: {
+            /** Format: int64 */
+            cached_tokens: number;
+            fall?: components["schemas"]["CacheFall"] | null;
+            previous?: components["schemas"]["PreviousTurn"] | null;
+            /** Format: int64 */
+            prompt_tokens: number;
+            /**
+             * Format: double
+             * @description Share of the prompt that was read from the cache, from 0 to 1.
+             */
+            share: number;
         };
         /** @description A row of `providers`. */
         Provider: {
@@ -10535,7 +11879,7 @@ export interface components {
         };
         /** @description The newest requests. */
         Recent: {
-            activities: components["schemas"]["Told"][];
+            activities: components["schemas"]["ActivityEntry"][];
             /** Format: int64 */
             limit: number;
             /** @description The cursor of the next page; null at the end. */
@@ -10552,7 +11896,7 @@ export interface components {
             timestamp: number;
             type: string;
         };
-        /** @description What differs from the logged request. */
+        /** @description Differences from the logged request. */
         ReplayCommand: {
             /** @description Fields of the body with their new values; null removes a field. */
             changes?: {
@@ -10562,6 +11906,12 @@ export interface components {
             model?: string;
             /** @description The id of the provider that answers; as routed by default. */
             provider?: string;
+            /**
+             * Format: int64
+             * @description Number of times it is sent, one after the other; 1 by default. With more, the outcomes are returned, not the
+             *     answers.
+             */
+            times?: number;
         };
         /** @description One request, with whole bodies or, with `view=short`, without. */
         RequestDetail: components["schemas"]["AnsweredRequest"] | components["schemas"]["ShortDetail"];
@@ -10597,6 +11947,8 @@ export interface components {
         ResponseFields: {
             /** Format: int64 */
             attempts: number;
+            /** @description `hit` if it came from the cache of the route. */
+            cache?: string | null;
             /** Format: int64 */
             completion_tokens?: number | null;
             cost?: components["schemas"]["Cost"] | null;
@@ -10688,6 +12040,21 @@ export interface components {
         RotationToMake: {
             overlap_seconds?: number | null;
         };
+        /** @description Cache of the answers of a route. */
+        RouteCache: {
+            /**
+             * Format: int64
+             * @description Maximum bytes of an answer that is kept. Unset: 1 MiB.
+             */
+            max_answer_bytes?: number | null;
+            /** @description Callers that share answers. */
+            scope?: components["schemas"]["CacheScope"];
+            /**
+             * Format: int64
+             * @description Milliseconds for which an answer may be given again.
+             */
+            ttl_ms: number;
+        };
         /** @description Deadlines of a route, in milliseconds. Those that are unset are the router's. */
         RouteDeadlines: {
             /**
@@ -10736,11 +12103,24 @@ export interface components {
              * @default []
              */
             aliases: string[];
+            /** @default null */
+            cache: components["schemas"]["RouteCache"] | null;
             /**
              * @description Deadlines that replace those of the router.
              * @default {}
              */
             deadlines: components["schemas"]["RouteDeadlines"];
+            /** @default null */
+            guard: components["schemas"]["GuardRules"] | null;
+            /** @default null */
+            hedge: components["schemas"]["Hedge"] | null;
+            /**
+             * @description Limits of the rate of its requests.
+             * @default {}
+             */
+            limits: components["schemas"]["KeyLimits"];
+            /** @default null */
+            mirror: components["schemas"]["Mirror"] | null;
             /**
              * @description Order in which the targets are tried.
              * @default priority
@@ -10775,14 +12155,37 @@ export interface components {
          * @enum {string}
          */
         RoutePolicy: "priority" | "weighted" | "round-robin" | "least-busy" | "latency" | "cheapest";
+        /** @description Scores of a route. */
+        RouteScores: {
+            /** @description Whether the links and priorities of the providers imply it. */
+            is_implied: boolean;
+            policy: string;
+            /** @description Model name of the route; null for the implied route of requests that name no model. */
+            route?: string | null;
+            scores: components["schemas"]["Score"][];
+            summary: components["schemas"]["Tally"];
+            /** @description The targets, as `provider/model`. */
+            targets: string[];
+        };
         /** @description A provider, and the model to ask it for. */
         RouteTarget: {
+            /**
+             * @description Abilities that the model has; requests that need another one do not go to it. Unset: all.
+             * @default null
+             */
+            can: components["schemas"]["Ability"][] | null;
             /**
              * Format: int64
              * @description Tokens of context that the model holds.
              * @default null
              */
             context_tokens: number | null;
+            /**
+             * Format: double
+             * @description Maximum price in US dollars that a request may be expected to have at this target.
+             * @default null
+             */
+            max_price_usd: number | null;
             /**
              * @description Name of the model at the provider.
              * @default
@@ -10801,6 +12204,11 @@ export interface components {
              */
             provider: string;
             /**
+             * @description Name of the region in which the model runs, for requests that ask for a region.
+             * @default null
+             */
+            region: string | null;
+            /**
              * Format: int32
              * @description Share of the requests relative to the other targets, 1 to 1,000. Unset: 1.
              * @default null
@@ -10810,6 +12218,12 @@ export interface components {
         /** @description A route. A field that is absent or null has its default value. */
         RouteToPut: {
             aliases?: string[] | null;
+            cache?: {
+                max_answer_bytes?: number | null;
+                /** @enum {string|null} */
+                scope?: "key" | "owner" | "all" | null;
+                ttl_ms: number;
+            } | null;
             deadlines?: {
                 connect_ms?: number | null;
                 first_token_ms?: number | null;
@@ -10818,6 +12232,37 @@ export interface components {
                 total_ms?: number | null;
             } | null;
             enabled?: boolean | null;
+            guard?: {
+                /** @enum {string|null} */
+                answer_cards?: "redact" | "refuse" | null;
+                /** @enum {string|null} */
+                answer_secrets?: "redact" | "refuse" | null;
+                /** @enum {string|null} */
+                cards?: "redact" | "refuse" | null;
+                hook?: boolean | null;
+                max_answer_bytes?: number | null;
+                max_request_bytes?: number | null;
+                /** @enum {string|null} */
+                secrets?: "redact" | "refuse" | null;
+            } | null;
+            hedge?: {
+                min_ms: number | null;
+                quantile: number;
+            } | null;
+            limits?: {
+                concurrency?: number | null;
+                queue?: {
+                    max_waiting: number | null;
+                    timeout_ms: number | null;
+                } | null;
+                rpm?: number | null;
+                tpm?: number | null;
+            } | null;
+            mirror?: {
+                model: string;
+                percent: number;
+                provider: string;
+            } | null;
             model: string;
             /** @enum {string|null} */
             policy?: "priority" | "weighted" | "round-robin" | "least-busy" | "latency" | "cheapest" | null;
@@ -10828,12 +12273,15 @@ export interface components {
             sticky?: "session" | "prefix" | null;
             strict?: boolean | null;
             targets: {
+                can?: ("tools" | "vision" | "json_schema")[] | null;
                 context_tokens?: number | null;
+                max_price_usd?: number | null;
                 model: string;
                 params?: {
                     [key: string]: components["schemas"]["Sendable"];
                 } | null;
                 provider: string;
+                region?: string | null;
                 weight?: number | null;
             }[];
         };
@@ -10852,11 +12300,45 @@ export interface components {
         };
         /**
          * @description Status of provider-router. With several processes, the fields stand for all of them: running if any is; `pid`,
-         *     `uptime` and `adopted` are those of a running one; counts are sums, except `failures`, which is the maximum.
+         *     `uptime` and `adopted` are those of a running one; counts and `stats` are sums, except `failures`, which is the
+         *     maximum.
          */
         RouterStatus: components["schemas"]["ChildStatus"] & {
             /** @description Its processes, if there are several. */
             workers?: components["schemas"]["WorkerStatus"][];
+        };
+        /** @description A scene and its end. */
+        Score: {
+            /** @description What the fake providers and the client did. */
+            done: string;
+            expected: string;
+            /** @description `S01` to `S16`, `P01` to `P25`. */
+            id: string;
+            name: string;
+            /** @description What to change for a better end; null if nothing. */
+            remedy?: string | null;
+            seen: string;
+            /** @description `pass`, `partial`, `fail` or `skipped`. */
+            verdict: string;
+        };
+        /** @description Scores of the routes against the faults of providers. */
+        Scorecard: {
+            /** @description The routes that were not played, with the reason. */
+            not_played: string[];
+            /**
+             * Format: int64
+             * @description Time of the run, Unix milliseconds.
+             */
+            played_at: number;
+            routes: components["schemas"]["RouteScores"][];
+            summary: components["schemas"]["Tally"];
+            /**
+             * Format: int32
+             * @description Divisor of all deadlines and times of the run.
+             */
+            time_divisor: number;
+            /** @description Version of provider-router. */
+            version: string;
         };
         /** @description A value that may be sent to a provider. */
         Sendable: unknown;
@@ -10906,10 +12388,41 @@ export interface components {
             count: number;
             sessions: components["schemas"]["Session"][];
         };
+        /** @description The cached shares of a session. */
+        SessionPromptCache: {
+            /** @description The newest falls, at most 5, the newest first. */
+            falls: components["schemas"]["CacheFall"][];
+            /**
+             * Format: double
+             * @description Share of all their prompt tokens that was read from caches; null without turns.
+             */
+            share?: number | null;
+            /** @description Answered requests with token counts by class, at most 200. */
+            turns: number;
+        };
         /** @description A page of the requests of a session. */
         SessionRequests: components["schemas"]["Position"] & {
             requests: components["schemas"]["LoggedRequest"][];
             session_id: string;
+        };
+        /** @description The form of a value. */
+        SettingForm: {
+            /** @description The allowed words. */
+            enum?: string[];
+            /**
+             * Format: int64
+             * @description The greatest number.
+             */
+            maximum?: number;
+            /**
+             * Format: int64
+             * @description The least number.
+             */
+            minimum?: number;
+            /** @description `integer`, `number`, `boolean`, `string` or `object`. */
+            type: string;
+            /** @description `ms` for milliseconds, `usd` for dollars. */
+            unit?: string;
         };
         /** @description Settings, including defaults. */
         SettingList: {
@@ -10918,6 +12431,21 @@ export interface components {
             settings: {
                 [key: string]: unknown;
             };
+        };
+        /** @description A known setting. */
+        SettingSchema: components["schemas"]["SettingForm"] & components["schemas"]["Deprecation"] & {
+            /** @description The part of the key before the first dot. */
+            category: string;
+            /** @description The value that applies while none is stored; null if there is none. */
+            default: unknown;
+            description: string;
+            key: string;
+            /** @description Whether a change takes effect only after a restart of the router. */
+            requiresRestart: boolean;
+        };
+        /** @description The known settings. Other keys may be stored as text. */
+        SettingSchemas: {
+            settings: components["schemas"]["SettingSchema"][];
         };
         /** @description The value of a setting. */
         SettingToPut: {
@@ -11088,6 +12616,15 @@ export interface components {
          * @enum {string}
          */
         Sticky: "session" | "prefix";
+        /** @description Sizes in bytes. */
+        Storage: {
+            database: components["schemas"]["DatabaseSize"];
+            disk?: components["schemas"]["DiskSpace"] | null;
+            /** @description Requests that are not in the database yet, and files that are kept for the next ones. */
+            journal: components["schemas"]["DirectorySize"];
+            /** @description Text logs of the services. */
+            logs: components["schemas"]["DirectorySize"];
+        };
         /** @description A login in a list. Times are in seconds, except `cooldown_until`, which is in milliseconds. */
         StoredCredential: {
             active: boolean;
@@ -11161,6 +12698,17 @@ export interface components {
             /** @description Reason why the stored models are not in effect yet, if they are not. */
             warning?: string;
         };
+        /** @description Number of scenes by verdict. */
+        Tally: {
+            /** Format: int32 */
+            fail: number;
+            /** Format: int32 */
+            partial: number;
+            /** Format: int32 */
+            pass: number;
+            /** Format: int32 */
+            skipped: number;
+        };
         /** @description Outcome of a provider test. */
         Tested: {
             /** Format: int64 */
@@ -11231,20 +12779,6 @@ export interface components {
              * @description Reasoning tokens.
              */
             reasoning: number;
-        };
-        /** @description A request, described in words. */
-        Told: {
-            /** @description `started`, `completed` or `failed`. */
-            action: string;
-            description: string;
-            /** @description The request's UUID. */
-            id: string;
-            metadata: components["schemas"]["Details"];
-            /** @description `2 minutes ago`. */
-            timestamp: string;
-            /** Format: int64 */
-            timestamp_ms: number;
-            type: string;
         };
         /** @description The providers or models with the highest figures. */
         Top: {
@@ -11349,7 +12883,7 @@ export interface components {
         };
         /** @description The sums of all groups. */
         UsageSums: {
-            /** @description What the sums are grouped by. */
+            /** @description Grouping of the sums. */
             by: string;
             /** @description The groups, the most expensive first. A request of a key with several tags counts in each of them. */
             usage: components["schemas"]["UsageOfGroup"][];
@@ -11370,6 +12904,8 @@ export interface components {
         };
         /** @description A session. */
         WholeSession: components["schemas"]["Session"] & {
+            /** @description What part of its prompts the providers had cached. */
+            prompt_cache: components["schemas"]["SessionPromptCache"];
             /** Format: int64 */
             request_count: number;
         };
@@ -11404,6 +12940,8 @@ export interface components {
         };
         /** @description The result of writing several settings. */
         WrittenSettings: {
+            /** @description The same mistakes by field: `settings.` and the key. */
+            details: components["schemas"]["FieldMistake"][];
             errors: components["schemas"]["Unwritten"][];
             message: string;
             requiresRestart: boolean;

@@ -41,7 +41,9 @@ impl Spending {
             let Some(ended) = &row.ended else { continue };
             let key = row.begun.key_id.as_deref();
             let nanos = ended.cost.as_ref().and_then(|cost| cost.nanos).unwrap_or_default();
-            if self.is_own {
+            // Copies for mirrors reserve nothing: they count like what other processes have spent.
+            let is_copy = ended.plan.as_deref().is_some_and(|plan| plan.contains("\"mirror_of\":\""));
+            if self.is_own && !is_copy {
                 self.ledger.note_loaded(key, row.begun.received_at, nanos);
             }
             if let Some(key) = key {
