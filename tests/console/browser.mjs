@@ -19,13 +19,9 @@ export async function expecting(patterns, work) {
   }
 }
 
-/** Addresses that a server of an earlier version does not know; the console says so where it needs them. */
-const LATER = /\/api\/(settings\/(schema|pending)|doctor|requests\/inflight)$/;
-
 function watch(page, origin) {
   page.on("console", (message) => {
     const text = message.text();
-    if (/404/.test(text) && LATER.test(message.location().url)) return;
     if (message.type() === "error" && !expected.some((pattern) => pattern.test(text))) problems.push(`${page.url()}: ${text}`);
   });
   page.on("pageerror", (error) => problems.push(`${page.url()}: ${error.message}`));

@@ -421,7 +421,6 @@ async fn a_page_may_read_the_ids_and_what_was_translated() {
 crate::manner::rudely! {
     every_api_works_in_front_of_every_provider,
     nothing_but_the_model_changes_where_the_provider_speaks_the_api,
-    a_stream_that_breaks_off_is_an_error_in_every_api,
     comments_of_a_chat_provider_are_pings_for_messages,
     refusals_have_the_form_of_the_clients_api,
     answers_of_responses_can_be_read_and_continued_in_front_of_any_provider,

@@ -138,6 +138,9 @@ async fn keys_share_answers_only_within_the_scope() {
         &*made["key"].as_str().unwrap().to_owned().leak()
     };
     let keys = [make("a", "ann").await, make("b", "ann").await, make("c", "bob").await];
+    // Without keys, the router is open, and all clients are one.
+    let router = &cached.router;
+    eventually("keys to be needed", async || (router.get("/v1/models").await.status == 401).then_some(())).await;
     let mut outcomes = Vec::new();
     for key in keys {
         let client = cached.router.with_key(Some(key));

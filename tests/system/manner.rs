@@ -17,7 +17,8 @@ macro_rules! rudely {
 
 pub(crate) use rudely;
 
-/// The files whose tests run twice, and the tests that do not, because their provider sends no stream of a script.
+/// The files whose tests run twice, and the tests that do not, because their provider sends no stream of a script, or
+/// breaks off a stream of which a rude one has sent nothing.
 const FILES: [(&str, &str, &[&str]); 5] = [
     ("streaming.rs", include_str!("streaming.rs"), &[]),
     ("fallback.rs", include_str!("fallback.rs"), &["all_attempts_share_one_total"]),
@@ -25,6 +26,7 @@ const FILES: [(&str, &str, &[&str]); 5] = [
         "apis.rs",
         include_str!("apis.rs"),
         &[
+            "a_stream_that_breaks_off_is_an_error_in_every_api",
             "losses_are_told_or_refused",
             "answers_that_a_provider_keeps_are_read_there",
             "tokens_are_counted_by_the_provider_or_estimated",
@@ -37,6 +39,7 @@ const FILES: [(&str, &str, &[&str]); 5] = [
         "apis/kept.rs",
         include_str!("apis/kept.rs"),
         &[
+            "an_answer_that_broke_off_has_failed",
             "input_items_are_paged_in_both_orders",
             "a_conversation_needs_a_provider_of_responses",
             "a_new_answer_is_unavailable_and_not_missing_while_the_database_is_behind",

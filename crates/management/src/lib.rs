@@ -99,7 +99,7 @@ where
         .routes(routes!(sessions::requests))
         .routes(routes!(requests::list))
         .routes(routes!(requests::export::export))
-        .routes(routes!(requests::in_flight::list))
+        .routes(routes!(requests::in_flight::list_in_flight))
         .routes(routes!(requests::in_flight::cancel))
         .routes(routes!(requests::get, requests::delete))
         .routes(routes!(explain::explain))

@@ -160,5 +160,4 @@ async fn a_new_answer_is_unavailable_and_not_missing_while_the_database_is_behin
 crate::manner::rudely! {
     an_answer_that_the_log_has_cut_is_not_continued,
     a_continued_answer_shares_its_session_and_is_named,
-    an_answer_that_broke_off_has_failed,
 }

@@ -44,7 +44,7 @@ pub(crate) struct Cancelled {
         (status = 503, description = "`router_unavailable`: the router does not answer", body = Failure),
     ),
 )]
-pub(crate) async fn list(State(app): State<App>) -> Result<Json<InFlightList>, Error> {
+pub(crate) async fn list_in_flight(State(app): State<App>) -> Result<Json<InFlightList>, Error> {
     let mut requests = app.runtime.in_flight().await.map_err(Error::RouterSilent)?;
     requests.sort_by(|a, b| (a.timestamp, &a.request_id).cmp(&(b.timestamp, &b.request_id)));
     Ok(Json(InFlightList { total: requests.len(), requests, now: unix_ms() }))

@@ -21,7 +21,12 @@ pub(super) fn find(text: &str, found: &mut Vec<Range<usize>>) {
         }
         let end = run_end(bytes, at);
         let is_apart = at == 0 || is_after_escape(bytes, at) || !is_inner(bytes[at - 1]);
-        if is_apart && bytes.get(end).is_none_or(|next| !is_inner(*next)) {
+        if !is_apart {
+            // The first group belongs to a word, such as `R8`; others may follow it.
+            at += bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            continue;
+        }
+        if bytes.get(end).is_none_or(|next| !is_inner(*next)) {
             find_in_run(bytes, at..end, found);
         }
         at = end;
@@ -119,6 +124,7 @@ mod tests {
 
     #[test]
     fn other_numbers_may_stand_beside_a_card() {
+        assert_eq!(found("R8 4111 1111 1111 1111"), ["4111 1111 1111 1111"]);
         assert_eq!(found("on 2026-11-30 4111 1111 1111 1111 12 27"), ["4111 1111 1111 1111"]);
         assert_eq!(found("7 378282246310005 5555-5555-5555-4444"), ["378282246310005", "5555-5555-5555-4444"]);
     }

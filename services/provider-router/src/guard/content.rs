@@ -119,15 +119,34 @@ impl Search<'_> {
             b'"' => {
                 let raw = value.raw()?;
                 let is_opaque = name.is_some_and(|name| OPAQUE.contains(&name)) && raw.iter().all(is_base64);
-                if is_opaque { Some(()) } else { self.text(raw) }
+                if is_opaque && !self.is_in_arguments() { Some(()) } else { self.text(raw) }
+            }
+            b'-' | b'0'..=b'9' if self.is_in_arguments() => {
+                let raw = value.raw()?;
+                self.number(raw)
             }
             _ => value.skip(),
         }
     }
 
+    /// Returns whether the value is among the arguments of a tool, whose names are the user's own.
+    fn is_in_arguments(&self) -> bool {
+        self.path.windows(2).any(|steps| matches!(steps, [Step::Name(name), Step::Name(_)] if name == "input"))
+    }
+
+    /// Searches a number, which becomes a text if it is redacted.
+    fn number(&mut self, raw: &[u8]) -> Option<()> {
+        self.found_in(raw, std::str::from_utf8(raw).ok()?.to_owned())
+    }
+
     /// Searches a string, which is given as it is written.
     fn text(&mut self, raw: &[u8]) -> Option<()> {
         let text = Reader::lenient(raw).text()?.to_str().into_owned();
+        self.found_in(raw, text)
+    }
+
+    /// Searches the text of a value, which is given as it is written, too.
+    fn found_in(&mut self, raw: &[u8], text: String) -> Option<()> {
         let found = self.actions.find(&text);
         if found.is_empty() {
             return Some(());
@@ -259,6 +278,18 @@ mod tests {
         }
         let card = serde_json::json!({"input": format!(r"pay\n{CARD}\n now")}).to_string();
         assert_eq!(searched(&card, None, Some(GuardAction::Redact)).count, 1);
+    }
+
+    #[test]
+    fn arguments_of_tools_have_no_opaque_names_and_no_opaque_numbers() {
+        let call = format!(r#"{{"type":"tool_use","input":{{"data":"{}","card":4111111111111111}}}}"#, key());
+        let found = searched(&call, Some(GuardAction::Redact), Some(GuardAction::Redact));
+        let expected =
+            r#"{"type":"tool_use","input":{"data":"[redacted: Anthropic key]","card":"[redacted: card number]"}}"#;
+        assert_eq!(found.redacted.unwrap(), expected);
+        let item =
+            format!(r#"{{"input":[{{"type":"reasoning","encrypted_content":"{}"}}],"seed":4111111111111111}}"#, key());
+        assert_eq!(searched(&item, Some(GuardAction::Redact), Some(GuardAction::Redact)), Searched::default());
     }
 
     #[test]

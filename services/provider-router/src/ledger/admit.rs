@@ -34,18 +34,23 @@ impl Ledger {
     ) -> Result<Reservation, Denial> {
         let place = Place { priority, number: self.arrivals.fetch_add(1, Ordering::Relaxed) };
         let budget_until = Instant::now() + BUDGET_WAIT;
-        let mut queued: Vec<Queued> = Vec::new();
+        let (mut queued, mut queued_until): (Option<Queued>, _) = (None, None);
         loop {
             let (denial, account) = match self.reserve(selected, estimate, self.now(), place) {
                 Ok(reservation) => return Ok(reservation),
                 Err(denied) => denied,
             };
+            // A request stands in one line only: in another one, it would hold up those behind it. Its number keeps its
+            // place.
+            if queued.as_ref().is_some_and(|queued| !queued.is_of(&account)) {
+                queued = None;
+            }
             let (until, _waiting) = match &denial {
                 Denial::Reserved { .. } => match account.wait() {
                     Some(waiting) => (budget_until, Some(waiting)),
                     None => return Err(denial),
                 },
-                _ => match until(&mut queued, &denial, &account, place) {
+                _ => match until((&mut queued, &mut queued_until), &denial, &account, place) {
                     Some(until) => (until, None),
                     None => return Err(denial),
                 },
@@ -73,16 +78,20 @@ impl Ledger {
 }
 
 /// Returns the time until which a request waits for an account, after it has joined its queue; `None` if it must not
-/// wait.
-fn until(queued: &mut Vec<Queued>, denial: &Denial, account: &Arc<Account>, place: Place) -> Option<Instant> {
+/// wait. The shortest time of all queues that it has joined counts.
+fn until(
+    (queued, queued_until): (&mut Option<Queued>, &mut Option<Instant>),
+    denial: &Denial,
+    account: &Arc<Account>,
+    place: Place,
+) -> Option<Instant> {
     if !denial.is_of_rate() {
         return None;
     }
-    if let Some(queued) = queued.iter().find(|queued| queued.is_of(account)) {
-        return Some(queued.until());
+    if queued.is_none() {
+        let joined = account.enqueue(place)?;
+        *queued_until = queued_until.into_iter().chain([joined.until()]).min();
+        *queued = Some(joined);
     }
-    let joined = account.enqueue(place)?;
-    let until = joined.until();
-    queued.push(joined);
-    Some(until)
+    *queued_until
 }

@@ -114,7 +114,7 @@ async fn a_plan_has_the_values_and_is_applied_only_to_the_version_it_was_made_fo
     apply(site, "", DOCUMENT).await.expect(200);
     let changed = DOCUMENT
         .replace("priority = 3", "priority = 4")
-        .replace("timeout = 5000\n", "")
+        .replace("config.timeout = 5000\n", "")
         .replace("config.apiKey = \"${file:openai}\"", "config.apiKey = \"sk-new-canary\"\nconfig.defaultModel = \"x\"")
         .replace("60000", "70000")
         + "\n[providers.other]\ntype = \"echo\"\nconfig.delay = 9\n";

@@ -161,8 +161,9 @@ async fn a_type_has_its_default_model(site: &Site) {
 async fn ids_and_names_are_unique(site: &Site) {
     site.post("/api/providers", acme()).await.expect(201);
     let taken = |field: &str| {
-        json!({"error": {"message": format!("A provider with this {field} already exists"),
-                         "type": "conflict_error", "code": "provider_exists"}})
+        let message = format!("A provider with this {field} already exists");
+        json!({"error": {"message": message, "type": "conflict_error", "code": "provider_exists",
+                         "details": [{"field": field, "message": message}]}})
     };
     let mut twin = acme();
     twin["name"] = "Other".into();

@@ -22,6 +22,7 @@ fn idle_child() -> Value {
         "running": false, "port": 0, "pid": null, "uptime": 0, "state": "stopped", "error": null,
         "healthy": false, "generation": 0, "restarts": 0, "failures": 0, "willRestart": false, "nextRetryAt": null,
         "lastFailure": null, "adopted": false, "seq": 0,
+        "stats": {"cpu_percent": null, "rss_bytes": null, "open_files": null, "threads": null},
     })
 }
 

@@ -182,3 +182,32 @@ async fn requests_that_wait_in_two_queues_do_not_wait_for_each_other() {
     }
     assert_eq!(started.elapsed().as_secs(), 60, "one after the other, without a pause");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_its_key_holds_back_does_not_hold_back_the_route() {
+    let keys = [key("k", queued(Some(1), None, 50, 600_000)), key("l", KeyGrant::default())];
+    let queue = Some(LimitQueue { max_waiting: 100, timeout_ms: 600_000 });
+    let limits = KeyLimits { concurrency: Some(1), queue, ..KeyLimits::default() };
+    let plan = RoutePlan { limits, ..RoutePlan::default() };
+    let route = Route { id: "r".into(), model: "fast".into(), enabled: true, plan, created_at: 0, updated_at: 0 };
+    let ledger = Arc::new(Ledger::default());
+    ledger.update(&keys, &Budgets::default(), &[route]);
+    let select = |key: usize, route| ledger.select(Some(&Caller::issued(&keys[key])), route).unwrap();
+    let admitted = Arc::default();
+    let asked = |name, key, route| ask(&ledger, &select(key, route), (name, Priority::Normal), &admitted);
+    let first = asked("first", 1, Some("r"));
+    settle_down().await;
+    // It waits for the route; meanwhile another request of its key uses up the rate.
+    let held_back = asked("held back", 0, Some("r"));
+    settle_down().await;
+    let behind = asked("behind", 1, Some("r"));
+    let elsewhere = asked("elsewhere", 0, None);
+    settle_down().await;
+    first.1.send(()).unwrap();
+    settle_down().await;
+    assert_eq!(*admitted.lock().unwrap(), ["first", "elsewhere", "behind"]);
+    for request in [behind, elsewhere, held_back] {
+        request.1.send(()).unwrap();
+        request.0.await.unwrap().unwrap();
+    }
+}
