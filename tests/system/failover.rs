@@ -234,12 +234,9 @@ crate::manner::rudely! {
     s05_a_reset_is_repeated,
     s06_a_silent_provider_is_asked_once,
     s07_a_slow_first_token_leads_to_the_fallback,
-    s08_a_cut_stream_is_continued_by_the_fallback,
     s09_a_stalled_stream_is_continued_by_the_fallback,
     s10_a_malformed_line_costs_nothing,
     s11_a_missing_last_event_costs_nothing,
     s14_the_fallback_gets_the_request_of_the_client_and_no_prefill,
     s16_the_answer_names_the_model_of_the_fallback,
-    without_resume_a_cut_stream_ends_with_an_error,
-    a_continuation_that_differs_ends_with_an_error,
 }

@@ -115,6 +115,5 @@ async fn all_attempts_share_one_total() {
 
 crate::manner::rudely! {
     a_failure_before_the_first_byte_falls_back_to_the_next_provider,
-    a_failure_after_the_first_byte_is_not_retried,
     an_invalid_request_is_not_retried,
 }

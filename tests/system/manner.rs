@@ -21,7 +21,11 @@ pub(crate) use rudely;
 /// breaks off a stream of which a rude one has sent nothing.
 const FILES: [(&str, &str, &[&str]); 5] = [
     ("streaming.rs", include_str!("streaming.rs"), &[]),
-    ("fallback.rs", include_str!("fallback.rs"), &["all_attempts_share_one_total"]),
+    (
+        "fallback.rs",
+        include_str!("fallback.rs"),
+        &["all_attempts_share_one_total", "a_failure_after_the_first_byte_is_not_retried"],
+    ),
     (
         "apis.rs",
         include_str!("apis.rs"),
@@ -49,6 +53,9 @@ const FILES: [(&str, &str, &[&str]); 5] = [
         "failover.rs",
         include_str!("failover.rs"),
         &[
+            "s08_a_cut_stream_is_continued_by_the_fallback",
+            "without_resume_a_cut_stream_ends_with_an_error",
+            "a_continuation_that_differs_ends_with_an_error",
             "s12_an_overflow_goes_to_a_target_that_holds_more",
             "s13_a_refusal_of_the_content_is_the_answer",
             "s15_an_outage_opens_the_breaker_and_its_end_closes_it",

@@ -102,6 +102,8 @@ pub struct Exchange {
     admitted: Option<Box<Admitted>>,
     /// Length of the texts of a stream; counted only if the client has limits.
     stream_length: StreamLength,
+    /// Whether the error is in the router's own words.
+    is_own_error: bool,
     /// Takes the answer for the cache of the route.
     recorder: Option<Box<Recorder>>,
     /// Permit of the limit on requests in flight.
@@ -148,6 +150,7 @@ impl Exchange {
             kept,
             admitted: None,
             stream_length: StreamLength::default(),
+            is_own_error: false,
             recorder: None,
             _permit: permit,
         }
@@ -269,6 +272,11 @@ impl Exchange {
         self.routing.failed(failed, &candidate.provider.id, candidate.model.as_deref(), times);
         let end = AttemptEnd { status: failed.status, error: Some(failed.code), ..AttemptEnd::default() };
         self.context.end_attempt(&std::mem::replace(&mut self.attempt, Span::none()), &end);
+    }
+
+    /// Records that the error of the request is in the router's own words, which quote nothing of its content.
+    pub const fn note_own_error(&mut self) {
+        self.is_own_error = true;
     }
 
     /// Records that a failure of the answer does not count against the breaker of its target.
@@ -437,9 +445,9 @@ impl Exchange {
             self.answer = whole;
         }
         let streamed = self.streamed && answer == Bodies::Full;
-        // Providers quote the request in their errors. The reason of a cancellation is the router's own.
+        // Providers quote the request in their errors.
         let quotable = request.max(answer) == Bodies::Full;
-        let is_kept = quotable || self.live.is_cancelled();
+        let is_kept = quotable || self.is_own_error || self.live.is_cancelled();
         let error = error.map(|error| if is_kept { error } else { "not kept".to_owned() });
         let truncated = self.answer_len > self.max_answer_len;
         let Ending { finish_reason, usage, .. } = std::mem::take(&mut self.ending);

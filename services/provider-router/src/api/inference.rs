@@ -225,6 +225,7 @@ where
 /// Logs a request that fails before a provider is asked.
 async fn failed(error: ApiError, mut exchange: Exchange, api: Api) -> ApiError {
     let id = exchange.id();
+    exchange.note_own_error();
     exchange.head(error.status().as_u16(), false);
     exchange.answer(&error.body_for(api, id));
     exchange.finish(RequestStatus::Failed, Some(error.to_string())).await;

@@ -79,8 +79,8 @@ pub(in super::super) const SERVICE: [Scenario; 10] = [
         id: "P14",
         model: "p14",
         name: "growth of the log",
-        done: "the same prompt of 256 KiB is sent 80 times",
-        expected: "the database grows by less than half of it",
+        done: "the same prompt of 1 MiB is sent 48 times",
+        expected: "the database grows by less than two fifths of it",
         play: |scene| Box::pin(p14(scene)),
     },
     Scenario {
