@@ -31,13 +31,16 @@ pub type Frame = (Option<String>, Value);
 pub fn frames(stream: &[u8]) -> Vec<Frame> {
     let text = std::str::from_utf8(stream).unwrap();
     assert!(text.is_empty() || text.ends_with("\n\n"), "{text}");
-    let blocks = text.split("\n\n").filter(|block| !block.is_empty() && !block.starts_with(':'));
+    let blocks = text
+        .split("\n\n")
+        .map(|block| block.trim_start_matches('\n'))
+        .filter(|block| !block.is_empty() && !block.starts_with(':'));
     let frame = |block: &str| {
         let (name, data) = match block.strip_prefix("event: ").and_then(|rest| rest.split_once('\n')) {
             Some((name, data)) => (Some(name.to_owned()), data),
             None => (None, block),
         };
-        let data = data.strip_prefix("data: ").unwrap();
+        let data = data.strip_prefix("data: ").unwrap_or_else(|| panic!("no data: {block:?}"));
         assert!(!data.contains('\n'), "{data}");
         (name, serde_json::from_str(data).unwrap_or_else(|_| json!(data)))
     };

@@ -90,7 +90,7 @@ fn until(
     }
     if queued.is_none() {
         let joined = account.enqueue(place)?;
-        *queued_until = queued_until.into_iter().chain([joined.until()]).min();
+        *queued_until = Some(queued_until.map_or(joined.until(), |until| until.min(joined.until())));
         *queued = Some(joined);
     }
     *queued_until
