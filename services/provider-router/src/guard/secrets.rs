@@ -13,7 +13,8 @@ struct Form {
     max: usize,
 }
 
-const LONG: usize = 4_096;
+/// Maximum characters of keys without a known length. It bounds the work: a run is read again for each prefix in it.
+const LONG: usize = 512;
 
 /// Forms of credentials, those with a longer prefix before those that begin like them.
 static FORMS: [Form; 25] = [
@@ -41,7 +42,7 @@ static FORMS: [Form; 25] = [
     Form { name: "Groq key", prefix: "gsk_", alphabet: alphanumeric, min: 40, max: 128 },
     Form { name: "xAI key", prefix: "xai-", alphabet: alphanumeric, min: 40, max: 128 },
     Form { name: "SendGrid key", prefix: "SG.", alphabet: dotted, min: 60, max: 80 },
-    Form { name: "signed token", prefix: "eyJ", alphabet: dotted, min: 40, max: 16 << 10 },
+    Form { name: "signed token", prefix: "eyJ", alphabet: dotted, min: 40, max: 4_096 },
 ];
 
 const KEY_BEGIN: &str = "-----BEGIN ";
@@ -72,7 +73,7 @@ fn begins_at(text: &str, at: usize) -> Option<(usize, &'static str)> {
     }
     FORMS.iter().find_map(|form| {
         let run = rest.strip_prefix(form.prefix.as_bytes())?;
-        let len = run.iter().take_while(|byte| (form.alphabet)(**byte)).count();
+        let len = run.iter().take(form.max + 1).take_while(|byte| (form.alphabet)(**byte)).count();
         let trimmed = run[..len].iter().rev().take_while(|byte| matches!(byte, b'.' | b'-' | b'_')).count();
         let len = len - trimmed;
         let is_ended = run.get(len).is_none_or(|next| !next.is_ascii_alphanumeric());
@@ -204,6 +205,14 @@ mod tests {
         assert_eq!(found(&cut), [(&cut[4..], "private key")]);
         let two = format!("ghp_{} ghp_{}", run(36), run(36));
         assert_eq!(found(&two).len(), 2);
+    }
+
+    #[test]
+    fn repeated_prefixes_do_not_multiply_the_work() {
+        // Without a bound of each run, this reads some ten thousand million bytes.
+        for prefix in ["sk-", "-eyJ", "-sbx-", ".SG."] {
+            assert_eq!(found(&prefix.repeat(250_000 / prefix.len())), [], "{prefix}");
+        }
     }
 
     proptest! {

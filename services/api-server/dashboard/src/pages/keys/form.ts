@@ -115,7 +115,19 @@ export function bodyOf(draft: KeyDraft, stored?: KeyView): Record<string, unknow
 
 /** Fields of a key that the form shows, and those that the server sets. */
 const KNOWN = [
-  ...["name", "owner", "tags", "models", "surfaces", "addresses", "limits", "budget", "log_bodies", "strict", "expires_at"],
+  ...[
+    "name",
+    "owner",
+    "tags",
+    "models",
+    "surfaces",
+    "addresses",
+    "limits",
+    "budget",
+    "log_bodies",
+    "strict",
+    "expires_at",
+  ],
   ...["id", "hint", "key", "revoked_at", "previous_expires_at", "created_at", "updated_at"],
 ];
 

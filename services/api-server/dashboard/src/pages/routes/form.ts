@@ -51,7 +51,18 @@ export interface RouteDraft {
 
 /** Fields that the server sets, and those that the form shows. */
 const OWN = ["id", "problems", "created_at", "updated_at"];
-const SHOWN = ["model", "enabled", "aliases", "policy", "targets", "retries", "deadlines", "resume", "sticky", "strict"];
+const SHOWN = [
+  "model",
+  "enabled",
+  "aliases",
+  "policy",
+  "targets",
+  "retries",
+  "deadlines",
+  "resume",
+  "sticky",
+  "strict",
+];
 const SHOWN_OF_TARGET = ["provider", "model", "weight", "params", "context_tokens"];
 
 // Input of an earlier page has keys, too.
