@@ -1,11 +1,12 @@
 //! Fallback between two providers of a model: any failure before the first byte is retried with the second provider,
 //! and none after it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use signalbox_fakes::{FakeProvider, Turn, script::FaultKind};
 use signalbox_harness::{Client, Launch, Stack, eventually};
+use tokio::time::Instant;
 
 use crate::gateway::{CHAT, chat, error_of, recorded_text, request_id};
 

@@ -121,7 +121,7 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
         exchange.keep_plan(plan.record(health::now()));
     }
     let mut attempts = Attempts::new(plan.route.as_ref().and_then(|route| route.plan.retries));
-    let (place, result) = tried(app, &mut exchange, request, &plan, &mut attempts).await;
+    let (place, result) = Box::pin(tried(app, &mut exchange, request, &plan, &mut attempts)).await;
     let made = exchange.attempts();
     let target = plan.candidates.get(place).filter(|_| names_target).cloned();
     let mut response = match result {
@@ -203,7 +203,8 @@ async fn tried(
         let hedger = Hedger { app, plan, context: &context, stop: &stop, request, place, step, began };
         let (place_now, attempt) = match hedger.delay(exchange.attempts()) {
             None => (place, attempt.await),
-            Some(delay) => hedger.race(exchange, attempts, attempt, delay).await,
+            // Boxed to keep the futures of all other requests small.
+            Some(delay) => Box::pin(hedger.race(exchange, attempts, attempt, delay)).await,
         };
         place = place_now;
         let attempt = attempt.map_err(|failure| match failure {

@@ -52,6 +52,10 @@ const SEED_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Returns the reason why the router cannot start, with its exit code.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the parts of a router are made here in the order in which they need each other"
+)]
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     config.limits.check()?;
     let keys = config.private_keys.all_keys(&context.common.auth)?;

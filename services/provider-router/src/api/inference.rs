@@ -70,6 +70,10 @@ where
     answer(app, surface, request, context).await.unwrap_or_else(|error| error.response_for(surface.api(), id))
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "the steps of a request stand here in their order, each in a room of its own"
+)]
 async fn answer<B>(
     app: &Arc<App>,
     surface: Surface,

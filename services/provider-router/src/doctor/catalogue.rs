@@ -110,7 +110,7 @@ fn key(row: &schema::Provider, config: &Config) -> Check {
     let id = format!("provider.{}.key", row.id);
     let remedy = format!("set it: `provider-router provider edit {} --set apiKey=…`", row.id);
     let kind = provider_type(&row.kind);
-    let has_header = config.get("headers").is_some_and(|headers| !headers.is_null() && *headers != Value::from(""));
+    let has_header = config.get("headers").is_some_and(|headers| !headers.is_null() && headers.as_str() != Some(""));
     let given = config.get("apiKey").and_then(Value::as_str).unwrap_or_default();
     let check = match (given.trim(), kind.api_key) {
         ("", ApiKey::Required) if !has_header => Check::fail(id, "it needs a key, and none is set").remedy(remedy),

@@ -59,7 +59,8 @@ pub(super) async fn data_directory(data_dir: &Path) -> Vec<Check> {
 
 fn writable(data_dir: &Path) -> Check {
     let path = data_dir.join(format!(".doctor-{}", uuid::Uuid::now_v7()));
-    let written = std::fs::File::create_new(&path).and_then(|mut file| file.write_all(b"doctor").and(file.sync_all()));
+    let written =
+        std::fs::File::create_new(&path).and_then(|mut file| file.write_all(b"doctor").and_then(|()| file.sync_all()));
     let removed = std::fs::remove_file(&path);
     match written.and(removed) {
         Ok(()) => Check::ok("data.directory", format!("{} can be written", data_dir.display())),

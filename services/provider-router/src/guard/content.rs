@@ -136,18 +136,18 @@ impl Search<'_> {
 
     /// Searches a number, which becomes a text if it is redacted.
     fn number(&mut self, raw: &[u8]) -> Option<()> {
-        self.found_in(raw, std::str::from_utf8(raw).ok()?.to_owned())
+        self.found_in(raw, std::str::from_utf8(raw).ok()?)
     }
 
     /// Searches a string, which is given as it is written.
     fn text(&mut self, raw: &[u8]) -> Option<()> {
         let text = Reader::lenient(raw).text()?.to_str().into_owned();
-        self.found_in(raw, text)
+        self.found_in(raw, &text)
     }
 
     /// Searches the text of a value, which is given as it is written, too.
-    fn found_in(&mut self, raw: &[u8], text: String) -> Option<()> {
-        let found = self.actions.find(&text);
+    fn found_in(&mut self, raw: &[u8], text: &str) -> Option<()> {
+        let found = self.actions.find(text);
         if found.is_empty() {
             return Some(());
         }

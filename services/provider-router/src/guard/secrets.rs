@@ -86,7 +86,7 @@ fn begins_at(text: &str, at: usize) -> Option<(usize, &'static str)> {
 /// Returns the end of a private key in PEM; of one that is cut, the end of the text. Its lines may be those of a text
 /// within a text, where a line ends with an escape.
 fn private_key(text: &str, at: usize) -> Option<usize> {
-    let kind = text[at + KEY_BEGIN.len()..].as_bytes();
+    let kind = &text.as_bytes()[at + KEY_BEGIN.len()..];
     let len = kind.iter().take_while(|byte| byte.is_ascii_uppercase() || matches!(byte, b' ' | b'-')).count();
     if !kind[..len].windows(KEY_WORD.len()).any(|word| word == KEY_WORD.as_bytes()) {
         return None;

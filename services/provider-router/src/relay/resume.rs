@@ -254,7 +254,7 @@ impl ResumableStream {
     fn closes(&mut self) -> Option<Passed> {
         self.is_closed = true;
         if let Some(frame) = self.splitter.finish() {
-            let Some(data) = frame.data() else { return None };
+            let data = frame.data()?;
             let is_whole =
                 Event::is_read(&data) || joined_events(&data).is_some() || fault::error_of(self.api, &frame).is_some();
             if is_whole {

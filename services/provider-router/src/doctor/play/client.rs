@@ -67,7 +67,7 @@ impl Caller {
         let began = Instant::now();
         let due = began + limit;
         let mut got = Got::default();
-        match timeout_at(due, open_stream(self.addr, self.request(path, body), CONNECT)).await {
+        match timeout_at(due, open_stream(self.addr, self.request(path, &body), CONNECT)).await {
             Err(_elapsed) => got.has_hung = true,
             Ok(Err(error)) => {
                 got.is_cut = true;
@@ -88,7 +88,7 @@ impl Caller {
 
     /// Sends a request, reads this number of parts of the answer, and leaves. Returns the id of the request.
     pub(super) async fn leave(&self, path: &str, body: Bytes, parts: usize) -> Option<String> {
-        let opened = timeout(CONNECT, open_stream(self.addr, self.request(path, body), CONNECT)).await;
+        let opened = timeout(CONNECT, open_stream(self.addr, self.request(path, &body), CONNECT)).await;
         let mut answer = opened.ok()?.ok()?;
         for _ in 0..parts {
             timeout(CONNECT, answer.body_mut().frame()).await.ok()??.ok()?;
@@ -96,7 +96,7 @@ impl Caller {
         request_id(answer.headers())
     }
 
-    fn request(&self, path: &str, body: Bytes) -> Request<Bytes> {
+    fn request(&self, path: &str, body: &Bytes) -> Request<Bytes> {
         let mut request = Request::new(body.clone());
         if !body.is_empty() {
             *request.method_mut() = http::Method::POST;

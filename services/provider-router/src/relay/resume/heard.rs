@@ -196,16 +196,16 @@ mod tests {
     fn a_signature_comes_once_and_may_be_missing() {
         let signature = Piece::Signature("0".to_owned());
         let (thought, stop) = (said("t", "one"), mark("stop"));
-        let before = heard(&[thought.clone()]);
-        let events: [&[Piece]; 3] = [&[thought.clone()], &[signature.clone()], &[stop.clone()]];
+        let before = heard(std::slice::from_ref(&thought));
+        let events: [&[Piece]; 3] = [&thought, &signature, &stop].map(std::slice::from_ref);
         assert_eq!(compared(&before, &events), [Compared::Had, Compared::New, Compared::New]);
         let signed = heard(&[thought.clone(), signature.clone()]);
         assert_eq!(compared(&signed, &events), [Compared::Had, Compared::Had, Compared::New]);
         assert_eq!(compared(&signed, &[events[0], events[2]]), [Compared::Had, Compared::New]);
-        let closed = heard(&[thought.clone(), signature, stop.clone()]);
+        let closed = heard(&[thought.clone(), signature.clone(), stop.clone()]);
         assert_eq!(compared(&closed, &events), [Compared::Had, Compared::Had, Compared::Had]);
         assert_eq!(compared(&closed, &[events[0], events[2]]), [Compared::Had, Compared::Had]);
-        let unsigned = heard(&[thought, stop]);
+        let unsigned = heard(&[thought.clone(), stop.clone()]);
         assert_eq!(compared(&unsigned, &events), [Compared::Had, Compared::Had, Compared::Had]);
     }
 

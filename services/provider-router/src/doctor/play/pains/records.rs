@@ -129,39 +129,6 @@ pub(super) async fn p13(scene: Scene) -> Seen {
     Seen::holds(missing == 0 && distinct.len() == seen.len() && !seen.is_empty(), text)
 }
 
-/// Sends one long prompt again and again, as a conversation does, and compares the growth of the database.
-pub(super) async fn p14(scene: Scene) -> Seen {
-    // The write-ahead log of SQLite brings up to 16 MiB of other scenes into the file meanwhile. So much more is sent
-    // that it would show: the prompts have 48 MiB, and half of that if each were compressed for itself.
-    const TIMES: usize = 48;
-    let mut random = crate::random::Rng::new(7);
-    // Text that compression alone does not make small.
-    let prompt: String = (0..65_536).map(|_| format!("{:016x}", random.bits())).collect();
-    let size = || {
-        let files = scene.stage.database_files();
-        // Without the write-ahead log, which has every change of a page.
-        files.iter().take(1).filter_map(|path| std::fs::metadata(path).ok()).map(|file| file.len()).sum::<u64>()
-    };
-    let before = size();
-    let mut last = None;
-    let mut body = scene.chat("go on");
-    body["messages"] = json!([
-        {"role": "user", "content": prompt},
-        {"role": "assistant", "content": "It is long."},
-        {"role": "user", "content": "go on"},
-    ]);
-    for _ in 0..TIMES {
-        last = Some(scene.send(Api::Chat, body.to_string()).await);
-    }
-    let Some(got) = last else { return Seen::skipped("nothing was sent") };
-    if scene.row(&got).await.is_none() {
-        return Seen::fail("a request is not in the log", REPORT);
-    }
-    let (grown, sent) = (size().saturating_sub(before), (TIMES * prompt.len()) as u64);
-    let text = format!("{} KiB for {} KiB of prompts", grown >> 10, sent >> 10);
-    Seen::holds(grown < sent / 5 * 2, text)
-}
-
 /// Searches the log for a word, among all requests of the run.
 pub(super) async fn p23(scene: Scene) -> Seen {
     let got = scene.send(Api::Chat, scene.chat("needle-of-the-doctor").to_string()).await;

@@ -112,7 +112,7 @@ fn names_that_a_second_target_gave_are_kept_by_a_third_one() {
     let numbers: Vec<u64> = events.iter().filter_map(|event| event["sequence_number"].as_u64()).collect();
     assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>(), "{all}");
     let items: Vec<&str> =
-        events.iter().filter_map(|event| event["item_id"].as_str().or(event["item"]["id"].as_str())).collect();
+        events.iter().filter_map(|event| event["item_id"].as_str().or_else(|| event["item"]["id"].as_str())).collect();
     assert_eq!(items, ["msg_a_0", "msg_a_0", "msg_b_1", "msg_b_1", "msg_b_1"], "{all}");
     let end = &events.last().unwrap()["response"];
     assert_eq!(*end, json!({"id": "resp_a", "output": [{"id": "msg_a_0"}, {"id": "msg_b_1"}]}));
