@@ -82,6 +82,7 @@ fn the_words_are_those_of_the_types() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of mistakes")]
 fn each_mistake_is_told_with_its_path() {
     let target = json!({"provider": "a", "model": "m"});
     let with = |name: &str, value: Value| {

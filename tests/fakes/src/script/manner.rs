@@ -74,7 +74,7 @@ mod tests {
         let polite = Turn::<super::super::Chat>::default();
         let rude = polite.clone().rude(true).delivery;
         assert_eq!((rude.join, rude.split, rude.coding), (Some(usize::MAX), Some(PIECE), Some(Coding::Gzip)));
-        let gated = polite.clone().gated().split(1).rude(false).delivery;
+        let gated = polite.gated().split(1).rude(false).delivery;
         assert_eq!((gated.join, gated.split, gated.coding), (None, Some(1), None));
     }
 }
