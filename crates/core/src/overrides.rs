@@ -212,9 +212,9 @@ mod tests {
     fn every_mistake_is_told_with_the_name_that_the_client_wrote() {
         for (headers, extension, told) in [
             (
-                &[("x-signalbox-polcy", "priority")][..],
+                &[("x-signalbox-kind", "priority")][..],
                 None,
-                "x-signalbox-polcy is an unknown header; use x-signalbox-provider,",
+                "x-signalbox-kind is an unknown header; use x-signalbox-provider,",
             ),
             (&[("x-signalbox-policy", "best")], None, "x-signalbox-policy must be priority, weighted,"),
             (&[("x-signalbox-fallbacks", "no")], None, "x-signalbox-fallbacks must be true or false"),

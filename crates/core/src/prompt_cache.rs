@@ -230,7 +230,7 @@ mod tests {
             ("10:01", "10:02", "system", "2.\",\"mes"),
             (r#"{"name":"a"}"#, r#"{"name":"b"}"#, "tools[0].name", "b\"}],\"sy"),
             (r#"{"name":"a"}"#, r#"{"name":"a"},{"name":"b"}"#, "tools[1]", "{\"name\":"),
-            (r#"{"name":"a"}"#, r#"{"description":"x","name":"a"}"#, "tools[0].description", "\"x\",\"nam"),
+            (r#"{"name":"a"}"#, r#"{"description":"xy","name":"a"}"#, "tools[0].description", "\"xy\",\"na"),
             (r#"{"name":"a"}"#, r#"{"name":"a","x":1}"#, "tools[0].x", "1}],\"sys"),
             (r#"{"name":"a"}"#, "{}", "tools[0].name", "}],\"syst"),
             (r#""content":"hi""#, r#""content":"ha""#, "messages[0].content", "a\"}]}"),

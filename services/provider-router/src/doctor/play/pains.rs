@@ -284,7 +284,7 @@ async fn p09(scene: Scene) -> Seen {
 async fn p10(scene: Scene) -> Seen {
     let api = scene.stage.route.first_api();
     let model = scene.model;
-    let said = "[ {\"role\":\"user\" ,\"content\":[{\"type\":\"text\",\"text\":\"caf\\u00e9\",  \"cache_control\":{\"type\":\"ephemeral\"}}]}]";
+    let said = "[ {\"role\":\"user\" ,\"content\":[{\"type\":\"text\",\"text\":\"\\u00e9\\u00e9\",  \"cache_control\":{\"type\":\"ephemeral\"}}]}]";
     let body = match api {
         Api::Chat => format!("{{\"model\":\"{model}\",  \"stream\":true,\"messages\":{said}}}"),
         Api::Messages => format!("{{\"model\":\"{model}\",  \"stream\":true,\"max_tokens\":9,\"messages\":{said}}}"),
