@@ -1,6 +1,6 @@
 //! Cache of answers: a request that equals an earlier one of the same caller is given the answer of that one.
 //!
-//! A route has to ask for it. The [key](Key) is a digest of the [canonical](canonical) request, of the targets of its
+//! A route has to ask for it. The [key](Key) is a digest of the canonical request, of the targets of its
 //! route, and of the callers that share answers. [`AnswerCache::ask`] returns an answer, or a [`Recorder`] that takes
 //! the new one while it is sent to the client and stores it once it is [complete].
 //!
