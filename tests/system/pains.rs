@@ -14,7 +14,7 @@ use crate::{
 struct Pain {
     id: &'static str,
     name: &'static str,
-    /// What must be seen.
+    /// Expected observation.
     seen: &'static str,
     /// Tests that cover it: file below the root of the repository, and function.
     tests: &'static [(&'static str, &'static str)],

@@ -1,4 +1,4 @@
-//! What the log says when a provider has less of a prompt in its cache than in the turn before.
+//! The words of the log when a provider has less of a prompt in its cache than in the turn before.
 
 use serde_json::{Value, json};
 use signalbox_fakes::{

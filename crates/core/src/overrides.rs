@@ -15,7 +15,7 @@ pub const EXTENSION: &str = "signalbox";
 /// Prefix of the headers.
 pub const HEADER_PREFIX: &str = "x-signalbox-";
 
-/// What a client asks of the routing of one request.
+/// Overrides of the routing of one request, as its client asks for them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Overrides {
     /// Id of the only provider that may be asked.

@@ -27,7 +27,7 @@ pub(super) struct Explanation {
     route: Option<String>,
     /// Policy of the route.
     policy: Option<String>,
-    /// What the request asked of its routing, with the names of the extension `signalbox` of the body.
+    /// Overrides that the request asked for, with the names of the extension `signalbox` of the body.
     #[schema(value_type = BTreeMap<String, Value>)]
     overrides: Map<String, Value>,
     /// Id of the request of which this one is a copy for the mirror of a route; null for all others.
@@ -41,13 +41,13 @@ pub(super) struct Explanation {
     skipped: Vec<ExplainedTarget>,
     /// Attempts, in order.
     attempts: Vec<ExplainedAttempt>,
-    /// What the cache of the route had; null if it has none.
+    /// Outcome of the cache of the route; null if it has none.
     cache: Option<ExplainedCache>,
-    /// What guardrails changed, without what they found.
+    /// Changes by guardrails, without the content that they found.
     guard: Vec<String>,
 }
 
-/// What the cache of a route had for the request.
+/// Outcome of the cache of a route for the request.
 #[derive(Debug, Serialize, ToSchema)]
 struct ExplainedCache {
     /// `hit`, `miss`, or `bypass`: it was not asked.

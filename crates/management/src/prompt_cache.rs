@@ -22,7 +22,7 @@ const MAX_TURNS: i64 = 200;
 /// Maximum falls of a session for which the bodies are compared.
 const MAX_FALLS: usize = 5;
 
-/// What part of the prompt the provider had cached.
+/// Share of the prompt that the provider had cached.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PromptCache {
     /// Share of the prompt that was read from the cache, from 0 to 1.
@@ -63,7 +63,7 @@ pub(super) struct CacheFall {
     offset: Option<usize>,
     /// Tokens that were cached for the turn before and are not for this one.
     lost_tokens: i64,
-    /// What they cost more than cached ones, in dollars; null if the price is unknown.
+    /// Their cost above that of cached ones, in dollars; null if the price is unknown.
     extra_cost_usd: Option<f64>,
 }
 

@@ -95,7 +95,7 @@ pub(super) struct AnsweredRequest {
     #[serde(flatten)]
     request: LoggedRequest,
     response: Option<LoggedResponse>,
-    /// What part of the prompt the provider had cached; null without token counts by class.
+    /// Share of the prompt that the provider had cached; null without token counts by class.
     prompt_cache: Option<PromptCache>,
 }
 

@@ -50,7 +50,7 @@ pub(super) struct WholeSession {
     #[serde(flatten)]
     session: Session,
     request_count: i64,
-    /// What part of its prompts the providers had cached.
+    /// Share of its prompts that the providers had cached.
     prompt_cache: SessionPromptCache,
 }
 

@@ -165,19 +165,21 @@ async fn tried(
     attempts: &mut Attempts,
 ) -> (usize, Result<AcceptedAnswer, AttemptError>) {
     let route = plan.route.as_ref().map(|route| &route.plan);
-    let mut place = 0;
+    let (mut place, mut last) = (0, None);
     loop {
         let Some(candidate) = plan.candidates.get(place) else { return (place, Err(AttemptError::NoCandidate)) };
         // Since the plan was made, another request may have become the probe; and while this one waited in a queue, the
         // target may have failed.
         let blocked = candidate.health.blocked(health::now());
-        if (blocked == Some(Blocked::Probed) || blocked.is_some() && candidate.last_resort.is_none())
+        let has_failed = exchange.attempts() == 0 && candidate.last_resort.is_none() && blocked.is_some();
+        if (blocked == Some(Blocked::Probed) || has_failed)
             && let Some(next) = attempts.pass_by(place, plan.candidates.len())
         {
             place = next;
             continue;
         }
-        let quota = candidate.provider.quota.as_ref();
+        // Copies leave the limits of a provider to the clients.
+        let quota = candidate.provider.quota.as_ref().filter(|_| plan.mirror_of.is_none());
         let taken = match quota.map(|quota| quota.take(health::now(), plan.tokens)).transpose() {
             Ok(taken) => taken,
             Err(denial) => match attempts.pass_by(place, plan.candidates.len()) {
@@ -185,7 +187,8 @@ async fn tried(
                     place = next;
                     continue;
                 }
-                None => return (place, Err(denial.into())),
+                // A target that was asked has failed for a reason of its own, which says more.
+                None => return last.unwrap_or_else(|| (place, Err(denial.into()))),
             },
         };
         let step = Step { candidate, route, target: plan.target(candidate) };
@@ -225,6 +228,7 @@ async fn tried(
         match after(app, exchange, plan, (place, candidate), &failure, attempts) {
             Next::Stop(_) => return (place, Err(failure)),
             Next::Try { place: next, pause } => {
+                last = Some((place, Err(failure)));
                 place = next;
                 if !pause.is_zero() {
                     tokio::select! {

@@ -69,7 +69,7 @@ enum HookFor {
     Named,
 }
 
-/// What follows when the hook gives no verdict.
+/// Consequence of a hook that gives no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum OnFailure {
@@ -101,7 +101,7 @@ pub struct About<'a> {
     pub owner: Option<&'a str>,
 }
 
-/// What is judged.
+/// Subject of a judgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// A request, before a provider is asked.
@@ -115,7 +115,7 @@ pub enum Stage {
 pub struct Passed {
     /// Document that takes its place, if it was redacted or replaced.
     pub replaced: Option<Bytes>,
-    /// What was done, for the explanation of the request.
+    /// Notes on the changes, for the explanation of the request.
     pub notes: Vec<String>,
 }
 
@@ -125,7 +125,7 @@ pub enum Refused {
     /// Its content.
     #[error("a guardrail refused the {}: {reason}", .stage.as_str())]
     Content {
-        /// What is refused.
+        /// Refused subject.
         stage: Stage,
         /// Reason, without what was found.
         reason: String,
@@ -133,7 +133,7 @@ pub enum Refused {
     /// The hook gave no verdict.
     #[error("the guardrail hook cannot judge the {}: {reason}", .stage.as_str())]
     Unavailable {
-        /// What cannot be judged.
+        /// Subject that cannot be judged.
         stage: Stage,
         /// Reason.
         reason: String,

@@ -90,7 +90,7 @@ pub struct Trial {
     target: Arc<TargetHealth>,
     began: u64,
     is_probe: AtomicBool,
-    /// What the attempt uses of the limits of its provider.
+    /// Use of the limits of the provider by the attempt.
     quota: Option<Taken>,
 }
 

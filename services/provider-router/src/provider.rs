@@ -57,7 +57,7 @@ pub struct Provider {
     pub health: ProviderHealth,
     /// Limits of the rate of its requests, from the configuration.
     pub limits: KeyLimits,
-    /// What was used of its limits; `None` without limits.
+    /// Use of its limits; `None` without limits.
     pub quota: Option<Arc<ProviderQuota>>,
     /// Its id as the value of a header.
     pub header: Option<HeaderValue>,

@@ -43,7 +43,7 @@ pub struct Plan {
     pub candidates: Vec<Candidate>,
     /// Targets that are not tried.
     pub skipped: Vec<Skipped>,
-    /// What the request asks of its routing; empty if it asks for nothing.
+    /// Overrides that the request asks for; empty without any.
     pub overrides: Map<String, Value>,
     /// Expected tokens of prompt and answer, for the limits of providers; 0 if none has limits.
     pub tokens: u64,

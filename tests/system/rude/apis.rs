@@ -94,11 +94,7 @@ fn same_json(text: &str) -> String {
 async fn compare(provider: Api, gateway: &Gateway) {
     for (name, turn) in answers() {
         gateway.fake.script("m", turn);
-        // The fake's own stream of Responses has its items in any order.
-        for client in [Api::Messages, Api::Responses]
-            .into_iter()
-            .filter(|client| (*client, provider) != (Api::Responses, Api::Responses))
-        {
+        for client in [Api::Messages, Api::Responses] {
             let what = format!("{name}: {client:?} to {provider:?}");
             let events = gateway.router.stream(client.path(), &client.request("fake/m", true, "hi")).await;
             let id = events.header("x-request-id").to_owned();

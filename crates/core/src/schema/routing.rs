@@ -14,7 +14,7 @@ pub struct RoutingRecord {
     /// Policy of the route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<RoutePolicy>,
-    /// What the request asked of its routing, with the names of the extension `signalbox` of the body.
+    /// Overrides that the request asked for, with the names of the extension `signalbox` of the body.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub overrides: Map<String, Value>,
     /// Id of the request of which this one is a copy for the mirror of a route.
@@ -29,15 +29,15 @@ pub struct RoutingRecord {
     /// Attempts, in order.
     #[serde(default)]
     pub attempts: Vec<AttemptRecord>,
-    /// What the cache of the route had, if it has one.
+    /// Outcome of the cache of the route, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheRecord>,
-    /// What guardrails changed.
+    /// Changes by guardrails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guard: Vec<String>,
 }
 
-/// What the cache of a route had for a request.
+/// Outcome of the cache of a route for a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheRecord {
     /// Whether it had the answer.

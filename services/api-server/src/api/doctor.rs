@@ -56,9 +56,9 @@ struct Check {
     id: String,
     /// `ok`, `warn`, `fail` or `skipped`.
     state: String,
-    /// What was found.
+    /// Finding, in one sentence.
     finding: String,
-    /// What to do about it; null if nothing.
+    /// Remedy; null if none is needed.
     remedy: Option<String>,
     /// Page and section of the documentation; null if none fits.
     link: Option<String>,
@@ -108,13 +108,13 @@ struct Score {
     /// `S01` to `S16`, `P01` to `P25`.
     id: String,
     name: String,
-    /// What the fake providers and the client did.
+    /// Actions of the fake providers and of the client.
     done: String,
     expected: String,
     seen: String,
     /// `pass`, `partial`, `fail` or `skipped`.
     verdict: String,
-    /// What to change for a better end; null if nothing.
+    /// Change that leads to a better end; null if none is needed.
     remedy: Option<String>,
 }
 

@@ -31,7 +31,7 @@ const STREAM: f64 = 2_000.0;
 /// Requests in flight that double the time of a target.
 const CAPACITY: f64 = 40.0;
 
-/// What happens to the first target.
+/// Disturbance of the first target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scenario {
     /// Its first token takes ten times as long.

@@ -21,7 +21,7 @@ use crate::{
 /// Header that says whether the answer came from the cache.
 const CACHE: HeaderName = HeaderName::from_static("x-signalbox-cache");
 
-/// What the cache of a route has for a request.
+/// Answer of the cache of a route to a request.
 #[derive(Debug)]
 pub(super) enum Looked {
     /// The route has no cache.

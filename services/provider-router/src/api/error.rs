@@ -69,7 +69,7 @@ pub enum ApiError {
     /// No provider serves the model.
     #[error(transparent)]
     Route(#[from] RouteError),
-    /// What the request asks of its routing has mistakes.
+    /// Mistakes in the overrides of the request.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Overrides(Vec<Mistake>),
     /// The parameter `explain` has another value.

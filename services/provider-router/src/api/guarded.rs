@@ -16,7 +16,7 @@ use crate::{
 /// A request that guardrails let pass.
 #[derive(Debug, Default)]
 pub(super) struct Judged {
-    /// What they changed.
+    /// Their changes.
     pub(super) passed: Passed,
     /// Rules for the answer.
     pub(super) rules: Option<GuardRules>,

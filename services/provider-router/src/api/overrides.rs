@@ -1,4 +1,4 @@
-//! What a client asks of the routing of one request.
+//! Overrides of the routing of one request.
 
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;

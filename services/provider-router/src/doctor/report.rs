@@ -23,9 +23,9 @@ pub struct Check {
     pub id: String,
     /// Outcome.
     pub state: State,
-    /// What was found, in one sentence.
+    /// Finding, in one sentence.
     pub finding: String,
-    /// What to do about it; `None` if nothing.
+    /// Remedy; `None` if none is needed.
     pub remedy: Option<String>,
     /// Page and section of the documentation.
     pub link: Option<&'static str>,

@@ -1,4 +1,4 @@
-//! What is examined: the catalogue, read as the router reads it.
+//! The subject of an examination: the catalogue, read as the router reads it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the cache of a route and the guardrails did to a request.
+//! The part of a request that the cache of a route and the guardrails have.
 
 use signalbox_core::{
     openai::Usage,

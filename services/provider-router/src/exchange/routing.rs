@@ -25,9 +25,9 @@ pub(super) struct Routing {
     began: Duration,
     /// Fields that the current target sets in the body.
     params: Option<Params>,
-    /// What the cache of the route had; added to the record.
+    /// Outcome of the cache of the route; added to the record.
     cache: Option<Box<CacheRecord>>,
-    /// What guardrails changed; added to the record.
+    /// Changes by guardrails; added to the record.
     guard: Vec<String>,
     /// Whether guardrails withhold the answer.
     is_withheld: bool,

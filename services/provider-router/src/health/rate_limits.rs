@@ -26,7 +26,7 @@ const MAX_RESET_MS: u64 = 86_400_000;
 const UNIX_SECONDS: f64 = 1e9;
 const UNIX_MILLIS: f64 = 1e12;
 
-/// What a provider announced last.
+/// Newest announcement of a provider.
 #[derive(Debug, Default)]
 pub(super) struct RateLimits {
     requests: Remaining,

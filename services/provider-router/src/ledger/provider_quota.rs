@@ -16,7 +16,7 @@ use super::{
 #[derive(Debug)]
 pub struct ProviderQuota(Account);
 
-/// What an attempt uses of the limits of its provider. Dropping it ends an attempt that used no tokens.
+/// Use of the limits of a provider by an attempt. Dropping it ends an attempt that used no tokens.
 #[derive(Debug)]
 pub struct Taken {
     quota: Arc<ProviderQuota>,

@@ -30,7 +30,7 @@ pub struct RequestFacts<'a> {
     pub body: &'a [u8],
     /// Unix time in milliseconds, on which prices depend.
     pub unix_ms: i64,
-    /// What the request asks of its routing.
+    /// Overrides that the request asks for.
     pub overrides: Option<&'a Overrides>,
     /// Whether the request counts for the policies that take turns; false for one that only asks for its plan.
     pub takes_turn: bool,

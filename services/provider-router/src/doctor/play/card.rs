@@ -23,15 +23,15 @@ pub struct Score {
     pub id: &'static str,
     /// Name of the scene.
     pub name: &'static str,
-    /// What the fake providers and the client did.
+    /// Actions of the fake providers and of the client.
     pub done: &'static str,
-    /// What should be seen.
+    /// Expected observation.
     pub expected: &'static str,
-    /// What was seen.
+    /// Observation.
     pub seen: String,
     /// How it ended.
     pub verdict: Verdict,
-    /// What to change for a better end; `None` if nothing.
+    /// Change that leads to a better end; `None` if none is needed.
     pub remedy: Option<&'static str>,
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{Duration, Instant, timeout, timeout_at};
 /// Maximum time for connecting to the router.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// What a client got.
+/// Answer as a client got it.
 #[derive(Debug, Default)]
 pub(super) struct Got {
     /// Status; 0 without a head.

@@ -48,7 +48,7 @@ pub(super) struct Heard<'a> {
     pub(super) key: &'a str,
 }
 
-/// What a fake does.
+/// Behaviour of a fake.
 #[derive(Clone, Debug)]
 pub(super) enum Act {
     Say(Speech),
@@ -73,14 +73,14 @@ pub(super) struct Speech {
     pub(super) comments: Option<Duration>,
     /// Time between words.
     pub(super) pace: Duration,
-    /// What happens after some pieces of the content.
+    /// Disturbance after some pieces of the content.
     pub(super) fault: Option<(usize, StreamFault)>,
     /// Whether the last event is sent.
     pub(super) ends: bool,
     pub(super) counts: Option<Counts>,
 }
 
-/// What happens in the middle of a stream.
+/// Disturbance in the middle of a stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum StreamFault {
     /// The connection is lost.

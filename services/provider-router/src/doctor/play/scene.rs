@@ -24,7 +24,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(13);
 /// Maximum time until a request is in the database.
 const LOGGED: Duration = Duration::from_secs(5);
 
-/// What to change.
+/// Changes that a verdict may advise.
 pub(super) const FALLBACK: &str = "add a second target to the route, at another provider";
 pub(super) const RETRIES: &str = "set `retries` = 2 and a second target";
 pub(super) const RESUME: &str = "set `resume` = \"verbatim\" and a second target";
@@ -55,7 +55,7 @@ pub(super) struct Scene {
     pub(super) stage: Arc<Stage>,
 }
 
-/// What was seen.
+/// Observation of a scene, and the verdict on it.
 #[derive(Debug)]
 pub(super) struct Seen {
     verdict: Verdict,

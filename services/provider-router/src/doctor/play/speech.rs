@@ -1,4 +1,4 @@
-//! What a fake provider says, as the events of each API.
+//! The words of a fake provider, as the events of each API.
 
 use serde_json::{Value, json};
 use signalbox_core::Api;

@@ -265,7 +265,9 @@ async fn spawn(dir: &Path) -> anyhow::Result<(Child, std::net::SocketAddr)> {
     command.env_clear().envs(inherited).env("HOME", dir);
     command.envs(variable(KEY_VARIABLE).map(|key| (KEY_VARIABLE, key)));
     command.args(["--port", "0", "--log-level", "warn"]).arg("--data-dir").arg(dir);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+    // It ends with its standard input, which the child holds: so it does not outlive this process, however that ends.
+    command.env("SIGNALBOX_SUPERVISED", "1").stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
     let mut child = command.spawn().context("the router of the run cannot be started")?;
     let Some(stdout) = child.stdout.take() else { bail!("the router of the run has no output") };
     let mut lines = BufReader::new(stdout).lines();
