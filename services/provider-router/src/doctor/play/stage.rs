@@ -272,12 +272,16 @@ async fn spawn(dir: &Path) -> anyhow::Result<(Child, std::net::SocketAddr)> {
     let Some(stdout) = child.stdout.take() else { bail!("the router of the run has no output") };
     let mut lines = BufReader::new(stdout).lines();
     let line = timeout(START, lines.next_line()).await.unwrap_or_else(|elapsed| Err(io::Error::from(elapsed)));
-    let addr = line.ok().flatten().and_then(|line| line.rsplit("http://").next()?.trim().parse().ok());
-    let Some(addr) = addr else {
+    let Some(addr) = line.ok().flatten().and_then(|line| address(&line)) else {
         let log = std::fs::read_to_string(dir.join("stderr.log")).unwrap_or_default();
         bail!("the router of the run does not listen: {}", log.lines().last().unwrap_or("it said nothing"));
     };
     // Its output is read until it ends, so that it never waits for a reader.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     Ok((child, addr))
+}
+
+/// Returns the address in the status line of a supervised service.
+fn address(line: &str) -> Option<std::net::SocketAddr> {
+    serde_json::from_str::<Value>(line).ok()?["addr"].as_str()?.parse().ok()
 }
