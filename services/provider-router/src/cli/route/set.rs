@@ -24,7 +24,7 @@ Examples:
 
 The route replaces the one of the same model: a field that is not given gets its default. Some fields have no flag:
 deadlines, resume, strict, limits, hedge, mirror and guard of the route, max_answer_bytes of its cache, and params,
-context_tokens, can, region and max_price_usd of its targets. Set them in a document, over REST or in the console; see
+context_tokens, can, region and max_price_usd of its targets. Set them in a document or over REST; see
 docs/routing.md.";
 
 #[derive(Debug, clap::Args)]
