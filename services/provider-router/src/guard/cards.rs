@@ -6,11 +6,11 @@ use super::secrets::is_after_escape;
 
 /// Lengths of card numbers (ISO/IEC 7812).
 const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
-/// Lengths of the groups in which numbers are printed on cards.
+/// Lengths of the groups in which cards show their numbers.
 const SHAPES: [&[usize]; 4] = [&[4, 4, 4, 4, 3], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4]];
 
-/// Adds the byte ranges of the card numbers in `text`: 13 to 19 digits with a correct check digit, without a gap or in
-/// the groups that are printed on cards, separated by single spaces or hyphens.
+/// Adds the places of card numbers in `text`: 13 to 19 digits whose check digit is right, at once or in the groups of
+/// cards, which single spaces or hyphens separate.
 pub(super) fn find(text: &str, found: &mut Vec<Range<usize>>) {
     let bytes = text.as_bytes();
     let mut at = 0;

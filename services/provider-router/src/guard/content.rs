@@ -7,12 +7,10 @@ use signalbox_core::{json::Reader, schema::GuardAction};
 
 use super::{cards, secrets};
 
-/// Maximum depth of nesting at which values are redacted. A deeper value is searched as one text, and a finding in it
-/// is refused.
+/// Depth of nesting beyond which a value is searched as it is written, and refused rather than redacted.
 const MAX_DEPTH: usize = 64;
 
-/// Fields whose value is not searched if it is base64, because a change would break it. In documents of Messages,
-/// `data` may be plain text.
+/// Fields with opaque data, which must not be changed, if it is base64. Documents of Messages have plain text in `data`.
 const OPAQUE: [&str; 7] =
     ["b64_json", "data", "embedding", "encrypted_content", "file_data", "signature", "thought_signature"];
 
@@ -48,7 +46,7 @@ struct Search<'a> {
     found: Searched,
 }
 
-/// Searches all texts of a JSON document. A document that is not JSON is searched as one text.
+/// Searches all texts of a JSON document. What is no JSON is searched as one text.
 pub(super) fn search(document: &Bytes, actions: Actions) -> Searched {
     let mut search = Search { document, actions, path: Vec::new(), edits: Vec::new(), found: Searched::default() };
     if search.value(&mut Reader::lenient(document), None).is_none() {
@@ -136,18 +134,18 @@ impl Search<'_> {
         self.path.windows(2).any(|steps| matches!(steps, [Step::Name(name), Step::Name(_)] if name == "input"))
     }
 
-    /// Searches the digits of a number, which becomes a string if it is redacted.
+    /// Searches a number, which becomes a text if it is redacted.
     fn number(&mut self, raw: &[u8]) -> Option<()> {
         self.found_in(raw, std::str::from_utf8(raw).ok()?)
     }
 
-    /// Searches a string. `raw` has its quotation marks and escapes.
+    /// Searches a string, which is given as it is written.
     fn text(&mut self, raw: &[u8]) -> Option<()> {
         let text = Reader::lenient(raw).text()?.to_str().into_owned();
         self.found_in(raw, &text)
     }
 
-    /// Searches `text`, the value of the string or number whose bytes in the document are `raw`.
+    /// Searches the text of a value, which is given as it is written, too.
     fn found_in(&mut self, raw: &[u8], text: &str) -> Option<()> {
         let found = self.actions.find(text);
         if found.is_empty() {
@@ -172,7 +170,7 @@ impl Search<'_> {
         Some(())
     }
 
-    /// Searches a part of the document that cannot be edited; a finding is refused, whatever the action is.
+    /// Searches what cannot be edited.
     fn unreadable(&mut self, raw: &[u8]) {
         if let Some((_, kind, _)) = self.actions.find(&String::from_utf8_lossy(raw)).first() {
             self.refuse(kind);
@@ -210,8 +208,7 @@ impl Search<'_> {
     }
 }
 
-/// Returns whether this byte may be part of a JSON string with base64: a character of one of its alphabets, or a
-/// quotation mark.
+/// Returns whether this byte may be in base64 of any kind, or is the quote around it.
 fn is_base64(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'"' | b'\\')
 }

@@ -13,11 +13,10 @@ struct Form {
     max: usize,
 }
 
-/// Maximum characters of keys without a known length. It bounds the work, because a run of characters is read again for
-/// each prefix within it.
+/// Maximum characters of keys without a known length. It bounds the work: a run is read again for each prefix in it.
 const LONG: usize = 512;
 
-/// Forms of credentials. If one prefix begins with another one, the longer prefix comes first.
+/// Forms of credentials, those with a longer prefix before those that begin like them.
 static FORMS: [Form; 25] = [
     Form { name: "Anthropic key", prefix: "sk-ant-", alphabet: url_safe, min: 20, max: LONG },
     Form { name: "OpenAI key", prefix: "sk-proj-", alphabet: url_safe, min: 20, max: LONG },
@@ -50,7 +49,7 @@ const KEY_BEGIN: &str = "-----BEGIN ";
 const KEY_WORD: &str = "PRIVATE KEY-----";
 const KEY_END: &str = "-----END ";
 
-/// Adds the byte ranges of the credentials in `text`, with the names of their forms.
+/// Adds the places of credentials in `text`, with their names.
 pub(super) fn find(text: &str, found: &mut Vec<(Range<usize>, &'static str)>) {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -84,8 +83,8 @@ fn begins_at(text: &str, at: usize) -> Option<(usize, &'static str)> {
     })
 }
 
-/// Returns the end of a private key in PEM, or the end of the text if the key is cut off. Line breaks may be escaped,
-/// as in JSON within a text.
+/// Returns the end of a private key in PEM; of one that is cut, the end of the text. Its lines may be those of a text
+/// within a text, where a line ends with an escape.
 fn private_key(text: &str, at: usize) -> Option<usize> {
     let kind = &text.as_bytes()[at + KEY_BEGIN.len()..];
     let len = kind.iter().take_while(|byte| byte.is_ascii_uppercase() || matches!(byte, b' ' | b'-')).count();
@@ -110,8 +109,8 @@ fn has_variety(run: &[u8]) -> bool {
     seen.iter().filter(|seen| **seen).count() >= 6
 }
 
-/// Returns whether a credential may begin here: at the beginning of a word, or after an escape such as `\n`, whose
-/// letter is not part of the word (JSON within a text).
+/// Returns whether a credential may begin here: not within a word, but behind the letter of an escape such as `\n`, as
+/// in JSON within a text.
 fn is_boundary(bytes: &[u8], at: usize) -> bool {
     let Some(before) = at.checked_sub(1).map(|before| bytes[before]) else { return true };
     is_after_escape(bytes, at) || !(before.is_ascii_alphanumeric() || before == b'_')
