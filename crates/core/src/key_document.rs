@@ -12,7 +12,7 @@ use crate::rate_limits::{self, PRIORITIES};
 use crate::route_document::MAX_MODEL;
 use crate::schema::{ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant};
 
-/// Beginning of the names of keys of the configuration, which a number follows.
+/// Prefix of the names of keys of the configuration. A number follows it.
 const CONFIGURED: &str = "config-";
 /// Maximum characters of a name or an owner.
 pub const MAX_NAME: usize = 128;

@@ -7,13 +7,12 @@
 //! - [`typed`]: the answers of Messages and Responses. [`token_classes`]: token counts by what a token costs.
 //! - [`sse`]: incremental, zero-copy framing of event streams.
 //! - [`conversation`]: recognises the conversation of a request. [`body_search`]: searches for a text in a
-//!   conversation.
-//!   [`affix`]: finds the common parts of two bodies.
+//!   conversation. [`prompt_cache`]: compares the prompts of two turns. [`affix`]: finds the common parts of two
+//!   bodies.
 //! - [`provider_type`]: the provider types. [`provider_config`], [`text`]: validation of stored provider data.
-//! - [`route_document`], [`key_document`], [`rate_limits`]: validation of routes, of client keys and of limits; `fields`
-//!   reads their fields.
-//!   [`overrides`]: validation of what a client asks of the routing of a request. [`network`]: addresses with a common
-//!   prefix.
+//! - [`route_document`], [`key_document`], [`rate_limits`], [`guard_document`]: validation of routes, of client keys,
+//!   and of their limits and guardrails; `fields` reads their fields. [`overrides`]: validation of what a client asks
+//!   of the routing of a request. [`network`]: addresses with a common prefix.
 //! - [`excerpt`]: the beginning of a long body. [`json`]: reads single values and skips the rest. [`id`], [`secret`]:
 //!   identifiers, and values that cannot be printed.
 //! - [`masking`]: masks credentials in the texts of providers.

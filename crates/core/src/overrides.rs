@@ -127,7 +127,7 @@ fn of_fields(mut fields: Fields<'_>) -> Overrides {
     overrides
 }
 
-/// Returns what both say. A field that both have is a mistake.
+/// Merges the fields of the headers and of the body. A field that is in both is a mistake.
 fn merged(headers: &Map<String, Value>, mut body: Map<String, Value>, mistakes: &mut Vec<Mistake>) -> Overrides {
     let mut merge = |into: &mut Map<String, Value>, from: &Map<String, Value>, parent: &str| {
         for (name, value) in from.iter().filter(|(_, value)| !value.is_object()) {

@@ -8,10 +8,10 @@ use std::borrow::Cow;
 use crate::affix::common_prefix;
 use crate::json::Reader;
 
-/// Fall of the share from which on it is reported.
+/// Fall of the share above which it is reported.
 pub const FALL: f64 = 0.2;
 
-/// Minimum cached tokens of the turn before: providers cache no prompts with less.
+/// Minimum cached tokens of the turn before. Providers do not cache shorter prompts.
 pub const MIN_CACHED: i64 = 1_024;
 
 /// Tokens of the prompt of one turn.
@@ -32,10 +32,10 @@ pub struct Divergence {
     pub offset: usize,
 }
 
-/// The fields of a prompt in the order in which providers read them. Each group has the names of the APIs.
+/// The fields of a prompt in the order in which providers read them. Each group has the names that APIs use for it.
 const PARTS: [&[&str]; 3] = [&["tools", "functions"], &["system", "instructions"], &["messages", "input", "prompt"]];
 
-/// Marks where a prompt is to be cached, and moves with each turn. It is not part of the prompt.
+/// Field that marks up to where a prompt is to be cached. It moves with each turn, and is not part of the prompt.
 const MARK: &str = "cache_control";
 
 /// A member or an element.

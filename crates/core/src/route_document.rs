@@ -38,7 +38,7 @@ pub const MAX_REGION: usize = 64;
 /// Maximum price of a request in US dollars.
 pub const MAX_PRICE_USD: f64 = 1_000_000.0;
 
-/// Smallest and largest quantile after which a slow target is not waited for alone.
+/// Smallest and largest quantile of a hedge.
 pub const MIN_QUANTILE: f64 = 0.5;
 /// See [`MIN_QUANTILE`].
 pub const MAX_QUANTILE: f64 = 0.999;

@@ -21,7 +21,7 @@ fn usage_of(usage: &Value) -> Option<Usage> {
     usage.is_object().then(|| Usage::read(usage.to_string().as_bytes())).flatten()
 }
 
-/// Returns the error in an event or a body that reports one, in a form of its own if it cannot be read.
+/// Returns the error in an event or a body that reports one. If it has no known form, its JSON is the message.
 fn error_of(json: &Value) -> crate::openai::ProviderError {
     let text = json.to_string();
     provider_error(text.as_bytes())

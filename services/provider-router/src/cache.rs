@@ -1,14 +1,15 @@
-//! Cache of answers: a request that equals an earlier one of the same caller is given the answer of that one.
+//! Cache of answers: a request that equals an earlier one of the same caller gets the answer of the earlier one.
 //!
-//! A route has to ask for it. The [key](Key) is a digest of the canonical request, of the targets of its
-//! route, and of the callers that share answers. [`AnswerCache::ask`] returns an answer, or a [`Recorder`] that takes
-//! the new one while it is sent to the client and stores it once it is [complete].
+//! Only routes with the field `cache` use it. The [key](Key) is a digest of the canonical request, of the targets of
+//! its route, of the rules for its answer, and of the callers that share answers. [`AnswerCache::ask`] returns an
+//! answer, or a [`Recorder`] that records the new one while it is sent to the client, and stores it once it is
+//! [complete].
 //!
 //! # Invariants
 //! - Callers never share answers, unless the scope of the route says so.
 //! - An answer is stored whole or not at all; errors, refusals and answers that were cut are never stored.
-//! - Of equal requests at the same time, one asks a target. The others wait for a bounded time; when it fails, each of
-//!   them asks for itself.
+//! - Of equal requests at the same time, one is sent to a target. The others wait for a bounded time; if that one
+//!   fails, each of them is sent.
 //! - The stored bytes never exceed the bound of the configuration.
 
 mod canonical;
@@ -79,9 +80,9 @@ pub struct StoredAnswer {
 pub struct Ask {
     /// Digest of the request.
     pub key: Key,
-    /// Terms of the route.
+    /// Cache settings of the route.
     pub terms: RouteCache,
-    /// Wishes of the client.
+    /// `Cache-Control` of the client.
     pub control: RequestControl,
     /// API of the client.
     pub api: Api,
@@ -141,7 +142,7 @@ impl AnswerCache {
                 }
             }
             Joined::Next(mut landed) => {
-                // Whether it failed or took too long is the same for this request.
+                // A failure of the other request and a timeout have the same consequence.
                 let _ = timeout(self.max_wait, landed.changed()).await;
                 self.get(ask, now()).unwrap_or_else(|| Found::Miss(Box::new(Recorder::new(self, ask, None))))
             }

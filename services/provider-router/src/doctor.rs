@@ -8,7 +8,8 @@
 //! - [`play`]: the trial of the routes.
 //!
 //! # Invariants
-//! - Nothing is changed: a database that does not exist is not created, and one of an older version is not upgraded.
+//! - No settings and no data are changed: a database that does not exist is not created, and one of an older version is
+//!   not upgraded.
 //! - No credential is printed. What providers answer is masked.
 //! - No check takes longer than [`CHECK_TIMEOUT`].
 
@@ -31,7 +32,7 @@ use crate::{clock, config::Config};
 /// Maximum time of a check.
 pub const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Examines an installation. Without network if `offline`.
+/// Examines an installation. If `offline`, no provider is called.
 pub async fn examine(config: &Config, common: &Common, offline: bool) -> Report {
     let mut checks = local::configuration(config, common);
     checks.extend(local::data_directory(&common.data_dir).await);

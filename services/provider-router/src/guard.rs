@@ -5,9 +5,10 @@
 //! asked. A redacted or replaced request is what the log, the cache and the provider see.
 //!
 //! # Invariants
-//! - What a rule found is in no message and no log.
+//! - Messages and logs never contain what a rule found.
 //! - Nothing of an answer is sent to the client before its rules have passed: a stream is held until it is complete.
-//! - A rule that cannot be applied refuses, except a hook that may fail (`hook_on_failure = "open"`).
+//! - If a rule cannot be applied, the request or answer is refused. The exception is a hook that fails with
+//!   `hook_on_failure = "open"`.
 
 mod cards;
 mod content;
@@ -65,7 +66,7 @@ enum Action {
 #[serde(rename_all = "lowercase")]
 enum HookFor {
     All,
-    /// Those whose route or key asks for it.
+    /// Requests whose route or key asks for the hook.
     Named,
 }
 
@@ -127,7 +128,7 @@ pub enum Refused {
     Content {
         /// Refused subject.
         stage: Stage,
-        /// Reason, without what was found.
+        /// Reason, which does not quote what was found.
         reason: String,
     },
     /// The hook gave no verdict.
@@ -146,7 +147,7 @@ impl Guard {
     /// Creates the guardrails of the configuration.
     ///
     /// # Errors
-    /// Returns the key that is wrong, and why.
+    /// Returns a message that names the invalid key of the configuration, and the reason.
     pub fn new(config: &GuardConfig, client: Client) -> Result<Self, String> {
         let most = |size: Size| Some(size.bytes()).filter(|bytes| *bytes > 0);
         let hook = Hook::new(config, client)?;
@@ -304,7 +305,7 @@ impl Action {
 // === impl Stage ===
 
 impl Stage {
-    /// Returns the word in messages.
+    /// Returns the word for the stage in messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -313,6 +314,7 @@ impl Stage {
         }
     }
 
+    /// Returns the word for the stage in questions to the hook.
     const fn word(self) -> &'static str {
         match self {
             Self::Request => "before",

@@ -1,10 +1,10 @@
 //! Limits and budgets of client keys, and limits of routes: what was used of them, and whether a request may use more.
 //!
 //! # Theory
-//! Everything is in memory, in one account per key, per owner, per route and for the whole gateway. A request reserves what it may
-//! use before it is logged ([`Ledger::admit`]), and replaces the reservation by what it has used when it ends
-//! ([`Reservation::settle`]). So no limit is exceeded by requests that run at the same time. Accounts are found without
-//! a lock, and each has a lock of its own.
+//! Everything is in memory, in one account per key, per owner, per route and for the whole gateway. A request reserves
+//! what it may use before it is logged ([`Ledger::admit`]), and replaces the reservation by what it has used when it
+//! ends ([`Reservation::settle`]). So no limit is exceeded by requests that run at the same time. Accounts are found
+//! without a lock, and each has a lock of its own.
 //!
 //! The limits of the rate count in windows of a minute. They begin empty when the process starts. Budgets begin with the
 //! sums in the database, and the loader of the journal brings both together ([`Ledger::note_loaded`],
@@ -52,16 +52,16 @@ use tokio::{
 #[derive(Debug)]
 pub struct Ledger {
     accounts: ArcSwap<Accounts>,
-    /// Whether sums of the database are needed that are not there yet.
+    /// Whether sums of the database are needed that have not been read yet.
     is_stale: AtomicBool,
     /// Whether the sums of the database have been read once.
     is_seeded: watch::Sender<bool>,
     started: Instant,
-    /// Number of requests that arrived where something limits them.
+    /// Number of requests to which a limit or budget applied. It orders them in queues.
     arrivals: AtomicU64,
 }
 
-/// The accounts that exist, by what they belong to. Immutable but for what was used.
+/// The accounts that exist, by key, owner and route. Only the amounts in them change.
 #[derive(Debug, Default)]
 struct Accounts {
     keys: HashMap<Box<str>, Known>,
@@ -88,7 +88,7 @@ pub struct Selected {
     refuses_unpriced: bool,
 }
 
-/// Owner of a budget or a limit.
+/// Subject of a budget or a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// A key.
@@ -112,7 +112,7 @@ pub struct Now {
     pub unix_ms: i64,
 }
 
-/// Most that a request is expected to use.
+/// Upper bound of what a request is expected to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
     /// Tokens of prompt and answer.

@@ -35,7 +35,7 @@ impl RetryBudget {
         let before = self.grown.swap(now, Ordering::Relaxed);
         let grown = i64::try_from(now.saturating_sub(before)).unwrap_or(i64::MAX).min(MINIMUM);
         let taken = self.thousandths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |thousandths| {
-            // A repetition a second are a thousandth a millisecond.
+            // One repetition per second is one thousandth per millisecond.
             let thousandths = thousandths.max((thousandths + grown).min(MINIMUM));
             Some(if thousandths >= PER_RETRY { thousandths - PER_RETRY } else { thousandths })
         });

@@ -159,7 +159,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let service = hyper::service::service_fn(move |request| server.answer(request));
     let served = signalbox_daemon::serve(&context, &announce, service).await;
 
-    // Nobody waits for the copies for mirrors.
+    // No client waits for the copies for mirrors.
     abort.cancel();
     let copies = mirrors.acquire_many(u32::try_from(MAX_COPIES).unwrap_or_default());
     tokio::time::timeout(COPIES_TIMEOUT, copies).await.ok();

@@ -35,7 +35,7 @@ const MEDIA_PARTS: [&str; 10] = [
     "video_url",
 ];
 
-/// The parts of a request on which its most tokens and costs depend.
+/// The parts of a request on which its maximum tokens and cost depend.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Demand {
     /// Maximum tokens of the prompt.
@@ -100,7 +100,7 @@ fn limit(raw: &[u8]) -> Option<u64> {
     count(raw).filter(|limit| *limit > 0).map(|limit| limit.min(MAX_OUTPUT))
 }
 
-/// Reads a number of things from a JSON value. Some providers take `1e2` and `"100"`, too.
+/// Reads a count from a JSON value. Some providers take `1e2` and `"100"`, too.
 fn count(raw: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(raw).ok()?.trim_matches('"').trim();
     text.parse().ok().or_else(|| {

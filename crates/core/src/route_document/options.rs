@@ -1,4 +1,4 @@
-//! Options of a route that answers requests in other ways than by asking a target anew.
+//! Reads and validates the cache of a route.
 
 use super::{CACHE_SCOPES, MAX_CACHED_ANSWER, MAX_TTL_MS};
 use crate::fields::Fields;

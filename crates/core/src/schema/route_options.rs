@@ -1,4 +1,4 @@
-//! Options of a route that answers requests in other ways than by asking a target anew.
+//! Cache of the answers of a route.
 
 use serde::{Deserialize, Serialize};
 

@@ -21,14 +21,14 @@ use crate::{
 /// Header that says whether the answer came from the cache.
 const CACHE: HeaderName = HeaderName::from_static("x-signalbox-cache");
 
-/// Answer of the cache of a route to a request.
+/// Result of a look-up in the cache of a route.
 #[derive(Debug)]
 pub(super) enum Looked {
     /// The route has no cache.
     Off,
     /// The answer cannot be cached, or the client does not want it to be.
     Bypass,
-    /// Nothing; the recorder takes the answer of a target.
+    /// No answer; the recorder stores that of a target.
     Miss(Box<Recorder>),
     /// An answer, and its age in milliseconds.
     Hit(Arc<StoredAnswer>, u64),

@@ -165,7 +165,7 @@ where
     let quotas = admitted.as_ref().map(Admitted::quotas);
 
     // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
-    // What the guard has replaced must not be in the log.
+    // The log must not have the body that a guardrail has replaced.
     let logged = if is_replaced { &body } else { &sent };
     let is_mirrored = plan.as_ref().is_ok_and(Plan::is_mirrored);
     let original =

@@ -84,7 +84,7 @@ impl Original<'_> {
         let begin = Begin { model, session: None, previous: None, key: None, ..self.begin.clone() };
         let of_provider = plan.candidates.iter().map(|candidate| candidate.provider.log_bodies);
         let bodies = of_provider.fold(self.bodies, BodyPolicy::at_most);
-        // Without a log there is no copy: nobody would know what it cost.
+        // A request that cannot be logged is not copied, because the cost of the copy would be unknown.
         let entry = app.journal.begin(context.id(), &begin, &bodies.request.of_request(self.body)).ok()?;
         let live = app.live.enter(context.id(), begin, context.arrived());
         let exchange = Exchange::new(entry, (context, live), self.api, app.journal.max_answer_bytes(), bodies, permit);

@@ -3,7 +3,7 @@
 
 use signalbox_core::json::Reader;
 
-/// Depth of nesting beyond which a value is taken as it is written.
+/// Maximum depth of nesting of values that are rewritten. Deeper ones stay as they are written.
 const MAX_DEPTH: usize = 64;
 
 /// Appends the canonical form of the next value. Returns `None` if it is not valid JSON.

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header::CACHE_CONTROL};
 
-/// Wishes of a client about the cache.
+/// Directives of a client for the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestControl {
     /// Whether a stored answer may be given.
@@ -39,7 +39,7 @@ impl RequestControl {
         control
     }
 
-    /// Returns whether an answer that is not stored yet would be accepted.
+    /// Returns whether the client accepts the answer to an equal request that is in flight.
     pub(super) const fn accepts_any(self) -> bool {
         self.looks_up
     }

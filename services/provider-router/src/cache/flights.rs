@@ -26,11 +26,11 @@ pub(super) struct Flight {
 /// Place of a request among equal ones.
 #[derive(Debug)]
 pub(super) enum Joined {
-    /// The first one.
+    /// It is the first one.
     First(Flight),
-    /// A later one; the receiver is closed when the first one has ended.
+    /// It waits for the first one; the receiver is closed when that one has ended.
     Next(watch::Receiver<()>),
-    /// A later one, and too many wait already.
+    /// It does not wait, because too many do already.
     Crowded,
 }
 

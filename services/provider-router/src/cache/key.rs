@@ -1,4 +1,4 @@
-//! The digest by which requests are equal.
+//! The digest that is the same for equal requests.
 
 use http::HeaderMap;
 use ring::digest;
@@ -17,10 +17,10 @@ use crate::{catalog::Route, direct::DirectApi, envelope::Envelope};
 pub struct Key([u8; 32]);
 
 /// Fields that do not change the answer: who asks, how the log is labelled, and how the provider's own cache is used.
-/// The form of the answer is part of the key in another way.
+/// Whether the answer is a stream, and whether it has token counts, is added to the key separately.
 const TRANSPORT_FIELDS: [&str; 7] =
     ["stream", "stream_options", "user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"];
-/// Those of Responses, whose answers repeat all others.
+/// The same for Responses, whose answers repeat all other fields of the request.
 const TRANSPORT_FIELDS_OF_RESPONSES: [&str; 2] = ["stream", "stream_options"];
 /// Headers that change the answer, or the account that pays for it.
 const HEADERS: [&str; 3] = ["openai-beta", "openai-organization", "openai-project"];
@@ -29,7 +29,7 @@ const HEADER_PREFIXES: [&str; 2] = ["anthropic-", "x-openrouter-"];
 /// Prefix of the headers with which clients steer the router.
 const OWN_HEADERS: &str = "x-signalbox-";
 
-/// A request, as its key depends on it.
+/// The parts of a request on which its key depends.
 #[derive(Clone, Copy, Debug)]
 pub struct CachedRequest<'a> {
     /// Its route, which has a cache.
@@ -42,12 +42,12 @@ pub struct CachedRequest<'a> {
     pub body: &'a [u8],
     /// Fields of the body.
     pub envelope: &'a Envelope,
-    /// Rules by which its answer is judged: an answer that passed others is not given to it.
+    /// Rules by which its answer is judged. An answer that was judged by other rules is never given to it.
     pub rules: Option<&'a GuardRules>,
 }
 
-/// Returns the digest of a request; `None` if its answer depends on more than the request, or is more than an answer:
-/// one that continues a stored answer or conversation, runs in the background, or compacts.
+/// Returns the digest of a request; `None` if its answer must not be given again: it continues a stored answer or
+/// conversation, runs in the background, or is a compaction or a stream of an API that is not translated.
 #[must_use]
 pub fn key(request: CachedRequest<'_>, terms: &RouteCache) -> Option<Key> {
     let CachedRequest { route, caller, headers, body, envelope, rules } = request;
@@ -119,7 +119,7 @@ fn is_cached(envelope: &Envelope) -> bool {
     }
 }
 
-/// Returns the kind and the name of those who share answers with the caller.
+/// Returns the kind and the name of the group of callers that share answers.
 fn shared_by(scope: CacheScope, caller: Option<&Caller>) -> [&str; 2] {
     match (scope, caller) {
         (CacheScope::All, _) => ["all", ""],

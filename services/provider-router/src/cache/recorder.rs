@@ -1,4 +1,4 @@
-//! Takes an answer while it is sent to the client.
+//! Records an answer while it is sent to the client.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use super::{AnswerCache, Ask, Key, StoredAnswer, complete::is_complete, flights:
 /// Ends of an event.
 const BLANK_LINES: [&[u8]; 3] = [b"\n\n", b"\r\r", b"\r\n\r\n"];
 
-/// Takes an answer, and stores it if it is complete. Dropping it releases the requests that wait for the answer.
+/// Records an answer, and stores it if it is complete. Dropping the recorder releases the requests that wait for the
+/// answer.
 #[derive(Debug)]
 pub struct Recorder {
     cache: Arc<AnswerCache>,
@@ -63,7 +64,7 @@ impl Recorder {
         }
     }
 
-    /// Takes the headers that describe the answer: its content type, and `translation`.
+    /// Records the headers that describe the answer: its content type, and `translation`.
     pub fn headers(&mut self, headers: &HeaderMap, translation: &HeaderName) {
         for name in [&CONTENT_TYPE, translation] {
             if let Some(value) = headers.get(name) {
@@ -72,13 +73,13 @@ impl Recorder {
         }
     }
 
-    /// Takes the status. Only answers with status 200 are stored.
+    /// Records the status. Only answers with status 200 are stored.
     pub fn head(&mut self, status: u16, streamed: bool) {
         self.streamed = streamed;
         self.is_given_up |= status != 200;
     }
 
-    /// Takes the next bytes.
+    /// Records the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.is_given_up || !self.stores {
             return;

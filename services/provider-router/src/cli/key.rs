@@ -32,7 +32,10 @@ const EXAMPLES: &str = "\
 Examples:
   provider-router key create --name ci --model 'gpt-*' --rpm 60
   provider-router key create --name team --owner research --budget 100 --period month --expires-at 2027-12-31T00:00:00Z
-  provider-router key create --file key.toml";
+  provider-router key create --file key.toml
+
+There are no flags for guard and for queue of the limits: set them in a document or over REST; see
+docs/keys.md.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

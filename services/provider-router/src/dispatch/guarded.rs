@@ -37,7 +37,7 @@ impl Judging {
         }
     }
 
-    /// Returns the answer with what the rules changed.
+    /// Returns the answer with the changes of the rules.
     ///
     /// # Errors
     /// Returns a failure if the rules refuse it, or if a stream breaks off.
@@ -81,7 +81,7 @@ impl Judging {
                 let Some(held) = held else { return Err(stopped(exchange)) };
                 let folded = fold_answer(self.api, &held, true).unwrap_or_default();
                 let hidden = hidden_usage(&rest);
-                // What has no form of an answer is judged as it is.
+                // A body that is no answer of the API is judged as it is.
                 let content = folded.json.map_or_else(|| held.clone(), Bytes::from);
                 if let Err(refused) = app.guard.answer(&self.rules, &content, true, &about).await {
                     exchange.withheld(hidden.or(folded.usage));

@@ -51,8 +51,8 @@ pub(super) struct Hedger<'a> {
 // === impl Hedger ===
 
 impl<'a> Hedger<'a> {
-    /// Returns the time after which the next target is asked, too; `None` if it is not. Only streams have a first token
-    /// that can be waited for. An answer that continues another one is not made twice. `attempts` are those so far.
+    /// Returns the time after which the next target is asked, too; `None` if the attempt is not hedged: its answer is
+    /// not streamed and so has no first token, or continues another one. `attempts` is the number of attempts so far.
     pub(super) fn delay(&self, attempts: i64) -> Option<Duration> {
         let hedge = self.step.route?.hedge.as_ref()?;
         let envelope = self.request.envelope;
@@ -71,13 +71,14 @@ impl<'a> Hedger<'a> {
         }
     }
 
-    /// Records that the first token has taken so long, or would have taken longer.
+    /// Records the time since the attempt began as its time to the first token. For an attempt that was overtaken, it
+    /// is a lower bound.
     fn note_passed(&self) {
         self.step.candidate.health.note_first_token(millis(self.began.elapsed()));
     }
 
-    /// Waits for the attempt `first`, and from `delay` on for one with the next target, too. Returns the result that
-    /// counts, with the place of its target.
+    /// Waits for the attempt `first`. If it has not ended after `delay`, begins one with the next target and waits for
+    /// both. Returns the result that counts, with the place of its target.
     pub(super) async fn race(
         self,
         exchange: &mut Exchange,
@@ -95,7 +96,7 @@ impl<'a> Hedger<'a> {
         let (raced, beside) = match (raced, beside) {
             (Race::Alone(result) | Race::First(result, _), None) => return (self.place, result),
             (raced, Some(beside)) => (raced, beside),
-            // There is no answer of an attempt that was not made.
+            // Impossible: an attempt that was not made has no answer.
             (Race::Second(answer, _), None) => return (self.place, Ok(answer)),
         };
         attempts.add(beside.place, self.plan.candidates.len());
@@ -196,8 +197,8 @@ fn ended(failure: Option<AttemptError>, candidate: &Candidate, what: &str) -> Fa
     }
 }
 
-/// Waits for the first attempt, and from `delay` on for the one that `second` makes, too. The loser is cancelled by
-/// dropping it before this function returns.
+/// Waits for the first attempt. If it has not ended after `delay`, begins the one that `second` returns and waits for
+/// both. The loser is cancelled: it is dropped before this function returns.
 async fn race<T, E, S>(
     first: impl Future<Output = Result<T, E>>,
     delay: Duration,

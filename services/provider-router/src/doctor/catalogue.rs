@@ -23,7 +23,7 @@ const KEY_PREFIXES: [(&str, &str); 6] = [
     ("xai", "xai-"),
     ("cerebras", "csk-"),
 ];
-/// Bytes of a key below which it is hardly one.
+/// Minimum bytes of a text that looks like a key.
 const SHORT_KEY: usize = 16;
 
 /// Checks the providers, the active one, and the document of prices.
@@ -70,7 +70,7 @@ fn active(subject: &Subject) -> Check {
 fn default_model(subject: &Subject) -> Check {
     match candidates(&subject.snapshot, None) {
         Ok(_) => Check::ok("providers.default", "requests that name no model are answered"),
-        // A limit that is reached passes.
+        // A limit that is reached is a passing state.
         Err(RouteError::AtLimit { .. }) => Check::ok("providers.default", "requests that name no model are answered"),
         Err(
             error @ (RouteError::MissingModel(_)
@@ -105,7 +105,7 @@ fn configuration(subject: &Subject, row: &schema::Provider) -> Check {
     .link(LINK)
 }
 
-/// Checks that a key is set where one is needed, and that it looks like one. Neither it nor a part of it is shown.
+/// Checks that a key is set where one is needed, and that it looks like one. No part of the key is shown.
 fn key(row: &schema::Provider, config: &Config) -> Check {
     let id = format!("provider.{}.key", row.id);
     let remedy = format!("set it: `provider-router provider edit {} --set apiKey=…`", row.id);

@@ -9,7 +9,7 @@
 //! # Invariants
 //! - No real provider is called: base URLs and keys are replaced, and the environment of the router is cleared.
 //! - Nothing of the installation is changed: its catalogue is read once, and copied.
-//! - A run ends after [`TIME`], whatever the router does. Scenes without time are skipped.
+//! - A run ends after [`TIME`], whatever the router does. Scenes for which no time is left are skipped.
 
 pub mod card;
 mod client;
@@ -41,7 +41,7 @@ use self::{
 use super::subject::Subject;
 use crate::{clock::unix_ms, config::Config};
 
-/// Maximum time of a run, without the ends of its processes.
+/// Maximum time of a run, without the time to stop its processes.
 const TIME: Duration = Duration::from_secs(55);
 /// Maximum number of routes of a run, of routes at the same time, and of scenes of a route at the same time.
 const MAX_ROUTES: usize = 6;

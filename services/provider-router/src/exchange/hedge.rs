@@ -24,7 +24,7 @@ pub struct Beside {
     pub trial: Trial,
     /// Its span.
     pub span: Span,
-    /// Time from the arrival of the request to its begin.
+    /// Time from the arrival of the request to the start of the attempt.
     pub began: Duration,
 }
 
@@ -56,8 +56,8 @@ impl Exchange {
         }]);
     }
 
-    /// Ends the current attempt, with `candidate`, and replaces it by the one beside it, which sets these fields of the
-    /// body. The current one may have cost `nanos` nano-dollars.
+    /// Ends the current attempt, with `candidate`, and replaces it by the one beside it, whose target sets `params` in
+    /// the body. The current one may have cost `nanos` nano-dollars.
     pub fn overtaken(
         &mut self,
         (candidate, failed, nanos): (&Candidate, &FailedAttempt, i64),

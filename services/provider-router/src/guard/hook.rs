@@ -1,6 +1,6 @@
 //! A service of the operator that judges requests and answers.
 //!
-//! The question is a `POST` with a JSON object, the reply is one, too:
+//! Question and reply are JSON objects; the question is sent by `POST`:
 //!
 //! | question | reply |
 //! |---|---|
@@ -70,7 +70,7 @@ impl Hook {
     /// Creates the hook of the configuration, if it has one.
     ///
     /// # Errors
-    /// Returns the key that is wrong, and why.
+    /// Returns a message that names the invalid key of the configuration, and the reason.
     pub(super) fn new(config: &GuardConfig, client: Client) -> Result<Option<Self>, String> {
         if config.hook_url.is_empty() {
             return Ok(None);
@@ -106,7 +106,7 @@ impl Hook {
     /// Asks for a verdict on a JSON document.
     ///
     /// # Errors
-    /// Returns the reason why there is none, if failures count as refusals.
+    /// Returns the reason why there is no verdict, unless `hook_on_failure` is `open`: then the verdict is to allow.
     pub(super) async fn judge(&self, stage: Stage, about: &About<'_>, document: &[u8]) -> Result<Verdict, String> {
         let asked = match question(stage, about, document).filter(|question| question.len() <= self.max_bytes) {
             None => Err(format!("the {} is larger than guard.hook_max_bytes", stage.as_str())),
@@ -149,7 +149,7 @@ impl Hook {
     }
 }
 
-/// Returns the question about a JSON document; `None` if it is none.
+/// Returns the question about a document; `None` if the document is not JSON.
 fn question(stage: Stage, about: &About<'_>, document: &[u8]) -> Option<Vec<u8>> {
     let head = serde_json::json!({
         "stage": stage.word(),

@@ -329,7 +329,7 @@ mod tests {
                 left(0, MAX_RESET_MS),
                 None,
             ),
-            // Without a reset nobody knows how long it lasts, and other units say nothing about requests.
+            // Without a reset its duration is unknown, and other units say nothing about requests.
             (&[("x-ratelimit-remaining-requests", "0")], None, None),
             (&[("x-ratelimit-remaining-images", "0"), ("x-ratelimit-reset-images", "1s")], None, None),
             (&[("anthropic-ratelimit-unified-remaining", "0"), ("anthropic-ratelimit-unified-reset", "5")], None, None),

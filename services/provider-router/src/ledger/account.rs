@@ -100,7 +100,7 @@ impl Account {
         state.budget.is_some() || state.limits.tpm.is_some()
     }
 
-    /// Reserves what a request may use: nothing or all of it.
+    /// Reserves all that a request may use, or nothing.
     pub(super) fn reserve(&self, now: Now, estimate: &Estimate, place: Place) -> Result<Ticket, Denial> {
         let mut state = self.state();
         let KeyLimits { rpm, tpm, .. } = state.limits;
@@ -151,15 +151,15 @@ impl Account {
         Some(Queued::new(Arc::clone(self), place, until))
     }
 
-    /// Removes a request that waits no longer.
+    /// Removes a request from the queue.
     pub(super) fn leave(&self, place: Place) {
         self.state().line.remove(&place);
         // The next one may be admitted.
         self.released.notify_waiters();
     }
 
-    /// Counts a request that waits for the budget; `None` if too many wait already. They take permits of the whole gateway, and each end
-    /// of a reservation wakes all of them.
+    /// Counts a request that waits for the budget; `None` if too many wait already. They hold permits of the whole
+    /// gateway, and each end of a reservation wakes all of them.
     pub(super) fn wait(&self) -> Option<Waiting<'_>> {
         let waiting = Waiting(self);
         (self.waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(waiting)

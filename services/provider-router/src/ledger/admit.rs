@@ -40,8 +40,8 @@ impl Ledger {
                 Ok(reservation) => return Ok(reservation),
                 Err(denied) => denied,
             };
-            // A request stands in one line only: in another one, it would hold up those behind it. Its number keeps its
-            // place.
+            // A request waits in one queue only, because it would block the requests behind it in any other one. Its
+            // arrival number keeps its place.
             if queued.as_ref().is_some_and(|queued| !queued.is_of(&account)) {
                 queued = None;
             }

@@ -28,9 +28,9 @@ pub(super) struct Spend {
     stored: i64,
     /// Cost of the requests of this process that have ended.
     settled: i64,
-    /// Cost of the requests of this process that were loaded …
+    /// Cost of the requests of this process that were loaded.
     loaded: i64,
-    /// … and of those that were loaded before the last reconciliation.
+    /// The part of `loaded` from before the last reconciliation, which `stored` contains.
     loaded_in_stored: i64,
     /// Estimated cost of the requests in flight.
     reserved: i64,

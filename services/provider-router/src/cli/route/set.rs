@@ -20,7 +20,12 @@ Examples:
   provider-router route set --model fast --target groq/llama-3.3-70b --target openai/gpt-4.1-mini
   provider-router route set --model big --policy weighted --target a/x,weight=3 --target b/x --retries 2
   provider-router route set route.toml
-  provider-router route show fast > fast.toml; edit fast.toml; provider-router route set fast.toml";
+  provider-router route show fast > fast.toml; edit fast.toml; provider-router route set fast.toml
+
+The route replaces the one of the same model: a field that is not given gets its default.
+Some fields have no flag: deadlines, resume, strict, limits, hedge, mirror and guard of the route,
+max_answer_bytes of its cache, and params, context_tokens, can, region and max_price_usd of its
+targets. Set them in a document or over REST; see docs/routing.md.";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Set {

@@ -6,11 +6,11 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As it should.
+    /// It ended as it should.
     Pass,
-    /// Safely, but with less than was possible.
+    /// It ended safely, but another configuration of the route would do more.
     Partial,
-    /// With a wrong answer, without end, or with harm.
+    /// It ended with a wrong answer, did not end, or did harm.
     Fail,
     /// The scene was not played.
     Skipped,

@@ -38,7 +38,7 @@ pub(super) struct Call {
     pub(super) left: Option<Instant>,
 }
 
-/// A call, as far as what is done depends on it.
+/// The parts of a call on which the behaviour of a fake depends.
 #[derive(Debug)]
 pub(super) struct Heard<'a> {
     pub(super) is_primary: bool,
@@ -111,7 +111,7 @@ pub(super) struct Fakes {
     scenes: Mutex<HashMap<String, Played>>,
 }
 
-/// The server of the fakes, which ends with this.
+/// The server of the fakes. Dropping this stops it.
 #[derive(Debug)]
 pub(super) struct Serving(JoinHandle<()>);
 

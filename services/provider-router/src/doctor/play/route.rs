@@ -37,7 +37,7 @@ pub(super) struct Played {
 #[derive(Clone, Debug)]
 pub(super) struct Replaced {
     pub(super) kind: String,
-    /// Values that stay: its APIs, how it counts tokens, and its time-out.
+    /// Values that are kept: its APIs, how its tokens are counted, and its timeout.
     pub(super) config: Vec<(&'static str, Value)>,
     pub(super) apis: Vec<Api>,
 }
@@ -141,7 +141,7 @@ fn of(subject: &Subject, model: Option<String>, is_implied: bool, plan: &RoutePl
     Some(Played { model, is_implied, plan, providers, targets: names })
 }
 
-/// Divides deadlines; that of the connection stays, because loopback does not become faster.
+/// Divides deadlines, except that of the connection: a connection to a fake is not faster than another one.
 fn scaled(deadlines: RouteDeadlines) -> RouteDeadlines {
     let tenth = |millis: Option<u64>| millis.map(divided);
     RouteDeadlines {
@@ -165,7 +165,7 @@ impl Replaced {
         // The built-in echo has no address that could be replaced.
         let kind = if kind == ECHO { GENERIC.value } else { kind };
         let given = |key: &str| config.get(key).filter(|value| !value.is_null() && **value != "");
-        // Without a setting, the address decides, which is another one here.
+        // Without a setting, the base URL decides whether counts are asked for. The fake has another base URL.
         let address = config.get("baseURL").and_then(Value::as_str);
         let asks = if provider_type(kind).asks_for_usage(address) { "ask" } else { "client" };
         let counts = given("streamUsage").cloned().unwrap_or_else(|| asks.into());
