@@ -108,6 +108,8 @@ async fn a_request_that_waits_is_cancelled_with_an_error_that_no_client_repeats(
         assert!(answer.text().contains("cancelled by an operator"), "{}", answer.text());
         let row = gateway.stack.recorded(&id).await;
         assert_eq!((&row["status"], &row["response"]["status_code"]), (&json!("cancelled"), &json!(499)), "{row}");
+        // It leaves the list a moment after its answer.
+        in_flight(api, LIST, 0).await;
     }
     // The provider is not to blame.
     let health = gateway.router.get("/health").await.expect(200).json();

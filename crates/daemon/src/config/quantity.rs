@@ -1,4 +1,7 @@
 //! Parsing and formatting of a number with a unit.
+//!
+//! `humantime` reads `M` as months and writes `1day`, and `jiff` refuses days, so that neither writes a value as it is
+//! read: one number with one unit.
 
 /// A unit: its name and its size in multiples of the smallest unit.
 pub(super) type Unit = (&'static str, u64);

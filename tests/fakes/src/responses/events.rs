@@ -108,7 +108,6 @@ fn reasoning(item: &Value, plan: &Plan, events: &mut Vec<Event>) {
             "response.content_part.done",
         ]
     };
-    begun["status"] = json!("in_progress");
     events.push(event("response.output_item.added", json!({"output_index": 0, "item": begun})));
     events.push(event(added, place(json!({"part": {"type": kind, "text": ""}}))));
     events.extend(plan.thoughts().map(|word| event(delta, place(json!({"delta": word})))));
