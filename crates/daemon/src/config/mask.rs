@@ -15,7 +15,7 @@ pub(super) fn mask(table: &mut Table) {
 
 fn mask_value(value: &mut Value, sensitive: bool) {
     match value {
-        Value::String(text) if sensitive => MASK.clone_into(text),
+        Value::String(text) if sensitive && is_secret(text) => MASK.clone_into(text),
         Value::String(text) => *text = mask_url(text),
         Value::Array(items) => items.iter_mut().for_each(|item| mask_value(item, sensitive)),
         Value::Table(table) if sensitive => table.iter_mut().for_each(|(_, value)| mask_value(value, true)),
@@ -23,6 +23,12 @@ fn mask_value(value: &mut Value, sensitive: bool) {
         // A number under such a key is a limit (`max_tokens`), never a secret.
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
     }
+}
+
+/// Returns whether the value of a key that names a secret is one: it is none if it is empty, or says what is done about
+/// secrets (`guard.secrets`).
+fn is_secret(text: &str) -> bool {
+    !matches!(text, "" | "off" | "redact" | "refuse")
 }
 
 /// Masks the passwords in `scheme://user:password@host/…?password=…`; returns any other text unchanged.
@@ -85,5 +91,14 @@ mod tests {
         for plain in ["sqlite:///a/b.db", "text", "http://user@host/"] {
             assert_eq!(mask_url(plain), plain);
         }
+    }
+
+    #[test]
+    fn rules_about_secrets_and_empty_values_are_shown() {
+        let mut table: Table =
+            toml::from_str("secrets = \"redact\"\nhook_token = \"\"\nanswer_secrets = \"canary\"").unwrap();
+        mask(&mut table);
+        assert_eq!((table["secrets"].as_str(), table["hook_token"].as_str()), (Some("redact"), Some("")));
+        assert_eq!(table["answer_secrets"].as_str(), Some(MASK));
     }
 }

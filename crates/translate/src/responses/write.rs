@@ -13,6 +13,9 @@ use crate::{Api, Written};
 const ALLOWED: [&str; 5] =
     ["metadata", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"];
 
+/// Minimum of `max_output_tokens`. Clients of other APIs ask for a single token to learn whether a model answers.
+const MIN_OUTPUT_TOKENS: u64 = 16;
+
 /// Writes a request.
 pub(crate) fn write_request(request: &Request, target: &Target) -> Result<Written, RequestError> {
     let mut job = Job::new(request, target, Api::Responses);
@@ -44,7 +47,11 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
         }
     }
     if let Some(max) = job.max_tokens()? {
-        body.num("max_output_tokens", max);
+        let is_too_small = max < MIN_OUTPUT_TOKENS && !job.is_from(Api::Responses);
+        if is_too_small {
+            job.losses.altered("max_tokens", "raised to 16, the smallest value that the target takes");
+        }
+        body.num("max_output_tokens", if is_too_small { MIN_OUTPUT_TOKENS } else { max });
     }
     if request.top_k.is_some() {
         job.losses.dropped("top_k", "the target API has no such field");
