@@ -26,7 +26,9 @@ INSERT INTO provider_configs (id, provider_id, key, value, is_sensitive, created
             OR lower(key) LIKE '%password%' OR lower(key) LIKE '%token%' OR lower(key) LIKE '%cookie%'
             OR lower(key) LIKE '%authorization%' OR lower(key) LIKE '%headers%' OR lower(key) LIKE '%webhook%',
         created_at, updated_at
-    FROM original_provider_configs WHERE provider_id IN (SELECT id FROM providers);
+    FROM original_provider_configs
+    -- The Node.js version stored the mask of a secret in place of the secret when a form was saved unchanged.
+    WHERE provider_id IN (SELECT id FROM providers) AND value NOT IN ('***MASKED***', '"***MASKED***"');
 
 INSERT INTO models (id, name, description, capabilities, created_at, updated_at)
     SELECT id, name, description, capabilities, created_at, updated_at FROM original_models;
@@ -43,9 +45,10 @@ INSERT INTO provider_models (id, provider_id, model_id, is_default, config, crea
 -- Settings -------------------------------------------------------------------------------------------------------------
 
 -- The Node.js version stored integers as 3001.0. It stored its default host for every installation, which would open
--- the router to the network, so that value is kept under another key.
+-- the router to the network, so that value is kept under another key, like names and texts that are no address.
 INSERT INTO settings (key, value, updated_at)
-    SELECT CASE WHEN key = 'server.host' AND value = '0.0.0.0' THEN 'original.server.host' ELSE key END,
+    SELECT CASE WHEN key = 'server.host' AND value <> 'localhost' AND (value = '0.0.0.0' OR value GLOB '*[^0-9a-fA-F.:]*')
+             THEN 'original.server.host' ELSE key END,
         CASE WHEN value GLOB '[0-9]*.0' AND substr(value, 1, length(value) - 2) NOT GLOB '*[^0-9]*'
              THEN substr(value, 1, length(value) - 2) ELSE value END,
         CASE WHEN updated_at < 100000000000 THEN updated_at * 1000 ELSE updated_at END

@@ -10,10 +10,11 @@
 //! # Invariants
 //! - Recognising a file only reads. The caller makes a copy before importing it.
 //! - The import is part of the single transaction that brings the file up to date, so it is atomic.
-//! - No row is lost. Data that the current schema cannot hold in the same place are stored elsewhere; the SQL text
+//! - No row is lost. Values of another type than that of their column are converted (`values`). Data that the current schema cannot hold in the same place are stored elsewhere; the SQL text
 //!   says where.
 
 mod tables;
+mod values;
 
 use sqlx::AssertSqlSafe;
 
@@ -25,6 +26,13 @@ use crate::statement::Statement;
 use crate::tables::models::any_capabilities;
 use crate::transaction::Transaction;
 
+/// Queries for rows whose id leaves no room for new ones, by table.
+const HIGHEST_IDS: [(&str, &str); 4] = [
+    ("requests", "SELECT path AS name FROM requests WHERE id >= 4611686018427387904"),
+    ("responses", "SELECT response_id AS name FROM responses WHERE id >= 4611686018427387904"),
+    ("errors", "SELECT error_id AS name FROM errors WHERE id >= 4611686018427387904"),
+    ("request_logs", "SELECT request_id AS name FROM request_logs WHERE id >= 4611686018427387904"),
+];
 const COPY: &str = include_str!("../../../migrations/original/copy.sql");
 
 /// A database of the Node.js version: its tables with their columns.
@@ -77,6 +85,15 @@ pub(crate) async fn recognise(tx: &mut Transaction) -> Result<Option<LegacyDatab
         }
         tables.push((name, columns));
     }
+    for (table, highest) in HIGHEST_IDS {
+        let has_ids = tables.iter().any(|(name, _)| name == table);
+        if has_ids && tx.first::<Name>(Statement::new(highest)).await?.is_some() {
+            return Err(Error::Incompatible(format!(
+                "the database looks like one of the Node.js version, but the ids of {table} are used up, and was not \
+                changed: number its rows afresh in a copy and use the copy, or use an empty database"
+            )));
+        }
+    }
     let broken = "SELECT quick_check AS name FROM pragma_quick_check WHERE quick_check <> 'ok' LIMIT 1";
     if let Some(Name(fault)) = tx.first(Statement::new(broken)).await? {
         return Err(Error::Corrupt(fault.into()));
@@ -110,7 +127,9 @@ impl LegacyDatabase {
         }
         for Table { name, needed, later } in TABLES {
             match self.tables.iter().find(|(table, _)| table == name) {
-                None => run(tx, format!("CREATE TABLE {name} ({})", [*needed, *later].concat().join(", "))).await?,
+                None => {
+                    run(tx, format!("CREATE TABLE {name} ({})", [*needed, *later].concat().join(", "))).await?;
+                }
                 Some((_, columns)) => {
                     for column in later.iter().filter(|later| !columns.iter().any(|column| column == *later)) {
                         run(tx, format!("ALTER TABLE {name} ADD COLUMN {column}")).await?;
@@ -125,6 +144,10 @@ impl LegacyDatabase {
     /// Copies all rows to the current tables and drops the old ones.
     pub(crate) async fn copy_rows(&self, tx: &mut Transaction) -> Result<(), Error> {
         tx.sign_as(&Actor::program()).await?;
+        let changed = values::give_types(tx).await?;
+        if changed > 0 {
+            tracing::warn!(values = changed, "numbers and times that were stored as another type were converted");
+        }
         run(tx, COPY.to_owned()).await?;
         // Some capabilities are encoded twice, and their format was never validated.
         let all: Vec<Capabilities> = tx.all(Statement::new("SELECT id, capabilities FROM models")).await?;
@@ -137,13 +160,12 @@ impl LegacyDatabase {
     }
 }
 
-/// Runs statements that consist only of literals and known names.
-async fn run(tx: &mut Transaction, text: String) -> Result<(), Error> {
+/// Runs statements that consist only of literals and known names. Returns the number of rows that they changed.
+async fn run(tx: &mut Transaction, text: String) -> Result<u64, Error> {
     match tx {
-        Transaction::Sqlite(tx) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **tx).await.map(drop)?,
-        Transaction::Postgres(_) => return Err(Error::Internal("the Node.js version supports SQLite only".into())),
+        Transaction::Sqlite(tx) => Ok(sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **tx).await?.rows_affected()),
+        Transaction::Postgres(_) => Err(Error::Internal("the Node.js version supports SQLite only".into())),
     }
-    Ok(())
 }
 
 // === impl FromRow ===

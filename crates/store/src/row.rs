@@ -30,38 +30,72 @@ pub(crate) fn readable<T>(rows: Vec<Readable<T>>) -> Vec<T> {
     rows.into_iter().filter_map(|row| row.0).collect()
 }
 
-macro_rules! columns {
-    ($row:ty) => {
-        impl Columns for $row {
-            fn text(&self, column: &str) -> Result<String, Error> {
-                Ok(self.try_get(column)?)
-            }
+impl Columns for PgRow {
+    fn text(&self, column: &str) -> Result<String, Error> {
+        Ok(self.try_get(column)?)
+    }
 
-            fn optional_text(&self, column: &str) -> Result<Option<String>, Error> {
-                Ok(self.try_get(column)?)
-            }
+    fn optional_text(&self, column: &str) -> Result<Option<String>, Error> {
+        Ok(self.try_get(column)?)
+    }
 
-            fn int(&self, column: &str) -> Result<i64, Error> {
-                Ok(self.try_get(column)?)
-            }
+    fn int(&self, column: &str) -> Result<i64, Error> {
+        Ok(self.try_get(column)?)
+    }
 
-            fn optional_int(&self, column: &str) -> Result<Option<i64>, Error> {
-                Ok(self.try_get(column)?)
-            }
+    fn optional_int(&self, column: &str) -> Result<Option<i64>, Error> {
+        Ok(self.try_get(column)?)
+    }
 
-            fn flag(&self, column: &str) -> Result<bool, Error> {
-                Ok(self.try_get(column)?)
-            }
+    fn flag(&self, column: &str) -> Result<bool, Error> {
+        Ok(self.try_get(column)?)
+    }
 
-            fn bytes(&self, column: &str) -> Result<Vec<u8>, Error> {
-                Ok(self.try_get(column)?)
-            }
-        }
-    };
+    fn bytes(&self, column: &str) -> Result<Vec<u8>, Error> {
+        Ok(self.try_get(column)?)
+    }
 }
 
-columns!(SqliteRow);
-columns!(PgRow);
+/// A column of SQLite takes values of any type, which other programs may have written: numbers are rounded, texts that
+/// are no numbers count as 0, and invalid UTF-8 is replaced, so that no such value hides the other rows of a list.
+impl Columns for SqliteRow {
+    fn text(&self, column: &str) -> Result<String, Error> {
+        self.try_get(column).or_else(|error| any_text(self, column).ok_or(error)).map_err(Error::from)
+    }
+
+    fn optional_text(&self, column: &str) -> Result<Option<String>, Error> {
+        self.try_get(column).or_else(|error| any_text(self, column).map(Some).ok_or(error)).map_err(Error::from)
+    }
+
+    fn int(&self, column: &str) -> Result<i64, Error> {
+        self.try_get(column).or_else(|error| any_int(self, column).ok_or(error)).map_err(Error::from)
+    }
+
+    fn optional_int(&self, column: &str) -> Result<Option<i64>, Error> {
+        self.try_get(column).or_else(|error| any_int(self, column).map(Some).ok_or(error)).map_err(Error::from)
+    }
+
+    fn flag(&self, column: &str) -> Result<bool, Error> {
+        self.try_get(column)
+            .or_else(|error| any_int(self, column).map(|int| int != 0).ok_or(error))
+            .map_err(Error::from)
+    }
+
+    fn bytes(&self, column: &str) -> Result<Vec<u8>, Error> {
+        Ok(self.try_get(column)?)
+    }
+}
+
+fn any_text(row: &SqliteRow, column: &str) -> Option<String> {
+    let bytes: Vec<u8> = row.try_get_unchecked(column).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "numbers beyond the range become its ends")]
+fn any_int(row: &SqliteRow, column: &str) -> Option<i64> {
+    let number: f64 = row.try_get_unchecked(column).ok()?;
+    Some(number.round() as i64)
+}
 
 // === impl Readable ===
 

@@ -206,6 +206,79 @@ async fn values_of_the_nodejs_version_are_interpreted() {
 }
 
 #[tokio::test]
+async fn values_of_other_types_than_their_columns_are_converted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("provider-router.db");
+    STATES.last().unwrap().make(&path).await;
+    change(
+        &path,
+        "UPDATE responses SET completion_tokens = 12.5, prompt_tokens = 'abc', total_tokens = x'ff', duration_ms = 1e300
+             WHERE response_id = 'answer-1';
+         UPDATE requests SET timestamp = 1700000000000.5, created_at = 'soon', model = x'6d31', path = CAST(x'2fff' AS TEXT)
+             WHERE id = 1;
+         UPDATE requests SET timestamp = '2023-11-14T22:13:20Z' WHERE id = 2;
+         UPDATE sessions SET message_count = 1.5, last_accessed = 1.5, expires_at = '' WHERE id = 'md5-3';
+         UPDATE qwen_credentials SET expires_at = 1900000000.5;
+         UPDATE providers SET priority = 'high', updated_at = 1.5, created_at = 'x' WHERE id = 'lm-studio-default';
+         UPDATE models SET created_at = 'x'; UPDATE settings SET updated_at = 'x'; UPDATE metadata SET updated_at = 0.5;
+         UPDATE errors SET timestamp = 0.5; UPDATE schema_version SET applied_at = '2023-11-14 22:13:20';
+         UPDATE provider_configs SET value = '***MASKED***' WHERE key = 'token';
+         UPDATE settings SET value = 'not a host' WHERE key = 'server.host';",
+    )
+    .await;
+    let store = Store::open(&url(&path)).await.unwrap();
+    let listed = requests::list(&store, &requests::Filter::default(), Page::ALL).await.unwrap();
+    let find = |uuid: &str| listed.items.iter().find(|(request, _)| request.request_id == uuid).unwrap();
+    let (request, answer) = find("uuid-1");
+    let answer = answer.as_ref().unwrap();
+    assert_eq!((request.timestamp, request.created_at, &*request.model), (1_700_000_000_001, 0, "m1"));
+    assert_eq!(request.path, "/\u{fffd}");
+    assert_eq!((answer.duration_ms, answer.total_tokens), (None, None));
+    let counts = rows(&path, "completion_tokens, prompt_tokens", "responses WHERE completion_tokens = 13").await;
+    assert_eq!(counts[0], "13|NULL");
+    assert_eq!(find("uuid-2").0.timestamp, 1_700_000_000_000);
+    assert_eq!(rows(&path, "message_count, last_accessed, expires_at", "sessions WHERE id = 'md5-3'").await, ["2|2|0"]);
+    assert_eq!(rows(&path, "DISTINCT expires_at", "qwen_credentials").await, ["1900000001"]);
+    assert_eq!(rows(&path, "priority, created_at", "providers WHERE id = 'lm-studio-default'").await, ["0|0"]);
+    assert!(rows(&path, "key", "provider_configs WHERE key = 'token'").await.is_empty(), "a mask is no token");
+    assert_eq!(rows(&path, "value", "settings WHERE key LIKE '%server.host'").await, ["'not a host'"]);
+    assert!(settings::get(&store, "server.host").await.unwrap().is_none());
+    store.close().await;
+    Store::open(&url(&path)).await.unwrap().close().await;
+}
+
+#[tokio::test]
+async fn a_file_whose_ids_are_used_up_is_refused_and_left_unchanged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("provider-router.db");
+    STATES.last().unwrap().make(&path).await;
+    change(&path, "UPDATE requests SET id = 9223372036854775807 WHERE id = 120;").await;
+    let refused = Store::open(&url(&path)).await.unwrap_err().to_string();
+    assert!(refused.contains("the ids of requests are used up"), "{refused}");
+    assert_eq!(rows(&path, "COUNT(*)", "requests").await, ["119"]);
+}
+
+#[tokio::test]
+async fn a_list_survives_values_that_another_program_wrote() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("provider-router.db");
+    STATES.last().unwrap().make(&path).await;
+    Store::open(&url(&path)).await.unwrap().close().await;
+    change(
+        &path,
+        "UPDATE requests SET timestamp = 0.5, model = x'ff', stream = 1.0 WHERE id = 1;
+         UPDATE responses SET duration_ms = 'abc', total_tokens = 2.5 WHERE id = 1;",
+    )
+    .await;
+    let store = Store::open(&url(&path)).await.unwrap();
+    let listed = requests::list(&store, &requests::Filter::default(), Page::ALL).await.unwrap();
+    let (request, answer) = listed.items.iter().find(|(request, _)| request.request_id == "uuid-1").unwrap();
+    assert_eq!((request.timestamp, &*request.model), (1, "\u{fffd}"));
+    assert_eq!(answer.as_ref().unwrap().duration_ms, Some(0));
+    store.close().await;
+}
+
+#[tokio::test]
 async fn the_oldest_log_format_becomes_requests() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("provider-router.db");
