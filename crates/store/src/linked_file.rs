@@ -135,17 +135,26 @@ impl Linked {
         Error::Unavailable(format!("db_replaced: {what} while it was in use. {remedy}").into())
     }
 
-    /// Renames the log of this file, because SQLite would apply its pages to the file that has replaced this one. A log
-    /// that belongs to the new file is kept.
+    /// Renames the log of this file, because SQLite would apply its pages to the file that has replaced this one. An
+    /// empty log and the index of the log are removed. A log that belongs to the new file is kept.
     pub(crate) fn move_log_aside(&self) -> io::Result<()> {
         for (cell, suffix) in [(&self.wal, "-wal"), (&self.shm, "-shm")] {
             let path = self.beside(suffix);
             let is_ours = cell.get().is_some_and(|ours| identity(&path).is_ok_and(|found| found == Some(*ours)));
-            if is_ours {
-                fs::rename(&path, self.beside(&format!("{suffix}.replaced")))?;
+            if is_ours && (suffix == "-shm" || fs::metadata(&path)?.len() == 0) {
+                fs::remove_file(&path)?;
+            } else if is_ours {
+                fs::rename(&path, self.free_name(&format!("{suffix}.replaced")))?;
             }
         }
         Ok(())
+    }
+
+    /// Returns a name with this suffix that no file has, so that no earlier log is overwritten.
+    fn free_name(&self, suffix: &str) -> PathBuf {
+        let plain = std::iter::once(self.beside(suffix));
+        let numbered = (2..=u32::MAX).map(|number| self.beside(&format!("{suffix}-{number}")));
+        plain.chain(numbered).find(|path| !path.exists()).unwrap_or_else(|| self.beside(suffix))
     }
 
     fn beside(&self, suffix: &str) -> PathBuf {

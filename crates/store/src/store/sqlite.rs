@@ -290,7 +290,20 @@ impl Pools {
     async fn release_name(&self, lost: Lost) -> Result<(), Error> {
         let Some(linked) = &self.linked else { return Ok(()) };
         match lost {
-            Lost::Deleted | Lost::Replaced => linked.move_log_aside()?,
+            Lost::Deleted | Lost::Replaced => {
+                // The connections still reach the old file, wherever it was moved: what is only in the log goes there.
+                if !self.write.is_closed()
+                    && let Err(error) = timeout(ACQUIRE_TIMEOUT, self.checkpoint())
+                        .await
+                        .unwrap_or_else(|_| Err(Error::Unavailable("the log is in use".into())))
+                {
+                    tracing::warn!(
+                        %error, path = %linked.path().display(),
+                        "the newest rows of the replaced database stay in its WAL file, which is moved aside"
+                    );
+                }
+                linked.move_log_aside()?;
+            }
             Lost::LogDeleted => {
                 // Data that are only in the log are checkpointed into the file. No other process writes, because none
                 // has the log either.

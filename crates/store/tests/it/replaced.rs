@@ -140,6 +140,25 @@ async fn with_a_deleted_file_writes_fail_and_reads_work() {
 }
 
 #[tokio::test]
+async fn a_database_that_was_moved_aside_has_its_newest_rows_when_it_comes_back() {
+    let world = World::new().await;
+    let [aside, again] = ["aside.db", "again.db"].map(|name| world.directory.path().join(name));
+    fs::rename(world.path(), &aside).unwrap();
+    fs::rename(&world.backup, world.path()).unwrap();
+    until(async || put(&world.stores[0], "in the backup").await).await;
+    fs::rename(world.path(), &again).unwrap();
+    fs::rename(&aside, world.path()).unwrap();
+    until(async || put(&world.stores[0], "at home").await).await;
+    // Each file has all of its rows without a log.
+    let copy = world.directory.path().join("copy.db");
+    fs::copy(&again, &copy).unwrap();
+    let copied = Store::open(&format!("sqlite://{}", copy.display())).await.unwrap();
+    assert_eq!(keys(&copied).await, ["before", "in the backup"]);
+    copied.close().await;
+    world.go_on(&["at home", "before", "lost"], 2).await;
+}
+
+#[tokio::test]
 async fn a_deleted_file_is_replaced_by_the_backup() {
     let world = World::new().await;
     fs::remove_file(world.path()).unwrap();
