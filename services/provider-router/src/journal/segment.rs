@@ -1,7 +1,7 @@
 //! Segments, shared by the writer that appends to one and the loader that reads behind it.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, Read as _},
     path::PathBuf,
     sync::{
@@ -12,7 +12,7 @@ use std::{
 
 use signalbox_private_files::{open_regular, restrict_access};
 
-use super::segment_file::{EMPTY_HEADER, HEADER, HEADER_LEN, MAGIC, SegmentFile, header};
+use super::segment_file::{FREE, HEADER, HEADER_LEN, MAGIC, SegmentFile, header};
 
 /// A segment, shared by writer and loader.
 #[derive(Debug)]
@@ -33,12 +33,24 @@ pub(crate) struct Segment {
 /// Contents of a file in the directory of a dead process.
 #[derive(Debug)]
 pub(crate) enum AbandonedSegment {
-    /// The header is missing or wiped, so the file has no records.
+    /// The file is shorter than a header, free, or all zeros, so it has no records.
     Empty,
     /// The header is valid, so the file may have records.
     Segment(Segment),
     /// The header is damaged. Without the generation, the records cannot be distinguished from older ones.
     Damaged,
+}
+
+/// Returns whether the rest of a file is zeros.
+fn has_only_zeros(file: &mut File) -> io::Result<bool> {
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(true),
+            len if piece[..len].iter().any(|byte| *byte != 0) => return Ok(false),
+            _ => {}
+        }
+    }
 }
 
 // === impl Segment ===
@@ -57,7 +69,7 @@ impl Segment {
             Err(error) => return Err(error),
         }
         let generation = found[MAGIC.len()..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes)).unwrap_or_default();
-        if found == EMPTY_HEADER {
+        if found == header(FREE) || (found == [0; HEADER] && has_only_zeros(&mut file)?) {
             return Ok(AbandonedSegment::Empty);
         }
         if found != header(generation) {

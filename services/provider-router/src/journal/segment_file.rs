@@ -22,8 +22,9 @@ pub(crate) const HEADER_LEN: u64 = HEADER as u64;
 /// [`HEADER_LEN`] as `usize`.
 pub(super) const HEADER: usize = MAGIC.len() + size_of::<u64>() + size_of::<u32>();
 
-/// Header of a free file in the pool.
-pub(super) const EMPTY_HEADER: [u8; HEADER] = [0; HEADER];
+/// Generation in the header of a free file in the pool. It is not zero, so that a header that a power failure has emptied
+/// is not taken for that of a free file.
+pub(super) const FREE: u64 = u64::MAX;
 
 /// A file, opened once for the writer and once for the reader.
 #[derive(Clone, Debug)]
@@ -72,11 +73,11 @@ impl SegmentFile {
         &self.writer
     }
 
-    /// Overwrites the header, so that the file counts as empty.
+    /// Overwrites the header, so that the file counts as free.
     pub(super) fn wipe(&self) -> io::Result<()> {
         let mut writer = &*self.writer;
         writer.seek(SeekFrom::Start(0))?;
-        writer.write_all(&EMPTY_HEADER)
+        writer.write_all(&header(FREE))
     }
 }
 

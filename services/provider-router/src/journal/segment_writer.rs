@@ -146,7 +146,7 @@ mod tests {
     use crate::journal::{
         record::{Kind, encode},
         segment::AbandonedSegment,
-        segment_file::HEADER,
+        segment_file::{FREE, HEADER},
     };
 
     fn writer(dir: &Path, max_len: u64) -> SegmentWriter {
@@ -229,8 +229,14 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             Segment::abandoned(path.clone()).unwrap()
         };
-        for bytes in [b"".as_slice(), b"signalbx", &header(7)[..19], &[0; 64]] {
+        let free = [&header(FREE), b"old records".as_slice()].concat();
+        for bytes in [b"".as_slice(), b"signalbx", &header(7)[..19], &[0; 64], &[0; 200_000], &free] {
             assert!(matches!(abandoned(bytes), AbandonedSegment::Empty));
+        }
+        // A power failure may keep later pages of a file and not its first one.
+        for hole in [20, 4_096, 200_000] {
+            let torn = [vec![0; hole], b"records".to_vec()].concat();
+            assert!(matches!(abandoned(&torn), AbandonedSegment::Damaged), "{hole}");
         }
         assert!(matches!(abandoned(&header(7)), AbandonedSegment::Segment(segment) if segment.generation == 7));
         for at in 0..HEADER {
