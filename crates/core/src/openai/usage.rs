@@ -64,7 +64,8 @@ impl Usage {
     }
 
     /// Reads an object of token counts of any API, with counts written as integers, floats or strings. A missing count
-    /// is zero; returns `None` if all are missing.
+    /// is what the total leaves for it, or zero; returns `None` if all are missing or zero, because no answer has an
+    /// empty prompt.
     #[must_use]
     pub fn read(json: &[u8]) -> Option<Self> {
         let mut counts = Counts::default();
@@ -85,7 +86,14 @@ impl Usage {
             };
             counts.read_details(details, value)
         })?;
-        counts.usage()
+        counts.usage().and_then(Self::known)
+    }
+
+    /// Returns the counts unless all are zero: servers that count nothing report zeros.
+    #[must_use]
+    pub fn known(self) -> Option<Self> {
+        (self.prompt_tokens > 0 || self.completion_tokens > 0 || self.total_tokens > 0 || self.cost_picos.is_some())
+            .then_some(self)
     }
 }
 
@@ -172,11 +180,15 @@ impl Counts {
             cost_picos,
         };
         let sum = usage.prompt_tokens.saturating_add(usage.completion_tokens);
-        if let Some(rest) = total.map(|total| total.saturating_sub(sum)).filter(|rest| *rest > 0)
-            && prompt.or(uncached).is_some()
-            && completion.is_some()
-        {
-            if rest == usage.classes.cached() {
+        if let Some(rest) = total.map(|total| total.saturating_sub(sum)).filter(|rest| *rest > 0) {
+            if prompt.or(uncached).is_none() {
+                // Embeddings and rankings of Voyage AI and Jina have a total only, which is that of the prompt.
+                usage.prompt_tokens = usage.prompt_tokens.saturating_add(rest);
+                usage.classes.is_adjusted = true;
+            } else if completion.is_none() {
+                usage.completion_tokens = rest;
+                usage.classes.is_adjusted = true;
+            } else if rest == usage.classes.cached() {
                 // The cached tokens are neither in the prompt's count nor in the answer's.
                 usage.prompt_tokens = usage.prompt_tokens.saturating_add(rest);
             } else {
@@ -297,6 +309,33 @@ mod tests {
         ] {
             assert_eq!(classes(json), expected, "{json}");
         }
+    }
+
+    #[test]
+    fn a_total_completes_the_counts_that_are_missing() {
+        for (json, expected) in [
+            (r#"{"total_tokens":1000}"#, (1000, 0)),
+            (r#"{"prompt_tokens":10,"total_tokens":1000}"#, (10, 990)),
+            (r#"{"completion_tokens":10,"total_tokens":1000}"#, (990, 10)),
+            (r#"{"input_tokens":10,"output_tokens":null,"total_tokens":"15"}"#, (10, 5)),
+        ] {
+            let (prompt, completion, classes) = classes(json);
+            assert_eq!(((prompt, completion), classes.is_adjusted), (expected, true), "{json}");
+        }
+        assert_eq!(classes(r#"{"prompt_tokens":10,"total_tokens":10}"#), (10, 0, TokenClasses::default()));
+    }
+
+    #[test]
+    fn zeros_are_no_counts() {
+        for json in [
+            "{}",
+            r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#,
+            r#"{"input_tokens":0,"output_tokens":0,"cache_read_input_tokens":0}"#,
+            r#"{"prompt_tokens":null,"completion_tokens":"x"}"#,
+        ] {
+            assert_eq!(Usage::read(json.as_bytes()), None, "{json}");
+        }
+        assert!(Usage::read(br#"{"prompt_tokens":0,"completion_tokens":0,"cost":0.5}"#).is_some());
     }
 
     #[test]

@@ -33,6 +33,8 @@ struct Block {
     is_text: bool,
     /// A server tool call or another block whose pieces are not shown.
     is_opaque: bool,
+    /// Input of a call that came with its opening; pieces replace it.
+    input: Option<String>,
 }
 
 // === impl Decoder ===
@@ -132,7 +134,7 @@ impl Decoder {
         let (Some(value), false) = (fields.get("content_block"), self.open.contains_key(&index)) else { return };
         let Some(content) = value.fields() else { return };
         let kind = content.string("type").unwrap_or_default();
-        let mut first = None;
+        let (mut first, mut input) = (None, None);
         let opening = match kind.as_str() {
             "text" => {
                 first = content.string("text").filter(|text| !text.is_empty()).map(Delta::Text);
@@ -144,8 +146,8 @@ impl Decoder {
             }
             "redacted_thinking" => Opening::Redacted { data: content.string("data").unwrap_or_default() },
             "tool_use" => {
-                let input = content.get("input").filter(|input| input.is_object() && input.as_str().len() > 2);
-                first = input.map(|input| Delta::Input(input.as_str().to_owned()));
+                let given = content.get("input").filter(|input| input.is_object() && input.as_str().len() > 2);
+                input = given.map(|input| input.as_str().to_owned());
                 Opening::Call {
                     id: call_id(&content, &self.id, self.next),
                     name: content.string("name").unwrap_or_default(),
@@ -156,6 +158,9 @@ impl Decoder {
             _ => Opening::Opaque { api: Api::Messages, kind: kind.clone(), json: value.to_json() },
         };
         let number = self.insert(index, opening, out);
+        if let Some(block) = self.open.get_mut(&index) {
+            block.input = input;
+        }
         out.extend(first.map(|delta| Event::Delta { block: number, delta }));
     }
 
@@ -181,7 +186,7 @@ impl Decoder {
         self.seen.insert(index);
         let is_opaque = matches!(opening, Opening::Opaque { .. } | Opening::Redacted { .. });
         let is_text = matches!(opening, Opening::Text { .. });
-        self.open.insert(index, Block { number, joiner: Joiner::default(), is_text, is_opaque });
+        self.open.insert(index, Block { number, joiner: Joiner::default(), is_text, is_opaque, input: None });
         out.push(Event::Open { block: number, opening });
         number
     }
@@ -209,6 +214,9 @@ impl Decoder {
         };
         let is_empty =
             matches!(&delta, Some(Delta::Text(text) | Delta::Thinking(text) | Delta::Input(text)) if text.is_empty());
+        if matches!(delta, Some(Delta::Input(_))) && !is_empty {
+            block.input = None;
+        }
         out.extend(delta.filter(|_| !is_empty).map(|delta| Event::Delta { block: block.number, delta }));
     }
 
@@ -227,6 +235,9 @@ impl Decoder {
 fn close(mut block: Block, out: &mut Vec<Event>) {
     if let (true, Some(rest)) = (block.is_text, block.joiner.finish()) {
         out.push(Event::Delta { block: block.number, delta: Delta::Text(rest) });
+    }
+    if let Some(input) = block.input {
+        out.push(Event::Delta { block: block.number, delta: Delta::Input(input) });
     }
     out.push(Event::Close { block: block.number });
 }

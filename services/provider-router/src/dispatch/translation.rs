@@ -83,7 +83,7 @@ impl Translation {
             }
             AcceptedAnswer::Whole { mut headers, body, .. } => {
                 let answer = read_answer(self.provider, &body).map_err(|failure| reported(failure, &body))?;
-                let usage = answer.usage.as_ref().map(counts);
+                let usage = answer.usage.as_ref().and_then(counts);
                 let (body, lost) = write_answer(self.client, answer, self.options.clone())
                     .map_err(|failure| reported(failure, &body))?;
                 let mut losses = self.losses.clone();

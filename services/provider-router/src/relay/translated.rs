@@ -138,15 +138,15 @@ impl TranslatedStream {
     fn emit(&mut self) {
         for event in self.events.drain(..) {
             if let Event::Usage(usage) = &event {
-                self.usage = Some(counts(usage));
+                self.usage = counts(usage).or(self.usage);
             }
             self.emitter.push(event, &mut self.out);
         }
     }
 }
 
-/// Converts the counts of the hub.
-pub fn counts(usage: &hub::Usage) -> Usage {
+/// Converts the counts of the hub; `None` if they are all zero.
+pub fn counts(usage: &hub::Usage) -> Option<Usage> {
     let count = |tokens| i64::try_from(tokens).unwrap_or(i64::MAX).min(Usage::MAX_COUNT);
     let (prompt, completion) = (count(usage.prompt()), count(usage.completion()));
     let mut classes = TokenClasses {
@@ -161,5 +161,5 @@ pub fn counts(usage: &hub::Usage) -> Usage {
         is_adjusted: usage.is_odd,
     };
     classes.fit(prompt, completion);
-    Usage { classes, ..Usage::new(prompt, completion) }
+    Usage { classes, ..Usage::new(prompt, completion) }.known()
 }
