@@ -3,6 +3,13 @@
 use serde_json::Value;
 use signalbox_management::once::DuplicateNames;
 
+/// Maximum number of brackets and braces of YAML that are open at once.
+const MAX_YAML_DEPTH: usize = 500;
+/// Maximum number of anchors in YAML.
+const MAX_YAML_ANCHORS: usize = 500;
+/// Maximum number of aliases in YAML.
+const MAX_YAML_ALIASES: usize = 5_000;
+
 /// Format of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -75,6 +82,7 @@ impl Format {
                 }
             },
             Self::Yaml => {
+                check_yaml_bounds(text)?;
                 duplicates.read(yaml_serde::Deserializer::from_str(text)).map_err(|error| match error.location() {
                     Some(at) => format!("invalid YAML at line {}, column {}", at.line(), at.column()),
                     None => "invalid YAML, or a value that JSON cannot represent".to_owned(),
@@ -108,11 +116,66 @@ impl Format {
     }
 }
 
+/// Refuses YAML that the parser would read for minutes: its time grows with the square of brackets and braces that are
+/// open at once, and of anchors. They are counted in texts and comments, too, which no document comes close to.
+fn check_yaml_bounds(text: &str) -> Result<(), String> {
+    let (mut open, mut anchors, mut aliases) = (0_usize, 0, 0);
+    let mut before = b' ';
+    for byte in text.bytes() {
+        let begins = before.is_ascii_whitespace() || matches!(before, b'[' | b'{' | b',');
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            b'&' if begins => anchors += 1,
+            b'*' if begins => aliases += 1,
+            _ => {}
+        }
+        for (count, max, name) in [
+            (open, MAX_YAML_DEPTH, "levels of brackets"),
+            (anchors, MAX_YAML_ANCHORS, "anchors"),
+            (aliases, MAX_YAML_ALIASES, "aliases"),
+        ] {
+            if count > max {
+                return Err(format!("the YAML has more than {max} {name}; write it flatter, or send JSON"));
+            }
+        }
+        before = byte;
+    }
+    Ok(())
+}
+
 fn has_null(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Array(items) => items.iter().any(has_null),
         Value::Object(fields) => fields.values().any(has_null),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yaml_that_takes_long_to_parse_is_refused_before() {
+        let anchors: String = (0..600).map(|n| format!("k{n}: &a{n} 1\n")).collect();
+        let aliases = format!("a: &a [1]\nb: [{}]\n", "*a, ".repeat(6_000));
+        for (text, told) in [
+            ("[".repeat(20_000), "500 levels of brackets"),
+            ("{a: ".repeat(20_000), "500 levels of brackets"),
+            (format!("- don't\n- {}", "[".repeat(20_000)), "500 levels of brackets"),
+            (anchors, "500 anchors"),
+            (aliases, "5000 aliases"),
+        ] {
+            let mistakes = Format::Yaml.parse(&text).unwrap_err();
+            assert!(mistakes[0].contains(told), "{mistakes:?}");
+        }
+    }
+
+    #[test]
+    fn anchors_and_brackets_within_the_bounds_are_read() {
+        let value = Format::Yaml.parse("a: &a [1, {b: 2}]\nc: *a\nd: 'x & y ]]] * z'\n").unwrap();
+        assert_eq!((&value["c"], &value["d"]), (&value["a"], &"x & y ]]] * z".into()));
     }
 }
