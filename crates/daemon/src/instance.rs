@@ -1,9 +1,10 @@
 //! The single api-server of a data directory: a lock file that shows that it is running, and a record of its address.
 //!
 //! The lock is authoritative. It is held from start to end, the kernel releases it when the process dies for any
-//! reason, and its file is never removed. The record beside it is only a hint for other programs, and is meaningless
+//! reason, and its file is never removed by this program; after another program has removed it, it is put back. The record beside it is only a hint for other programs, and is meaningless
 //! without the lock.
 
+use std::convert::Infallible;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -41,14 +42,17 @@ pub struct InstanceRecord {
 /// Exclusive use of the data directory by this api-server; released on drop.
 #[derive(Debug)]
 pub struct Instance {
-    _lock: File,
-    record: PathBuf,
+    lock: File,
+    data_dir: PathBuf,
+    record: InstanceRecord,
 }
 
 /// Maximum time to wait for a lock whose holder has left no valid record: another process may hold it only briefly to
 /// test it.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
+/// Interval between looks for the files.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
 // === impl InstanceRecord ===
 
@@ -108,15 +112,78 @@ impl Instance {
             tokio::time::sleep(LOCK_RETRY_INTERVAL).await;
         }
         write(&path, record).map_err(refused)?;
-        Ok(Self { _lock: lock, record: path })
+        Ok(Self { lock, data_dir: data_dir.to_owned(), record: record.clone() })
+    }
+
+    /// Puts the files back whenever they are deleted, so that other programs find this api-server and a second one is
+    /// refused. Never returns.
+    pub async fn keep(&mut self) -> Infallible {
+        let mut failed = false;
+        loop {
+            tokio::time::sleep(WATCH_INTERVAL).await;
+            let restored = self.restore();
+            let fails = restored.is_err();
+            match restored {
+                Ok(false) => {}
+                Ok(true) => tracing::warn!(
+                    data_dir = %self.data_dir.display(),
+                    "the files of the running api-server were deleted and have been put back"
+                ),
+                Err(error) if !failed => tracing::error!(
+                    %error, data_dir = %self.data_dir.display(),
+                    "the files of the running api-server were deleted and cannot be put back: a second one may start; \
+                    restart this one, or end the other one"
+                ),
+                Err(_) => {}
+            }
+            failed = fails;
+        }
+    }
+
+    /// Puts the lock file and the record back if they were deleted or overwritten. Returns whether they were.
+    ///
+    /// # Errors
+    /// Returns an error when they cannot be written, or another api-server has the lock by now.
+    fn restore(&mut self) -> io::Result<bool> {
+        let is_locked = is_at(&self.lock, &lock_path(&self.data_dir));
+        let path = record_path(&self.data_dir);
+        if is_locked && read(&path).as_ref() == Some(&self.record) {
+            return Ok(false);
+        }
+        if !is_locked {
+            private_directory(&self.data_dir.join("run"))?;
+            let lock = open_lock(&self.data_dir)?;
+            lock.try_lock()?;
+            self.lock = lock;
+        }
+        write(&path, &self.record)?;
+        Ok(true)
     }
 }
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // A failure is harmless: the record is meaningless without the lock.
-        fs::remove_file(&self.record).ok();
+        let path = record_path(&self.data_dir);
+        // After the files were deleted, the record may be that of another process.
+        if read(&path).is_none_or(|record| record.identity == self.record.identity) {
+            // A failure is harmless: the record is meaningless without the lock.
+            fs::remove_file(&path).ok();
+        }
     }
+}
+
+/// Returns whether `path` still names an open file.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let (Ok(file), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
+    (file.dev(), file.ino()) == (there.dev(), there.ino())
+}
+
+/// Returns whether `path` still names a file: an open one cannot be deleted on this platform.
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 fn taken(data_dir: &Path, holder: Option<&InstanceRecord>) -> Exit {
@@ -180,12 +247,11 @@ fn record_path(data_dir: &Path) -> PathBuf {
 }
 
 fn open_lock(data_dir: &Path) -> io::Result<File> {
-    signalbox_private_files::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(data_dir.join("run").join("api-server.lock"))
+    signalbox_private_files::options().read(true).write(true).create(true).truncate(false).open(lock_path(data_dir))
+}
+
+fn lock_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("run").join("api-server.lock")
 }
 
 /// Reads a record; a missing or invalid one gives `None`.
@@ -242,6 +308,30 @@ mod tests {
             assert_eq!(running(dir.path()).unwrap(), None);
         }
         assert!(remove_stale_record(dir.path()).unwrap() && !remove_stale_record(dir.path()).unwrap());
+    }
+
+    #[tokio::test]
+    async fn deleted_files_are_put_back_unless_another_instance_has_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = Instance::acquire(dir.path(), &record()).await.unwrap();
+        assert!(!first.restore().unwrap());
+        for path in [lock_path(dir.path()), record_path(dir.path())] {
+            fs::remove_file(path).unwrap();
+            assert!(first.restore().unwrap() && !first.restore().unwrap());
+            assert_eq!(running(dir.path()).unwrap(), Some(record()));
+        }
+        fs::write(record_path(dir.path()), "{").unwrap();
+        assert!(first.restore().unwrap() && running(dir.path()).unwrap().is_some());
+        fs::remove_dir_all(dir.path().join("run")).unwrap();
+        assert!(first.restore().unwrap());
+        assert_eq!(Instance::acquire(dir.path(), &record()).await.unwrap_err().code(), 75);
+        fs::remove_dir_all(dir.path().join("run")).unwrap();
+        let second = Instance::acquire(dir.path(), &record()).await.unwrap();
+        first.restore().unwrap_err();
+        drop(second);
+        assert!(first.restore().unwrap());
+        drop(first);
+        assert_eq!(running(dir.path()).unwrap(), None);
     }
 
     #[tokio::test]

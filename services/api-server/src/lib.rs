@@ -102,7 +102,7 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     let signer = ServiceSigner::new(&sealing_key);
     config.check()?;
     let data_dir = &context.common.data_dir;
-    let instance = Instance::acquire(data_dir, &record(&config, &context)).await?;
+    let mut instance = Instance::acquire(data_dir, &record(&config, &context)).await?;
     let key = adoption_key(data_dir)?;
     let store = Store::open(context.common.database.url.expose())
         .await
@@ -140,7 +140,10 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
         context.shutdown.trigger();
         served
     };
-    let (served, ()) = tokio::join!(served, leave);
+    let (served, ()) = tokio::select! {
+        ended = async { tokio::join!(served, leave) } => ended,
+        never = instance.keep() => match never {},
+    };
     notifier.close().await;
     store.close().await;
     log_rotator.close().await;

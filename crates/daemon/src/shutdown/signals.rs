@@ -58,6 +58,9 @@ mod source {
         interrupt: Signal,
         /// `None` under `nohup`, because a handler would override the inherited "ignore" disposition.
         hangup: Option<Signal>,
+        /// Never read: with a handler, a write beyond the limit of a file's size fails like one on a full disk, instead
+        /// of ending the process.
+        _file_size: Signal,
     }
 
     impl Source {
@@ -66,6 +69,7 @@ mod source {
                 terminate: signal(SignalKind::terminate())?,
                 interrupt: signal(SignalKind::interrupt())?,
                 hangup: if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
+                _file_size: signal(SignalKind::from_raw(nix::libc::SIGXFSZ))?,
             })
         }
 

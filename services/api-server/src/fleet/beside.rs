@@ -13,7 +13,7 @@ use super::service::QWEN;
 use super::worker_group::{Watchers, as_one};
 use crate::instance::reachable;
 
-/// Pause before a failed publication is tried again.
+/// Pause before a failed publication is tried again, and between looks whether the address is still published.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// Publisher of the address.
@@ -32,13 +32,17 @@ impl Beside {
         Self { data_dir: data_dir.to_owned(), qwen, published: None }
     }
 
-    /// Publishes the address of qwen-proxy if it has changed, or else waits for its next state. While qwen-proxy is not
-    /// running, its last address stays published, at which it is most likely to return. Cancel safe.
+    /// Publishes the address of qwen-proxy if it has changed or its file was deleted, or else waits for its next state.
+    /// While qwen-proxy is not running, its last address stays published, at which it is most likely to return. Cancel
+    /// safe.
     pub(super) async fn follow(&mut self) {
         let addr = as_one(&self.qwen.now()).addr.map(reachable);
         let Some(addr) = addr.filter(|addr| self.published != Some(*addr)) else {
-            if self.qwen.changed().await.is_err() {
-                std::future::pending().await
+            match tokio::time::timeout(RETRY_PAUSE, self.qwen.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => std::future::pending().await,
+                // Another program may have deleted the file.
+                Err(_) => self.published = addresses::published(&self.data_dir, QWEN),
             }
             return;
         };
