@@ -71,6 +71,7 @@ pub(crate) fn router(app: Arc<App>, entry: EntryLayer<QwenPolicy>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), server::guard_log))
         .layer(entry)
         .layer(middleware::from_fn_with_state(metrics, server::count))
         .with_state(app)

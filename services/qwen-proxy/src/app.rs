@@ -8,8 +8,8 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    conversation::Conversations, credentials::Logins, error_log::ErrorLog, log_policy::LogPolicy, metrics::Metrics,
-    model_cache::ModelCache, qwen::Qwen, record::Log,
+    conversation::Conversations, credentials::Logins, error_log::ErrorLog, log_access::LogAccess,
+    log_policy::LogPolicy, metrics::Metrics, model_cache::ModelCache, qwen::Qwen, record::Log,
 };
 
 /// State shared by all requests.
@@ -25,6 +25,8 @@ pub struct App {
     pub conversations: Conversations,
     /// Cached list of models.
     pub models: ModelCache,
+    /// Check of those who read the request log over HTTP.
+    pub log_access: LogAccess,
     /// Settings that control how much of a request is logged.
     pub log_policy: Arc<LogPolicy>,
     /// Log of direct requests.

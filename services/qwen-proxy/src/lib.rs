@@ -6,7 +6,7 @@
 //!   commands that obtain one.
 //! - [`qwen`]: the client of the site: calls, wire format, failures. [`model_cache`]: the models it offers.
 //! - [`convert`], [`tools`]: conversion between the two APIs; pure functions.
-//! - [`record`], [`error_log`]: the logs, restricted by [`log_policy`]. [`metrics`], [`config`], [`app`]: as in the
+//! - [`record`], [`error_log`]: the logs, restricted by [`log_policy`] and, over HTTP, by [`log_access`]. [`metrics`], [`config`], [`app`]: as in the
 //!   other services.
 //!
 //! # Invariants
@@ -24,6 +24,7 @@ pub mod conversation;
 pub mod convert;
 pub mod credentials;
 pub mod error_log;
+pub mod log_access;
 pub mod log_policy;
 pub mod login;
 pub mod metrics;

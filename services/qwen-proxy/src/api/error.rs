@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use serde_json::{Value, json};
 use signalbox_daemon::{BodyError, Denied, Refusal, admin, host_origin_guard};
 
-use crate::{convert::Invalid, credentials::NoLogin, model_cache::NoModels, qwen::Failure};
+use crate::{convert::Invalid, credentials::NoLogin, log_access::LogDenied, model_cache::NoModels, qwen::Failure};
 
 /// A rejected request, or a response that broke off.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,9 @@ pub enum ApiError {
     /// A shutdown request without the necessary authorisation.
     #[error(transparent)]
     NotLocal(#[from] admin::ShutdownDenied),
+    /// The request log is closed to the caller.
+    #[error(transparent)]
+    LogDenied(LogDenied),
     /// There is no usable login at chat.qwen.ai.
     #[error(transparent)]
     NoLogin(#[from] NoLogin),
@@ -93,6 +96,15 @@ impl From<Refusal> for ApiError {
     }
 }
 
+impl From<LogDenied> for ApiError {
+    fn from(denied: LogDenied) -> Self {
+        match denied {
+            LogDenied::TooMany(denied) => denied.into(),
+            denied => Self::LogDenied(denied),
+        }
+    }
+}
+
 impl From<NoModels> for ApiError {
     fn from(error: NoModels) -> Self {
         match error {
@@ -114,6 +126,8 @@ impl ApiError {
             Self::Denied(denied) => denied.status(),
             Self::HostOrigin(refused) => refused.status(),
             Self::NotLocal(refused) => refused.status(),
+            Self::LogDenied(LogDenied::NoToken(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::LogDenied(_) => StatusCode::UNAUTHORIZED,
             Self::NoLogin(NoLogin::CoolingDown(_)) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoLogin(_) => StatusCode::UNAUTHORIZED,
             Self::Invalid(_) | Self::Parameter { .. } => StatusCode::BAD_REQUEST,
@@ -141,7 +155,8 @@ impl ApiError {
             Self::Denied(denied) => denied.kind(),
             Self::HostOrigin(refused) => refused.kind(),
             Self::NoLogin(NoLogin::CoolingDown(_)) => "rate_limit_error",
-            Self::NoLogin(_) => "authentication_error",
+            Self::LogDenied(LogDenied::NoToken(_)) => "server_error",
+            Self::LogDenied(_) | Self::NoLogin(_) => "authentication_error",
             Self::Failure(failure) => failure.kind(),
             Self::Body(error) => error.kind(),
             Self::Stream(_) | Self::ShuttingDown => "stream_error",
@@ -161,6 +176,8 @@ impl ApiError {
             Self::Denied(denied) => denied.code(),
             Self::HostOrigin(refused) => refused.code(),
             Self::NotLocal(refused) => refused.code(),
+            Self::LogDenied(LogDenied::NoToken(_)) => "control_token_unreadable",
+            Self::LogDenied(_) => "invalid_control_token",
             Self::NoLogin(NoLogin::Missing | NoLogin::Expired) => "missing_credentials",
             Self::NoLogin(NoLogin::Unreadable(_)) => "unreadable_credentials",
             Self::NoLogin(NoLogin::CoolingDown(_)) => "rate_limit_exceeded",
@@ -219,7 +236,7 @@ impl ApiError {
     /// Returns `true` if the error should be reported. A flood of refused requests must not cause a flood of writes.
     #[must_use]
     pub const fn is_reported(&self) -> bool {
-        !matches!(self, Self::Overloaded)
+        !matches!(self, Self::Overloaded | Self::Denied(_) | Self::LogDenied(_))
     }
 
     /// Returns the severity for the report.
@@ -255,7 +272,7 @@ impl ApiError {
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if matches!(self, Self::Denied(Denied::Unknown)) {
+        if matches!(self, Self::Denied(Denied::Unknown) | Self::LogDenied(LogDenied::Unauthorized)) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use http::{StatusCode, request::Parts};
 use serde_json::{Value, json};
+use signalbox_daemon::{PeerAddr, RequestContext};
 use signalbox_store::{
     Page,
+    audit::{self, Actor, RequestLine, with_actor},
     requests::{self, Filter},
     responses,
     sessions::{self, Sort},
@@ -17,7 +20,10 @@ use super::{
     list::{Parameters, listed, mistake, page, text, with},
     rows::{summarised, sums},
 };
-use crate::app::App;
+use crate::{app::App, clock::unix_ms};
+
+/// Maximum characters of a path in the audit log.
+const MAX_AUDITED_PATH: usize = 500;
 
 /// `GET /v1/sessions` with `limit`, `offset` and `orderBy`: `created_at` or `last_accessed`, optionally followed by
 /// `DESC`. The newest come first.
@@ -76,10 +82,25 @@ pub(super) async fn requests(
     Ok(Json(with(list, "session_id", id.into())))
 }
 
-/// `DELETE /v1/sessions/{id}`, with all logged requests and responses of the session.
-pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path) -> Result<Json<Value>, ApiError> {
-    sessions::delete(&app.store, &id).await?;
-    Ok(Json(json!({"deleted": true, "session_id": id})))
+/// `DELETE /v1/sessions/{id}`, with all logged requests and responses of the session. The audit log has the deletion.
+pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path, head: Parts) -> Result<Json<Value>, ApiError> {
+    let actor = actor(&head);
+    let deleted = with_actor(actor.clone(), sessions::delete(&app.store, &id)).await;
+    let error = deleted.err().map(ApiError::from);
+    let status = error.as_ref().map_or(StatusCode::OK, ApiError::status);
+    if let Err(error) = audit::log_request(&app.store, &actor, status.as_u16(), unix_ms()).await {
+        tracing::warn!(%error, "a request is missing in the audit log; its table changes are recorded");
+    }
+    error.map_or_else(|| Ok(Json(json!({"deleted": true, "session_id": id}))), Err)
+}
+
+fn actor(head: &Parts) -> Actor {
+    let peer = head.extensions.get::<PeerAddr>();
+    let name = peer
+        .map_or_else(|| "qwen-proxy".to_owned(), |PeerAddr(peer)| format!("qwen-proxy:{}", peer.ip().to_canonical()));
+    let path = head.uri.path().chars().take(MAX_AUDITED_PATH).collect();
+    let id = RequestContext::of(&head.extensions).id().to_string();
+    Actor { name, request: Some(RequestLine { id, method: head.method.to_string(), path }) }
 }
 
 #[cfg(test)]
