@@ -211,6 +211,8 @@ impl Decoder {
                 match is_done {
                     true if item.get(field).is_some() => self.complete((number, 0), &text, out),
                     true => {}
+                    // An empty object stands for arguments that are still to come.
+                    false if text == "{}" => {}
                     false => self.blocks.announce((number, 0), text),
                 }
             }
