@@ -9,7 +9,7 @@ use signalbox_core::{
     Api,
     masking::Masker,
     openai::{ErrorBody, ProviderError, StreamEvent, provider_error, read_event},
-    schema::RequestStatus,
+    schema::{GuardRules, RequestStatus},
 };
 use signalbox_translate::{RequestError, hub, write_error, write_request_error};
 use tokio::time::Duration;
@@ -17,7 +17,7 @@ use tokio::time::Duration;
 use crate::{
     body::ResponseBody,
     exchange::Exchange,
-    guard::Refused,
+    guard::{self, Refused},
     ledger::{Denial, seconds},
     stored_responses::StoredError,
 };
@@ -97,6 +97,36 @@ impl AttemptError {
             | Self::Cancelled
             | Self::NoCandidate
             | Self::AtLimit(_) => {}
+        }
+        self
+    }
+
+    /// Removes what the rules for answers find in the words of the provider.
+    pub(super) fn guarded(mut self, rules: &GuardRules) -> Self {
+        let redact = |text: &mut String| {
+            if let Some(redacted) = guard::error_text(rules, text) {
+                *text = redacted;
+            }
+        };
+        match &mut self {
+            Self::Status { headers, body, .. } => {
+                let is_found = |value: &HeaderValue| {
+                    guard::error_text(rules, &String::from_utf8_lossy(value.as_bytes())).is_some()
+                };
+                let found = headers.iter().filter(|(_, value)| is_found(value)).map(|(name, _)| name.clone());
+                for name in found.collect::<Vec<_>>() {
+                    headers.remove(name);
+                }
+                redact_body(body, rules);
+            }
+            Self::Reported { error, body } => {
+                redact(&mut error.message);
+                [&mut error.code, &mut error.kind, &mut error.param].into_iter().flatten().for_each(redact);
+                redact_body(body, rules);
+            }
+            Self::Invalid { reason } => redact(reason),
+            // These have no words of the provider.
+            _ => {}
         }
         self
     }
@@ -275,6 +305,12 @@ fn response_of(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<
 fn mask(body: &mut Bytes, masker: &Masker) {
     if let Some(masked) = masker.mask(body) {
         *body = masked.into();
+    }
+}
+
+fn redact_body(body: &mut Bytes, rules: &GuardRules) {
+    if let Some(redacted) = guard::error_body(rules, body) {
+        *body = redacted;
     }
 }
 

@@ -41,6 +41,10 @@ pub(super) enum Fault {
     OtherRefusal,
     /// The target cannot be asked this.
     Unsuitable,
+    /// A guardrail of the gateway withholds the answer.
+    Withheld,
+    /// The hook of the guardrails gave no verdict on the answer.
+    HookFailed,
     /// The deadline of the whole request passed, it was cancelled, or the router stops.
     Over,
 }
@@ -150,6 +154,16 @@ impl Fault {
             {
                 (false, Any, false)
             }
+            Self::Withheld =>
+            /*       */
+            {
+                (false, None, false)
+            }
+            Self::HookFailed =>
+            /*     */
+            {
+                (false, None, false)
+            }
             Self::Over =>
             /*           */
             {
@@ -177,6 +191,8 @@ impl Fault {
             Self::BadRequest => "the request is wrong",
             Self::OtherRefusal => "the provider refused the request",
             Self::Unsuitable => "the target cannot be asked this",
+            Self::Withheld => "a guardrail refused the answer",
+            Self::HookFailed => "the guardrail hook failed",
             Self::Over => "the time for the request is over",
         }
     }
@@ -192,8 +208,9 @@ impl AttemptError {
             Self::Transport(Error::TotalTimeout { .. })
             | Self::ShuttingDown
             | Self::Cancelled
-            | Self::NoCandidate
-            | Self::Guarded(_) => Fault::Over,
+            | Self::NoCandidate => Fault::Over,
+            Self::Guarded(refused) if refused.is_content() => Fault::Withheld,
+            Self::Guarded(_) => Fault::HookFailed,
             Self::Transport(
                 Error::HeadersTimeout { .. } | Error::IdleTimeout { .. } | Error::ConnectTimeout { .. },
             )

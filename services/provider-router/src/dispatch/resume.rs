@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use signalbox_core::schema::{AttemptRecord, Resume as ResumeMode};
+use signalbox_core::schema::{AttemptRecord, GuardRules, Resume as ResumeMode};
 use signalbox_daemon::{AttemptEnd, Caller, RequestContext};
 use tracing::Instrument as _;
 
@@ -20,6 +20,7 @@ use crate::{
     health,
     relay::{NewAnswer, Resume, Resumed},
     route::Plan,
+    stored_responses::Earlier,
 };
 
 /// The targets that are left for a request.
@@ -31,6 +32,8 @@ pub(super) struct NextTargets {
     headers: HeaderMap,
     body: Bytes,
     envelope: Arc<Envelope>,
+    earlier: Earlier,
+    guard: Option<GuardRules>,
     left: Vec<usize>,
 }
 
@@ -52,10 +55,11 @@ impl NextTargets {
         context: RequestContext,
         plan: Plan,
         (caller, headers, body, envelope): (Option<Caller>, HeaderMap, Bytes, Envelope),
+        (earlier, guard): (Earlier, Option<GuardRules>),
         left: Vec<usize>,
     ) -> Self {
         let (plan, envelope) = (Arc::new(plan), Arc::new(envelope));
-        Self { app: Arc::clone(app), context, plan, caller, headers, body, envelope, left }
+        Self { app: Arc::clone(app), context, plan, caller, headers, body, envelope, earlier, guard, left }
     }
 
     async fn ask(mut self: Box<Self>) -> Resumed {
@@ -86,7 +90,14 @@ impl NextTargets {
                 candidate.model.as_deref(),
             );
             let caller = self.caller.as_ref();
-            let request = ClientRequest { caller, headers: &self.headers, body: &self.body, envelope: &self.envelope };
+            let request = ClientRequest {
+                caller,
+                headers: &self.headers,
+                body: &self.body,
+                envelope: &self.envelope,
+                earlier: &self.earlier,
+                guard: self.guard,
+            };
             let sender = Sender { context: &self.context, span: &span };
             let answer = attempt::attempt(&self.app, step, sender, request).instrument(span.clone()).await;
             let failure = match answer {

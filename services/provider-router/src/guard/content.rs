@@ -70,6 +70,29 @@ impl Actions {
         self.secrets.is_none() && self.cards.is_none()
     }
 
+    /// Returns the actions that refuse in place of redacting.
+    pub(super) fn refusing(self) -> Self {
+        let refuse = |action: Option<GuardAction>| action.map(|_| GuardAction::Refuse);
+        Self { secrets: refuse(self.secrets), cards: refuse(self.cards) }
+    }
+
+    /// Returns the actions that redact in place of refusing.
+    pub(super) fn redacting(self) -> Self {
+        let redact = |action: Option<GuardAction>| action.map(|_| GuardAction::Redact);
+        Self { secrets: redact(self.secrets), cards: redact(self.cards) }
+    }
+
+    /// Returns the text with a mark in place of each credential and card number; `None` if it has none.
+    pub(super) fn redact(self, text: &str) -> Option<String> {
+        let found = self.find(text);
+        (!found.is_empty()).then(|| marked(text, found.into_iter().map(|(range, kind, _)| (range, kind)), ""))
+    }
+
+    /// Returns the kind of the first credential or card number in a text.
+    pub(super) fn first_in(self, text: &str) -> Option<&'static str> {
+        self.find(text).first().map(|(_, kind, _)| *kind)
+    }
+
     /// Returns the places in a text, in order and without overlaps.
     fn find(self, text: &str) -> Vec<(Range<usize>, &'static str, GuardAction)> {
         let mut all = Vec::new();
@@ -94,6 +117,32 @@ impl Actions {
         });
         all
     }
+}
+
+/// Returns the text with a mark in place of each of these ranges, which names the kind of its content and ends with
+/// `number`.
+fn marked(text: &str, found: impl Iterator<Item = (Range<usize>, &'static str)>, number: &str) -> String {
+    let (mut kept, mut copied) = (String::with_capacity(text.len()), 0);
+    for (range, kind) in found {
+        kept.push_str(&text[copied..range.start]);
+        kept.push_str("[redacted: ");
+        kept.push_str(kind);
+        kept.push_str(number);
+        kept.push(']');
+        copied = range.end;
+    }
+    kept.push_str(&text[copied..]);
+    kept
+}
+
+/// Returns the body of an error with a mark in place of each credential and card number; `None` if it has none. What is
+/// no JSON is edited as a text. `actions` redact.
+pub(super) fn error_body(body: &Bytes, actions: Actions) -> Option<Bytes> {
+    let found = search(body, actions);
+    if found.refused.is_some() {
+        return actions.redact(&String::from_utf8_lossy(body)).map(Bytes::from);
+    }
+    found.redacted
 }
 
 // === impl Search ===
@@ -148,7 +197,8 @@ impl Search<'_> {
         }
         // Names stay different, so that no member replaces another one.
         let number = self.names + 1;
-        let kept = self.without_found(name, if number > 1 { format!(" {number}") } else { String::new() })?;
+        let shown = if number > 1 { format!(" {number}") } else { String::new() };
+        let kept = self.without_found(name, &shown)?;
         self.names = number;
         self.edit(raw, &kept);
         Some(kept)
@@ -167,30 +217,25 @@ impl Search<'_> {
 
     /// Searches the text of a value, which is given as it is written, too.
     fn found_in(&mut self, raw: &[u8], text: &str) -> Option<()> {
-        if let Some(kept) = self.without_found(text, String::new()) {
+        if let Some(kept) = self.without_found(text, "") {
             self.edit(raw, &kept);
         }
         Some(())
     }
 
     /// Returns the text with a mark in place of each credential and card number; `None` if it has none.
-    fn without_found(&mut self, text: &str, number: String) -> Option<String> {
+    fn without_found(&mut self, text: &str, number: &str) -> Option<String> {
         let found = self.actions.find(text);
         if found.is_empty() {
             return None;
         }
-        let (mut kept, mut copied) = (String::with_capacity(text.len()), 0);
-        for (range, kind, action) in found {
-            if action == GuardAction::Refuse {
+        for (_, kind, action) in &found {
+            if *action == GuardAction::Refuse {
                 self.refuse(kind);
             }
-            kept.push_str(&text[copied..range.start]);
-            kept.push_str(&format!("[redacted: {kind}{number}]"));
-            copied = range.end;
-            self.found.count += 1;
         }
-        kept.push_str(&text[copied..]);
-        Some(kept)
+        self.found.count += found.len();
+        Some(marked(text, found.into_iter().map(|(range, kind, _)| (range, kind)), number))
     }
 
     /// Replaces a string or a number, which is given as it is written.
@@ -202,7 +247,7 @@ impl Search<'_> {
 
     /// Searches what cannot be edited.
     fn unreadable(&mut self, raw: &[u8]) {
-        if let Some((_, kind, _)) = self.actions.find(&String::from_utf8_lossy(raw)).first() {
+        if let Some(kind) = self.actions.first_in(&String::from_utf8_lossy(raw)) {
             self.refuse(kind);
         }
     }
