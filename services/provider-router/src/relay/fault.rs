@@ -8,7 +8,7 @@ use signalbox_core::{
 };
 use signalbox_translate::hub::{ErrorClass, Failure};
 
-use super::{Broken, Relay};
+use super::Relay;
 
 /// Returns the error that an event reports.
 pub(super) fn error_of(api: Api, frame: &Frame) -> Option<ProviderError> {
@@ -50,15 +50,6 @@ impl Relay {
         if !counts(class_of(error)) {
             self.exchange.spare_target();
         }
-    }
-}
-
-// === impl Broken ===
-
-impl Broken {
-    /// Returns whether it counts against the breaker of the target.
-    pub(super) const fn counts(&self) -> bool {
-        !matches!(self, Self::ShuttingDown | Self::Upstream(signalbox_upstream::Error::TotalTimeout { .. }))
     }
 }
 
