@@ -337,7 +337,7 @@ impl Relay {
             let id = self.exchange.id().simple().to_string();
             self.error_event(stream, why, &id)
         });
-        if !why.counts() {
+        if !why.fault().rule().counts {
             self.exchange.spare_target();
         }
         // The response is incomplete anyway, so no last byte has to be held back.

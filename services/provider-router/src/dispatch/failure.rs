@@ -162,7 +162,7 @@ impl AttemptError {
     /// Returns whether another provider may succeed; it cannot where the request itself is invalid.
     #[cfg(test)]
     pub(super) fn may_try_next(&self) -> bool {
-        self.fault().rule().next != super::fault::NextTarget::None
+        self.fault().rule().next != crate::fault::NextTarget::None
     }
 
     /// Returns whether the request is likely to succeed in a moment.

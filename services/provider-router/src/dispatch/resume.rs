@@ -11,12 +11,12 @@ use tracing::Instrument as _;
 use super::{
     AcceptedAnswer, ClientRequest,
     attempt::{self, Sender, Step},
-    fault::NextTarget,
 };
 use crate::{
     app::App,
     envelope::Envelope,
     exchange::{NewAttempt, NewTarget},
+    fault::NextTarget,
     health,
     relay::{NewAnswer, Resume, Resumed},
     route::Plan,

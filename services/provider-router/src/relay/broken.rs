@@ -3,6 +3,7 @@
 use signalbox_core::schema::RequestStatus;
 
 use super::MAX_EVENT;
+use crate::fault::Fault;
 
 /// Reason why a stream broke off.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +25,15 @@ pub(super) enum Broken {
 // === impl Broken ===
 
 impl Broken {
-    /// Returns whether it counts against the breaker of the target.
-    pub(super) const fn counts(&self) -> bool {
-        !matches!(self, Self::ShuttingDown | Self::Upstream(signalbox_upstream::Error::TotalTimeout { .. }))
+    /// Returns the class of the failure.
+    pub(super) const fn fault(&self) -> Fault {
+        match self {
+            Self::Upstream(error) => Fault::of_transport(error),
+            Self::Unfinished => Fault::Reset,
+            Self::EndlessEvent => Fault::Unusable,
+            Self::Failed(_) => Fault::Server,
+            Self::ShuttingDown | Self::Cancelled => Fault::Over,
+        }
     }
 
     /// Returns the status of the request in the log.
