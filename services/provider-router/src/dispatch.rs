@@ -43,7 +43,7 @@ use crate::{
     app::App,
     body::ResponseBody,
     envelope::Envelope,
-    exchange::{Exchange, FailedAttempt},
+    exchange::Exchange,
     health::{self, Blocked},
     relay::{Relay, ResumableStream, Source, UncountedStream},
     route::{Candidate, Plan},
@@ -291,14 +291,7 @@ fn after(
     if matches!(next, Next::Try { .. }) && !exchange.has_plan() {
         exchange.keep_plan(plan.record(health::now()));
     }
-    let failed = FailedAttempt {
-        status: failure.provider_status(),
-        code: failure.code(),
-        message: failure.to_string(),
-        counts: failed.rule.counts,
-        retry_after: failed.retry_after,
-        why_next: what,
-    };
+    let failed = failure.recorded(what);
     exchange.attempt_failed(&failed, candidate);
     next
 }

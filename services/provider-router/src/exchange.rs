@@ -3,6 +3,7 @@
 mod cached;
 mod end;
 mod hedge;
+mod in_flight;
 mod parts;
 mod routing;
 mod switch;
@@ -11,6 +12,7 @@ use std::{pin::Pin, sync::Arc};
 
 pub use hedge::Beside;
 use http::{HeaderMap, HeaderName};
+pub use in_flight::InFlight;
 pub use routing::FailedAttempt;
 use routing::Routing;
 use serde_json::{Map, Value};
@@ -41,7 +43,7 @@ use crate::{
     stream_length::StreamLength,
 };
 
-pub use switch::{NewAttempt, NewTarget, Switch};
+pub use switch::{NewTarget, Switch};
 
 /// Header that names the APIs of client and provider if they differ, and lists the fields that were not sent as the
 /// client wrote them.

@@ -16,7 +16,7 @@ use tokio::time::Duration;
 
 use crate::{
     body::ResponseBody,
-    exchange::Exchange,
+    exchange::{Exchange, FailedAttempt},
     guard::{self, Refused},
     ledger::{Denial, seconds},
     stored_responses::StoredError,
@@ -157,6 +157,18 @@ impl AttemptError {
     /// Returns the stable word for the failure.
     pub(super) fn code(&self) -> &'static str {
         self.status_and_code().1
+    }
+
+    /// Returns the record of the failure; `why_next` says what follows, or why nothing does.
+    pub(super) fn recorded(&self, why_next: String) -> FailedAttempt {
+        FailedAttempt {
+            status: self.provider_status(),
+            code: self.code(),
+            message: self.to_string(),
+            counts: self.fault().rule().counts,
+            retry_after: self.retry_after(),
+            why_next,
+        }
     }
 
     /// Returns whether another provider may succeed; it cannot where the request itself is invalid.
