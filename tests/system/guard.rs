@@ -170,8 +170,7 @@ async fn limits_and_plans_come_before_the_hook() {
 #[tokio::test]
 async fn the_whole_prompt_is_judged_once() {
     let hook = FakeProvider::start().await.unwrap();
-    let configuration =
-        format!("[guard]\nhook_url = \"{}/chat/completions\"\nhook_for = \"named\"\n", hook.url());
+    let configuration = format!("[guard]\nhook_url = \"{}/chat/completions\"\nhook_for = \"named\"\n", hook.url());
     let gateway = gateway(Api::Chat, json!({"hook": true, "cards": "redact"}), &configuration).await;
     gateway.fake.script("m", Turn::says("done"));
     hook.script("guarded", Turn::raw("application/json", json!({"action": "allow"}).to_string()));
@@ -211,7 +210,9 @@ async fn errors_and_comments_of_providers_are_judged_too() {
         assert!(row.to_string().contains(REDACTED) && !row.to_string().contains("4111"), "{row}");
     }
     let chunk = |text: &str, reason: &str| {
-        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":{reason}}}]}}\n\n")
+        format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":{reason}}}]}}\n\n"
+        )
     };
     let play = |events: String| gateway.fake.script("m", Turn::raw("text/event-stream", events + "data: [DONE]\n\n"));
     play(chunk("one", "null") + &format!(": {CARD}\n\n") + &chunk(" two", "\"stop\""));

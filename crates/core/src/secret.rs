@@ -57,7 +57,17 @@ mod tests {
 
     #[test]
     fn sensitive_keys_are_found_by_name() {
-        for key in ["apiKey", "token", "cookies", "clientSecret", "Authorization", "headers", "webhook_url", "hook_url", "proxy"] {
+        for key in [
+            "apiKey",
+            "token",
+            "cookies",
+            "clientSecret",
+            "Authorization",
+            "headers",
+            "webhook_url",
+            "hook_url",
+            "proxy",
+        ] {
             assert!(is_sensitive_key(key), "{key}");
         }
         for key in ["baseURL", "timeout", "defaultModel", "proxy_mode"] {

@@ -69,7 +69,8 @@ impl App {
     /// [`Error::Validation`] if the router is known to have none: it would refuse each request with 503.
     pub(crate) fn check_guard(&self, guard: Option<&GuardRules>) -> Result<(), Error> {
         if guard.is_some_and(|guard| guard.hook) && self.runtime.has_hook() == Some(false) {
-            let told = "guard.hook must be false: the router has no hook; set guard.hook_url in its configuration first";
+            let told =
+                "guard.hook must be false: the router has no hook; set guard.hook_url in its configuration first";
             return Err(Error::invalid(told.to_owned()));
         }
         Ok(())

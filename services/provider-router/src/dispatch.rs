@@ -144,7 +144,8 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
                 AcceptedAnswer::Stream { headers: answered, begun, rest } if resume::is_on(&plan, &envelope) => {
                     let left = attempts.untried(place, plan.candidates.len());
                     let context = exchange.context().clone();
-                    let next = NextTargets::new(app, context, plan, (caller, headers, body, envelope), (earlier, guard), left);
+                    let next =
+                        NextTargets::new(app, context, plan, (caller, headers, body, envelope), (earlier, guard), left);
                     let stream = ResumableStream::new(api, begun, rest, Box::new(next));
                     let rest = Source::Resumable(Box::new(stream));
                     AcceptedAnswer::Stream { headers: answered, begun: Vec::new(), rest }

@@ -310,5 +310,4 @@ impl Exchange {
     pub fn note_usage(&mut self, usage: Option<Usage>) {
         self.hidden_usage = usage;
     }
-
 }

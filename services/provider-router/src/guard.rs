@@ -222,12 +222,7 @@ impl Guard {
     ///
     /// # Errors
     /// Returns [`Refused`] with a message for the client.
-    pub async fn request(
-        &self,
-        rules: &GuardRules,
-        prompt: Prompt<'_>,
-        about: &About<'_>,
-    ) -> Result<Passed, Refused> {
+    pub async fn request(&self, rules: &GuardRules, prompt: Prompt<'_>, about: &About<'_>) -> Result<Passed, Refused> {
         let (stage, Prompt { body, earlier }) = (Stage::Request, prompt);
         let actions = Actions { secrets: rules.secrets, cards: rules.cards };
         let len = body.len() + earlier.map_or(0, Bytes::len);

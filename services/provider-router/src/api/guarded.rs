@@ -125,7 +125,10 @@ mod tests {
         let items = [r#"{"a":"x, ]"}"#, "[1]", "null"].map(|json| Json::parse(json).unwrap());
         for items in [&items[..], &items[..1], &[]] {
             let back = items_of(&document(items));
-            assert_eq!(back.iter().map(Json::as_str).collect::<Vec<_>>(), items.iter().map(Json::as_str).collect::<Vec<_>>());
+            assert_eq!(
+                back.iter().map(Json::as_str).collect::<Vec<_>>(),
+                items.iter().map(Json::as_str).collect::<Vec<_>>()
+            );
         }
     }
 }

@@ -145,9 +145,7 @@ where
         false => None,
     };
     let judged = match (&plan, rules) {
-        (Ok(plan), Some(rules)) => {
-            guarded::judge(app, rules, plan, caller, (&envelope, &body), context.id()).await
-        }
+        (Ok(plan), Some(rules)) => guarded::judge(app, rules, plan, caller, (&envelope, &body), context.id()).await,
         // Nothing is sent.
         _ => Ok(Judged::default()),
     };

@@ -66,7 +66,8 @@ impl Judging {
                     Ok(passed) => {
                         exchange.guarded(passed.notes);
                         let body = passed.replaced.unwrap_or(body);
-                        let failure = failure.map(|failure| guard::error_text(&self.rules, &failure).unwrap_or(failure));
+                        let failure =
+                            failure.map(|failure| guard::error_text(&self.rules, &failure).unwrap_or(failure));
                         Ok(AcceptedAnswer::Whole { headers, body, failure, usage })
                     }
                     Err(refused) => {

@@ -357,10 +357,8 @@ mod tests {
 
     #[test]
     fn names_of_members_are_searched_and_not_shown() {
-        let document = format!(
-            r#"{{"input":{{"{CARD}":1,"a{}":{{"text":"{CARD}"}},"\u0034111 1111 1111 1111" : 2}}}}"#,
-            key()
-        );
+        let document =
+            format!(r#"{{"input":{{"{CARD}":1,"a{}":{{"text":"{CARD}"}},"\u0034111 1111 1111 1111" : 2}}}}"#, key());
         let found = searched(&document, Some(GuardAction::Redact), Some(GuardAction::Redact));
         let expected = r#"{"input":{"[redacted: card number]":1,"a[redacted: Anthropic key 2]":{"text":"[redacted: card number]"},"[redacted: card number 3]" : 2}}"#;
         assert_eq!((found.redacted.unwrap(), found.count), (Bytes::from_static(expected.as_bytes()), 4));

@@ -237,7 +237,9 @@ mod tests {
     #[test]
     fn texts_go_on_after_the_finish_reason_and_beside_each_other() {
         let piece = |index: u8, text: &str, reason: &str| {
-            format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}},\"index\":{index},\"finish_reason\":{reason}}}]}}\n\n")
+            format!(
+                "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}},\"index\":{index},\"finish_reason\":{reason}}}]}}\n\n"
+            )
         };
         let halves = ("4111 1111 ", "1111 1111");
         let split = piece(0, halves.0, "\"stop\"") + &piece(0, halves.1, "null");
@@ -256,7 +258,10 @@ mod tests {
     fn errors_are_redacted() {
         let mark = "[redacted: card number]";
         for (event, expected) in [
-            (format!("data: {{\"error\":{{\"message\":\"{CARD}\"}}}}"), format!("data: {{\"error\":{{\"message\":\"{mark}\"}}}}\n\n")),
+            (
+                format!("data: {{\"error\":{{\"message\":\"{CARD}\"}}}}"),
+                format!("data: {{\"error\":{{\"message\":\"{mark}\"}}}}\n\n"),
+            ),
             (format!("event: error\ndata: busy {CARD}"), format!("event: error\ndata: busy {mark}\n\n")),
             (
                 format!("event: x\r\ndata: {{\"type\":\"response.failed\",\"m\":\"{CARD}\"}}"),

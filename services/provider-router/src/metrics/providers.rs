@@ -93,11 +93,7 @@ impl Default for ProviderSeries {
 
 impl ProviderSeries {
     pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "signalbox_requests",
-            "Requests that ended, by provider and status",
-            self.requests.clone(),
-        );
+        registry.register("signalbox_requests", "Requests that ended, by provider and status", self.requests.clone());
         registry.register_with_unit(
             "gen_ai_server_request_duration",
             "From a request's arrival to the last byte of its answer",
