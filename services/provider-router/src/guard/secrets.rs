@@ -327,8 +327,7 @@ mod tests {
     #[test]
     fn repeated_prefixes_do_not_multiply_the_work() {
         // If each prefix had its run read again, this would read some ten thousand million bytes.
-        for part in ["sk-", "eyJ", "-eyJ", "-sbx-", ".SG.", "-----BEGIN ", "xoxb-", "sk-ant-", "eyJ.", "sk-----------"]
-        {
+        for part in ["sk-", "eyJ", "-eyJ", "-sbx-", ".SG.", "-----BEGIN ", "xoxb-", "eyJ.", "sk-----------"] {
             assert_eq!(found(&part.repeat(1_000_000 / part.len())), [], "{part}");
         }
         let heads = "eyJ".repeat(1_000);

@@ -105,12 +105,15 @@ fn without_comments(raw: &Bytes) -> Bytes {
     if !lines(raw).any(|line| line.starts_with(b":")) {
         return raw.clone();
     }
-    let mut out = Vec::with_capacity(raw.len());
-    for line in raw.split_inclusive(|&byte| byte == b'\n') {
-        // A lone CR ends a line, too.
-        for line in line.split_inclusive(|&byte| byte == b'\r').filter(|line| !line.starts_with(b":")) {
-            out.extend_from_slice(line);
+    let (mut out, mut rest) = (Vec::with_capacity(raw.len()), &raw[..]);
+    while !rest.is_empty() {
+        // LF, CR and CRLF end a line.
+        let end = memchr::memchr2(b'\n', b'\r', rest).map_or(rest.len(), |at| at + 1);
+        let end = if rest[..end].ends_with(b"\r") && rest.get(end) == Some(&b'\n') { end + 1 } else { end };
+        if !rest.starts_with(b":") {
+            out.extend_from_slice(&rest[..end]);
         }
+        rest = &rest[end..];
     }
     out.into()
 }
@@ -216,6 +219,7 @@ mod tests {
         assert_eq!(judged(events).unwrap(), events);
         let commented = format!(": {CARD}\n\nevent: a\r\n: {CARD}\r\ndata: {{\"x\": 1}}\r\n\r\n: {CARD}");
         assert_eq!(judged(&commented).unwrap(), "event: a\r\ndata: {\"x\": 1}\r\n\r\n");
+        assert_eq!(judged(": x\rdata: 1\r: y\r\r").unwrap(), "data: 1\r\r");
         let off = passed(&Bytes::from(format!(": x\ndata: {CARD}\n\n")), Actions::default()).unwrap();
         assert_eq!(off, format!("data: {CARD}\n\n"));
     }
