@@ -137,3 +137,93 @@ async fn a_hook_allows_refuses_and_replaces() {
     gateway.router.post(CHAT, &Api::Chat.request("fake/m", false, "hi")).await.expect(200);
     assert_eq!(hook.calls().len(), asked);
 }
+
+#[tokio::test]
+async fn limits_and_plans_come_before_the_hook() {
+    let hook = FakeProvider::start().await.unwrap();
+    let configuration = format!("[guard]\nhook_url = \"{}/chat/completions\"\n", hook.url());
+    let gateway = gateway(Api::Chat, json!({}), &configuration).await;
+    gateway.fake.script("m", Turn::says("done"));
+    hook.script("guarded", Turn::raw("application/json", json!({"action": "allow"}).to_string()));
+    let grant = json!({"name": "one", "models": ["guarded", "absent"], "limits": {"rpm": 1}});
+    let made = gateway.stack.api.post("/api/keys", &grant).await.expect(201).json();
+    let key: &'static str = String::leak(made["key"].as_str().unwrap().to_owned());
+    let client = gateway.router.with_key(Some(key));
+    let known = async || (client.get("/v1/models").await.status == 200).then_some(());
+    eventually("the key", known).await;
+
+    let absent = client.post(CHAT, &Api::Chat.request("absent", false, "hi")).await;
+    assert_eq!((absent.status, hook.calls().len()), (404, 0), "{}", absent.text());
+    let statuses = async || client.post(CHAT, &Api::Chat.request("guarded", false, "hi")).await.status;
+    let mut answered = vec![statuses().await, statuses().await];
+    answered.sort_unstable();
+    // The request for the absent model counts, too.
+    assert_eq!(answered[1], 429, "{answered:?}");
+    assert!(hook.calls().len() <= 1, "{}", hook.calls().len());
+    // What is counted only leaves the gateway after the hook has judged it, so nothing of it does.
+    let count = json!({"model": "guarded", "messages": [{"role": "user", "content": "hi"}]});
+    let counted = gateway.router.with_key(Some(key)).post("/v1/messages/count_tokens", &count).await.expect(200);
+    assert_eq!(counted.header("x-signalbox-estimate"), "true");
+    assert!(hook.calls().len() <= 1);
+}
+
+#[tokio::test]
+async fn the_whole_prompt_is_judged_once() {
+    let hook = FakeProvider::start().await.unwrap();
+    let configuration = format!("[guard]\nhook_url = \"{}/chat/completions\"\nhook_for = \"named\"\n", hook.url());
+    let gateway = gateway(Api::Chat, json!({"hook": true, "cards": "redact"}), &configuration).await;
+    gateway.fake.script("m", Turn::says("done"));
+    hook.script("guarded", Turn::raw("application/json", json!({"action": "allow"}).to_string()));
+    // No rule has judged the first turn, which goes past the route.
+    let first = json!({"model": "fake/m", "input": format!("pay with {CARD}")});
+    let first = gateway.router.post("/v1/responses", &first).await.expect(200);
+    recorded(&gateway, &first).await;
+    let next = json!({"model": "guarded", "input": "go on", "previous_response_id": first.json()["id"]});
+    let answer = gateway.router.post("/v1/responses", &next).await.expect(200);
+    let sent = String::from_utf8(gateway.fake.calls_of("m").pop().unwrap().body.to_vec()).unwrap();
+    assert!(sent.contains(REDACTED) && sent.contains("go on") && !sent.contains(CARD), "{sent}");
+    let questions = hook.calls_of("guarded");
+    assert_eq!(questions.len(), 1);
+    let question: Value = serde_json::from_slice(&questions[0].body).unwrap();
+    assert_eq!((&question["api"], &question["request"]["input"]), (&json!("responses"), &json!("go on")), "{question}");
+    assert!(question["earlier"].to_string().contains(REDACTED), "{question}");
+    let path = format!("/api/requests/{}/explain", answer.header("x-request-id"));
+    let explained = gateway.stack.api.get(&path).await.expect(200).json();
+    assert_eq!(explained["guard"], json!(["earlier turns: 1 redacted"]), "{explained}");
+
+    hook.script("guarded", Turn::raw("application/json", json!({"action": "refuse"}).to_string()));
+    let calls = gateway.fake.calls_of("m").len();
+    let refused = gateway.router.post("/v1/responses", &next).await;
+    assert!(refusal(Api::Responses, &refused, 400).contains("the hook gave no reason"));
+    assert_eq!((gateway.fake.calls_of("m").len(), hook.calls_of("guarded").len()), (calls, 2));
+}
+
+#[tokio::test]
+async fn errors_and_comments_of_providers_are_judged_too() {
+    let gateway = gateway(Api::Chat, json!({"answer_cards": "refuse"}), "").await;
+    let error = json!({"error": {"message": format!("no {CARD}"), "type": "invalid_request_error"}}).to_string();
+    gateway.fake.script("m", Turn { status: 400, ..Turn::raw("application/json", error) });
+    for stream in [false, true] {
+        let refused = ask(&gateway, Api::Chat, stream, "hi").await;
+        assert_eq!(refusal(Api::Chat, &refused, 400), format!("no {REDACTED}"));
+        let row = recorded(&gateway, &refused).await;
+        assert!(row.to_string().contains(REDACTED) && !row.to_string().contains("4111"), "{row}");
+    }
+    let chunk = |text: &str, reason: &str| {
+        format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":{reason}}}]}}\n\n"
+        )
+    };
+    let play = |events: String| gateway.fake.script("m", Turn::raw("text/event-stream", events + "data: [DONE]\n\n"));
+    play(chunk("one", "null") + &format!(": {CARD}\n\n") + &chunk(" two", "\"stop\""));
+    let passed = ask(&gateway, Api::Chat, true, "hi").await.expect(200);
+    assert_eq!(Api::Chat.streamed(&passed.text()), ("one two".to_owned(), true));
+    assert!(!passed.text().contains("4111"), "{}", passed.text());
+    play(chunk("one", "\"stop\"") + &chunk("4111 1111 ", "null") + &chunk("1111 1111", "null"));
+    let late = ask(&gateway, Api::Chat, true, "hi").await;
+    assert!(refusal(Api::Chat, &late, 400).starts_with("a guardrail refused the answer"), "{}", late.text());
+    let path = format!("/api/requests/{}/explain", late.header("x-request-id"));
+    recorded(&gateway, &late).await;
+    let explained = gateway.stack.api.get(&path).await.expect(200).json().to_string();
+    assert!(explained.contains("a guardrail refused the answer: no other target is asked"), "{explained}");
+}

@@ -96,6 +96,14 @@ impl<'a> Reader<'a> {
         self.members(|name, value| each(name.text().to_str(), value))
     }
 
+    /// Like [`fields`](Self::fields), with each name also as it is written, in quotes.
+    pub fn fields_as_written(
+        &mut self,
+        mut each: impl FnMut(Cow<'a, str>, &'a [u8], &mut Self) -> Option<()>,
+    ) -> Option<()> {
+        self.members(|name, value| each(name.text().to_str(), name.raw, value))
+    }
+
     /// Reads an array: calls `each` before each element. `each` must consume the element.
     pub fn array(&mut self, mut each: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.enter(b'[')?;

@@ -33,15 +33,15 @@ impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Secret<T> {
 }
 
 /// Returns whether a configuration key names a secret: its lower-cased name contains `key`, `secret`, `password`,
-/// `token`, `cookie`, `authorization`, `webhook` or `headers` (custom headers usually carry credentials), or it is
-/// `proxy` (the URL of a proxy may contain a password).
+/// `token`, `cookie`, `authorization`, `webhook`, `hook_url` (its path is often a credential) or `headers` (custom headers
+/// usually carry credentials), or it is `proxy` (the URL of a proxy may contain a password).
 #[must_use]
 pub fn is_sensitive_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     if key == "proxy" {
         return true;
     }
-    ["key", "secret", "password", "token", "cookie", "authorization", "headers", "webhook"]
+    ["key", "secret", "password", "token", "cookie", "authorization", "headers", "webhook", "hook_url"]
         .iter()
         .any(|word| key.contains(word))
 }
@@ -57,7 +57,17 @@ mod tests {
 
     #[test]
     fn sensitive_keys_are_found_by_name() {
-        for key in ["apiKey", "token", "cookies", "clientSecret", "Authorization", "headers", "webhook_url", "proxy"] {
+        for key in [
+            "apiKey",
+            "token",
+            "cookies",
+            "clientSecret",
+            "Authorization",
+            "headers",
+            "webhook_url",
+            "hook_url",
+            "proxy",
+        ] {
             assert!(is_sensitive_key(key), "{key}");
         }
         for key in ["baseURL", "timeout", "defaultModel", "proxy_mode"] {

@@ -6,9 +6,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use signalbox_core::schema::GuardRules;
 use signalbox_store::{Sealer, Store};
 use uuid::Uuid;
 
+use crate::Error;
 use crate::live::{InFlightRequest, StartedWith};
 
 /// State of the handlers. Clones share everything.
@@ -49,6 +51,28 @@ pub trait Runtime: Debug + Send + Sync {
     /// Returns the requests in flight, or the reason why they are not known.
     fn in_flight(&self) -> Pending<'_, Result<Vec<InFlightRequest>, String>>;
 
+    /// Returns whether the guardrails of the router have a hook; `None` if that is not known here.
+    fn has_hook(&self) -> Option<bool> {
+        None
+    }
+
     /// Cancels a request. Returns whether it was in flight, or the reason why that is not known.
     fn cancel(&self, id: Uuid) -> Pending<'_, Result<bool, String>>;
+}
+
+// === impl App ===
+
+impl App {
+    /// Checks that there is a hook if the rules of a route or a key ask for it.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] if the router is known to have none: it would refuse each request with 503.
+    pub(crate) fn check_guard(&self, guard: Option<&GuardRules>) -> Result<(), Error> {
+        if guard.is_some_and(|guard| guard.hook) && self.runtime.has_hook() == Some(false) {
+            let told =
+                "guard.hook must be false: the router has no hook; set guard.hook_url in its configuration first";
+            return Err(Error::invalid(told.to_owned()));
+        }
+        Ok(())
+    }
 }

@@ -104,6 +104,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<KeyWithSecret>), Error> {
     let now_ms = unix_ms();
     let fields = read(given, form, Expiry { now_ms, stored: None })?;
+    app.check_guard(fields.grant.guard.as_ref())?;
     let NewKey { key, hint, digest } = NewKey::generate().map_err(|error| Error::NoRandom(error.to_string()))?;
     let new = NewApiKey { id: request_id().to_string(), hint, digest, fields };
     let made = api_keys::insert(&app.store, &new, now_ms).await.or_taken(TAKEN, "name", || taken(&new.fields.name))?;
@@ -132,6 +133,7 @@ pub(super) async fn update(
     let now_ms = unix_ms();
     let stored = find(&app, &id).await?.expires_at;
     let fields = read(given, form, Expiry { now_ms, stored })?;
+    app.check_guard(fields.grant.guard.as_ref())?;
     let changed = if_match.guard(&app, || present(&app, &id), || change(&app, &id, &fields, now_ms)).await?;
     Ok(KeyView::from(changed).versioned())
 }

@@ -91,6 +91,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<RouteView>), Error> {
     let providers = all_providers(&app).await?;
     let route = read(request_id().to_string(), given, form, &providers)?;
+    app.check_guard(route.plan.guard.as_ref())?;
     let made = routes::insert(&app.store, &route, unix_ms()).await;
     let made = taken(&app, &route, made).await?;
     Ok((StatusCode::CREATED, Json(RouteView::new(made, &providers))))
@@ -118,6 +119,7 @@ pub(super) async fn update(
     find(&app, &id).await?;
     let providers = all_providers(&app).await?;
     let route = read(id.clone(), given, form, &providers)?;
+    app.check_guard(route.plan.guard.as_ref())?;
     let changed = if_match.guard(&app, || present(&app, &id), || change(&app, &route)).await?;
     Ok(Versioned(version_of(&changed), RouteView::new(changed, &providers)))
 }

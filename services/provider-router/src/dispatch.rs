@@ -43,10 +43,11 @@ use crate::{
     app::App,
     body::ResponseBody,
     envelope::Envelope,
-    exchange::{Exchange, FailedAttempt},
+    exchange::Exchange,
     health::{self, Blocked},
     relay::{Relay, ResumableStream, Source, UncountedStream},
     route::{Candidate, Plan},
+    stored_responses::Earlier,
 };
 
 /// Header of an answer: id of the provider that answered or was tried last.
@@ -75,6 +76,8 @@ pub struct Call {
     pub names_target: bool,
     /// Rules for its answer.
     pub guard: Option<GuardRules>,
+    /// Earlier turns that the log adds, as far as they were judged.
+    pub earlier: Earlier,
 }
 
 /// The request of a client, as an attempt needs it.
@@ -84,6 +87,9 @@ struct ClientRequest<'a> {
     headers: &'a HeaderMap,
     body: &'a Bytes,
     envelope: &'a Envelope,
+    earlier: &'a Earlier,
+    /// Rules for the answer, and for the errors of providers.
+    guard: Option<GuardRules>,
 }
 
 /// A response that may be passed on to the client.
@@ -111,9 +117,16 @@ impl AcceptedAnswer {
 
 /// Answers `call` from the first target of `plan` that returns a usable response.
 pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<ResponseBody> {
-    let Call { mut exchange, caller, headers, version, body, envelope, names_target, guard } = call;
+    let Call { mut exchange, caller, headers, version, body, envelope, names_target, guard, earlier } = call;
     let judging = guard.map(|rules| Judging::new(rules, caller.as_ref(), &envelope));
-    let request = ClientRequest { caller: caller.as_ref(), headers: &headers, body: &body, envelope: &envelope };
+    let request = ClientRequest {
+        caller: caller.as_ref(),
+        headers: &headers,
+        body: &body,
+        envelope: &envelope,
+        earlier: &earlier,
+        guard,
+    };
     if plan.mirror_of.is_none() {
         app.retries.deposit();
     }
@@ -131,7 +144,8 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
                 AcceptedAnswer::Stream { headers: answered, begun, rest } if resume::is_on(&plan, &envelope) => {
                     let left = attempts.untried(place, plan.candidates.len());
                     let context = exchange.context().clone();
-                    let next = NextTargets::new(app, context, plan, (caller, headers, body, envelope), left);
+                    let next =
+                        NextTargets::new(app, context, plan, (caller, headers, body, envelope), (earlier, guard), left);
                     let stream = ResumableStream::new(api, begun, rest, Box::new(next));
                     let rest = Source::Resumable(Box::new(stream));
                     AcceptedAnswer::Stream { headers: answered, begun: Vec::new(), rest }
@@ -278,14 +292,7 @@ fn after(
     if matches!(next, Next::Try { .. }) && !exchange.has_plan() {
         exchange.keep_plan(plan.record(health::now()));
     }
-    let failed = FailedAttempt {
-        status: failure.provider_status(),
-        code: failure.code(),
-        message: failure.to_string(),
-        counts: failed.rule.counts,
-        retry_after: failed.retry_after,
-        why_next: what,
-    };
+    let failed = failure.recorded(what);
     exchange.attempt_failed(&failed, candidate);
     next
 }

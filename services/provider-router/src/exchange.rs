@@ -1,25 +1,26 @@
 //! State of one request, from its arrival to the end written to the journal.
 
 mod cached;
+mod end;
 mod hedge;
+mod in_flight;
+mod parts;
 mod routing;
 mod switch;
 
-use std::{pin::Pin, sync::Arc, task::Context};
+use std::{pin::Pin, sync::Arc};
 
-use bytes::Bytes;
 pub use hedge::Beside;
 use http::{HeaderMap, HeaderName};
+pub use in_flight::InFlight;
 pub use routing::FailedAttempt;
-use routing::{AttemptEnded, Routing};
+use routing::Routing;
 use serde_json::{Map, Value};
 use signalbox_core::{
     Api,
     masking::{Masker, NO_SECRETS},
-    openai::{ChunkView, Ending, Usage},
-    schema::{RequestStatus, RoutingRecord},
-    sse::Splitter,
-    typed::{self, TypedReader},
+    openai::{Ending, Usage},
+    schema::RoutingRecord,
 };
 use signalbox_daemon::{AttemptEnd, RequestContext};
 use tokio::{
@@ -33,29 +34,20 @@ use uuid::Uuid;
 use crate::{
     admission::Admitted,
     cache::Recorder,
-    clock,
     envelope::Envelope,
-    journal::{Bodies, BodyPolicy, End, Entry, SentAs, Summary, Written},
+    journal::{BodyPolicy, Entry, SentAs},
     ledger::Taken,
-    live::{Ended, LiveEntry},
+    live::LiveEntry,
     provider::Provider,
     route::Candidate,
     stream_length::StreamLength,
 };
 
-pub use switch::{NewAttempt, NewTarget, Switch};
+pub use switch::{NewTarget, Switch};
 
 /// Header that names the APIs of client and provider if they differ, and lists the fields that were not sent as the
 /// client wrote them.
 pub const TRANSLATION: HeaderName = HeaderName::from_static("x-signalbox-translation");
-
-/// Maximum bytes of a response buffered in memory before they are appended to the journal.
-const MAX_PENDING_PART: usize = 4 << 10;
-/// Maximum time that fewer bytes stay buffered, counted from the first pause of the stream after they arrived.
-const PART_DELAY: Duration = Duration::from_millis(250);
-
-/// Maximum characters of the error of an attempt in the explanation.
-const MAX_ATTEMPT_ERROR: usize = 1_000;
 
 /// State of one request. Dropping it before [`Exchange::finish`] means that the client has disconnected; the end is
 /// then written by `drop`, so that every request ends exactly once.
@@ -296,53 +288,6 @@ impl Exchange {
         }
     }
 
-    /// Records the next bytes of the response, and appends them to the journal once a stream has `MAX_PENDING_PART` of
-    /// them.
-    pub fn answer(&mut self, bytes: &[u8]) {
-        let room = self.max_answer_len.saturating_sub(self.answer_len);
-        let kept = usize::try_from(room).map_or(bytes, |room| &bytes[..bytes.len().min(room)]);
-        if self.answer_len == 0 && self.context.is_exported() && self.status_code == Some(200) {
-            self.response_model = model_of(self.api, bytes, self.streamed);
-        }
-        if kept.len() < bytes.len() && self.answer_len == 0 && !self.streamed {
-            // In a complete response, the usage may follow the text and so be beyond the part that is kept.
-            self.summarize(bytes);
-        }
-        if self.streamed && self.admitted.is_some() {
-            self.stream_length.add(bytes);
-        }
-        if let Some(recorder) = &mut self.recorder {
-            recorder.push(bytes);
-        }
-        self.answer_len += bytes.len() as u64;
-        self.live.add_bytes(bytes.len());
-        self.answer.extend_from_slice(kept);
-        if self.streamed && self.answer.len() >= MAX_PENDING_PART {
-            self.part();
-        }
-    }
-
-    /// Called when the stream pauses: appends the buffered bytes to the journal once `PART_DELAY` has passed, or
-    /// registers the waker for that time.
-    pub fn poll_part(&mut self, cx: &mut Context<'_>) {
-        if self.answer.is_empty() || self.kept.answer != Bodies::Full {
-            return;
-        }
-        if !std::mem::replace(&mut self.is_part_due_set, true) {
-            let due = Instant::now() + PART_DELAY;
-            match &mut self.part_due {
-                Some(timer) => timer.as_mut().reset(due),
-                none => *none = Some(Box::pin(tokio::time::sleep_until(due))),
-            }
-        }
-        if let Some(timer) = &mut self.part_due
-            && timer.as_mut().poll(cx).is_ready()
-        {
-            self.is_part_due_set = false;
-            self.part();
-        }
-    }
-
     /// Takes over what the relay has read of the response's end so far.
     pub fn observe(&mut self, ending: &Ending) {
         if self.ending != *ending {
@@ -364,182 +309,5 @@ impl Exchange {
     /// Records token counts that are not part of the response to the client.
     pub fn note_usage(&mut self, usage: Option<Usage>) {
         self.hidden_usage = usage;
-    }
-
-    /// Appends the buffered bytes to the journal. A response that is to be redacted or dropped stays in memory until
-    /// its end, because it has to be parsed as a whole.
-    fn part(&mut self) {
-        if self.kept.answer == Bodies::Full
-            && let Some(entry) = &mut self.entry
-        {
-            entry.part(&self.answer);
-            self.answer.clear();
-        }
-    }
-
-    fn summarize(&mut self, whole: &[u8]) {
-        if self.api != Api::Chat {
-            let answer = typed::fold_answer(self.api, whole).unwrap_or_default();
-            self.ending.usage = answer.usage;
-            self.ending.finish_reason = answer.finish_reason;
-        } else if let Some(answer) = ChunkView::read(whole) {
-            self.ending.usage = answer.usage();
-            self.ending.finish_reason = answer.finish_reason().map(Into::into);
-        }
-    }
-
-    /// Sets the facts for the access log and the exported spans, if they are needed.
-    fn tell_details(&mut self, status: RequestStatus) {
-        if !self.context.needs_details(status) {
-            return;
-        }
-        // The relay reads the token counts of streams; those of a whole response are otherwise only read by the loader.
-        if self.ending.usage.is_none() && !self.streamed && self.status_code == Some(200) {
-            let answer = std::mem::take(&mut self.answer);
-            self.summarize(&answer);
-            self.answer = answer;
-        }
-        let tokens = |count: fn(&Usage) -> i64| u64::try_from(self.ending.usage.as_ref().map(count)?).ok();
-        let response_model = self.response_model.take();
-        self.context.update_details(|details| {
-            details.provider = self.provider.as_ref().map(|provider| provider.id.clone());
-            details.attempts = u64::try_from(self.attempts).unwrap_or_default();
-            details.first_byte = self.first_byte;
-            details.input_tokens = tokens(|usage| usage.prompt_tokens);
-            details.output_tokens = tokens(|usage| usage.completion_tokens);
-            details.outcome = Some(status);
-            details.response_model.clone_from(&response_model);
-        });
-        if self.attempt.is_disabled() || !self.context.is_exported() {
-            return;
-        }
-        let end = AttemptEnd {
-            status: self.status_code,
-            error: status.has_failed().then_some(status.as_str()),
-            response_model,
-            input_tokens: tokens(|usage| usage.prompt_tokens),
-            output_tokens: tokens(|usage| usage.completion_tokens),
-        };
-        self.context.end_attempt(&self.attempt, &end);
-    }
-
-    /// Writes the end of the request to the journal. The last byte may be sent to the client once [`Written`] is ready.
-    pub fn finish(&mut self, status: RequestStatus, error: Option<String>) -> Written {
-        let Some(entry) = self.entry.take() else { return Written::default() };
-        self.finish_recording(entry.id(), status);
-        let duration = self.context.arrived().elapsed();
-        // The API of the client may have no place for some of the counts.
-        let is_hidden = self.hidden_usage.is_some() && self.hidden_usage != self.ending.usage;
-        self.ending.usage = self.hidden_usage.or(self.ending.usage);
-        if let Some(provider) = &self.provider {
-            provider.metrics.ended(status, duration, self.first_byte);
-        }
-        self.tell_details(status);
-        let BodyPolicy { request, answer } = self.kept;
-        // A response that is not kept cannot be read by the loader, and a limit is settled before it reads.
-        let is_needed = self.admitted.is_some() || self.routing.is_limited() || self.live.is_watched();
-        let is_read_now = answer == Bodies::Off || is_needed;
-        if is_read_now && self.ending.usage.is_none() && !self.streamed && self.status_code == Some(200) {
-            let whole = std::mem::take(&mut self.answer);
-            self.summarize(&whole);
-            self.answer = whole;
-        }
-        let streamed = self.streamed && answer == Bodies::Full;
-        // Providers quote the request in their errors.
-        let quotable = request.max(answer) == Bodies::Full;
-        let is_kept = quotable || self.is_own_error || self.live.is_cancelled();
-        let error = error.map(|error| if is_kept { error } else { "not kept".to_owned() });
-        let truncated = self.answer_len > self.max_answer_len;
-        let Ending { finish_reason, usage, .. } = std::mem::take(&mut self.ending);
-        self.routing.settle(usage.map(|usage| tokens(&usage)));
-        self.live.end(&Ended { status, status_code: self.status_code, duration, usage, error: error.as_deref() });
-        let ended = AttemptEnded {
-            status: self.status_code,
-            error: error.as_deref(),
-            counts: !self.is_target_spared,
-            first_byte: self.first_byte,
-            duration,
-        };
-        let provider = self.provider.as_ref().map(|provider| &*provider.id);
-        let (mut plan, params) = self.routing.finish(status, provider, &ended);
-        for error in plan.iter_mut().flat_map(|plan| &mut plan.attempts).filter_map(|attempt| attempt.error.as_mut()) {
-            if !quotable {
-                "not kept".clone_into(error);
-            } else if let Some((end, _)) = error.char_indices().nth(MAX_ATTEMPT_ERROR) {
-                error.truncate(end);
-            }
-        }
-        let end = End {
-            status,
-            ended_at: clock::unix_ms(),
-            provider_id: self.provider.as_ref().map(|provider| provider.id.clone()),
-            provider_type: self.provider.as_ref().map(|provider| provider.row.kind.clone()),
-            upstream_model: self.upstream_model.take(),
-            sent_as: self.sent_as.take(),
-            counted: self.counted,
-            status_code: self.status_code,
-            duration_ms: clock::millis(duration),
-            first_byte_ms: self.first_byte.map(clock::millis),
-            attempts: self.attempts,
-            cancelled_nanos: self.cancelled_nanos,
-            error,
-            streamed,
-            truncated,
-            parts: 0,
-            summary: (truncated || is_hidden || answer == Bodies::Off)
-                .then(|| Box::new(Summary { usage, finish_reason })),
-            plan,
-            params,
-        };
-        if let Some(admitted) = self.admitted.take() {
-            let guessed = if self.streamed { self.stream_length.tokens() } else { self.answer_len / 4 };
-            admitted.settle(&end, usage, guessed);
-        }
-        match answer {
-            Bodies::Full => entry.end(end, &self.answer),
-            bodies => entry.end(end, &bodies.of_answer(self.api, &self.answer, self.streamed)),
-        }
-    }
-}
-
-/// Returns all tokens of an answer and its prompt.
-fn tokens(usage: &Usage) -> u64 {
-    let sum = usage.prompt_tokens.saturating_add(usage.completion_tokens);
-    u64::try_from(usage.total_tokens.max(sum)).unwrap_or_default()
-}
-
-/// Returns the model that a whole response, or the first event of a stream, names.
-fn model_of(api: Api, begun: &[u8], streamed: bool) -> Option<String> {
-    let model = |json: &[u8]| Some(ChunkView::read(json)?.model?.to_str().into_owned());
-    if !streamed {
-        return model(begun);
-    }
-    let mut splitter = Splitter::new(begun.len());
-    splitter.push(Bytes::copy_from_slice(begun));
-    let frame = splitter.next_frame().ok()??;
-    if api == Api::Chat {
-        return model(&frame.data()?);
-    }
-    let mut reader = TypedReader::new(api);
-    reader.read(&frame);
-    Some(reader.started().model.clone()).filter(|model| !model.is_empty())
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        // The client may have received all but the last bytes.
-        self.recorder = None;
-        let Ending { finish_reason, failure, .. } = &mut self.ending;
-        let failure = failure.take();
-        let status = match (self.status_code, &failure, finish_reason) {
-            (None, ..) => RequestStatus::Cancelled,
-            (Some(_), Some(_), _) => RequestStatus::Failed,
-            // Many clients close the connection after the finish reason without waiting for `[DONE]`; they have the
-            // whole response.
-            (Some(_), None, Some(_)) => RequestStatus::Completed,
-            (Some(_), None, None) => RequestStatus::ClientDisconnected,
-        };
-        // No client is waiting for this write.
-        drop(self.finish(status, failure));
     }
 }

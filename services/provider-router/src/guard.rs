@@ -2,7 +2,8 @@
 //!
 //! The rules of the configuration, of the route and of the key apply together, the strictest of each kind. The built-in
 //! ones find [credentials](secrets) and [card numbers](cards) and bound the size; then the [hook] of the operator is
-//! asked. A redacted or replaced request is what the log, the cache and the provider see.
+//! asked. A redacted or replaced request is what the log, the cache and the provider see. A prompt is judged once, with
+//! the earlier turns that the log adds to it, before the first target is asked.
 //!
 //! # Invariants
 //! - Messages and logs never contain what a rule found.
@@ -14,11 +15,12 @@ mod cards;
 mod content;
 mod hook;
 mod secrets;
+mod stream;
 
 use bytes::Bytes;
 use serde::Deserialize;
 use signalbox_core::{
-    schema::{GuardAction, GuardRules},
+    schema::{ApiKey, GuardAction, GuardRules, Route},
     secret::Secret,
 };
 use signalbox_daemon::{
@@ -29,7 +31,7 @@ use signalbox_upstream::Client;
 
 use self::{
     content::{Actions, search},
-    hook::{Hook, Verdict},
+    hook::{CHECK, Hook, Verdict},
 };
 use crate::envelope::with_params;
 
@@ -43,7 +45,8 @@ pub struct GuardConfig {
     answer_secrets: Action,
     answer_cards: Action,
     max_answer_bytes: Size,
-    hook_url: String,
+    /// Its path may be a credential.
+    hook_url: Secret<String>,
     hook_token: Secret<String>,
     hook_for: HookFor,
     hook_after: bool,
@@ -111,11 +114,22 @@ pub enum Stage {
     Answer,
 }
 
+/// A prompt that is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Prompt<'a> {
+    /// Body of the request.
+    pub body: &'a Bytes,
+    /// Earlier turns that the log adds to it, as a JSON array of items.
+    pub earlier: Option<&'a Bytes>,
+}
+
 /// A document that passed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Passed {
     /// Document that takes its place, if it was redacted or replaced.
     pub replaced: Option<Bytes>,
+    /// Items that take the place of the earlier turns, if they were redacted.
+    pub earlier: Option<Bytes>,
     /// Notes on the changes, for the explanation of the request.
     pub notes: Vec<String>,
 }
@@ -132,13 +146,32 @@ pub enum Refused {
         reason: String,
     },
     /// The hook gave no verdict.
-    #[error("the guardrail hook cannot judge the {}: {reason}", .stage.as_str())]
+    #[error("the guardrail hook failed, so the {} was not passed on: {reason}", .stage.as_str())]
     Unavailable {
         /// Subject that cannot be judged.
         stage: Stage,
-        /// Reason.
+        /// How the hook failed, and what to do.
         reason: String,
     },
+}
+
+/// Returns the routes and keys that ask for the hook, in words.
+#[must_use]
+pub fn asking(routes: &[Route], keys: &[ApiKey]) -> Vec<String> {
+    let asks = |guard: &Option<GuardRules>| guard.is_some_and(|guard| guard.hook);
+    let routes = routes.iter().filter(|route| asks(&route.plan.guard)).map(|route| format!("route {}", route.model));
+    let keys = keys.iter().filter(|key| asks(&key.grant.guard)).map(|key| format!("key {}", key.name));
+    routes.chain(keys).collect()
+}
+
+// === impl GuardConfig ===
+
+impl GuardConfig {
+    /// Returns whether there is a hook.
+    #[must_use]
+    pub fn has_hook(&self) -> bool {
+        !self.hook_url.expose().is_empty()
+    }
 }
 
 // === impl Guard ===
@@ -171,6 +204,14 @@ impl Guard {
         (!rules.is_empty()).then_some(rules)
     }
 
+    /// Warns of routes and keys that ask for a hook if there is none: their requests are refused.
+    pub fn warn_of(&self, asking: &[String]) {
+        if self.hook.is_none() && !asking.is_empty() {
+            let asking = asking.join(", ");
+            tracing::warn!(asking, "guard.hook_url is not set, so requests that ask for the hook are refused with 503");
+        }
+    }
+
     /// Returns whether answers are judged by these rules.
     #[must_use]
     pub fn judges_answers(&self, rules: &GuardRules) -> bool {
@@ -178,17 +219,34 @@ impl Guard {
         rules.answer_secrets.is_some() || rules.answer_cards.is_some() || rules.max_answer_bytes.is_some() || has_hook
     }
 
-    /// Judges the body of a request.
+    /// Judges a prompt.
     ///
     /// # Errors
     /// Returns [`Refused`] with a message for the client.
-    pub async fn request(&self, rules: &GuardRules, body: &Bytes, about: &About<'_>) -> Result<Passed, Refused> {
-        let stage = Stage::Request;
-        let mut passed =
-            built_in(stage, Actions { secrets: rules.secrets, cards: rules.cards }, rules.max_request_bytes, body)?;
+    pub async fn request(&self, rules: &GuardRules, prompt: Prompt<'_>, about: &About<'_>) -> Result<Passed, Refused> {
+        let (stage, Prompt { body, earlier }) = (Stage::Request, prompt);
+        let actions = Actions { secrets: rules.secrets, cards: rules.cards };
+        let len = body.len() + earlier.map_or(0, Bytes::len);
+        check_len(stage, len, rules.max_request_bytes)?;
+        let mut passed = built_in(stage, actions, body)?;
+        if let Some(earlier) = earlier {
+            let found = search(earlier, actions);
+            if let Some((_, kind)) = found.refused {
+                let reason = format!(
+                    "an earlier turn, which `previous_response_id` or an item names, contains what looks like a {kind}; \
+                     begin a new conversation without it"
+                );
+                return Err(refused(stage, reason));
+            }
+            if found.count > 0 {
+                passed.notes.push(format!("earlier turns: {} redacted", found.count));
+            }
+            passed.earlier = found.redacted;
+        }
         if rules.hook {
             let judged = passed.replaced.as_ref().unwrap_or(body);
-            match self.ask(stage, about, judged).await? {
+            let judged_earlier = passed.earlier.as_ref().or(earlier);
+            match self.ask(stage, about, (judged, judged_earlier)).await? {
                 Verdict::Allow => {}
                 Verdict::Refuse(message) => return Err(refused(stage, message)),
                 Verdict::ReplaceRequest(fields) => {
@@ -216,13 +274,13 @@ impl Guard {
         let stage = Stage::Answer;
         let mut actions = Actions { secrets: rules.answer_secrets, cards: rules.answer_cards };
         if is_stream {
-            let strict = |action: Option<GuardAction>| action.map(|_| GuardAction::Refuse);
-            actions = Actions { secrets: strict(actions.secrets), cards: strict(actions.cards) };
+            actions = actions.refusing();
         }
-        let mut passed = built_in(stage, actions, rules.max_answer_bytes, answer)?;
+        check_len(stage, answer.len(), rules.max_answer_bytes)?;
+        let mut passed = built_in(stage, actions, answer)?;
         if rules.hook && self.hook.as_ref().is_none_or(|hook| hook.after) {
             let judged = passed.replaced.as_ref().unwrap_or(answer);
-            match self.ask(stage, about, judged).await? {
+            match self.ask(stage, about, (judged, None)).await? {
                 Verdict::Allow => {}
                 Verdict::Refuse(message) => return Err(refused(stage, message)),
                 Verdict::ReplaceAnswer(_) if is_stream => {
@@ -241,23 +299,57 @@ impl Guard {
         Ok(passed)
     }
 
-    async fn ask(&self, stage: Stage, about: &About<'_>, document: &Bytes) -> Result<Verdict, Refused> {
+    async fn ask(
+        &self,
+        stage: Stage,
+        about: &About<'_>,
+        documents: (&Bytes, Option<&Bytes>),
+    ) -> Result<Verdict, Refused> {
         let Some(hook) = &self.hook else {
-            let reason = "its route or key asks for the hook, and guard.hook_url is not set".to_owned();
-            return Err(Refused::Unavailable { stage, reason });
+            let reason = "the route or the key asks for it, and there is none; set guard.hook_url, or `guard.hook` of the \
+                          route and the key to false";
+            return Err(Refused::Unavailable { stage, reason: reason.to_owned() });
         };
-        hook.judge(stage, about, document).await.map_err(|reason| Refused::Unavailable { stage, reason })
+        hook.judge(stage, about, documents).await.map_err(|reason| Refused::Unavailable { stage, reason })
     }
 }
 
-fn built_in(stage: Stage, actions: Actions, max_bytes: Option<u64>, document: &Bytes) -> Result<Passed, Refused> {
-    if let Some(most) = max_bytes.filter(|most| document.len() as u64 > *most) {
-        let what = stage.as_str();
-        return Err(refused(
-            stage,
-            format!("it has {} bytes, and at most {most} are allowed; {what}s must be shorter", document.len()),
-        ));
-    }
+/// Returns a complete stream that may be passed on: without its comments, and without what the rules find in the errors
+/// that it reports.
+///
+/// # Errors
+/// Returns [`Refused`] if the rules find anything in other events.
+pub fn stream(rules: &GuardRules, held: &Bytes) -> Result<Bytes, Refused> {
+    let stage = Stage::Answer;
+    let passed = stream::passed(held, of_errors(rules));
+    passed.map_err(|kind| refused(stage, format!("an event of it contains what looks like a {kind}")))
+}
+
+/// Returns the body of a provider's error without what the rules for answers find; `None` if they find nothing.
+#[must_use]
+pub fn error_body(rules: &GuardRules, body: &Bytes) -> Option<Bytes> {
+    content::error_body(body, of_errors(rules))
+}
+
+/// Returns a text of a provider's error without what the rules for answers find; `None` if they find nothing.
+#[must_use]
+pub fn error_text(rules: &GuardRules, text: &str) -> Option<String> {
+    of_errors(rules).redact(text)
+}
+
+/// Returns the rules for errors of providers: what would be refused in an answer is redacted, because the client has to
+/// know that the request failed.
+fn of_errors(rules: &GuardRules) -> Actions {
+    Actions { secrets: rules.answer_secrets, cards: rules.answer_cards }.redacting()
+}
+
+fn check_len(stage: Stage, len: usize, max_bytes: Option<u64>) -> Result<(), Refused> {
+    let Some(most) = max_bytes.filter(|most| len as u64 > *most) else { return Ok(()) };
+    let what = stage.as_str();
+    Err(refused(stage, format!("it has {len} bytes, and at most {most} are allowed; {what}s must be shorter")))
+}
+
+fn built_in(stage: Stage, actions: Actions, document: &Bytes) -> Result<Passed, Refused> {
     if actions.is_empty() {
         return Ok(Passed::default());
     }
@@ -274,7 +366,7 @@ fn built_in(stage: Stage, actions: Actions, max_bytes: Option<u64>, document: &B
         0 => Vec::new(),
         count => vec![format!("{}: {count} redacted", stage.as_str())],
     };
-    Ok(Passed { replaced: found.redacted, notes })
+    Ok(Passed { replaced: found.redacted, earlier: None, notes })
 }
 
 fn refused(stage: Stage, reason: String) -> Refused {
@@ -283,7 +375,7 @@ fn refused(stage: Stage, reason: String) -> Refused {
 }
 
 fn unexpected(stage: Stage) -> Refused {
-    Refused::Unavailable { stage, reason: "its verdict is for another stage".to_owned() }
+    Refused::Unavailable { stage, reason: format!("its verdict is for another stage; {CHECK}") }
 }
 
 fn names(fields: &serde_json::Map<String, serde_json::Value>) -> String {

@@ -30,6 +30,7 @@ pub mod doctor;
 pub mod entry;
 pub mod envelope;
 pub mod exchange;
+mod fault;
 pub mod guard;
 pub mod health;
 pub mod journal;

@@ -93,6 +93,7 @@ enum Token {
 struct OwnState {
     catalog: Arc<Catalog>,
     live: Arc<LiveRequests>,
+    has_hook: bool,
 }
 
 impl Management {
@@ -109,7 +110,7 @@ impl Management {
         let state = signalbox_management::App {
             store: store.clone(),
             sealer,
-            runtime: Arc::new(OwnState { catalog: Arc::clone(&catalog), live }),
+            runtime: Arc::new(OwnState { catalog: Arc::clone(&catalog), live, has_hook: config.guard.has_hook() }),
             router_host: server.host.clone(),
             router_port: server.port,
             body_limit: MAX_BODY,
@@ -319,6 +320,10 @@ impl Runtime for OwnState {
     /// Returns `None`: only a router that api-server starts follows the settings.
     fn started_with(&self) -> Option<StartedWith> {
         None
+    }
+
+    fn has_hook(&self) -> Option<bool> {
+        Some(self.has_hook)
     }
 
     fn in_flight(&self) -> Pending<'_, Result<Vec<InFlightRequest>, String>> {

@@ -22,10 +22,12 @@
 //! This is the way of Chat Completions. Streams of the other APIs are relayed by whole events ([`typed`]). Where the
 //! provider speaks another API than the client, the stream is translated first ([`translated`]).
 
+mod broken;
 mod drain;
 mod fault;
 mod line_end;
 mod resume;
+mod source;
 mod translated;
 mod typed;
 mod unasked_usage;
@@ -36,9 +38,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use broken::Broken;
 use bytes::{Bytes, BytesMut};
 use http::Version;
-use http_body::{Body, Frame};
+use http_body::Frame;
 use line_end::{end_event, is_blank_line};
 pub use resume::{NewAnswer, ResumableStream, Resume, Resumed};
 use signalbox_core::{
@@ -46,13 +49,14 @@ use signalbox_core::{
     openai::{EndScanner, ErrorBody, Failed, Scan},
     schema::RequestStatus,
 };
+pub use source::Source;
 use tokio::time::{Duration, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 pub use translated::{TranslatedStream, counts};
 use typed::TypedStream;
 pub use unasked_usage::UncountedStream;
 
-use crate::{exchange::Exchange, journal::Written, provider::EchoBody};
+use crate::{exchange::Exchange, journal::Written};
 
 /// Error that makes hyper abort the connection in the middle of a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -65,27 +69,6 @@ const MAX_DRAINED: usize = 64 << 10;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time for the last frames of an HTTP/2 stream to be written before the stream is reset.
 const FLUSH_PAUSE: Duration = Duration::from_millis(100);
-
-/// Source of the bytes of a response.
-#[derive(Debug)]
-pub enum Source {
-    /// A provider's response body.
-    Upstream(signalbox_upstream::Body),
-    /// The built-in echo provider.
-    Echo(EchoBody),
-    /// A stream that is translated to the client's API.
-    Translated(Box<TranslatedStream>),
-    /// A chat stream whose client did not ask for the token counts.
-    Uncounted(Box<UncountedStream>),
-    /// A stream that another target continues if it breaks off.
-    Resumable(Box<ResumableStream>),
-    /// Nothing more.
-    Ended,
-    /// Steps scripted by a test.
-    #[cfg(test)]
-    #[expect(private_interfaces, reason = "only the tests construct this variant")]
-    Scripted(tests::Script),
-}
 
 /// A stream being relayed.
 pub struct Relay {
@@ -131,52 +114,6 @@ enum Phase {
     Over,
 }
 
-/// Reason why a stream broke off.
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("the provider's answer was interrupted: {0}")]
-    Upstream(#[from] signalbox_upstream::Error),
-    #[error("the provider's answer ended before it was complete")]
-    Unfinished,
-    #[error("the provider sent an event of more than {MAX_EVENT} bytes")]
-    EndlessEvent,
-    #[error("the provider reported a failure and ended its answer: {0}")]
-    Failed(String),
-    #[error("the router is shutting down")]
-    ShuttingDown,
-    #[error("the request was cancelled by an operator")]
-    Cancelled,
-}
-
-// === impl Source ===
-
-impl Source {
-    /// Polls for the next bytes; `None` at the end.
-    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, signalbox_upstream::Error>>> {
-        match self {
-            Self::Echo(echo) => echo.poll_event(cx).map(|event| event.map(Ok)),
-            Self::Translated(translated) => translated.poll_data(cx),
-            Self::Uncounted(uncounted) => uncounted.poll_data(cx),
-            Self::Resumable(resumable) => resumable.poll_data(cx),
-            Self::Ended => Poll::Ready(None),
-            #[cfg(test)]
-            Self::Scripted(script) => script.poll(),
-            Self::Upstream(body) => loop {
-                match ready!(Pin::new(&mut *body).poll_frame(cx)) {
-                    None => return Poll::Ready(None),
-                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                    // Trailers have no use for clients of this API.
-                    Some(Ok(frame)) => {
-                        if let Ok(data) = frame.into_data() {
-                            return Poll::Ready(Some(Ok(data)));
-                        }
-                    }
-                }
-            },
-        }
-    }
-}
-
 // === impl Relay ===
 
 impl std::fmt::Debug for Relay {
@@ -218,7 +155,7 @@ impl Relay {
         Self { is_http2: version == Version::HTTP_2, ..self }
     }
 
-    /// Polls for the next frame; see [`Body::poll_frame`].
+    /// Polls for the next frame; see [`http_body::Body::poll_frame`].
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
             // Events that have been judged already come before anything that a later phase adds.
@@ -400,7 +337,7 @@ impl Relay {
             let id = self.exchange.id().simple().to_string();
             self.error_event(stream, why, &id)
         });
-        if !why.counts() {
+        if !why.fault().rule().counts {
             self.exchange.spare_target();
         }
         // The response is incomplete anyway, so no last byte has to be held back.
@@ -412,28 +349,6 @@ impl Relay {
         let body = ErrorBody::new("upstream_error", why.code(), why.to_string());
         // Start with a blank line, because the stream may have broken off in the middle of an event.
         Ok(Frame::data(join(before, format!("\n\n{}", body.to_event()).as_bytes())))
-    }
-}
-
-impl Broken {
-    /// Returns the status of the request in the log.
-    fn status(&self) -> RequestStatus {
-        match self {
-            Self::Failed(_) => RequestStatus::Failed,
-            Self::Cancelled => RequestStatus::Cancelled,
-            _ => RequestStatus::Truncated,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Upstream(error) => error.code(),
-            Self::Unfinished => "upstream_truncated",
-            Self::EndlessEvent => "upstream_invalid_response",
-            Self::Failed(_) => "upstream_failed",
-            Self::ShuttingDown => "router_shutdown",
-            Self::Cancelled => "request_cancelled",
-        }
     }
 }
 

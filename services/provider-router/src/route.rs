@@ -245,6 +245,12 @@ impl Plan {
         plan
     }
 
+    /// Returns whether its route has a cache.
+    #[must_use]
+    pub fn is_cached(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.plan.cache.is_some())
+    }
+
     /// Returns whether copies of such requests go to a mirror. One that asks for a provider, a region or a price does not.
     #[must_use]
     pub fn is_mirrored(&self) -> bool {

@@ -23,7 +23,7 @@ use crate::{
     cli,
     config::Config,
     entry::RouterPolicy,
-    guard::Guard,
+    guard::{self, Guard},
     journal::Journal,
     ledger::{Budgets, Ledger},
     live::LiveRequests,
@@ -77,6 +77,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let ledger = Arc::new(Ledger::default());
     ledger.update(&rows.keys, &Budgets::read(&rows.settings), &rows.routes);
     let keys = guarded(keys, rows.keys.len(), &context)?.with_services(ServiceSigner::new(&key));
+    let asking = guard::asking(&rows.routes, &rows.keys);
     let snapshot = Snapshot::new(rows, &sealer, &policy, &metrics, qwen_proxy.current().await);
     let catalog = Arc::new(Catalog::new(snapshot));
     let refresher = Arc::new(Refresher::new(
@@ -110,6 +111,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let client = config.upstream.client(context.listener.addresses());
     let client = client.and_then(|settings| Client::new(&settings)).map_err(|error| Exit::Config(error.to_string()))?;
     let guard = Guard::new(&config.guard, client.clone()).map_err(Exit::Config)?;
+    guard.warn_of(&asking);
     let cache = Arc::new(AnswerCache::new(&config.cache));
     let (shown, refreshed) = ((store.clone(), sealer), (Arc::clone(&catalog), Arc::clone(&refresher)));
     let live = Arc::new(LiveRequests::new(Arc::clone(&metrics.totals), context.shutdown.abort_token()));

@@ -4,6 +4,8 @@
 //! log does: the ids of an answer and of its items contain the id of their request. Only requests that name such an id
 //! read the database.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 use signalbox_core::{Api, json::Reader, schema::RequestStatus};
@@ -32,7 +34,7 @@ const UNKNOWN_TOKENS: u64 = 32_768;
 const MAX_LOADING_MS: i128 = 600_000;
 
 /// Reason why an earlier answer cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoredError {
     /// The log has no such answer, or not its text.
     #[error("the answer `{id}` is not stored: {why}")]
@@ -47,7 +49,19 @@ pub enum StoredError {
     NotLoaded(String),
     /// The database is away.
     #[error("the request log, which has the earlier answers, is unavailable: {0}")]
-    Unavailable(Error),
+    Unavailable(Arc<Error>),
+}
+
+/// Earlier turns that the log adds to a request.
+#[derive(Clone, Debug, Default)]
+pub enum Earlier {
+    /// They are loaded by each attempt that needs them, because no rule judges them.
+    #[default]
+    Unread,
+    /// They were loaded and judged; `None` if the request continues nothing.
+    Judged(Option<Arc<[Json]>>),
+    /// They cannot be loaded.
+    Failed(StoredError),
 }
 
 /// An earlier request and its answer.
@@ -171,7 +185,7 @@ pub async fn load(store: &Store, id: &str, caller: Option<&Caller>) -> Result<St
                 return Err(StoredError::NotLoaded(id.to_owned()));
             }
             Ok((_, None)) | Err(Error::NotFound { .. }) => sleep(LOAD_POLL_INTERVAL).await,
-            Err(error) => return Err(StoredError::Unavailable(error)),
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -191,6 +205,35 @@ fn end_unfinished(response: &mut Value, status: RequestStatus) {
     } else {
         response["status"] = "failed".into();
         response["error"] = json!({"code": "server_error", "message": "The answer broke off before it was complete."});
+    }
+}
+
+// === impl StoredError ===
+
+impl From<Error> for StoredError {
+    fn from(error: Error) -> Self {
+        Self::Unavailable(Arc::new(error))
+    }
+}
+
+// === impl Earlier ===
+
+impl Earlier {
+    /// Returns the items before a request of Responses, oldest first; `None` if it continues nothing.
+    ///
+    /// # Errors
+    /// See [`StoredError`].
+    pub async fn items(
+        &self,
+        store: &Store,
+        body: &Bytes,
+        caller: Option<&Caller>,
+    ) -> Result<Option<Arc<[Json]>>, StoredError> {
+        match self {
+            Self::Unread => Ok(items_before(store, body, caller).await?.map(Arc::from)),
+            Self::Judged(items) => Ok(items.clone()),
+            Self::Failed(error) => Err(error.clone()),
+        }
     }
 }
 

@@ -69,6 +69,9 @@ mod tests {
             [provider]
             headers = { a = "canary-5", b = ["canary-6"] }
             base_url = "http://127.0.0.1:1234/v1"
+            [guard]
+            hook_url = "https://hooks.example/canary-7"
+            hook_for = "all"
             [tls]
             key = "/etc/tls/server.key"
             "#,

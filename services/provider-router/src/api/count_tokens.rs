@@ -9,11 +9,16 @@ use std::sync::Arc;
 use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header, request::Parts};
-use signalbox_core::{Api, json::Reader};
+use signalbox_core::{Api, json::Reader, schema::GuardRules};
 use signalbox_daemon::RequestContext;
 use signalbox_upstream::Deadlines;
 
-use super::{error::ApiError, guarded, inference::read_body, overrides};
+use super::{
+    error::ApiError,
+    guarded::{self, Judged},
+    inference::read_body,
+    overrides,
+};
 use crate::{
     admission,
     app::App,
@@ -77,7 +82,16 @@ async fn answer(
     let plan = route::plan(&app.catalog.current(), &facts, prices.as_deref(), health::now(), &mut app.seeds.rng())?;
     let allowed = envelope.model.as_deref().or_else(|| plan.candidates.first()?.model.as_deref());
     admission::check(extensions.get(), api.as_str(), allowed)?;
-    let judged = guarded::judge(app, Some(&plan), extensions.get(), &envelope, &body, context.id()).await?;
+    // Counting has no limits, so it must not make the hook work: a prompt that it has to judge stays here.
+    let rules = guarded::rules(app, Some(&plan), extensions.get());
+    let asks_hook = rules.is_some_and(|rules| rules.hook);
+    let judged = match rules {
+        Some(rules) => {
+            let rules = GuardRules { hook: false, ..rules };
+            guarded::judge(app, rules, &plan, extensions.get(), (&envelope, &body), context.id()).await?
+        }
+        None => Judged::default(),
+    };
     let (body, envelope) = match judged.passed.replaced {
         Some(body) => {
             let envelope = Envelope::parse(api, &body)?;
@@ -89,7 +103,7 @@ async fn answer(
         Adapter::Remote(remote) if remote.apis.contains(&api) => Some((remote, candidate)),
         _ => None,
     });
-    if let Some((remote, candidate)) = counting {
+    if let Some((remote, candidate)) = counting.filter(|_| !asks_hook) {
         let renamed =
             candidate.model.as_deref().map_or_else(|| body.clone(), |model| envelope.with_model(&body, model));
         let request = remote.count_tokens(api, renamed, headers, &context.id().to_string());

@@ -135,12 +135,27 @@ where
         (plan, catalog.settings())
     };
     let arrival = Arrival { surface, received_at, session, caller, settings };
-    let judged = guarded::judge(app, plan.as_ref().ok(), caller, &envelope, &body, context.id()).await;
-    let Judged { passed, rules } = match judged {
+    // Limits come before the guardrails, so that a client that has reached them cannot make the hook work. Answers of the
+    // cache use nothing of the limits, so they come first if no hook is asked.
+    let rules = guarded::rules(app, plan.as_ref().ok(), caller);
+    let is_cached = plan.as_ref().is_ok_and(Plan::is_cached) && overrides.is_none();
+    let is_limited_first = !is_cached || rules.is_some_and(|rules| rules.hook);
+    let mut admitted = match is_limited_first {
+        true => reserve(app, surface, caller, &envelope, &body, plan.as_ref().ok()).await?,
+        false => None,
+    };
+    let judged = match (&plan, rules) {
+        (Ok(plan), Some(rules)) => guarded::judge(app, rules, plan, caller, (&envelope, &body), context.id()).await,
+        // Nothing is sent.
+        _ => Ok(Judged::default()),
+    };
+    let Judged { passed, earlier, rules: of_answer } = match judged {
         Ok(judged) => judged,
         Err(refused) => {
-            let exchange =
+            let mut exchange =
                 arrival.begin(app, &envelope, plan.as_ref().ok(), (&sent, Bodies::Redact), context, permit)?;
+            // It has come, so it counts as a request, but it uses no tokens and no money.
+            exchange.hold(admitted);
             return Err(failed(refused.into(), exchange, api).await);
         }
     };
@@ -156,12 +171,14 @@ where
     // An answer that is kept may be one of a target that the request does not ask for.
     let looked = match &overrides {
         Some(_) => Looked::Off,
-        None => cached::look_up(app, plan.as_ref().ok(), caller, asked, (&envelope, rules.as_ref())).await,
+        None => cached::look_up(app, plan.as_ref().ok(), caller, asked, (&envelope, of_answer.as_ref())).await,
     };
-    let admitted = match looked {
-        Looked::Hit(..) => None,
-        _ => reserve(app, surface, caller, &envelope, &body, plan.as_ref().ok()).await?,
-    };
+    match looked {
+        // Gives the reservation back.
+        Looked::Hit(..) => admitted = None,
+        _ if is_limited_first => {}
+        _ => admitted = reserve(app, surface, caller, &envelope, &body, plan.as_ref().ok()).await?,
+    }
     let quotas = admitted.as_ref().map(Admitted::quotas);
 
     // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
@@ -170,8 +187,10 @@ where
     let is_mirrored = plan.as_ref().is_ok_and(Plan::is_mirrored);
     let original =
         is_mirrored.then(|| (arrival.head(&envelope), arrival.policy(app, plan.as_ref().ok(), Bodies::Full)));
-    // A route without a target that can be asked may have rules, and providers of which less is logged.
+    // A route without a target that can be asked may have rules, and providers of which less is logged. What no
+    // guardrail has judged is not logged, either.
     let most = match &plan {
+        Err(_) if rules.is_some() => Bodies::Redact,
         Err(RouteError::NoMatch { .. } | RouteError::AtLimit { .. } | RouteError::NoTarget { .. }) => Bodies::Redact,
         _ => Bodies::Full,
     };
@@ -193,7 +212,7 @@ where
             }
             let (headers, version) = (head.headers, head.version);
             if let Some((begin, mut bodies)) = original {
-                if rules.is_some() {
+                if of_answer.is_some() {
                     // The rules of answers are applied to the answer of the client only.
                     bodies.answer = Bodies::Off;
                 }
@@ -209,12 +228,14 @@ where
                         version,
                         body: &body,
                         envelope: &envelope,
+                        earlier: &earlier,
                         bodies,
                     },
                 );
             }
             let caller = caller.cloned();
-            let call = Call { exchange, caller, headers, version, body, envelope, names_target, guard: rules };
+            let guard = of_answer;
+            let call = Call { exchange, caller, headers, version, body, envelope, names_target, guard, earlier };
             let mut response = dispatch(app, call, plan).await;
             cached::name_outcome(outcome, response.headers_mut());
             if let Some(quotas) = quotas {

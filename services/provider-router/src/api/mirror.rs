@@ -19,6 +19,7 @@ use crate::{
     health,
     journal::{Begin, BodyPolicy},
     route::Plan,
+    stored_responses::Earlier,
 };
 
 /// Maximum number of copies in flight. Above it, requests are not copied.
@@ -41,6 +42,8 @@ pub(super) struct Original<'a> {
     /// Body for providers.
     pub(super) body: &'a Bytes,
     pub(super) envelope: &'a Envelope,
+    /// Earlier turns, as far as they were judged.
+    pub(super) earlier: &'a Earlier,
     /// How much of the request is logged.
     pub(super) bodies: BodyPolicy,
 }
@@ -99,6 +102,7 @@ impl Original<'_> {
             envelope: self.envelope.clone(),
             names_target: false,
             guard: None,
+            earlier: self.earlier.clone(),
         };
         Some(Copied { plan, call })
     }

@@ -25,7 +25,7 @@ use signalbox_store::{
 use super::{error::ApiError, path::Path};
 use crate::{
     app::App,
-    guard::About,
+    guard::{self, About},
     hops,
     provider::{Adapter, Provider},
     stored_responses::{StoredError, load, request_of},
@@ -113,7 +113,7 @@ pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path, request:
     load(&app.store, &id, request.extensions.get()).await?;
     let key = ResponseKey::Uuid(request_of(&id).unwrap_or_default().to_string());
     let deleted = responses::delete(&app.store, &key);
-    with_actor(Actor::router(), deleted).await.map_err(StoredError::Unavailable)?;
+    with_actor(Actor::router(), deleted).await.map_err(StoredError::from)?;
     Ok(Json(json!({"id": id, "object": "response", "deleted": true})).into_response())
 }
 
@@ -151,7 +151,10 @@ async fn of_provider(app: &App, id: &str, request: &Parts) -> Result<Option<Resp
     for provider in providers {
         if let Some((status, body)) = ask(app, &provider, &method, rest, &headers, &request_id).await {
             let is_answer = method == Method::GET && status.is_success();
-            let body = if is_answer { judged(app, request, body, &request_id).await? } else { body };
+            let body = match is_answer {
+                true => judged(app, request, body, &request_id).await?,
+                false => redacted(app, request, body),
+            };
             let mut response = Response::new(Body::from(body));
             *response.status_mut() = status;
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -183,6 +186,12 @@ async fn ask(
     // Providers quote the key they refuse.
     let body = if status.is_success() { body } else { remote.masker.mask(&body).map_or(body, Bytes::from) };
     Some((status, body))
+}
+
+/// Returns the error of a provider, or its answer to another method, without what the rules for answers find.
+fn redacted(app: &App, request: &Parts, body: Bytes) -> Bytes {
+    let rules = app.guard.rules(None, request.extensions.get());
+    rules.and_then(|rules| guard::error_body(&rules, &body)).unwrap_or(body)
 }
 
 /// Returns an answer that a provider kept, with what the guardrails of the configuration and the key change. Those of

@@ -7,7 +7,7 @@ use signalbox_core::{
     provider_type::provider_type,
     schema::{RouteDeadlines, RoutePlan, RouteTarget},
 };
-use signalbox_daemon::{Caller, INTERNAL_REQUEST, RequestContext};
+use signalbox_daemon::{INTERNAL_REQUEST, RequestContext};
 use signalbox_upstream::Deadlines;
 use tokio::time::{Duration, Instant};
 use tracing::Span;
@@ -24,12 +24,10 @@ use crate::{
     clock,
     direct::DirectApi,
     envelope::{Envelope, with_params},
-    guard::About,
     health,
     provider::{Adapter, Echo, Remote},
     relay::Source,
     route::Candidate,
-    stored_responses::items_before,
 };
 
 /// A target, and what its route says about it.
@@ -49,8 +47,22 @@ pub(super) struct Sender<'a> {
     pub(super) span: &'a Span,
 }
 
-/// Sends the request to one provider and checks its response.
+/// Sends the request to one provider and checks its response. Errors of the provider have nothing that the rules for
+/// answers find.
 pub(super) async fn attempt(
+    app: &App,
+    step: Step<'_>,
+    sender: Sender<'_>,
+    request: ClientRequest<'_>,
+) -> Result<AcceptedAnswer, AttemptError> {
+    let made = make(app, step, sender, request).await;
+    match request.guard {
+        Some(rules) => made.map_err(|failure| failure.guarded(&rules)),
+        None => made,
+    }
+}
+
+async fn make(
     app: &App,
     step: Step<'_>,
     sender: Sender<'_>,
@@ -77,25 +89,12 @@ pub(super) async fn attempt(
     let kind = provider_type(&provider.row.kind);
     let id = id.simple().to_string();
     let stored = match envelope.api {
-        Api::Responses => items_before(&app.store, body, caller).await?,
+        Api::Responses => request.earlier.items(&app.store, body, caller).await?,
         Api::Chat | Api::Messages => None,
     };
-    let rules = app.guard.rules(step.route.and_then(|route| route.guard.as_ref()), caller).filter(|_| stored.is_some());
     let is_strict = caller.is_some_and(|caller| caller.grant().strict) || step.route.is_some_and(|route| route.strict);
-    let translation = Translation::new(request, stored, (&kind, api), model, (&id, is_strict))?;
-    let mut body = step.with_params(translation.body.clone());
-    if let Some(rules) = rules {
-        // The turns that the log has added were judged by other rules, or by none.
-        let about = About {
-            id: &id,
-            api: api.as_str(),
-            model: envelope.model.as_deref(),
-            key: caller.map(Caller::name),
-            owner: caller.and_then(Caller::owner),
-        };
-        let passed = Box::pin(app.guard.request(&rules, &body, &about)).await?;
-        body = passed.replaced.unwrap_or(body);
-    }
+    let translation = Translation::new(request, stored.as_deref(), (&kind, api), model, (&id, is_strict))?;
+    let body = step.with_params(translation.body.clone());
     let answer = send(app, step, sender, ClientRequest { body: &body, ..request }, api).await?;
     let masker = provider.masker();
     translation.answer(answer).map_err(|failure| failure.masked(masker))

@@ -9,15 +9,15 @@ use signalbox_core::{
     Api,
     masking::Masker,
     openai::{ErrorBody, ProviderError, StreamEvent, provider_error, read_event},
-    schema::RequestStatus,
+    schema::{GuardRules, RequestStatus},
 };
 use signalbox_translate::{RequestError, hub, write_error, write_request_error};
 use tokio::time::Duration;
 
 use crate::{
     body::ResponseBody,
-    exchange::Exchange,
-    guard::Refused,
+    exchange::{Exchange, FailedAttempt},
+    guard::{self, Refused},
     ledger::{Denial, seconds},
     stored_responses::StoredError,
 };
@@ -101,6 +101,36 @@ impl AttemptError {
         self
     }
 
+    /// Removes what the rules for answers find in the words of the provider.
+    pub(super) fn guarded(mut self, rules: &GuardRules) -> Self {
+        let redact = |text: &mut String| {
+            if let Some(redacted) = guard::error_text(rules, text) {
+                *text = redacted;
+            }
+        };
+        match &mut self {
+            Self::Status { headers, body, .. } => {
+                let is_found = |value: &HeaderValue| {
+                    guard::error_text(rules, &String::from_utf8_lossy(value.as_bytes())).is_some()
+                };
+                let found = headers.iter().filter(|(_, value)| is_found(value)).map(|(name, _)| name.clone());
+                for name in found.collect::<Vec<_>>() {
+                    headers.remove(name);
+                }
+                redact_body(body, rules);
+            }
+            Self::Reported { error, body } => {
+                redact(&mut error.message);
+                [&mut error.code, &mut error.kind, &mut error.param].into_iter().flatten().for_each(redact);
+                redact_body(body, rules);
+            }
+            Self::Invalid { reason } => redact(reason),
+            // These have no words of the provider.
+            _ => {}
+        }
+        self
+    }
+
     /// Returns the provider's status, or the one named in its error body.
     pub(super) fn status(&self) -> Option<StatusCode> {
         match self {
@@ -129,10 +159,22 @@ impl AttemptError {
         self.status_and_code().1
     }
 
+    /// Returns the record of the failure; `why_next` says what follows, or why nothing does.
+    pub(super) fn recorded(&self, why_next: String) -> FailedAttempt {
+        FailedAttempt {
+            status: self.provider_status(),
+            code: self.code(),
+            message: self.to_string(),
+            counts: self.fault().rule().counts,
+            retry_after: self.retry_after(),
+            why_next,
+        }
+    }
+
     /// Returns whether another provider may succeed; it cannot where the request itself is invalid.
     #[cfg(test)]
     pub(super) fn may_try_next(&self) -> bool {
-        self.fault().rule().next != super::fault::NextTarget::None
+        self.fault().rule().next != crate::fault::NextTarget::None
     }
 
     /// Returns whether the request is likely to succeed in a moment.
@@ -275,6 +317,12 @@ fn response_of(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<
 fn mask(body: &mut Bytes, masker: &Masker) {
     if let Some(masked) = masker.mask(body) {
         *body = masked.into();
+    }
+}
+
+fn redact_body(body: &mut Bytes, rules: &GuardRules) {
+    if let Some(redacted) = guard::error_body(rules, body) {
+        *body = redacted;
     }
 }
 

@@ -1,217 +1,32 @@
-//! Which failure of an attempt allows which other attempt: one table.
+//! The class of the failure of an attempt.
 
 use http::{HeaderMap, header};
 use jiff::fmt::rfc2822;
-use signalbox_translate::hub::{self, ErrorClass};
+use signalbox_translate::hub;
 use tokio::time::Duration;
 
 use super::failure::AttemptError;
-use crate::clock;
-
-/// Class of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// No connection: the provider cannot be reached.
-    Connect,
-    /// The connection was lost before the answer.
-    Reset,
-    /// A deadline passed.
-    Timeout,
-    /// Too many requests or tokens per minute.
-    RateLimit,
-    /// The provider has too much to do.
-    Overloaded,
-    /// Any other fault of the provider.
-    Server,
-    /// The answer cannot be used.
-    Unusable,
-    /// The key is wrong or may not do this.
-    Credentials,
-    /// The account has no money or quota left.
-    Billing,
-    /// The provider does not know the model or the path.
-    NotFound,
-    /// The conversation is too long for the model.
-    ContextLength,
-    /// The provider refuses the content: an answer, which another one must not replace.
-    ContentRefused,
-    /// The request is wrong, and stays wrong.
-    BadRequest,
-    /// A refusal of the request that another provider need not share.
-    OtherRefusal,
-    /// The target cannot be asked this.
-    Unsuitable,
-    /// The deadline of the whole request passed, it was cancelled, or the router stops.
-    Over,
-}
-
-/// Consequences of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rule {
-    /// Whether the same target may be asked again.
-    pub(super) again: bool,
-    /// Which other target may be asked.
-    pub(super) next: NextTarget,
-    /// Whether the failure counts against the breaker of the target.
-    pub(super) counts: bool,
-}
-
-/// Other targets that may be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NextTarget {
-    /// Any.
-    Any,
-    /// One that says that it holds more tokens.
-    Larger,
-    /// None.
-    None,
-}
-
-// === impl Fault ===
-
-impl Fault {
-    /// Returns what may follow.
-    pub(super) const fn rule(self) -> Rule {
-        use NextTarget::{Any, Larger, None};
-        let (again, next, counts) = match self {
-            //                      again  next    counts
-            Self::Connect =>
-            /*        */
-            {
-                (true, Any, true)
-            }
-            Self::Reset =>
-            /*          */
-            {
-                (true, Any, true)
-            }
-            Self::Timeout =>
-            /*        */
-            {
-                (false, Any, true)
-            }
-            Self::RateLimit =>
-            /*      */
-            {
-                (true, Any, true)
-            }
-            Self::Overloaded =>
-            /*     */
-            {
-                (true, Any, true)
-            }
-            Self::Server =>
-            /*         */
-            {
-                (true, Any, true)
-            }
-            Self::Unusable =>
-            /*       */
-            {
-                (false, Any, true)
-            }
-            Self::Credentials =>
-            /*    */
-            {
-                (false, Any, true)
-            }
-            Self::Billing =>
-            /*        */
-            {
-                (false, Any, true)
-            }
-            Self::NotFound =>
-            /*       */
-            {
-                (false, Any, false)
-            }
-            Self::ContextLength =>
-            /*  */
-            {
-                (false, Larger, false)
-            }
-            Self::ContentRefused =>
-            /* */
-            {
-                (false, None, false)
-            }
-            Self::BadRequest =>
-            /*     */
-            {
-                (false, None, false)
-            }
-            Self::OtherRefusal =>
-            /*   */
-            {
-                (false, Any, false)
-            }
-            Self::Unsuitable =>
-            /*     */
-            {
-                (false, Any, false)
-            }
-            Self::Over =>
-            /*           */
-            {
-                (false, None, false)
-            }
-        };
-        Rule { again, next, counts }
-    }
-
-    /// Returns the words for explanations.
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "the provider could not be reached",
-            Self::Reset => "the connection was lost",
-            Self::Timeout => "a deadline passed",
-            Self::RateLimit => "the provider's rate limit is reached",
-            Self::Overloaded => "the provider is overloaded",
-            Self::Server => "the provider failed",
-            Self::Unusable => "the answer could not be used",
-            Self::Credentials => "the provider refused its key",
-            Self::Billing => "the provider's account has no money or quota left",
-            Self::NotFound => "the provider does not know the model or the path",
-            Self::ContextLength => "the conversation is too long for the model",
-            Self::ContentRefused => "the provider refused the content",
-            Self::BadRequest => "the request is wrong",
-            Self::OtherRefusal => "the provider refused the request",
-            Self::Unsuitable => "the target cannot be asked this",
-            Self::Over => "the time for the request is over",
-        }
-    }
-}
+use crate::{clock, fault::Fault};
 
 // === impl AttemptError ===
 
 impl AttemptError {
     /// Returns the class of the failure.
     pub(super) fn fault(&self) -> Fault {
-        use signalbox_upstream::Error;
         match self {
-            Self::Transport(Error::TotalTimeout { .. })
-            | Self::ShuttingDown
-            | Self::Cancelled
-            | Self::NoCandidate
-            | Self::Guarded(_) => Fault::Over,
-            Self::Transport(
-                Error::HeadersTimeout { .. } | Error::IdleTimeout { .. } | Error::ConnectTimeout { .. },
-            )
-            | Self::FirstToken { .. } => Fault::Timeout,
+            Self::Transport(error) => Fault::of_transport(error),
+            Self::ShuttingDown | Self::Cancelled | Self::NoCandidate => Fault::Over,
+            Self::Guarded(refused) if refused.is_content() => Fault::Withheld,
+            Self::Guarded(_) => Fault::HookFailed,
+            Self::FirstToken { .. } => Fault::Timeout,
             Self::AtLimit(_) => Fault::RateLimit,
-            Self::Transport(Error::Reset { .. } | Error::Truncated { .. }) => Fault::Reset,
-            Self::Transport(Error::Protocol { .. } | Error::Decoding { .. }) => Fault::Unusable,
-            Self::Transport(
-                Error::Policy { .. } | Error::PolicyName { .. } | Error::OwnAddress { .. } | Error::TlsFiles { .. },
-            ) => Fault::Unsuitable,
-            Self::Transport(_) => Fault::Connect,
             Self::Invalid { .. } | Self::TooLarge { .. } => Fault::Unusable,
             Self::Misconfigured { .. } | Self::Untranslatable(_) | Self::Stored(_) | Self::NoRoute { .. } => {
                 Fault::Unsuitable
             }
             Self::Status { body, .. } | Self::Reported { body, .. } => {
                 let status = self.status().map(|status| status.as_u16());
-                of_status(status.unwrap_or(502), hub::Failure::read(status, body).class)
+                Fault::of_status(status.unwrap_or(502), hub::Failure::read(status, body).class)
             }
         }
     }
@@ -223,29 +38,6 @@ impl AttemptError {
             Self::AtLimit(denial) => denial.retry_after(),
             _ => None,
         }
-    }
-}
-
-/// Returns the class of a failure with this status, whose body was read as `class`.
-const fn of_status(status: u16, class: ErrorClass) -> Fault {
-    match (class, status) {
-        (ErrorClass::ContentRefused, _) => Fault::ContentRefused,
-        (ErrorClass::ContextLength, _) => Fault::ContextLength,
-        (ErrorClass::Billing, _) => Fault::Billing,
-        (_, 400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 416 | 417 | 422) => match class {
-            ErrorClass::Overloaded => Fault::Overloaded,
-            ErrorClass::Credentials => Fault::Credentials,
-            _ => Fault::BadRequest,
-        },
-        (_, 401 | 403) => Fault::Credentials,
-        (_, 404) => Fault::NotFound,
-        (_, 408 | 504) => Fault::Timeout,
-        (_, 429) => Fault::RateLimit,
-        (_, 402) => Fault::Billing,
-        (ErrorClass::Overloaded, _) | (_, 503 | 529) => Fault::Overloaded,
-        (_, 400..=499) => Fault::OtherRefusal,
-        (_, 300..=399) => Fault::Unusable,
-        _ => Fault::Server,
     }
 }
 
@@ -269,6 +61,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::fault::{NextTarget, Rule};
 
     fn status(status: u16, body: &'static str) -> Fault {
         let status = StatusCode::from_u16(status).unwrap();

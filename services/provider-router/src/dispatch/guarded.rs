@@ -8,7 +8,12 @@ use signalbox_daemon::Caller;
 
 use super::{AcceptedAnswer, failure::AttemptError, stopped};
 use crate::{
-    app::App, direct::DirectApi, envelope::Envelope, exchange::Exchange, guard::About, journal::fold_answer,
+    app::App,
+    direct::DirectApi,
+    envelope::Envelope,
+    exchange::Exchange,
+    guard::{self, About, Refused},
+    journal::fold_answer,
     relay::Source,
 };
 
@@ -56,18 +61,18 @@ impl Judging {
             owner: self.caller.as_ref().and_then(Caller::owner),
         };
         match answer {
-            // The words of a provider's error are masked, and are not the answer of a model.
-            AcceptedAnswer::Whole { failure: Some(_), .. } => Ok(answer),
-            AcceptedAnswer::Whole { headers, body, failure: None, usage } => {
+            AcceptedAnswer::Whole { headers, body, failure, usage } => {
                 match app.guard.answer(&self.rules, &body, false, &about).await {
                     Ok(passed) => {
                         exchange.guarded(passed.notes);
                         let body = passed.replaced.unwrap_or(body);
-                        Ok(AcceptedAnswer::Whole { headers, body, failure: None, usage })
+                        let failure =
+                            failure.map(|failure| guard::error_text(&self.rules, &failure).unwrap_or(failure));
+                        Ok(AcceptedAnswer::Whole { headers, body, failure, usage })
                     }
                     Err(refused) => {
-                        exchange.withheld(usage.or_else(|| fold_answer(self.api, &body, false)?.usage));
-                        Err(refused.into())
+                        let usage = usage.or_else(|| fold_answer(self.api, &body, false)?.usage);
+                        Err(withheld(refused, usage, exchange))
                     }
                 }
             }
@@ -75,23 +80,42 @@ impl Judging {
                 let stop = exchange.stop().clone();
                 let held = tokio::select! {
                     biased;
-                    held = hold(begun, &mut rest, exchange) => Some(held?),
+                    held = hold(begun, &mut rest, exchange) => Some(held.map_err(|failure| failure.guarded(&self.rules))?),
                     () = stop.cancelled() => None,
                 };
-                let Some(held) = held else { return Err(stopped(exchange)) };
-                let folded = fold_answer(self.api, &held, true).unwrap_or_default();
+                let Some(held) = held else {
+                    exchange.spare_target();
+                    return Err(stopped(exchange));
+                };
                 let hidden = hidden_usage(&rest);
-                // A body that is no answer of the API is judged as it is.
+                // Errors are redacted in place; they are not the answer of a model.
+                let held = match guard::stream(&self.rules, &held) {
+                    Ok(held) => held,
+                    Err(refused) => {
+                        let usage = hidden.or_else(|| fold_answer(self.api, &held, true)?.usage);
+                        return Err(withheld(refused, usage, exchange));
+                    }
+                };
+                let folded = fold_answer(self.api, &held, true).unwrap_or_default();
+                // What has no form of an answer is judged as it is.
                 let content = folded.json.map_or_else(|| held.clone(), Bytes::from);
                 if let Err(refused) = app.guard.answer(&self.rules, &content, true, &about).await {
-                    exchange.withheld(hidden.or(folded.usage));
-                    return Err(refused.into());
+                    return Err(withheld(refused, hidden.or(folded.usage), exchange));
                 }
                 exchange.note_usage(hidden);
                 Ok(AcceptedAnswer::Stream { headers, begun: vec![held], rest: Source::Ended })
             }
         }
     }
+}
+
+/// Records that the guardrails withhold an answer, which is no failure of its target.
+fn withheld(refused: Refused, usage: Option<Usage>, exchange: &mut Exchange) -> AttemptError {
+    let failure = AttemptError::from(refused);
+    let why = failure.fault().as_str();
+    exchange.attempt_span().in_scope(|| tracing::debug!(error = %failure, why, "the answer is withheld"));
+    exchange.withheld(usage, why);
+    failure
 }
 
 /// Reads a stream to its end.
@@ -108,6 +132,8 @@ async fn hold(begun: Vec<Bytes>, source: &mut Source, exchange: &mut Exchange) -
         }
         held.extend_from_slice(&piece?);
         if held.len() > MAX_HELD {
+            // The provider may send more, but the guardrails cannot hold it.
+            exchange.spare_target();
             return Err(AttemptError::TooLarge { limit: MAX_HELD });
         }
     }

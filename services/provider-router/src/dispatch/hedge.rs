@@ -17,7 +17,7 @@ use super::{
 use crate::{
     app::App,
     clock,
-    exchange::{Beside, Exchange, FailedAttempt},
+    exchange::{Beside, Exchange, FailedAttempt, InFlight},
     health::{self, millis},
     route::{BYTES_PER_TOKEN, Candidate, Plan},
 };
@@ -105,13 +105,13 @@ impl<'a> Hedger<'a> {
             Race::First(result, failure) => {
                 let nanos = if failure.is_none() { self.prompt_nanos(&beside.candidate) } else { 0 };
                 let failed = ended(failure, &beside.candidate, "the first attempt goes on");
-                exchange.beside_failed(beside, &failed, nanos);
+                exchange.beside_failed(beside, failed, nanos);
                 (self.place, result)
             }
             Race::Second(answer, failure) => {
                 attempts.add(self.place, self.plan.candidates.len());
                 self.note_passed();
-                let began = beside.began;
+                let began = beside.attempt.began;
                 let passed = self.context.arrived().elapsed().saturating_sub(began);
                 beside.candidate.health.note_first_token(millis(passed));
                 let (place, candidate) = (beside.place, self.step.candidate);
@@ -145,11 +145,9 @@ impl<'a> Hedger<'a> {
         }
         let quota = candidate.provider.quota.as_ref();
         let taken = quota.map(|quota| quota.take(now, plan.tokens)).transpose().ok()?;
-        let span = context.attempt_span(2, &candidate.provider.id, candidate.model.as_deref());
-        let mut trial = candidate.health.begin(now);
-        trial.hold(taken);
-        let began = context.arrived().elapsed();
-        let beside = Beside { candidate: candidate.clone(), place, trial, span: span.clone(), began };
+        let in_flight = InFlight::begin(context, candidate, 2, taken);
+        let span = in_flight.span.clone();
+        let beside = Beside { candidate: candidate.clone(), place, attempt: in_flight };
         let step = Step { candidate, route: step.route, target: plan.target(candidate) };
         let attempt = async move {
             let sender = Sender { context, span: &span };
@@ -186,15 +184,7 @@ fn ended(failure: Option<AttemptError>, candidate: &Candidate, what: &str) -> Fa
         };
     };
     candidate.provider.note(!failure.is_provider_fault());
-    let fault = failure.fault();
-    FailedAttempt {
-        status: failure.provider_status(),
-        code: failure.code(),
-        message: failure.to_string(),
-        counts: fault.rule().counts,
-        retry_after: failure.retry_after(),
-        why_next: format!("{}: {what}", fault.as_str()),
-    }
+    failure.recorded(format!("{}: {what}", failure.fault().as_str()))
 }
 
 /// Waits for the first attempt. If it has not ended after `delay`, begins the one that `second` returns and waits for

@@ -4,22 +4,23 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use signalbox_core::schema::{AttemptRecord, Resume as ResumeMode};
-use signalbox_daemon::{AttemptEnd, Caller, RequestContext};
+use signalbox_core::schema::{GuardRules, Resume as ResumeMode};
+use signalbox_daemon::{Caller, RequestContext};
 use tracing::Instrument as _;
 
 use super::{
     AcceptedAnswer, ClientRequest,
     attempt::{self, Sender, Step},
-    fault::NextTarget,
 };
 use crate::{
     app::App,
     envelope::Envelope,
-    exchange::{NewAttempt, NewTarget},
+    exchange::{InFlight, NewTarget},
+    fault::NextTarget,
     health,
     relay::{NewAnswer, Resume, Resumed},
     route::Plan,
+    stored_responses::Earlier,
 };
 
 /// The targets that are left for a request.
@@ -31,6 +32,8 @@ pub(super) struct NextTargets {
     headers: HeaderMap,
     body: Bytes,
     envelope: Arc<Envelope>,
+    earlier: Earlier,
+    guard: Option<GuardRules>,
     left: Vec<usize>,
 }
 
@@ -52,10 +55,11 @@ impl NextTargets {
         context: RequestContext,
         plan: Plan,
         (caller, headers, body, envelope): (Option<Caller>, HeaderMap, Bytes, Envelope),
+        (earlier, guard): (Earlier, Option<GuardRules>),
         left: Vec<usize>,
     ) -> Self {
         let (plan, envelope) = (Arc::new(plan), Arc::new(envelope));
-        Self { app: Arc::clone(app), context, plan, caller, headers, body, envelope, left }
+        Self { app: Arc::clone(app), context, plan, caller, headers, body, envelope, earlier, guard, left }
     }
 
     async fn ask(mut self: Box<Self>) -> Resumed {
@@ -70,31 +74,32 @@ impl NextTargets {
             if candidate.health.blocked(health::now()).is_some() {
                 continue;
             }
-            let began = self.context.arrived().elapsed();
             let quota = candidate.provider.quota.as_ref();
             let Ok(taken) = quota.map(|quota| quota.take(health::now(), self.plan.tokens)).transpose() else {
                 continue;
             };
-            let mut trial = candidate.health.begin(health::now());
-            trial.hold(taken);
+            let n = u64::try_from(place).unwrap_or_default() + 1;
+            let attempt = InFlight::begin(&self.context, &candidate, n, taken);
             let target = self.plan.target(&candidate);
             let params = target.map(|target| target.params.clone()).unwrap_or_default();
             let step = Step { candidate: &candidate, route: route.as_ref(), target };
-            let span = self.context.attempt_span(
-                u64::try_from(place).unwrap_or_default() + 1,
-                &candidate.provider.id,
-                candidate.model.as_deref(),
-            );
             let caller = self.caller.as_ref();
-            let request = ClientRequest { caller, headers: &self.headers, body: &self.body, envelope: &self.envelope };
-            let sender = Sender { context: &self.context, span: &span };
-            let answer = attempt::attempt(&self.app, step, sender, request).instrument(span.clone()).await;
+            let request = ClientRequest {
+                caller,
+                headers: &self.headers,
+                body: &self.body,
+                envelope: &self.envelope,
+                earlier: &self.earlier,
+                guard: self.guard,
+            };
+            let sender = Sender { context: &self.context, span: &attempt.span };
+            let answer = attempt::attempt(&self.app, step, sender, request).instrument(attempt.span.clone()).await;
             let failure = match answer {
                 Ok(AcceptedAnswer::Stream { begun, rest, .. }) => {
                     candidate.provider.note(true);
-                    trial.answered(health::now());
-                    let attempt = NewAttempt { context: self.context.clone(), trial, span, began };
-                    let target = NewTarget { candidate, place, params, envelope: Arc::clone(&self.envelope), attempt };
+                    attempt.trial.answered(health::now());
+                    let (envelope, context) = (Arc::clone(&self.envelope), self.context.clone());
+                    let target = NewTarget { candidate, place, params, envelope, context, attempt };
                     let next = (!self.left.is_empty()).then_some(self as Box<dyn Resume>);
                     return Resumed { failed, answer: Some(NewAnswer { begun, rest, target, next }) };
                 }
@@ -103,24 +108,9 @@ impl NextTargets {
                 Err(failure) => failure,
             };
             candidate.provider.note(!failure.is_provider_fault());
-            let end =
-                AttemptEnd { status: failure.provider_status(), error: Some(failure.code()), ..AttemptEnd::default() };
-            self.context.end_attempt(&span, &end);
-            let (fault, wait) = (failure.fault(), failure.retry_after());
-            if fault.rule().counts {
-                trial.failed_for(health::now(), wait);
-            }
-            failed.push(AttemptRecord {
-                target: place,
-                provider: candidate.provider.id.clone(),
-                model: candidate.model.clone(),
-                status: failure.provider_status(),
-                error: Some(failure.to_string()),
-                start_ms: health::millis(began),
-                first_byte_ms: None,
-                end_ms: health::millis(self.context.arrived().elapsed()),
-                why_next: Some(format!("{}: it cannot continue the answer", fault.as_str())),
-            });
+            let fault = failure.fault();
+            let ended = failure.recorded(format!("{}: it cannot continue the answer", fault.as_str()));
+            failed.push(attempt.failed(&self.context, (&candidate, place), ended));
             if fault.rule().next == NextTarget::None {
                 break;
             }

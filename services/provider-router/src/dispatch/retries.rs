@@ -5,7 +5,7 @@
 
 use tokio::time::Duration;
 
-use super::fault::{NextTarget, Rule};
+use crate::fault::{NextTarget, Rule};
 use crate::random::Rng;
 
 /// Maximum number of attempts with one target.
@@ -159,7 +159,7 @@ impl Attempts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::fault::Fault;
+    use crate::fault::Fault;
 
     /// Plays a request whose attempts fail with the faults given by the target. Returns the targets tried.
     fn tried(retries: Option<u8>, holds: &[Option<u64>], fault: impl Fn(usize) -> Fault) -> Vec<usize> {

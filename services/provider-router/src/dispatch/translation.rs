@@ -42,13 +42,13 @@ impl Translation {
     /// allow it.
     pub(super) fn new(
         ClientRequest { headers, body, envelope, .. }: ClientRequest<'_>,
-        stored: Option<Vec<hub::Json>>,
+        stored: Option<&[hub::Json]>,
         (kind, provider): (&ProviderType, Api),
         model: Option<&str>,
         (id, is_strict): (&str, bool),
     ) -> Result<Self, RequestError> {
         let request = match stored {
-            Some(stored) => read_continued_request(body, &stored)?,
+            Some(stored) => read_continued_request(body, stored)?,
             None => read_request(envelope.api, body)?,
         };
         let written = write_request(provider, &request, &target(kind, provider, model))?;

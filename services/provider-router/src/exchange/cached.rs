@@ -32,10 +32,12 @@ impl Exchange {
         self.routing.guarded(notes);
     }
 
-    /// Records that guardrails withhold the answer, whose tokens were counted: its target has not failed.
-    pub fn withheld(&mut self, usage: Option<Usage>) {
+    /// Records why guardrails withhold the answer, whose tokens were counted: its target has not failed, and the error is
+    /// in the router's own words.
+    pub fn withheld(&mut self, usage: Option<Usage>, why: &'static str) {
         self.note_usage(usage);
-        self.routing.withheld();
+        self.note_own_error();
+        self.routing.withheld(why);
     }
 
     /// Stores the answer of a completed request.

@@ -29,8 +29,8 @@ pub(super) struct Routing {
     cache: Option<Box<CacheRecord>>,
     /// Changes by guardrails; added to the record.
     guard: Vec<String>,
-    /// Whether guardrails withhold the answer.
-    is_withheld: bool,
+    /// Why guardrails withhold the answer, if they do.
+    withheld: Option<&'static str>,
 }
 
 /// An attempt that failed.
@@ -118,9 +118,9 @@ impl Routing {
         self.guard.extend(notes);
     }
 
-    /// Notes that guardrails withhold the answer.
-    pub(super) const fn withheld(&mut self) {
-        self.is_withheld = true;
+    /// Notes why guardrails withhold the answer.
+    pub(super) const fn withheld(&mut self, why: &'static str) {
+        self.withheld = Some(why);
     }
 
     /// Takes what the cache of the route had, before the plan is recorded.
@@ -191,7 +191,7 @@ impl Routing {
         if let Some(trial) = &trial {
             let now = health::now();
             match status {
-                _ if self.is_withheld => trial.completed(now),
+                _ if self.withheld.is_some() => trial.completed(now),
                 RequestStatus::Completed => trial.completed(now),
                 RequestStatus::Failed | RequestStatus::Truncated if ended.counts => trial.failed(now),
                 _ => {}
@@ -208,7 +208,7 @@ impl Routing {
                 start_ms: health::millis(self.began),
                 first_byte_ms,
                 end_ms: health::millis(ended.duration),
-                why_next: None,
+                why_next: self.withheld.map(|why| format!("{why}: no other target is asked")),
             });
         }
         (self.record.take(), self.params.take())

@@ -5,15 +5,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use signalbox_core::schema::AttemptRecord;
 use signalbox_daemon::{AttemptEnd, RequestContext};
-use tokio::time::Duration;
-use tracing::Span;
 
-use super::{Exchange, FailedAttempt};
-use crate::{
-    envelope::Envelope,
-    health::{self, Trial},
-    route::Candidate,
-};
+use super::{Exchange, FailedAttempt, InFlight};
+use crate::{envelope::Envelope, route::Candidate};
 
 /// Stable word for an answer that broke off.
 const INTERRUPTED: &str = "upstream_interrupted";
@@ -29,21 +23,10 @@ pub struct NewTarget {
     pub params: Map<String, Value>,
     /// The request.
     pub envelope: Arc<Envelope>,
-    /// Its attempt.
-    pub attempt: NewAttempt,
-}
-
-/// An attempt in flight that may continue a stream.
-#[derive(Debug)]
-pub struct NewAttempt {
     /// The context of the request.
     pub context: RequestContext,
-    /// The attempt, for the health of the target.
-    pub trial: Trial,
-    /// Its span.
-    pub span: Span,
-    /// Time from the arrival of the request to its begin.
-    pub began: Duration,
+    /// Its attempt.
+    pub attempt: InFlight,
 }
 
 /// Facts about a stream that broke off, for the log.
@@ -64,23 +47,16 @@ pub struct Switch {
 impl NewTarget {
     /// Ends the attempt, which cannot continue the stream. Returns its record.
     pub fn failed(self, error: &str, why_next: &str, counts: bool) -> AttemptRecord {
-        let Self { candidate, place, attempt: NewAttempt { context, trial, span, began }, .. } = self;
-        if counts {
-            trial.failed(health::now());
-        }
-        let end = AttemptEnd { status: Some(200), error: Some(INTERRUPTED), ..AttemptEnd::default() };
-        context.end_attempt(&span, &end);
-        AttemptRecord {
-            target: place,
-            provider: candidate.provider.id.clone(),
-            model: candidate.model,
+        let Self { candidate, place, context, attempt, .. } = self;
+        let failed = FailedAttempt {
             status: Some(200),
-            error: Some(error.to_owned()),
-            start_ms: health::millis(began),
-            first_byte_ms: None,
-            end_ms: health::millis(context.arrived().elapsed()),
-            why_next: Some(why_next.to_owned()),
-        }
+            code: INTERRUPTED,
+            message: error.to_owned(),
+            counts,
+            retry_after: None,
+            why_next: why_next.to_owned(),
+        };
+        attempt.failed(&context, (&candidate, place), failed)
     }
 }
 
@@ -104,8 +80,8 @@ impl Exchange {
         }
         self.attempts += i64::try_from(failed.len()).unwrap_or_default();
         self.routing.push(failed);
-        let Some(NewTarget { candidate, place, params, envelope, attempt }) = target else { return };
-        let NewAttempt { trial, span, began, .. } = attempt;
+        let Some(NewTarget { candidate, place, params, envelope, attempt, .. }) = target else { return };
+        let InFlight { trial, span, began } = attempt;
         let end = AttemptEnd { status: broken.status, error: Some(broken.code), ..AttemptEnd::default() };
         self.context.end_attempt(&std::mem::replace(&mut self.attempt, span), &end);
         self.attempts += 1;

@@ -10,6 +10,9 @@ use super::{cards, secrets};
 /// Depth of nesting beyond which a value is searched as it is written, and refused rather than redacted.
 const MAX_DEPTH: usize = 64;
 
+/// Length of the shortest text in which something is found.
+const MIN_FOUND: usize = 13;
+
 /// Fields with opaque data, which must not be changed, if it is base64. Documents of Messages have plain text in `data`.
 const OPAQUE: [&str; 7] =
     ["b64_json", "data", "embedding", "encrypted_content", "file_data", "signature", "thought_signature"];
@@ -43,12 +46,15 @@ struct Search<'a> {
     actions: Actions,
     path: Vec<Step>,
     edits: Vec<(Range<usize>, String)>,
+    /// Number of names of members with something that was found.
+    names: usize,
     found: Searched,
 }
 
-/// Searches all texts of a JSON document. What is no JSON is searched as one text.
+/// Searches all texts of a JSON document, and the names of its members. What is no JSON is searched as one text.
 pub(super) fn search(document: &Bytes, actions: Actions) -> Searched {
-    let mut search = Search { document, actions, path: Vec::new(), edits: Vec::new(), found: Searched::default() };
+    let mut search =
+        Search { document, actions, path: Vec::new(), edits: Vec::new(), names: 0, found: Searched::default() };
     if search.value(&mut Reader::lenient(document), None).is_none() {
         search.edits.clear();
         search.found = Searched::default();
@@ -62,6 +68,29 @@ pub(super) fn search(document: &Bytes, actions: Actions) -> Searched {
 impl Actions {
     pub(super) const fn is_empty(self) -> bool {
         self.secrets.is_none() && self.cards.is_none()
+    }
+
+    /// Returns the actions that refuse in place of redacting.
+    pub(super) fn refusing(self) -> Self {
+        let refuse = |action: Option<GuardAction>| action.map(|_| GuardAction::Refuse);
+        Self { secrets: refuse(self.secrets), cards: refuse(self.cards) }
+    }
+
+    /// Returns the actions that redact in place of refusing.
+    pub(super) fn redacting(self) -> Self {
+        let redact = |action: Option<GuardAction>| action.map(|_| GuardAction::Redact);
+        Self { secrets: redact(self.secrets), cards: redact(self.cards) }
+    }
+
+    /// Returns the text with a mark in place of each credential and card number; `None` if it has none.
+    pub(super) fn redact(self, text: &str) -> Option<String> {
+        let found = self.find(text);
+        (!found.is_empty()).then(|| marked(text, found.into_iter().map(|(range, kind, _)| (range, kind)), ""))
+    }
+
+    /// Returns the kind of the first credential or card number in a text.
+    pub(super) fn first_in(self, text: &str) -> Option<&'static str> {
+        self.find(text).first().map(|(_, kind, _)| *kind)
     }
 
     /// Returns the places in a text, in order and without overlaps.
@@ -90,6 +119,32 @@ impl Actions {
     }
 }
 
+/// Returns the text with a mark in place of each of these ranges, which names the kind of its content and ends with
+/// `number`.
+fn marked(text: &str, found: impl Iterator<Item = (Range<usize>, &'static str)>, number: &str) -> String {
+    let (mut kept, mut copied) = (String::with_capacity(text.len()), 0);
+    for (range, kind) in found {
+        kept.push_str(&text[copied..range.start]);
+        kept.push_str("[redacted: ");
+        kept.push_str(kind);
+        kept.push_str(number);
+        kept.push(']');
+        copied = range.end;
+    }
+    kept.push_str(&text[copied..]);
+    kept
+}
+
+/// Returns the body of an error with a mark in place of each credential and card number; `None` if it has none. What is
+/// no JSON is edited as a text. `actions` redact.
+pub(super) fn error_body(body: &Bytes, actions: Actions) -> Option<Bytes> {
+    let found = search(body, actions);
+    if found.refused.is_some() {
+        return actions.redact(&String::from_utf8_lossy(body)).map(Bytes::from);
+    }
+    found.redacted
+}
+
 // === impl Search ===
 
 impl Search<'_> {
@@ -100,8 +155,9 @@ impl Search<'_> {
                 self.unreadable(raw);
                 Some(())
             }
-            b'{' => value.fields(|name, value| {
-                self.path.push(Step::Name(name.clone().into_owned()));
+            b'{' => value.fields_as_written(|name, raw, value| {
+                let shown = self.name(raw, &name);
+                self.path.push(Step::Name(shown.unwrap_or_else(|| name.clone().into_owned())));
                 let read = self.value(value, Some(&name));
                 self.path.pop();
                 read
@@ -134,6 +190,20 @@ impl Search<'_> {
         self.path.windows(2).any(|steps| matches!(steps, [Step::Name(name), Step::Name(_)] if name == "input"))
     }
 
+    /// Searches the name of a member, which is given as it is written, too. Returns the name without what was found.
+    fn name(&mut self, raw: &[u8], name: &str) -> Option<String> {
+        if name.len() < MIN_FOUND {
+            return None;
+        }
+        // Names stay different, so that no member replaces another one.
+        let number = self.names + 1;
+        let shown = if number > 1 { format!(" {number}") } else { String::new() };
+        let kept = self.without_found(name, &shown)?;
+        self.names = number;
+        self.edit(raw, &kept);
+        Some(kept)
+    }
+
     /// Searches a number, which becomes a text if it is redacted.
     fn number(&mut self, raw: &[u8]) -> Option<()> {
         self.found_in(raw, std::str::from_utf8(raw).ok()?)
@@ -147,32 +217,37 @@ impl Search<'_> {
 
     /// Searches the text of a value, which is given as it is written, too.
     fn found_in(&mut self, raw: &[u8], text: &str) -> Option<()> {
+        if let Some(kept) = self.without_found(text, "") {
+            self.edit(raw, &kept);
+        }
+        Some(())
+    }
+
+    /// Returns the text with a mark in place of each credential and card number; `None` if it has none.
+    fn without_found(&mut self, text: &str, number: &str) -> Option<String> {
         let found = self.actions.find(text);
         if found.is_empty() {
-            return Some(());
+            return None;
         }
-        let (mut kept, mut copied) = (String::with_capacity(text.len()), 0);
-        for (range, kind, action) in found {
-            if action == GuardAction::Refuse {
+        for (_, kind, action) in &found {
+            if *action == GuardAction::Refuse {
                 self.refuse(kind);
             }
-            kept.push_str(&text[copied..range.start]);
-            kept.push_str("[redacted: ");
-            kept.push_str(kind);
-            kept.push(']');
-            copied = range.end;
-            self.found.count += 1;
         }
-        kept.push_str(&text[copied..]);
+        self.found.count += found.len();
+        Some(marked(text, found.into_iter().map(|(range, kind, _)| (range, kind)), number))
+    }
+
+    /// Replaces a string or a number, which is given as it is written.
+    fn edit(&mut self, raw: &[u8], text: &str) {
         let start = raw.as_ptr() as usize - self.document.as_ptr() as usize;
         // Serialising a string cannot fail.
-        self.edits.push((start..start + raw.len(), serde_json::to_string(&kept).unwrap_or_default()));
-        Some(())
+        self.edits.push((start..start + raw.len(), serde_json::to_string(text).unwrap_or_default()));
     }
 
     /// Searches what cannot be edited.
     fn unreadable(&mut self, raw: &[u8]) {
-        if let Some((_, kind, _)) = self.actions.find(&String::from_utf8_lossy(raw)).first() {
+        if let Some(kind) = self.actions.first_in(&String::from_utf8_lossy(raw)) {
             self.refuse(kind);
         }
     }
@@ -278,6 +353,20 @@ mod tests {
         }
         let card = serde_json::json!({"input": format!(r"pay\n{CARD}\n now")}).to_string();
         assert_eq!(searched(&card, None, Some(GuardAction::Redact)).count, 1);
+    }
+
+    #[test]
+    fn names_of_members_are_searched_and_not_shown() {
+        let document =
+            format!(r#"{{"input":{{"{CARD}":1,"a{}":{{"text":"{CARD}"}},"\u0034111 1111 1111 1111" : 2}}}}"#, key());
+        let found = searched(&document, Some(GuardAction::Redact), Some(GuardAction::Redact));
+        let expected = r#"{"input":{"[redacted: card number]":1,"a[redacted: Anthropic key 2]":{"text":"[redacted: card number]"},"[redacted: card number 3]" : 2}}"#;
+        assert_eq!((found.redacted.unwrap(), found.count), (Bytes::from_static(expected.as_bytes()), 4));
+        let named = format!(r#"{{"tools":{{"{}":{{"text":"{CARD}"}}}}}}"#, key());
+        let found = searched(&named, Some(GuardAction::Redact), Some(GuardAction::Refuse));
+        assert_eq!(found.refused, Some(("tools.[redacted: Anthropic key].text".to_owned(), "card number")));
+        let found = searched(&named, Some(GuardAction::Refuse), None);
+        assert_eq!(found.refused, Some(("tools".to_owned(), "Anthropic key")));
     }
 
     #[test]

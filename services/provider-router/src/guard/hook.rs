@@ -4,9 +4,11 @@
 //!
 //! | question | reply |
 //! |---|---|
-//! | `stage` (`before` or `after`), `request_id`, `api`, `model`, `key`, `owner`, and `request` or `answer` | `{"action": "allow"}` |
+//! | `stage` (`before` or `after`), `request_id`, `api`, `model`, `key`, `owner`, and `request` or `answer`; `earlier` if the log adds turns | `{"action": "allow"}` |
 //! | | `{"action": "refuse", "message": "…"}` |
 //! | | `{"action": "replace", "request": {…}}` or `{"action": "replace", "answer": {…}}` |
+
+use std::fmt;
 
 use axum::body::to_bytes;
 use bytes::Bytes;
@@ -27,8 +29,10 @@ const REPLACEABLE: [&str; 7] = ["messages", "input", "system", "instructions", "
 /// Maximum characters of a message that a hook gives.
 const MAX_MESSAGE: usize = 500;
 
+/// Advice for a hook that fails.
+pub(super) const CHECK: &str = "send the request again, and if it fails again, check the service of guard.hook_url";
+
 /// The hook.
-#[derive(Debug)]
 pub(super) struct Hook {
     client: Client,
     target: Target,
@@ -72,13 +76,18 @@ impl Hook {
     /// # Errors
     /// Returns a message that names the invalid key of the configuration, and the reason.
     pub(super) fn new(config: &GuardConfig, client: Client) -> Result<Option<Self>, String> {
-        if config.hook_url.is_empty() {
-            return Ok(None);
+        let url = config.hook_url.expose();
+        if url.is_empty() {
+            return match (config.hook_after, config.hook_token.expose().is_empty()) {
+                (true, _) => Err("guard.hook_after needs guard.hook_url".to_owned()),
+                (_, false) => Err("guard.hook_token needs guard.hook_url".to_owned()),
+                (false, true) => Ok(None),
+            };
         }
         // The operator names the address, and hooks usually run beside the router.
         let policy = AddressPolicy { allow_private: true, ..AddressPolicy::default() };
         let wrong = |error: &dyn std::fmt::Display| format!("guard.hook_url cannot be used: {error}");
-        let target = Target::parse(&config.hook_url, &policy).map_err(|error| wrong(&error))?;
+        let target = Target::parse(url, &policy).map_err(|error| wrong(&error))?;
         let path = target.path("").map_err(|error| wrong(&error))?;
         let token = config.hook_token.expose();
         let authorization = (!token.is_empty()).then(|| HeaderValue::try_from(format!("Bearer {token}"))).transpose();
@@ -106,14 +115,26 @@ impl Hook {
     /// Asks for a verdict on a JSON document.
     ///
     /// # Errors
-    /// Returns the reason why there is no verdict, unless `hook_on_failure` is `open`: then the verdict is to allow.
-    pub(super) async fn judge(&self, stage: Stage, about: &About<'_>, document: &[u8]) -> Result<Verdict, String> {
-        let asked = match question(stage, about, document).filter(|question| question.len() <= self.max_bytes) {
-            None => Err(format!("the {} is larger than guard.hook_max_bytes", stage.as_str())),
+    /// Returns the reason why there is none, if failures count as refusals.
+    pub(super) async fn judge(
+        &self,
+        stage: Stage,
+        about: &About<'_>,
+        (document, earlier): (&Bytes, Option<&Bytes>),
+    ) -> Result<Verdict, String> {
+        let what = stage.as_str();
+        let asked = match question(stage, about, document, earlier.map(|earlier| &**earlier)) {
+            None => Err(format!("the {what} is not valid JSON, which the hook reads")),
+            Some(question) if question.len() > self.max_bytes => Err(format!(
+                "the {what} has {} bytes, and guard.hook_max_bytes allows {}; send less, or raise that limit",
+                document.len() + earlier.map_or(0, Bytes::len),
+                self.max_bytes
+            )),
             Some(question) => match timeout(self.timeout, self.ask(question, about.id)).await {
                 Ok(reply) => reply.and_then(|reply| verdict(stage, &reply)),
-                Err(_) => Err(format!("it gave no answer within {:?}", self.timeout)),
-            },
+                Err(_) => Err(self.late()),
+            }
+            .map_err(|how| format!("{how}; {CHECK}")),
         };
         match asked {
             Err(error) if self.on_failure == OnFailure::Open => {
@@ -139,18 +160,33 @@ impl Hook {
         }
         let deadlines =
             Deadlines { connect: self.timeout, headers: self.timeout, idle: self.timeout, total: self.timeout };
-        let response = self.client.send(&self.target, request, &deadlines).await.map_err(|error| error.to_string())?;
+        let response = self.client.send(&self.target, request, &deadlines).await.map_err(|error| {
+            // The address is for the operator only.
+            tracing::debug!(%error, "the guard hook cannot be asked");
+            if error.is_timeout() { self.late() } else { format!("it cannot be reached ({})", error.code()) }
+        })?;
         let status = response.status();
         if status != http::StatusCode::OK {
             return Err(format!("it answered with status {status}"));
         }
         let body = to_bytes(axum::body::Body::new(response.into_body()), self.max_bytes).await;
-        body.map_err(|error| format!("its answer cannot be read: {error}"))
+        body.map_err(|_| format!("its answer is longer than {} bytes, or broke off", self.max_bytes))
+    }
+
+    fn late(&self) -> String {
+        format!("it gave no verdict within {:?} (time-out)", self.timeout)
     }
 }
 
-/// Returns the question about a document; `None` if the document is not JSON.
-fn question(stage: Stage, about: &About<'_>, document: &[u8]) -> Option<Vec<u8>> {
+impl fmt::Debug for Hook {
+    /// Leaves out the address, whose path may be a credential.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hook").field("on_failure", &self.on_failure).field("after", &self.after).finish_non_exhaustive()
+    }
+}
+
+/// Returns the question about a JSON document; `None` if it is none.
+fn question(stage: Stage, about: &About<'_>, document: &[u8], earlier: Option<&[u8]>) -> Option<Vec<u8>> {
     let head = serde_json::json!({
         "stage": stage.word(),
         "request_id": about.id,
@@ -164,14 +200,21 @@ fn question(stage: Stage, about: &About<'_>, document: &[u8]) -> Option<Vec<u8>>
     question.pop();
     question.extend_from_slice(format!(",\"{}\":", stage.as_str()).as_bytes());
     question.extend_from_slice(document);
+    if let Some(earlier) = earlier {
+        question.extend_from_slice(b",\"earlier\":");
+        question.extend_from_slice(earlier);
+    }
     question.push(b'}');
     Some(question)
 }
 
 /// Reads a reply.
 fn verdict(stage: Stage, reply: &[u8]) -> Result<Verdict, String> {
-    let reply: Reply =
-        serde_json::from_slice(reply).map_err(|error| format!("its answer is not a verdict: {error}"))?;
+    // The error of the parser would quote the reply, which may quote the request.
+    let reply: Reply = serde_json::from_slice(reply).map_err(|error| match error.is_data() {
+        true => "its answer is no verdict: `action` is missing, or a field has another type".to_owned(),
+        false => "its answer is not valid JSON".to_owned(),
+    })?;
     match (&*reply.action, stage) {
         ("allow", _) => Ok(Verdict::Allow),
         ("refuse", _) => {
@@ -216,8 +259,10 @@ mod tests {
         let replaced = read(Stage::Answer, r#"{"action":"replace","answer":{"id":"x"}}"#);
         assert_eq!(replaced, Ok(Verdict::ReplaceAnswer(Bytes::from_static(br#"{"id":"x"}"#))));
         for (stage, reply, told) in [
-            (Stage::Request, "", "its answer is not a verdict"),
-            (Stage::Request, "[]", "its answer is not a verdict"),
+            (Stage::Request, "", "its answer is not valid JSON"),
+            (Stage::Request, "{\"action\":", "its answer is not valid JSON"),
+            (Stage::Request, "[]", "its answer is no verdict"),
+            (Stage::Request, "{\"action\":7}", "its answer is no verdict"),
             (Stage::Request, r#"{"action":"deny"}"#, "`action` is `deny`"),
             (Stage::Request, r#"{"action":"replace"}"#, "it replaces nothing"),
             (Stage::Request, r#"{"action":"replace","request":{"model":"x"}}"#, "it replaces `model`"),
@@ -230,12 +275,12 @@ mod tests {
     #[test]
     fn a_question_is_one_object() {
         let about = About { id: "i", api: "chat", model: Some("m"), key: None, owner: None };
-        let asked = question(Stage::Request, &about, br#"{"messages":[]}"#).unwrap();
+        let asked = question(Stage::Request, &about, br#"{"messages":[]}"#, Some(b"[1]")).unwrap();
         let expected = serde_json::json!({
             "stage": "before", "request_id": "i", "api": "chat", "model": "m", "key": null, "owner": null,
-            "request": {"messages": []},
+            "request": {"messages": []}, "earlier": [1],
         });
         assert_eq!(serde_json::from_slice::<Value>(&asked).unwrap(), expected);
-        assert_eq!(question(Stage::Answer, &about, b"<html>"), None);
+        assert_eq!(question(Stage::Answer, &about, b"<html>", None), None);
     }
 }

@@ -15,6 +15,10 @@ fn about() -> About<'static> {
     About { id: "i", api: "chat", model: Some("m"), key: None, owner: None }
 }
 
+const fn prompt(body: &Bytes) -> Prompt<'_> {
+    Prompt { body, earlier: None }
+}
+
 fn body() -> Bytes {
     Bytes::from(format!(r#"{{"model":"m","messages":[{{"role":"user","content":"pay {CARD}"}}]}}"#))
 }
@@ -36,9 +40,10 @@ fn a_wrong_configuration_is_told() {
         ("http://a b", "1s", "", "guard.hook_url cannot be used"),
         ("http://127.0.0.1:9", "0s", "", "guard.hook_timeout takes"),
         ("http://127.0.0.1:9", "1s", "a\nb", "guard.hook_token has characters"),
+        ("", "1s", "token", "guard.hook_token needs guard.hook_url"),
     ] {
         let made = guard(|config| {
-            url.clone_into(&mut config.hook_url);
+            config.hook_url = Secret::new(url.to_owned());
             config.hook_timeout = timeout.parse().unwrap();
             config.hook_token = Secret::new(token.to_owned());
         });
@@ -50,12 +55,12 @@ fn a_wrong_configuration_is_told() {
 async fn requests_are_redacted_or_refused_without_quoting_them() {
     let guard = guard(|config| config.cards = Action::Redact).unwrap();
     let rules = guard.rules(None, None).unwrap();
-    let passed = guard.request(&rules, &body(), &about()).await.unwrap();
+    let passed = guard.request(&rules, prompt(&body()), &about()).await.unwrap();
     assert!(String::from_utf8_lossy(&passed.replaced.unwrap()).contains("pay [redacted: card number]"));
     assert_eq!(passed.notes, ["request: 1 redacted"]);
 
     let strict = rules.and(&GuardRules { cards: Some(GuardAction::Refuse), ..GuardRules::default() });
-    let refused = guard.request(&strict, &body(), &about()).await.unwrap_err();
+    let refused = guard.request(&strict, prompt(&body()), &about()).await.unwrap_err();
     let told = refused.to_string();
     assert_eq!(
         told,
@@ -64,7 +69,7 @@ async fn requests_are_redacted_or_refused_without_quoting_them() {
     assert_eq!((refused.code(), refused.is_content()), ("guardrail_refused", true));
 
     let small = GuardRules { max_request_bytes: Some(10), ..GuardRules::default() };
-    let refused = guard.request(&small, &body(), &about()).await.unwrap_err().to_string();
+    let refused = guard.request(&small, prompt(&body()), &about()).await.unwrap_err().to_string();
     assert!(refused.contains("at most 10 are allowed"), "{refused}");
 }
 
@@ -83,18 +88,60 @@ async fn in_a_stream_nothing_can_be_redacted() {
 #[tokio::test]
 async fn a_hook_that_is_missing_or_away_refuses_unless_it_may_fail() {
     let asks = GuardRules { hook: true, ..GuardRules::default() };
-    let missing = guard(|_| {}).unwrap().request(&asks, &body(), &about()).await.unwrap_err();
-    assert!(missing.to_string().contains("guard.hook_url is not set"), "{missing}");
+    let missing = guard(|_| {}).unwrap().request(&asks, prompt(&body()), &about()).await.unwrap_err();
+    assert!(missing.to_string().contains("set guard.hook_url"), "{missing}");
     assert_eq!((missing.code(), missing.is_content()), ("guardrail_unavailable", false));
     for on_failure in [OnFailure::Closed, OnFailure::Open] {
         let guard = guard(|config| {
             // Reserved: nothing listens there.
-            "http://127.0.0.1:1".clone_into(&mut config.hook_url);
+            config.hook_url = Secret::new("http://127.0.0.1:1/canary-path".to_owned());
             config.hook_on_failure = on_failure;
         })
         .unwrap();
         let rules = guard.rules(None, None).unwrap();
-        let judged = guard.request(&rules, &body(), &about()).await;
+        let judged = guard.request(&rules, prompt(&body()), &about()).await;
         assert_eq!(judged.is_ok(), on_failure == OnFailure::Open, "{judged:?}");
+        if let Err(refused) = judged {
+            let told = refused.to_string();
+            assert!(told.starts_with("the guardrail hook failed, so the request was not passed on: "), "{told}");
+            assert!(told.contains("it cannot be reached (") && told.contains("check the service"), "{told}");
+        }
+        assert!(!format!("{guard:?}").contains("canary"), "{guard:?}");
     }
+}
+
+#[test]
+fn a_hook_that_judges_answers_needs_an_address() {
+    let made = guard(|config| config.hook_after = true);
+    assert_eq!(made.unwrap_err(), "guard.hook_after needs guard.hook_url");
+}
+
+#[tokio::test]
+async fn earlier_turns_are_judged_with_the_request() {
+    let guard = guard(|config| config.cards = Action::Redact).unwrap();
+    let rules = guard.rules(None, None).unwrap();
+    let clean = Bytes::from_static(br#"{"input":"and now?"}"#);
+    let earlier = Bytes::from(format!(r#"[{{"content":"pay {CARD}"}},{{"content":"ok"}}]"#));
+    let prompt = Prompt { body: &clean, earlier: Some(&earlier) };
+    let passed = guard.request(&rules, prompt, &about()).await.unwrap();
+    assert_eq!((passed.replaced, &*passed.notes), (None, &["earlier turns: 1 redacted".to_owned()][..]));
+    assert_eq!(passed.earlier.unwrap(), r#"[{"content":"pay [redacted: card number]"},{"content":"ok"}]"#);
+
+    let strict = rules.and(&GuardRules { cards: Some(GuardAction::Refuse), ..GuardRules::default() });
+    let told = guard.request(&strict, prompt, &about()).await.unwrap_err().to_string();
+    assert!(told.contains("an earlier turn") && told.contains("begin a new conversation"), "{told}");
+    let small = GuardRules { max_request_bytes: Some(40), ..GuardRules::default() };
+    assert!(guard.request(&small, prompt, &about()).await.is_err());
+}
+
+#[test]
+fn errors_of_providers_are_redacted_whatever_the_action_is() {
+    let rules = GuardRules { answer_cards: Some(GuardAction::Refuse), ..GuardRules::default() };
+    let body = |text: &str| error_body(&rules, &Bytes::from(text.to_owned()));
+    let json = format!(r#"{{"error":{{"message":"no {CARD}"}}}}"#);
+    assert_eq!(body(&json).unwrap(), r#"{"error":{"message":"no [redacted: card number]"}}"#);
+    assert_eq!(body(&format!("<b>{CARD}</b>")).unwrap(), "<b>[redacted: card number]</b>");
+    assert_eq!(body(r#"{"error":"busy"}"#), None);
+    assert_eq!(error_text(&rules, &format!("busy: {CARD}")).unwrap(), "busy: [redacted: card number]");
+    assert_eq!(error_text(&GuardRules::default(), CARD), None);
 }

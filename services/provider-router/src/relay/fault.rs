@@ -1,4 +1,4 @@
-//! Errors that events of a stream report, and whether they are the provider's fault.
+//! Errors that events of a stream report, and their classes.
 
 use signalbox_core::{
     Api,
@@ -6,9 +6,10 @@ use signalbox_core::{
     sse::Frame,
     typed::{TypedEvent, TypedReader},
 };
-use signalbox_translate::hub::{ErrorClass, Failure};
+use signalbox_translate::hub::Failure;
 
-use super::{Broken, Relay};
+use super::Relay;
+use crate::fault::Fault;
 
 /// Returns the error that an event reports.
 pub(super) fn error_of(api: Api, frame: &Frame) -> Option<ProviderError> {
@@ -32,14 +33,8 @@ pub(super) fn error_of(api: Api, frame: &Frame) -> Option<ProviderError> {
 }
 
 /// Returns the class of an error within a stream.
-pub(super) fn class_of(error: &ProviderError) -> ErrorClass {
-    Failure::read(error.status, ErrorBody { error: error.to_object() }.to_json().as_bytes()).class
-}
-
-/// Returns whether an error within a stream counts against the breaker of the target: not if the request is at fault.
-pub(super) fn counts(class: ErrorClass) -> bool {
-    use ErrorClass::{BadRequest, Conflict, ContentRefused, ContextLength, NotFound, TooLarge};
-    !matches!(class, BadRequest | Conflict | ContentRefused | ContextLength | NotFound | TooLarge)
+pub(super) fn class_of(error: &ProviderError) -> Fault {
+    Fault::of_event(Failure::read(error.status, ErrorBody { error: error.to_object() }.to_json().as_bytes()).class)
 }
 
 // === impl Relay ===
@@ -47,18 +42,9 @@ pub(super) fn counts(class: ErrorClass) -> bool {
 impl Relay {
     /// Records whether the error that the provider reported counts against the breaker of its target.
     pub(super) fn judge(&mut self, error: &ProviderError) {
-        if !counts(class_of(error)) {
+        if !class_of(error).rule().counts {
             self.exchange.spare_target();
         }
-    }
-}
-
-// === impl Broken ===
-
-impl Broken {
-    /// Returns whether it counts against the breaker of the target.
-    pub(super) const fn counts(&self) -> bool {
-        !matches!(self, Self::ShuttingDown | Self::Upstream(signalbox_upstream::Error::TotalTimeout { .. }))
     }
 }
 
@@ -68,7 +54,7 @@ mod tests {
 
     use super::*;
 
-    fn read(api: Api, event: &str) -> Option<ErrorClass> {
+    fn read(api: Api, event: &str) -> Option<Fault> {
         let mut splitter = Splitter::new(usize::MAX);
         splitter.push(format!("{event}\n\n").into());
         error_of(api, &splitter.next_frame().unwrap().unwrap()).as_ref().map(class_of)
@@ -79,7 +65,7 @@ mod tests {
         let text = r#"data: {"choices":[{"index":0,"delta":{"content":"a"}}]}"#;
         let error = r#"data: {"error":{"message":"busy"}}"#;
         for event in [error, "event: error\ndata: busy", &format!("{text}\n{error}")] {
-            assert!(read(Api::Chat, event).is_some_and(counts), "{event}");
+            assert!(read(Api::Chat, event).is_some_and(|fault| fault.rule().counts), "{event}");
         }
         for event in [text, "data: busy", ": error", "data: [DONE]", &format!("{text}\n{text}")] {
             assert_eq!(read(Api::Chat, event), None, "{event}");
@@ -89,11 +75,11 @@ mod tests {
     #[test]
     fn errors_of_the_request_do_not_count() {
         for (error, class, is_counted) in [
-            (r#"{"message":"no","code":"content_policy_violation"}"#, ErrorClass::ContentRefused, false),
-            (r#"{"message":"long","code":"context_length_exceeded"}"#, ErrorClass::ContextLength, false),
-            (r#"{"message":"wrong","type":"invalid_request_error"}"#, ErrorClass::BadRequest, false),
-            (r#"{"message":"busy","type":"overloaded_error"}"#, ErrorClass::Overloaded, true),
-            (r#"{"message":"oops"}"#, ErrorClass::Server, true),
+            (r#"{"message":"no","code":"content_policy_violation"}"#, Fault::ContentRefused, false),
+            (r#"{"message":"long","code":"context_length_exceeded"}"#, Fault::ContextLength, false),
+            (r#"{"message":"wrong","type":"invalid_request_error"}"#, Fault::BadRequest, false),
+            (r#"{"message":"busy","type":"overloaded_error"}"#, Fault::Overloaded, true),
+            (r#"{"message":"oops"}"#, Fault::Server, true),
         ] {
             for (api, event) in [
                 (Api::Chat, format!("data: {{\"error\":{error}}}")),
@@ -101,7 +87,7 @@ mod tests {
                 (Api::Responses, format!("data: {{\"type\":\"response.failed\",\"response\":{{\"error\":{error}}}}}")),
             ] {
                 assert_eq!(read(api, &event), Some(class), "{event}");
-                assert_eq!(counts(class), is_counted, "{event}");
+                assert_eq!(class.rule().counts, is_counted, "{event}");
             }
         }
     }

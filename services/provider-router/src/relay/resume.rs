@@ -29,11 +29,13 @@ use signalbox_core::{
     schema::AttemptRecord,
     sse::{Frame, Splitter},
 };
-use signalbox_translate::hub::ErrorClass;
 use signalbox_upstream::Error;
 
 use super::{MAX_EVENT, Source, fault, typed::with_blank_line};
-use crate::exchange::{NewTarget, Switch};
+use crate::{
+    exchange::{NewTarget, Switch},
+    fault::Fault,
+};
 
 /// The next event for the client, or the end.
 type Passed = Option<Result<Bytes, Error>>;
@@ -196,13 +198,13 @@ impl ResumableStream {
             && let Some(error) = fault::error_of(self.api, frame)
         {
             let class = fault::class_of(&error);
-            let is_refusal = class == ErrorClass::ContentRefused;
+            let is_refusal = class == Fault::ContentRefused;
             if is_refusal {
                 self.next = None;
             }
             // A refusal of the content is the answer.
             if is_comparing || !is_refusal {
-                return self.breaks(Break::Reported { event: frame.raw().clone(), counts: fault::counts(class) });
+                return self.breaks(Break::Reported { event: frame.raw().clone(), fault: class });
             }
         }
         let event = Event::read(self.api, frame);
@@ -286,7 +288,7 @@ impl ResumableStream {
             // The stream that is to be continued broke off before.
             Some(Comparing { target, mut broken, .. }) => {
                 let why_next = "the answer broke off before it went on from what the client has received";
-                broken.failed.push(target.failed(&why.to_string(), why_next, why.counts()));
+                broken.failed.push(target.failed(&why.to_string(), why_next, why.fault().rule().counts));
                 broken
             }
             None => Broken { why, failed: Vec::new() },

@@ -5,7 +5,10 @@ use signalbox_core::schema::AttemptRecord;
 use signalbox_upstream::Error;
 
 use super::super::MAX_EVENT;
-use crate::exchange::{NewTarget, Switch};
+use crate::{
+    exchange::{NewTarget, Switch},
+    fault::Fault,
+};
 
 /// How a stream broke off.
 #[derive(Debug)]
@@ -17,8 +20,8 @@ pub(super) enum Break {
     /// The provider reported an error in this event.
     Reported {
         event: Bytes,
-        /// Whether it counts against the breaker of the target.
-        counts: bool,
+        /// Class of the error.
+        fault: Fault,
     },
 }
 
@@ -33,12 +36,13 @@ pub(super) struct Broken {
 // === impl Break ===
 
 impl Break {
-    /// Returns whether it counts against the breaker of the target.
-    pub(super) const fn counts(&self) -> bool {
+    /// Returns the class of the failure.
+    pub(super) const fn fault(&self) -> Fault {
         match self {
-            Self::Failed(error) => !matches!(error, Error::TotalTimeout { .. }),
-            Self::Closed | Self::Endless => true,
-            Self::Reported { counts, .. } => *counts,
+            Self::Failed(error) => Fault::of_transport(error),
+            Self::Closed => Fault::Reset,
+            Self::Endless => Fault::Unusable,
+            Self::Reported { fault, .. } => *fault,
         }
     }
 }
@@ -60,6 +64,6 @@ impl Broken {
     /// Returns the facts for the log; `target` continues the stream.
     pub(super) fn switch(&mut self, target: Option<NewTarget>) -> Switch {
         let failed = std::mem::take(&mut self.failed);
-        Switch { why: self.why.to_string(), counts: self.why.counts(), failed, target }
+        Switch { why: self.why.to_string(), counts: self.why.fault().rule().counts, failed, target }
     }
 }

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     catalog::tests::{Row, snapshot},
     envelope::Envelope,
-    exchange::NewAttempt,
+    exchange::InFlight,
     health::{self, TargetHealth},
     relay::tests::Script,
     route::{Candidate, Reason},
@@ -45,18 +45,14 @@ impl Resume for Scripted {
             let provider = Arc::clone(snapshot(&rows, None).provider("other").unwrap());
             let trial = health.begin(health::now());
             trial.answered(health::now());
-            let attempt = NewAttempt {
-                context: RequestContext::new(AccessLog::Off),
-                trial,
-                span: Span::none(),
-                began: Duration::ZERO,
-            };
+            let attempt = InFlight { trial, span: Span::none(), began: Duration::ZERO };
             let envelope = Envelope::parse(Api::Chat, br#"{"messages":[1]}"#).unwrap();
             let target = NewTarget {
                 candidate: Candidate::new(&provider, None, Reason::Named),
                 place: 1,
                 params: Map::new(),
                 envelope: Arc::new(envelope),
+                context: RequestContext::new(AccessLog::Off),
                 attempt,
             };
             let is_last = left.is_empty();
