@@ -45,7 +45,6 @@ pub use self::kill_port_owner::{KillError, kill_port_owner};
 pub use self::programs::{ProgramLocation, Programs};
 pub use self::reload::Rebuilds;
 pub use self::service::MAX_WORKERS;
-pub use self::started::RouterStart;
 pub use self::worker_group::Worker;
 
 /// Capacity of the command queue. The task takes commands at once, so the bound is never reached in practice.

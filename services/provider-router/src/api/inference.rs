@@ -8,7 +8,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use signalbox_core::{Api, id};
 use signalbox_daemon::{Caller, RequestBody, RequestContext, collect};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Duration, Instant},
+};
 
 use super::{
     cached::{self, Looked},
@@ -26,11 +29,13 @@ use crate::{
     catalog::Settings,
     clock,
     direct::DirectApi,
-    dispatch::{Call, dispatch},
+    dispatch::{self, Call},
     envelope::{Envelope, EnvelopeError, without_bom, without_extension},
     exchange::Exchange,
     health, hops,
     journal::{Begin, Bodies, BodyPolicy},
+    ledger::Denial,
+    live::LiveEntry,
     route::{self, Plan, RequestFacts, RouteError},
     stored_responses,
 };
@@ -42,6 +47,9 @@ const SESSION_HEADERS: [&str; 3] = ["x-session-id", "x-claude-code-session-id", 
 
 /// Maximum bytes of the id of an earlier answer by which the log finds the session. Every provider's ids are shorter.
 const MAX_PREVIOUS_ID: usize = 256;
+
+/// Maximum time for which a request waits for limits if its deadline is too far away to be a time.
+const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
 /// The API of a request.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +148,7 @@ where
         Ok(judged) => judged,
         Err(refused) => {
             let exchange =
-                arrival.begin(app, &envelope, plan.as_ref().ok(), (&sent, Bodies::Redact), context, permit)?;
+                arrival.begin(app, &envelope, plan.as_ref().ok(), (&sent, Bodies::Redact), (context, None), permit)?;
             return Err(failed(refused.into(), exchange, api).await);
         }
     };
@@ -158,10 +166,11 @@ where
         Some(_) => Looked::Off,
         None => cached::look_up(app, plan.as_ref().ok(), caller, asked, (&envelope, rules.as_ref())).await,
     };
-    let admitted = match looked {
-        Looked::Hit(..) => None,
-        _ => reserve(app, surface, caller, &envelope, &body, plan.as_ref().ok()).await?,
+    let reserved = match looked {
+        Looked::Hit(..) => Reserved::default(),
+        _ => arrival.reserve(app, &context, &envelope, &body, plan.as_ref().ok()).await?,
     };
+    let Reserved { admitted, live, is_cancelled } = reserved;
     let quotas = admitted.as_ref().map(Admitted::quotas);
 
     // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
@@ -176,9 +185,12 @@ where
         _ => Bodies::Full,
     };
     let context_id = context.id();
-    let mut exchange = arrival.begin(app, &envelope, plan.as_ref().ok(), (logged, most), context, permit)?;
+    let mut exchange = arrival.begin(app, &envelope, plan.as_ref().ok(), (logged, most), (context, live), permit)?;
     exchange.hold(admitted);
     exchange.guarded(passed.notes);
+    if is_cancelled {
+        return Ok(dispatch::cancelled(exchange, api).await);
+    }
     match plan {
         Ok(plan) => {
             let names_target = settings.answer_headers();
@@ -190,6 +202,11 @@ where
                 Looked::Miss(recorder) => exchange.cache(CacheOutcome::Miss, Some(recorder)),
                 Looked::Bypass => exchange.cache(CacheOutcome::Bypass, None),
                 Looked::Off => {}
+            }
+            if let Some(previous) = &envelope.previous
+                && let Err(error) = stored_responses::check_owner(&app.store, previous, caller).await
+            {
+                return Err(failed(error.into(), exchange, api).await);
             }
             let (headers, version) = (head.headers, head.version);
             if let Some((begin, mut bodies)) = original {
@@ -215,7 +232,7 @@ where
             }
             let caller = caller.cloned();
             let call = Call { exchange, caller, headers, version, body, envelope, names_target, guard: rules };
-            let mut response = dispatch(app, call, plan).await;
+            let mut response = dispatch::dispatch(app, call, plan).await;
             cached::name_outcome(outcome, response.headers_mut());
             if let Some(quotas) = quotas {
                 limit_headers::add(response.headers_mut(), &quotas, api, clock::unix_ms());
@@ -269,38 +286,80 @@ impl Arrival<'_> {
         BodyPolicy { request: policy.request.max(most), ..policy }
     }
 
-    /// Begins to log the request, in no more detail than `most`.
+    /// Reserves what the request may use of the limits and budgets of its key and route, and waits for them if they let
+    /// it. Meanwhile it is listed among the requests in flight.
+    async fn reserve(
+        &self,
+        app: &App,
+        context: &RequestContext,
+        envelope: &Envelope,
+        body: &[u8],
+        plan: Option<&Plan>,
+    ) -> Result<Reserved, ApiError> {
+        let route = plan.and_then(|plan| plan.route.as_ref()).map(|route| &*route.id);
+        if app.ledger.select(self.caller, route).is_none() {
+            return Ok(Reserved::default());
+        }
+        let live = app.live.queue(context.id(), self.head(envelope), context.arrived());
+        let stop = live.stop().clone();
+        let reserved = tokio::select! {
+            biased;
+            reserved = reserve(app, self, context.arrived(), envelope, body, plan) => reserved,
+            // A request that waits in a queue must not hold up the shutdown.
+            () = stop.cancelled() => {
+                let is_cancelled = live.is_cancelled();
+                let stopped = Reserved { admitted: None, live: Some(live), is_cancelled };
+                return if is_cancelled { Ok(stopped) } else { Err(ApiError::Overloaded) };
+            }
+        };
+        let admitted = reserved.inspect_err(|denial| app.metrics.limited(denial.reason()))?;
+        Ok(Reserved { admitted, live: Some(live), is_cancelled: false })
+    }
+
+    /// Begins to log the request, in no more detail than `most`. `live` is its entry in the list of requests in flight,
+    /// if it has one already.
     fn begin(
         &self,
         app: &App,
         envelope: &Envelope,
         plan: Option<&Plan>,
         (body, most): (&Bytes, Bodies),
-        context: RequestContext,
+        (context, live): (RequestContext, Option<LiveEntry>),
         permit: OwnedSemaphorePermit,
     ) -> Result<Exchange, ApiError> {
         let begin = self.head(envelope);
         let policy = self.policy(app, plan, most);
         let entry = app.journal.begin(context.id(), &begin, &policy.request.of_request(body))?;
-        let live = app.live.enter(context.id(), begin, context.arrived());
+        let live = match live {
+            Some(queued) => queued.begun(),
+            None => app.live.enter(context.id(), begin, context.arrived()),
+        };
         let max_answer_bytes = app.journal.max_answer_bytes();
         Ok(Exchange::new(entry, (context, live), self.surface.api(), max_answer_bytes, policy, permit))
     }
 }
 
-/// Reserves what the request may use of the limits and budgets of its key.
+/// What a request was admitted with.
+#[derive(Debug, Default)]
+struct Reserved {
+    /// Its reservation; `None` if nothing limits it.
+    admitted: Option<Admitted>,
+    /// Its entry in the list of requests in flight; `None` if nothing limits it.
+    live: Option<LiveEntry>,
+    /// Whether an operator has cancelled it while it waited.
+    is_cancelled: bool,
+}
+
+/// Reserves what the request may use of the limits and budgets of its key and route.
 async fn reserve(
     app: &App,
-    surface: Surface,
-    caller: Option<&Caller>,
+    &Arrival { surface, caller, .. }: &Arrival<'_>,
+    arrived: Instant,
     envelope: &Envelope,
     body: &[u8],
     plan: Option<&Plan>,
-) -> Result<Option<Admitted>, ApiError> {
+) -> Result<Option<Admitted>, Denial> {
     let route = plan.and_then(|plan| plan.route.as_ref()).map(|route| &*route.id);
-    if app.ledger.select(caller, route).is_none() {
-        return Ok(None);
-    }
     let earlier_tokens = match &envelope.previous {
         Some(id) if admission::needs_estimate(&app.ledger, caller, route) => {
             stored_responses::tokens(&app.store, id).await
@@ -314,6 +373,7 @@ async fn reserve(
         is_answered: surface.is_answered_in_tokens(),
         earlier_tokens,
         route,
+        latest: arrived.checked_add(dispatch::total_time(app, plan)).unwrap_or_else(|| Instant::now() + LONGEST_WAIT),
     };
     let mut targets = Vec::new();
     for candidate in plan.iter().flat_map(|plan| &plan.candidates) {
@@ -324,13 +384,7 @@ async fn reserve(
             params: plan.and_then(|plan| plan.target(candidate)).map(|target| &target.params),
         });
     }
-    let reserved = tokio::select! {
-        biased;
-        reserved = admission::reserve(&app.ledger, &app.prices, caller, asked, &targets) => reserved,
-        // A request that waits in a queue must not hold up the shutdown.
-        () = app.abort_streams.cancelled() => return Err(ApiError::Overloaded),
-    };
-    Ok(reserved.inspect_err(|denial| app.metrics.limited(denial.reason()))?)
+    admission::reserve(&app.ledger, &app.prices, caller, asked, &targets).await
 }
 
 // === impl Surface ===

@@ -75,8 +75,9 @@ impl Transcript {
         let begun = self.begun_row(&opening);
         let opening_hash = (begun.session == SessionRef::Opens && status == RequestStatus::Completed)
             .then(|| conversation::opening_hash(opening.user.as_deref().unwrap_or_default(), &answer.text));
-        let answer_hash =
-            is_kept_by_provider(api, &begun.request_body, &answer.id).then(|| conversation::answer_hash(&answer.id));
+        // An answer from the cache belongs to the request that it answered first.
+        let is_kept = !is_from_cache && is_kept_by_provider(api, &begun.request_body, &answer.id);
+        let answer_hash = is_kept.then(|| conversation::answer_hash(&answer.id));
         let error = end.error.or_else(|| answer.error.map(|error| error.message));
         let ended = ExchangeEnd {
             status,
