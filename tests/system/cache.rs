@@ -188,7 +188,8 @@ async fn a_deleted_answer_of_responses_is_not_given_again() {
 async fn every_worker_is_cleared() {
     let gateway = Gateway::launch(Launch::default().arg("--workers").arg("2")).await;
     let api = &gateway.stack.api;
-    let route = json!({"model": "cached", "targets": [{"provider": "fake", "model": "m"}], "cache": {"ttl_ms": 600_000}});
+    let route =
+        json!({"model": "cached", "targets": [{"provider": "fake", "model": "m"}], "cache": {"ttl_ms": 600_000}});
     api.post("/api/routes", &route).await.expect(201);
     let workers = eventually("both workers", async || {
         let status = gateway.stack.status().await;

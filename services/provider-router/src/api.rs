@@ -33,6 +33,7 @@ pub mod models;
 mod overrides;
 pub mod path;
 mod providers;
+mod received;
 mod responses;
 mod root;
 

@@ -292,7 +292,10 @@ mod tests {
     fn a_prompt_with_files_has_no_average() {
         assert_eq!(of_texts(br#"["abcdefghi"]"#), Some(3));
         assert_eq!(of_texts(br#"{"url":"data:image/png;base64,AAAA"}"#), None);
-        assert_eq!(of_texts(br#"{"content":[{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}]}"#), None);
+        assert_eq!(
+            of_texts(br#"{"content":[{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}]}"#),
+            None
+        );
         assert_eq!(rough(&[b' '; 500]), 100);
         assert_eq!(output_limit(br#"{"max_tokens":7,"max_completion_tokens":9}"#), Some(9));
         assert_eq!((output_limit(br#"{"max_tokens":"x"}"#), output_limit(b"{}")), (None, None));

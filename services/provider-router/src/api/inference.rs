@@ -1,17 +1,18 @@
 //! `POST /v1/chat/completions`, `/v1/messages`, `/v1/responses` and the routes of [`DirectApi`]: admission, logging and
 //! routing of a request for an answer.
 
+mod arrival;
+mod surface;
+
 use std::sync::Arc;
 
+use arrival::{Arrival, Reserved, session};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
-use signalbox_core::{Api, id};
+use signalbox_core::Api;
 use signalbox_daemon::{Caller, RequestBody, RequestContext, collect};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Duration, Instant},
-};
+use surface::Surface;
 
 use super::{
     cached::{self, Looked},
@@ -20,43 +21,23 @@ use super::{
     guarded::{self, Judged},
     limit_headers,
     mirror::{self, Original},
-    overrides,
+    received::{Received, planned},
 };
 use crate::{
-    admission::{self, Admitted, Asked, Target},
+    admission::Admitted,
     app::App,
     body::ResponseBody,
-    catalog::Settings,
     clock,
     direct::DirectApi,
     dispatch::{self, Call},
-    envelope::{Envelope, EnvelopeError, without_bom, without_extension},
+    envelope::without_bom,
     exchange::Exchange,
-    health, hops,
-    journal::{Begin, Bodies, BodyPolicy},
-    ledger::Denial,
-    live::LiveEntry,
-    route::{self, Plan, RequestFacts, RouteError},
+    hops,
+    journal::Bodies,
+    route::{Plan, RequestFacts, RouteError},
     stored_responses,
 };
 use signalbox_core::schema::{CacheOutcome, RequestStatus};
-
-/// Headers with which clients name the conversation: any client, Claude Code, Codex. Without them, the conversation is
-/// recognised by its opening messages.
-const SESSION_HEADERS: [&str; 3] = ["x-session-id", "x-claude-code-session-id", "session-id"];
-
-/// Maximum bytes of the id of an earlier answer by which the log finds the session. Every provider's ids are shorter.
-const MAX_PREVIOUS_ID: usize = 256;
-
-/// Maximum time for which a request waits for limits if its deadline is too far away to be a time.
-const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
-
-/// The API of a request.
-#[derive(Clone, Copy, Debug)]
-enum Surface {
-    Translated(Api),
-    Direct(DirectApi),
-}
 
 /// Answers a request of `api`. Errors become responses, too.
 pub async fn inference(app: &Arc<App>, api: Api, request: Request<RequestBody>) -> Response<ResponseBody> {
@@ -107,17 +88,8 @@ where
     let body = read_body(app, &head.headers, body).await?;
     // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
-    let envelope = surface.parse(&body)?;
-    let overrides = overrides::of(&head.headers, &envelope, &body)?;
-    // The extension is for this gateway only, but the log keeps what the client sent.
-    let sent = body;
-    let (envelope, body) = match &envelope.extension_at {
-        None => (envelope, sent.clone()),
-        Some(at) => {
-            let body = without_extension(&sent, at);
-            (surface.parse(&body)?, body)
-        }
-    };
+    // The log keeps what the client sent.
+    let Received { sent, body, envelope, overrides } = Received::read(&head.headers, body, |body| surface.parse(body))?;
     context.record_inference(surface.as_str(), envelope.model.as_deref().unwrap_or_default(), envelope.stream);
     let session = session(&head.headers);
     let is_dry_run = explain::is_asked(head.uri.query())?;
@@ -133,10 +105,7 @@ where
         };
         let needs_prices = is_dry_run || overrides.is_some() || !catalog.routes().is_empty();
         let prices = if needs_prices { app.prices.current() } else { None };
-        let plan = route::plan(&catalog, &facts, prices.as_deref(), health::now(), &mut app.seeds.rng());
-        let of_plan = || plan.as_ref().ok()?.candidates.first()?.model.as_deref();
-        admission::check(caller, surface.permission(), envelope.model.as_deref().or_else(of_plan))?;
-        admission::check_fallbacks(caller, &body)?;
+        let plan = planned(app, &catalog, &facts, prices.as_deref(), (caller, surface.permission()))?;
         if is_dry_run {
             return Ok(explain::dry_run(&plan?, &envelope, &facts, prices.as_deref()));
         }
@@ -253,189 +222,6 @@ async fn failed(error: ApiError, mut exchange: Exchange, api: Api) -> ApiError {
     error
 }
 
-/// A request as it arrived.
-struct Arrival<'a> {
-    surface: Surface,
-    received_at: i64,
-    session: Option<String>,
-    caller: Option<&'a Caller>,
-    settings: Settings,
-}
-
-impl Arrival<'_> {
-    /// Returns the head of the request as it is logged.
-    fn head(&self, envelope: &Envelope) -> Begin {
-        Begin {
-            received_at: self.received_at,
-            path: format!("/v1{}", self.surface.path()),
-            model: envelope.model.clone().unwrap_or_default(),
-            stream: envelope.stream,
-            session: self.session.clone(),
-            previous: envelope.previous.clone().filter(|id| id.len() <= MAX_PREVIOUS_ID),
-            key: self.caller.map(|caller| caller.id().to_owned()),
-        }
-    }
-
-    /// Returns how much of the request is logged, with no more detail than `most`.
-    fn policy(&self, app: &App, plan: Option<&Plan>, most: Bodies) -> BodyPolicy {
-        let asked = plan.iter().flat_map(|plan| &plan.candidates).map(|candidate| candidate.provider.log_bodies);
-        let of_key = self.caller.and_then(|caller| caller.grant().log_bodies.as_deref());
-        let of_key = of_key.map_or(Bodies::Full, Bodies::of_word);
-        let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(of_key);
-        let policy = self.settings.body_policy(bodies);
-        BodyPolicy { request: policy.request.max(most), ..policy }
-    }
-
-    /// Reserves what the request may use of the limits and budgets of its key and route, and waits for them if they let
-    /// it. Meanwhile it is listed among the requests in flight.
-    async fn reserve(
-        &self,
-        app: &App,
-        context: &RequestContext,
-        envelope: &Envelope,
-        body: &[u8],
-        plan: Option<&Plan>,
-    ) -> Result<Reserved, ApiError> {
-        let route = plan.and_then(|plan| plan.route.as_ref()).map(|route| &*route.id);
-        if app.ledger.select(self.caller, route).is_none() {
-            return Ok(Reserved::default());
-        }
-        let live = app.live.queue(context.id(), self.head(envelope), context.arrived());
-        let stop = live.stop().clone();
-        let reserved = tokio::select! {
-            biased;
-            reserved = reserve(app, self, context.arrived(), envelope, body, plan) => reserved,
-            // A request that waits in a queue must not hold up the shutdown.
-            () = stop.cancelled() => {
-                let is_cancelled = live.is_cancelled();
-                let stopped = Reserved { admitted: None, live: Some(live), is_cancelled };
-                return if is_cancelled { Ok(stopped) } else { Err(ApiError::Overloaded) };
-            }
-        };
-        let admitted = reserved.inspect_err(|denial| app.metrics.limited(denial.reason()))?;
-        Ok(Reserved { admitted, live: Some(live), is_cancelled: false })
-    }
-
-    /// Begins to log the request, in no more detail than `most`. `live` is its entry in the list of requests in flight,
-    /// if it has one already.
-    fn begin(
-        &self,
-        app: &App,
-        envelope: &Envelope,
-        plan: Option<&Plan>,
-        (body, most): (&Bytes, Bodies),
-        (context, live): (RequestContext, Option<LiveEntry>),
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Exchange, ApiError> {
-        let begin = self.head(envelope);
-        let policy = self.policy(app, plan, most);
-        let entry = app.journal.begin(context.id(), &begin, &policy.request.of_request(body))?;
-        let live = match live {
-            Some(queued) => queued.begun(),
-            None => app.live.enter(context.id(), begin, context.arrived()),
-        };
-        let max_answer_bytes = app.journal.max_answer_bytes();
-        Ok(Exchange::new(entry, (context, live), self.surface.api(), max_answer_bytes, policy, permit))
-    }
-}
-
-/// What a request was admitted with.
-#[derive(Debug, Default)]
-struct Reserved {
-    /// Its reservation; `None` if nothing limits it.
-    admitted: Option<Admitted>,
-    /// Its entry in the list of requests in flight; `None` if nothing limits it.
-    live: Option<LiveEntry>,
-    /// Whether an operator has cancelled it while it waited.
-    is_cancelled: bool,
-}
-
-/// Reserves what the request may use of the limits and budgets of its key and route.
-async fn reserve(
-    app: &App,
-    &Arrival { surface, caller, .. }: &Arrival<'_>,
-    arrived: Instant,
-    envelope: &Envelope,
-    body: &[u8],
-    plan: Option<&Plan>,
-) -> Result<Option<Admitted>, Denial> {
-    let route = plan.and_then(|plan| plan.route.as_ref()).map(|route| &*route.id);
-    let earlier_tokens = match &envelope.previous {
-        Some(id) if admission::needs_estimate(&app.ledger, caller, route) => {
-            stored_responses::tokens(&app.store, id).await
-        }
-        _ => 0,
-    };
-    let asked = Asked {
-        body,
-        model: envelope.model.as_deref(),
-        choices: envelope.choices,
-        is_answered: surface.is_answered_in_tokens(),
-        earlier_tokens,
-        route,
-        latest: arrived.checked_add(dispatch::total_time(app, plan)).unwrap_or_else(|| Instant::now() + LONGEST_WAIT),
-    };
-    let mut targets = Vec::new();
-    for candidate in plan.iter().flat_map(|plan| &plan.candidates) {
-        targets.push(Target {
-            provider_type: &candidate.provider.row.kind,
-            provider_id: &candidate.provider.id,
-            model: candidate.model.as_deref().unwrap_or_default(),
-            params: plan.and_then(|plan| plan.target(candidate)).map(|target| &target.params),
-        });
-    }
-    admission::reserve(&app.ledger, &app.prices, caller, asked, &targets).await
-}
-
-// === impl Surface ===
-
-impl Surface {
-    /// Returns the API whose form errors have.
-    const fn api(self) -> Api {
-        match self {
-            Self::Translated(api) => api,
-            Self::Direct(direct) => direct.companion(),
-        }
-    }
-
-    /// Reads the fields of a body.
-    fn parse(self, body: &[u8]) -> Result<Envelope, EnvelopeError> {
-        match self {
-            Self::Translated(api) => Envelope::parse(api, body),
-            Self::Direct(direct) => Envelope::parse_direct(direct, body),
-        }
-    }
-
-    /// Returns whether answers consist of tokens that are charged.
-    const fn is_answered_in_tokens(self) -> bool {
-        !matches!(self, Self::Direct(DirectApi::Embeddings | DirectApi::Moderations | DirectApi::Rerank))
-    }
-
-    /// Returns the word by which a key may be restricted to it.
-    const fn permission(self) -> &'static str {
-        match self {
-            Self::Translated(api) => api.as_str(),
-            Self::Direct(direct) => direct.permission(),
-        }
-    }
-
-    /// Returns the path below `/v1`.
-    const fn path(self) -> &'static str {
-        match self {
-            Self::Translated(api) => api.path(),
-            Self::Direct(direct) => direct.path(),
-        }
-    }
-
-    /// Returns the name in logs.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Translated(api) => api.as_str(),
-            Self::Direct(direct) => direct.as_str(),
-        }
-    }
-}
-
 /// Reads the body of a request that is sent on to a provider.
 ///
 /// # Errors
@@ -452,10 +238,4 @@ where
         return Err(ApiError::Encoded(String::from_utf8_lossy(coding.as_bytes()).into_owned()));
     }
     Ok(without_bom(collect(headers, body, app.max_body).await?))
-}
-
-/// Returns the session id that the client supplied, if it is a valid id.
-fn session(headers: &HeaderMap) -> Option<String> {
-    let mut names = SESSION_HEADERS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
-    names.find(|name| id::is_resource_id(name)).map(str::to_owned)
 }

@@ -311,7 +311,10 @@ mod tests {
                 (Api::Chat, error.clone()),
                 (Api::Chat, ended),
                 (Api::Messages, json!({"type": "error", "error": error["error"]})),
-                (Api::Responses, json!({"id": text, "object": "response", "status": "failed", "error": error["error"]})),
+                (
+                    Api::Responses,
+                    json!({"id": text, "object": "response", "status": "failed", "error": error["error"]}),
+                ),
             ] {
                 for bodies in [Bodies::Redact, Bodies::Off] {
                     let kept = bodies.of_answer(api, body.to_string().as_bytes(), false);
@@ -323,7 +326,8 @@ mod tests {
         }
         let body = br#"{"error":{"message":"canary","type":"invalid_request_error","code":"context_length_exceeded"}}"#;
         let kept: Value = serde_json::from_slice(&Bodies::Off.of_answer(Api::Chat, body, false)).unwrap();
-        let expected = json!({"message": "[redacted]", "type": "invalid_request_error", "code": "context_length_exceeded"});
+        let expected =
+            json!({"message": "[redacted]", "type": "invalid_request_error", "code": "context_length_exceeded"});
         assert_eq!(kept["error"], expected);
     }
 
