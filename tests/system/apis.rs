@@ -100,7 +100,7 @@ impl Api {
 
     /// Returns the message of an error in this API's form.
     #[track_caller]
-    fn error(self, answer: &Answer) -> String {
+    pub(crate) fn error(self, answer: &Answer) -> String {
         let error = answer.json();
         if self == Self::Messages {
             assert!(error["type"] == "error" && error["request_id"].is_string(), "{error}");

@@ -7,12 +7,12 @@ use signalbox_fakes::{
     FakeProvider, Turn,
     script::{FaultKind, Script},
 };
-use signalbox_harness::{Answer, Client, Stack, eventually};
+use signalbox_harness::{Answer, Client, Launch, Stack, eventually};
 use tokio::task::JoinSet;
 
 use crate::{
     apis::{APIS, Api},
-    gateway::{CHAT, chat},
+    gateway::{CHAT, Gateway, chat},
 };
 
 /// A gateway whose route `cached` has one target, and its fake provider.
@@ -110,7 +110,7 @@ async fn clients_and_operators_choose() {
     assert_eq!(ask("max-age=0").await, "miss");
     assert_eq!(ask("private").await, "hit");
     let cleared = cached.router.post("/v1/routes/clear-cache", &json!({})).await.expect(200).json();
-    assert_eq!(cleared, json!({"success": true, "removed": 1}));
+    assert_eq!(cleared, json!({"success": true, "removed": 1, "routers": 1}));
     assert_eq!(ask("private").await, "miss");
     let other = cached.router.post(CHAT, &chat("fake/m", false)).await.expect(200);
     assert_eq!(other.header("x-signalbox-cache"), "", "without a route");
@@ -152,4 +152,79 @@ async fn keys_share_answers_only_within_the_scope() {
         outcomes.push(answer.header("x-signalbox-cache").to_owned());
     }
     assert_eq!(outcomes, ["miss", "hit", "miss"]);
+}
+
+#[tokio::test]
+async fn a_deleted_answer_of_responses_is_not_given_again() {
+    // One provider keeps its answers, and in front of the other one the log does.
+    for api in [Api::Responses, Api::Chat] {
+        let cached = Cached::start(api, json!({"ttl_ms": 600_000})).await;
+        cached.fake.script("m", Turn::says("one"));
+        let request = Api::Responses.request("cached", false, "hello");
+        let ask = async || cached.router.post("/v1/responses", &request).await.expect(200);
+        let outcome = |answer: &Answer| answer.header("x-signalbox-cache").to_owned();
+        let first = ask().await;
+        let row = cached.recorded(&first).await;
+        let again = ask().await;
+        assert_eq!((outcome(&first), outcome(&again)), ("miss".to_owned(), "hit".to_owned()), "{api:?}");
+        let id = first.json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(again.json()["id"], id.as_str(), "{api:?}");
+        cached.router.delete(&format!("/v1/responses/{id}")).await.expect(200);
+        let anew = ask().await;
+        assert_eq!(outcome(&anew), "miss", "{api:?}");
+        assert_ne!(anew.json()["id"], id.as_str(), "{api:?}");
+        let kept = cached.stack.api.get(&format!("/api/requests/{}", row["id"])).await.expect(200).json();
+        assert!(kept["response"].is_null(), "the log has deleted it, too: {kept}");
+
+        // Another process deletes it.
+        let row = cached.recorded(&anew).await;
+        assert_eq!(outcome(&ask().await), "hit", "{api:?}");
+        cached.stack.api.delete(&format!("/api/responses/{}", row["id"])).await.expect(200);
+        assert_eq!(outcome(&ask().await), "miss", "{api:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_worker_is_cleared() {
+    let gateway = Gateway::launch(Launch::default().arg("--workers").arg("2")).await;
+    let api = &gateway.stack.api;
+    let route =
+        json!({"model": "cached", "targets": [{"provider": "fake", "model": "m"}], "cache": {"ttl_ms": 600_000}});
+    api.post("/api/routes", &route).await.expect(201);
+    let workers = eventually("both workers", async || {
+        let status = gateway.stack.status().await;
+        let workers = status["providerRouter"]["workers"].as_array()?.clone();
+        workers.iter().all(|worker| worker["running"] == true).then_some(workers)
+    })
+    .await;
+    let own = |worker: &Value| {
+        let address = worker["address"].as_str().unwrap();
+        Client::new(address.rsplit_once(':').unwrap().1.parse().unwrap())
+    };
+    let clients: Vec<Client> = workers.iter().map(own).collect();
+    let ask = async |client: &Client| {
+        let answer = eventually("the route", async || {
+            let answer = client.post(CHAT, &chat("cached", false)).await;
+            (answer.status == 200).then_some(answer)
+        })
+        .await;
+        answer.header("x-signalbox-cache").to_owned()
+    };
+    for path in ["/v1/routes/clear-cache", "/api/routes/clear-cache"] {
+        for client in &clients {
+            ask(client).await;
+            assert_eq!(ask(client).await, "hit");
+        }
+        let via = if path.starts_with("/v1") { &clients[0] } else { api };
+        let cleared = via.post(path, &json!({})).await.expect(200).json();
+        assert_eq!(cleared, json!({"success": true, "removed": 2, "routers": 2}), "{path}");
+        for client in &clients {
+            assert_eq!(ask(client).await, "miss", "{path}");
+        }
+    }
+    let reset = api.post("/api/routes/reset-breakers", &json!({})).await.expect(200).json();
+    assert_eq!(reset, json!({"success": true, "closed": 0, "routers": 2}));
+    api.post("/api/proxy/stop", &json!({"service": "provider-router"})).await.expect(200);
+    let away = api.post("/api/routes/clear-cache", &json!({})).await.expect(503).json();
+    assert_eq!(away["error"]["code"], "router_unavailable", "{away}");
 }

@@ -66,6 +66,8 @@ async fn a_cancelled_stream_ends_with_an_error_at_the_client_and_at_once_at_the_
     assert_eq!((&done["success"], &done["request_id"]), (&json!(true), &json!(id)));
     let finished = stream.finish().await;
     assert!(!finished.complete, "a cancelled stream must not end in order");
+    // The log need not have the end yet.
+    api.post(&cancel(&id), &json!({})).await.expect(200);
     let left = |fake: &signalbox_fakes::FakeProvider| fake.calls_of("m")[0].end() == Some(End::ClientLeft);
     within("the provider's call to end", gateway.fake.until(left)).await;
     let row = gateway.stack.recorded(&id).await;
@@ -73,10 +75,14 @@ async fn a_cancelled_stream_ends_with_an_error_at_the_client_and_at_once_at_the_
     assert!(row["response"]["error"].as_str().unwrap().contains("cancelled by an operator"), "{row}");
     assert!(listed(api, LIST).await.is_empty());
 
-    let ended = api.post(&cancel(&id), &json!({})).await.expect(409).json();
-    assert_eq!(ended["error"]["code"], "request_ended", "{ended}");
+    // A repetition has the same answer, by the number in the log, too.
     let number = row["id"].as_i64().unwrap().to_string();
-    api.post(&cancel(&number), &json!({})).await.expect(409);
+    for id in [&id, &number] {
+        assert_eq!(api.post(&cancel(id), &json!({})).await.expect(200).json()["success"], true);
+    }
+    let completed = request_id(&gateway.ask("fake/other").await);
+    let ended = api.post(&cancel(&completed), &json!({})).await.expect(409).json();
+    assert_eq!(ended["error"]["code"], "request_ended", "{ended}");
     for unknown in [UNKNOWN, "999999", "nonsense"] {
         let missing = api.post(&cancel(unknown), &json!({})).await.expect(404).json();
         assert_eq!(missing["error"]["code"], "request_not_found", "{missing}");
@@ -114,6 +120,35 @@ async fn a_request_that_waits_is_cancelled_with_an_error_that_no_client_repeats(
     // The provider is not to blame.
     let health = gateway.router.get("/health").await.expect(200).json();
     assert_eq!(health["breakers"], json!([]), "{health}");
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_a_limit_is_listed_and_cancelled() {
+    let gateway = Gateway::start().await;
+    let api = &gateway.stack.api;
+    let route = json!({
+        "model": "narrow",
+        "targets": [{"provider": "fake", "model": "fake-stall"}],
+        "limits": {"concurrency": 1, "queue": {"max_waiting": 5, "timeout_ms": 600_000}},
+    });
+    api.post("/api/routes", &route).await.expect(201);
+    let router = gateway.router;
+    eventually("the route", async || (router.get("/v1/models/narrow").await.status == 200).then_some(())).await;
+    let ask = || tokio::spawn(async move { router.post(CHAT, &chat("narrow", false)).await });
+    let first = ask();
+    let begun = in_flight(api, LIST, 1).await.remove(0);
+    let second = ask();
+    let shown = in_flight(api, LIST, 2).await;
+    let queued = shown.iter().find(|request| request["request_id"] != begun["request_id"]).unwrap();
+    assert_eq!((&queued["phase"], &queued["attempts"]), (&json!("queued"), &json!(0)), "{queued}");
+    let id = queued["request_id"].as_str().unwrap().to_owned();
+    api.post(&cancel(&id), &json!({})).await.expect(200);
+    let answer = within("the answer", second).await.unwrap();
+    assert_eq!((answer.status, request_id(&answer)), (499, id.clone()), "{}", answer.text());
+    assert_eq!(gateway.stack.recorded(&id).await["status"], "cancelled");
+    assert!(!first.is_finished(), "the request before it goes on");
+    api.post(&cancel(begun["request_id"].as_str().unwrap()), &json!({})).await.expect(200);
+    assert_eq!(within("the answer", first).await.unwrap().status, 499);
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ mod guard;
 mod handed_on;
 mod held_open;
 mod in_flight;
+mod kept_answers;
 mod keys;
 mod large_log;
 mod leaving;

@@ -11,7 +11,7 @@ use signalbox_store::{Sealer, Store};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::live::{InFlightRequest, StartedWith};
+use crate::live::{Cancellation, InFlightRequest, StartedWith, Swept};
 
 /// State of the handlers. Clones share everything.
 #[derive(Clone, Debug)]
@@ -56,8 +56,15 @@ pub trait Runtime: Debug + Send + Sync {
         None
     }
 
-    /// Cancels a request. Returns whether it was in flight, or the reason why that is not known.
-    fn cancel(&self, id: Uuid) -> Pending<'_, Result<bool, String>>;
+    /// Cancels a request. Returns what that has done, or the reason why it is not known.
+    fn cancel(&self, id: Uuid) -> Pending<'_, Result<Cancellation, String>>;
+
+    /// Removes the cached answers of all router processes. Fails with the reason if one of them was not reached; those
+    /// of the others are removed then, too.
+    fn clear_cache(&self) -> Pending<'_, Result<Swept, String>>;
+
+    /// Closes the breakers of all router processes. Fails as [`Runtime::clear_cache`] does.
+    fn reset_breakers(&self) -> Pending<'_, Result<Swept, String>>;
 }
 
 // === impl App ===

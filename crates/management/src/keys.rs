@@ -140,12 +140,24 @@ pub(super) async fn update(
 
 /// Deletes a key: it is not valid any more within a second. Its requests stay in the log.
 #[utoipa::path(
-    delete, path = "/api/keys/{id}", tag = "keys", params(("id" = String, Path)),
-    responses((status = 200, description = "Deleted", body = Done)),
+    delete, path = "/api/keys/{id}", tag = "keys",
+    params(("id" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is meant to be deleted")),
+    responses(
+    (status = 200, description = "Deleted", body = Done),
+    (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
+    ),
 )]
-pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
-    api_keys::delete(&app.store, &id).await.or_missing(ResourceKind::Key, &id)?;
+pub(super) async fn delete(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    if_match: IfMatch,
+) -> Result<Json<Done>, Error> {
+    if_match.guard(&app, || present(&app, &id), || remove(&app, &id)).await?;
     Ok(Json(Done::new("Key deleted")))
+}
+
+async fn remove(app: &App, id: &str) -> Result<(), Error> {
+    api_keys::delete(&app.store, id).await.or_missing(ResourceKind::Key, id)
 }
 
 /// Replaces the secret of a key, whose permissions stay. The response is the only one that contains the new key.

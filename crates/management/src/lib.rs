@@ -55,6 +55,7 @@ mod responses;
 mod routes;
 mod sessions;
 pub mod settings;
+mod sweep;
 mod usage;
 mod views;
 
@@ -122,6 +123,8 @@ where
         .routes(routes!(metrics::facets))
         .routes(routes!(prices::get, prices::put, prices::delete))
         .routes(routes!(routes::list, routes::create))
+        .routes(routes!(sweep::clear_cache))
+        .routes(routes!(sweep::reset_breakers))
         .routes(routes!(routes::get, routes::update, routes::delete))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::get, keys::update, keys::delete))

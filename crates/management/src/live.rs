@@ -30,7 +30,7 @@ pub struct InFlightRequest {
     pub upstream_model: Option<String>,
     /// The number of attempts so far.
     pub attempts: i64,
-    /// `waiting` for the beginning of an answer, or `answering`.
+    /// `queued` until a limit admits it, `waiting` for the beginning of an answer, or `answering`.
     pub phase: Phase,
     /// Milliseconds since it arrived.
     pub elapsed_ms: i64,
@@ -45,10 +45,32 @@ pub struct InFlightRequest {
 #[serde(rename_all = "lowercase")]
 #[schema(as = InFlightPhase)]
 pub enum Phase {
+    /// A limit or a budget is used up, and the request waits until there is room again. Its beginning is not logged yet.
+    Queued,
     /// No provider has answered yet.
     Waiting,
     /// The answer is being relayed.
     Answering,
+}
+
+/// Effect of the cancellation of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancellation {
+    /// The request ends now, or has ended because it was cancelled before.
+    Cancelled,
+    /// The request has ended by itself a moment ago.
+    Ended,
+    /// The request is neither in flight nor among those that ended last.
+    Unknown,
+}
+
+/// Effect of an action on the state of all router processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Things that it removed or reset, in all processes together.
+    pub count: u64,
+    /// Processes that it reached: all of them.
+    pub routers: u64,
 }
 
 /// The address that a running router was started with.

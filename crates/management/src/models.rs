@@ -180,12 +180,23 @@ pub(super) async fn update(
 /// Deletes a model with its links.
 #[utoipa::path(
     delete, path = "/api/models/{id}", tag = "models",
-    params(("id" = String, Path)),
-    responses((status = 200, description = "Deleted", body = Done)),
+    params(("id" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is meant to be deleted")),
+    responses(
+    (status = 200, description = "Deleted", body = Done),
+    (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
+    ),
 )]
-pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
-    models::delete(&app.store, &id).await.or_missing(ResourceKind::Model, &id)?;
+pub(super) async fn delete(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    if_match: IfMatch,
+) -> Result<Json<Done>, Error> {
+    if_match.guard(&app, || present(&app, &id), || remove(&app, &id)).await?;
     Ok(Json(Done::new("Model deleted")))
+}
+
+async fn remove(app: &App, id: &str) -> Result<(), Error> {
+    models::delete(&app.store, id).await.or_missing(ResourceKind::Model, id)
 }
 
 const NAME: &str = "name is required and must be a non-empty string";

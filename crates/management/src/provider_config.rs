@@ -153,16 +153,25 @@ pub(super) async fn patch(
 
 /// Deletes one key.
 #[utoipa::path(
-    delete, path = "/api/providers/{id}/config/{key}", tag = "provider-config", params(("id" = String, Path), ("key" = String, Path)),
-    responses((status = 200, description = "Deleted", body = Done)),
+    delete, path = "/api/providers/{id}/config/{key}", tag = "provider-config",
+    params(("id" = String, Path), ("key" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version of the provider from which the key is meant to be deleted")),
+    responses(
+    (status = 200, description = "Deleted", body = Done),
+    (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
+    ),
 )]
 pub(super) async fn delete(
     State(app): State<App>,
     Path((id, key)): Path<(String, String)>,
+    if_match: IfMatch,
 ) -> Result<Json<Done>, Error> {
     find(&app, &id).await?;
-    provider_configs::delete(&app.store, &id, &key).await.or_missing(ResourceKind::ConfigKey, &key)?;
+    if_match.guard(&app, || present(&app, &id), || remove(&app, &id, &key)).await?;
     Ok(Json(Done::new("Configuration key deleted")))
+}
+
+async fn remove(app: &App, id: &str, key: &str) -> Result<(), Error> {
+    provider_configs::delete(&app.store, id, key).await.or_missing(ResourceKind::ConfigKey, key)
 }
 
 async fn store(app: &App, id: &str, values: &[ConfigValue], now: i64) -> Result<(), Error> {

@@ -202,12 +202,24 @@ pub(super) async fn update(
 
 /// Deletes a provider with its configuration and its links.
 #[utoipa::path(
-    delete, path = "/api/providers/{id}", tag = "providers", params(("id" = String, Path)),
-    responses((status = 200, description = "Deleted", body = Done)),
+    delete, path = "/api/providers/{id}", tag = "providers",
+    params(("id" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is meant to be deleted")),
+    responses(
+    (status = 200, description = "Deleted", body = Done),
+    (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
+    ),
 )]
-pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
-    providers::delete(&app.store, &id).await.or_missing(ResourceKind::Provider, &id)?;
+pub(super) async fn delete(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    if_match: IfMatch,
+) -> Result<Json<Done>, Error> {
+    if_match.guard(&app, || present(&app, &id), || remove(&app, &id)).await?;
     Ok(Json(Done::new("Provider deleted")))
+}
+
+async fn remove(app: &App, id: &str) -> Result<(), Error> {
+    providers::delete(&app.store, id).await.or_missing(ResourceKind::Provider, id)
 }
 
 /// Enables the provider: requests are routed to it.

@@ -67,6 +67,11 @@ impl Query {
         self.parameters.remove(name).filter(|text| !text.is_empty())
     }
 
+    /// Returns the text of a parameter, also an empty one, which other readers take as absent.
+    pub fn given(&mut self, name: &str) -> Option<String> {
+        self.parameters.remove(name)
+    }
+
     /// Returns the values of a parameter that may be repeated, each once; empty ones count as absent.
     pub(super) fn texts(&mut self, name: &str) -> Vec<String> {
         let mut texts: Vec<String> = Vec::new();

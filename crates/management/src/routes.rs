@@ -126,12 +126,24 @@ pub(super) async fn update(
 
 /// Deletes a route. Its model names are routed as if it had never existed.
 #[utoipa::path(
-    delete, path = "/api/routes/{id}", tag = "routes", params(("id" = String, Path)),
-    responses((status = 200, description = "Deleted", body = Done)),
+    delete, path = "/api/routes/{id}", tag = "routes",
+    params(("id" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is meant to be deleted")),
+    responses(
+    (status = 200, description = "Deleted", body = Done),
+    (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
+    ),
 )]
-pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Done>, Error> {
-    routes::delete(&app.store, &id).await.or_missing(ResourceKind::Route, &id)?;
+pub(super) async fn delete(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    if_match: IfMatch,
+) -> Result<Json<Done>, Error> {
+    if_match.guard(&app, || present(&app, &id), || remove(&app, &id)).await?;
     Ok(Json(Done::new("Route deleted")))
+}
+
+async fn remove(app: &App, id: &str) -> Result<(), Error> {
+    routes::delete(&app.store, id).await.or_missing(ResourceKind::Route, id)
 }
 
 async fn find(app: &App, id: &str) -> Result<Route, Error> {

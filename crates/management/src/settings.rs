@@ -246,17 +246,29 @@ pub(super) async fn put_many(
 
 /// Resets a setting to its default.
 #[utoipa::path(
-    delete, path = "/api/settings/{key}", tag = "settings", params(("key" = String, Path)),
-    responses((status = 200, description = "The default", body = ResetSetting)),
+    delete, path = "/api/settings/{key}", tag = "settings",
+    params(("key" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is meant to be deleted")),
+    responses(
+    (status = 200, description = "The default", body = ResetSetting),
+    (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
+    ),
 )]
-pub(super) async fn delete(State(app): State<App>, Path(key): Path<String>) -> Result<Json<ResetSetting>, Error> {
-    settings::delete(&app.store, &key).await?;
+pub(super) async fn delete(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    if_match: IfMatch,
+) -> Result<Json<ResetSetting>, Error> {
+    if_match.guard(&app, || present(&app, &key), || reset(&app, &key)).await?;
     Ok(Json(ResetSetting {
         value: default_of(&app, &key).unwrap_or_default(),
         requires_restart: known::requires_restart(&key),
         key,
         message: "Setting reset to default value.",
     }))
+}
+
+async fn reset(app: &App, key: &str) -> Result<(), Error> {
+    Ok(settings::delete(&app.store, key).await.map(drop)?)
 }
 
 async fn write(app: &App, rows: &[(String, String)], now: i64) -> Result<(), Error> {

@@ -14,10 +14,12 @@ mod key_sums;
 pub(crate) mod logged_requests;
 pub(crate) mod minute_sums;
 pub(crate) mod openings;
+pub(crate) mod owners;
 pub(crate) mod sessions;
 mod usage_sums;
 
 pub(crate) use openings::Openings;
+pub use owners::{KeptRequest, requests_of_answer};
 pub(crate) use sessions::expiry;
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Table `requests`: the logged requests.
 
+mod answer_state;
 mod body;
 mod filter;
 mod newest;
@@ -16,6 +17,7 @@ use crate::tables::responses::{self, BY_ID, StoredResponse};
 use crate::transaction::Transaction;
 use crate::{Error, ListPage, Page, Store};
 
+pub use self::answer_state::{AnswerState, answer_state};
 pub use self::body::{BodyKind, StoredBody, body};
 pub use self::filter::{Filter, Order};
 pub use self::newest::{NewRequest, NewRequests, newer_than};

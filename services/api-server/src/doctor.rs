@@ -1,7 +1,11 @@
 //! The doctor of provider-router: its command, and the last results.
+//!
+//! The command holds the end of a pipe as its standard input. When the pipe is closed, because the run takes too long or
+//! because this process ends, however that is, the command ends its processes and removes its temporary files.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,12 +14,15 @@ use serde_json::Value;
 use signalbox_core::secret::Secret;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::fleet::{self, Programs};
 use crate::supervisor::inherited_env;
 
 /// Maximum time of a run: a minute, and the starts and ends of its processes.
 const LIMIT: Duration = Duration::from_secs(90);
+/// Maximum time in which a run ends that was told to. Then it is killed, and its temporary files are left to the next run.
+const END_LIMIT: Duration = Duration::from_secs(8);
 
 /// Runs the doctor, one run at a time. Clones share its results.
 #[derive(Clone, Debug)]
@@ -28,6 +35,8 @@ struct Inner {
     env: Vec<(OsString, OsString)>,
     secrets: Vec<(String, Secret<String>)>,
     permit: Arc<Semaphore>,
+    /// Cancelled when this process ends.
+    closing: CancellationToken,
     results: Mutex<Results>,
 }
 
@@ -79,6 +88,7 @@ impl Doctor {
             env: config.env.clone(),
             secrets: config.secrets.clone(),
             permit: Arc::new(Semaphore::new(1)),
+            closing: CancellationToken::new(),
             results: Mutex::default(),
         }))
     }
@@ -112,6 +122,17 @@ impl Doctor {
         });
         run.await.unwrap_or_else(|error| Err(Failure::Command(error.to_string())))
     }
+
+    /// Ends a run in progress, and waits until its command has ended. No other one begins.
+    pub async fn close(&self) {
+        self.0.closing.cancel();
+        // Never released, so that no run begins.
+        match timeout(END_LIMIT + Duration::from_secs(1), Arc::clone(&self.0.permit).acquire_owned()).await {
+            Ok(Ok(permit)) => permit.forget(),
+            Ok(Err(_)) => {}
+            Err(_elapsed) => tracing::warn!("the doctor has not ended; its next run removes its temporary files"),
+        }
+    }
 }
 
 // === impl Inner ===
@@ -127,11 +148,23 @@ impl Inner {
         command.env_clear().envs(inherited_env()).envs(self.env.iter().cloned());
         command.envs(self.secrets.iter().map(|(name, value)| (name, value.expose())));
         command.args(arguments(options)).arg("--data-dir").arg(&self.data_dir).args(["--log-level", "error"]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let output = match timeout(LIMIT, command.output()).await {
-            Ok(Ok(output)) => output,
-            Ok(Err(error)) => return Err(Failure::Command(error.to_string())),
-            Err(_elapsed) => return Err(Failure::Command(format!("it has not ended within {} s", LIMIT.as_secs()))),
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().map_err(|error| Failure::Command(error.to_string()))?;
+        let lifeline = child.stdin.take();
+        let mut ended = pin!(child.wait_with_output());
+        let broken_off = tokio::select! {
+            biased;
+            ended = timeout(LIMIT, &mut ended) => ended.map_err(|_elapsed| format!("it has not ended within {} s", LIMIT.as_secs())),
+            () = self.closing.cancelled() => Err("api-server is stopping; run it again when it is back".to_owned()),
+        };
+        let output = match broken_off {
+            Ok(ended) => ended.map_err(|error| Failure::Command(error.to_string()))?,
+            Err(reason) => {
+                drop(lifeline);
+                // Whatever it prints is not complete.
+                let _ = timeout(END_LIMIT, ended).await;
+                return Err(Failure::Command(reason));
+            }
         };
         read(&output.stdout).map_err(|failure| match failure {
             Failure::Command(reason) => {
@@ -144,7 +177,7 @@ impl Inner {
 }
 
 fn arguments(options: &Options) -> Vec<String> {
-    let mut words = vec!["doctor".to_owned(), "--json".to_owned()];
+    let mut words = vec!["doctor".to_owned(), "--json".to_owned(), "--lifeline".to_owned()];
     if options.offline {
         words.push("--offline".to_owned());
     }
@@ -173,8 +206,12 @@ mod tests {
     #[test]
     fn options_become_arguments() {
         let options = Options { offline: false, against_fakes: true, routes: vec!["-x".to_owned(), "fast".to_owned()] };
-        assert_eq!(arguments(&options), ["doctor", "--json", "--against-fakes", "--route=-x", "--route=fast"]);
-        assert_eq!(arguments(&Options { offline: true, ..Options::default() }), ["doctor", "--json", "--offline"]);
+        assert_eq!(
+            arguments(&options),
+            ["doctor", "--json", "--lifeline", "--against-fakes", "--route=-x", "--route=fast"]
+        );
+        let offline = Options { offline: true, ..Options::default() };
+        assert_eq!(arguments(&offline), ["doctor", "--json", "--lifeline", "--offline"]);
     }
 
     #[test]

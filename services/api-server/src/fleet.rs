@@ -13,6 +13,8 @@ mod beside;
 mod command;
 mod controller;
 mod kill_port_owner;
+mod now;
+mod outcome;
 mod programs;
 mod reload;
 mod service;
@@ -36,16 +38,18 @@ use tracing::Span;
 
 use self::command::{Action, Command};
 use self::controller::Controller;
+use self::outcome::Progress;
 use self::started::LastStart;
 use self::worker_group::{Watchers, WorkerGroup};
-use crate::supervisor::{Limits, Phase, Resources, Snapshot, Unmet};
+use crate::supervisor::{Limits, Resources, Snapshot, Unmet};
 
 pub use self::command::Which;
 pub use self::kill_port_owner::{KillError, kill_port_owner};
+pub use self::now::{Now, Summary};
+pub use self::outcome::Outcome;
 pub use self::programs::{ProgramLocation, Programs};
 pub use self::reload::Rebuilds;
 pub use self::service::MAX_WORKERS;
-pub use self::started::RouterStart;
 pub use self::worker_group::Worker;
 
 /// Capacity of the command queue. The task takes commands at once, so the bound is never reached in practice.
@@ -116,21 +120,6 @@ pub struct Fleet {
     request: Option<RequestContext>,
 }
 
-/// Progress of a command. Dropping it cancels nothing.
-#[derive(Debug)]
-pub struct Outcome(watch::Receiver<Progress>);
-
-/// Stages of a command.
-#[derive(Clone, Debug)]
-enum Progress {
-    /// Accepted, but not started.
-    Accepted,
-    /// All steps have been started, without a failure so far.
-    Begun,
-    /// Fulfilled, or can no longer be.
-    Done(Result<(), Failure>),
-}
-
 /// Handle that shuts the fleet down.
 #[derive(Debug)]
 pub struct Closer {
@@ -150,23 +139,6 @@ pub enum Preparation {
     Failed(Arc<str>),
 }
 
-/// State of both services at one moment.
-#[derive(Clone, Debug)]
-pub struct Now {
-    /// Preparations before the start of children.
-    pub preparation: Preparation,
-    /// provider-router: all its processes combined.
-    pub router: Snapshot,
-    /// Processes of provider-router.
-    pub workers: Vec<Worker>,
-    /// qwen-proxy.
-    pub qwen: Snapshot,
-    /// Port of provider-router: the actual one while it is running, otherwise the configured one.
-    pub router_port: u16,
-    /// Port of qwen-proxy, as above.
-    pub qwen_port: u16,
-}
-
 /// Subject of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -174,22 +146,6 @@ pub enum Change {
     Router,
     /// qwen-proxy, or the preparations.
     Other,
-}
-
-/// State of both services in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Summary {
-    /// Both are running.
-    Running,
-    /// One of them is running.
-    Partial,
-    /// Neither is running, as requested.
-    Stopped,
-    /// At least one is starting.
-    Starting,
-    /// Neither is running, because of a failure.
-    Error,
 }
 
 /// Reason why a command was not fulfilled.
@@ -335,30 +291,6 @@ impl Fleet {
     }
 }
 
-// === impl Outcome ===
-
-impl Outcome {
-    /// Waits until all steps have been started; returns the outcome if it is known by then.
-    pub async fn begun(&mut self) -> Option<Result<(), Failure>> {
-        match self.0.wait_for(|progress| !matches!(progress, Progress::Accepted)).await.as_deref() {
-            Ok(Progress::Done(outcome)) => Some(outcome.clone()),
-            Ok(_) => None,
-            Err(_) => Some(Err(Failure::Closed)),
-        }
-    }
-
-    /// Waits until the command has been fulfilled or can no longer be.
-    ///
-    /// # Errors
-    /// [`Failure`] holds the reason why it was not fulfilled.
-    pub async fn done(mut self) -> Result<(), Failure> {
-        match self.0.wait_for(|progress| matches!(progress, Progress::Done(_))).await.as_deref() {
-            Ok(Progress::Done(outcome)) => outcome.clone(),
-            _ => Err(Failure::Closed),
-        }
-    }
-}
-
 // === impl Closer ===
 
 impl Closer {
@@ -367,48 +299,6 @@ impl Closer {
         self.closing.cancel();
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the fleet task failed; the children have been killed");
-        }
-    }
-}
-
-// === impl Now ===
-
-impl Now {
-    /// Summarises the state of both services.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        let phases = [self.router.state, self.qwen.state];
-        let running = phases.iter().filter(|phase| **phase == Phase::Running).count();
-        if running == phases.len() {
-            Summary::Running
-        } else if self.preparation == Preparation::Preparing || phases.contains(&Phase::Starting) {
-            Summary::Starting
-        } else if running > 0 {
-            Summary::Partial
-        } else if phases.contains(&Phase::Error) || matches!(self.preparation, Preparation::Failed(_)) {
-            Summary::Error
-        } else {
-            Summary::Stopped
-        }
-    }
-
-    /// Returns whether these services run.
-    #[must_use]
-    pub fn is_running(&self, which: Which) -> bool {
-        self.is_all(which, Phase::Running)
-    }
-
-    /// Returns whether these services are stopped and no start is in progress.
-    #[must_use]
-    pub fn is_stopped(&self, which: Which) -> bool {
-        self.is_all(which, Phase::Stopped) && self.preparation != Preparation::Preparing
-    }
-
-    fn is_all(&self, which: Which, phase: Phase) -> bool {
-        match which {
-            Which::Both => [self.router.state, self.qwen.state] == [phase; 2],
-            Which::Router => self.router.state == phase,
-            Which::Qwen => self.qwen.state == phase,
         }
     }
 }

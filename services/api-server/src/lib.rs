@@ -127,13 +127,13 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
         &context,
         store.clone(),
         (sealer, signer),
-        (fleet, doctor),
+        (fleet, doctor.clone()),
         log_rotator.subscribe(),
     ))
     .catch_unwind();
     let leave = async {
         context.shutdown.draining().await;
-        closer.close().await;
+        tokio::join!(closer.close(), doctor.close());
     };
     let served = async {
         let served = served.await;

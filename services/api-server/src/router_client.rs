@@ -18,14 +18,14 @@ use serde_json::Value;
 use signalbox_core::secret::Secret;
 use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::{RequestContext, ServiceSigner};
-use signalbox_management::live::{InFlightRequest, StartedWith};
+use signalbox_management::live::{Cancellation, InFlightRequest, StartedWith, Swept};
 use signalbox_management::{Pending, Runtime, Statuses};
 use signalbox_upstream::loopback::{self, ExchangeError, MAX_BODY, OpenError, Streamed};
 
 use uuid::Uuid;
 
 pub use self::live::LiveEvents;
-use crate::fleet::{Fleet, Now, RouterStart};
+use crate::fleet::{Fleet, Now};
 
 /// Timeout for answers from memory, so that a list does not wait for a router that hangs.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
@@ -226,16 +226,23 @@ impl Runtime for RouterClient {
     }
 
     fn started_with(&self) -> Option<StartedWith> {
-        let RouterStart { host, port, actual_port } = self.fleet.router_start()?;
-        Some(StartedWith { host, port, actual_port })
+        self.fleet.router_start()
     }
 
     fn in_flight(&self) -> Pending<'_, Result<Vec<InFlightRequest>, String>> {
         Box::pin(self.requests_in_flight())
     }
 
-    fn cancel(&self, id: Uuid) -> Pending<'_, Result<bool, String>> {
+    fn cancel(&self, id: Uuid) -> Pending<'_, Result<Cancellation, String>> {
         Box::pin(self.cancel_request(id))
+    }
+
+    fn clear_cache(&self) -> Pending<'_, Result<Swept, String>> {
+        Box::pin(self.sweep(live::CLEAR_CACHE))
+    }
+
+    fn reset_breakers(&self) -> Pending<'_, Result<Swept, String>> {
+        Box::pin(self.sweep(live::RESET_BREAKERS))
     }
 }
 

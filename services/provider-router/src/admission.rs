@@ -11,6 +11,7 @@ use signalbox_core::openai::{FoldedAnswer, Usage};
 use signalbox_core::schema::RequestStatus;
 use signalbox_daemon::Caller;
 use signalbox_pricing::{Expected, Missing, Money, Table, Tier};
+use tokio::time::Instant;
 
 use crate::{
     direct::DirectApi,
@@ -143,6 +144,8 @@ pub struct Asked<'a> {
     pub earlier_tokens: u64,
     /// Id of the route.
     pub route: Option<&'a str>,
+    /// Time after which the request waits for no limit any more.
+    pub latest: Instant,
 }
 
 /// Returns whether a request is admitted by an estimate of what it uses.
@@ -170,7 +173,7 @@ pub async fn reserve(
         (demand, estimate) = estimated(table.as_deref(), demand, targets, ledger.now().unix_ms);
     }
     let priority = caller.and_then(|caller| caller.grant().priority).unwrap_or_default();
-    let reservation = ledger.admit(&selected, &estimate, priority).await?;
+    let reservation = ledger.admit(&selected, &estimate, (priority, asked.latest)).await?;
     let quotas = selected.quotas(ledger.now());
     let model = asked.model.unwrap_or_default().to_owned();
     Ok(Some(Admitted { reservation, prices: table, demand, estimate, model, quotas }))

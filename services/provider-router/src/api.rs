@@ -12,7 +12,7 @@
 //! | `GET /health`, `/health/live`, `/health/ready` | [`health`] |
 //! | `GET /metrics` | [`metrics`] |
 //! | `POST /v1/admin/shutdown` | [`admin`] |
-//! | `GET /v1/admin/requests`, `/v1/admin/activity`, `/v1/admin/events`, `POST /v1/admin/requests/{id}/cancel` | [`internal`]: for api-server |
+//! | `GET /v1/admin/requests`, `/v1/admin/activity`, `/v1/admin/events`, `POST /v1/admin/requests/{id}/cancel`, `/v1/admin/cache/clear`, `/v1/admin/breakers/reset` | [`internal`]: for api-server |
 //! | `GET /` | [`root`] |
 
 mod admin;
@@ -33,6 +33,7 @@ pub mod models;
 mod overrides;
 pub mod path;
 mod providers;
+mod received;
 mod responses;
 mod root;
 
@@ -56,6 +57,8 @@ pub fn router(app: Arc<App>) -> Router {
     let internal = Router::new()
         .route("/v1/admin/requests", get(internal::in_flight))
         .route("/v1/admin/requests/{id}/cancel", post(internal::cancel))
+        .route("/v1/admin/cache/clear", post(internal::clear_cache))
+        .route("/v1/admin/breakers/reset", post(internal::reset_breakers))
         .route("/v1/admin/activity", get(internal::activity))
         .route("/v1/admin/events", get(internal::events))
         .route_layer(from_fn_with_state(Arc::clone(&app), internal::signed));

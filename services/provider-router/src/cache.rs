@@ -10,7 +10,11 @@
 //! - An answer is stored whole or not at all; errors, refusals and answers that were cut are never stored.
 //! - Of equal requests at the same time, one is sent to a target. The others wait for a bounded time; if that one
 //!   fails, each of them is sent.
-//! - The stored bytes never exceed the bound of the configuration.
+//! - The stored bytes never exceed the bound of the configuration, and neither do those that all recorders hold together:
+//!   an answer for which they have no room is not stored.
+//! - An answer of Responses that was deleted is not given again: it is [removed](AnswerCache::forget) here, and before a hit
+//!   with an [id](StoredAnswer::response_id) is given, the log is asked for it, because another process may have deleted
+//!   it.
 
 mod canonical;
 mod complete;
@@ -19,13 +23,19 @@ mod flights;
 mod key;
 mod recorder;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use quick_cache::{Weighter, sync::Cache};
+use quick_cache::{
+    DefaultHashBuilder, Options, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
 use serde::Deserialize;
-use signalbox_core::{Api, schema::RouteCache};
+use signalbox_core::{Api, route_document::MAX_CACHED_ANSWER, schema::RouteCache};
 use signalbox_daemon::config::{Duration, Size};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -52,6 +62,8 @@ pub struct CacheConfig {
 pub struct AnswerCache {
     answers: Cache<Key, Arc<StoredAnswer>, Bytewise>,
     max_bytes: u64,
+    /// Bytes that all recorders hold.
+    recorded: AtomicU64,
     max_wait: std::time::Duration,
     flights: Flights,
 }
@@ -71,6 +83,8 @@ pub struct StoredAnswer {
     pub model: Option<String>,
     /// Whether it is an event stream.
     pub streamed: bool,
+    /// Id by which clients may continue, read or delete it; `None` for other APIs than Responses.
+    pub response_id: Option<String>,
     /// Its bytes.
     pub body: Bytes,
 }
@@ -107,6 +121,8 @@ struct Bytewise;
 const ENTRY_OVERHEAD: u64 = 512;
 /// Bytes of an answer of usual length, from which the number of entries is estimated.
 const USUAL_ANSWER: u64 = 4 << 10;
+/// Maximum number of parts of the cache, each of which has a lock and an equal share of the bytes.
+const MAX_SHARDS: u64 = 64;
 
 // === impl AnswerCache ===
 
@@ -115,10 +131,15 @@ impl AnswerCache {
     #[must_use]
     pub fn new(config: &CacheConfig) -> Self {
         let max_bytes = config.max_bytes.bytes();
-        let items = usize::try_from(max_bytes / USUAL_ANSWER).unwrap_or(usize::MAX).clamp(1, 1 << 20);
         Self {
-            answers: Cache::with_weighter(items, max_bytes, Bytewise),
+            answers: Cache::with_options(
+                options(max_bytes),
+                Bytewise,
+                DefaultHashBuilder::default(),
+                DefaultLifecycle::default(),
+            ),
             max_bytes,
+            recorded: AtomicU64::new(0),
             max_wait: config.max_wait.get(),
             flights: Flights::default(),
         }
@@ -171,6 +192,27 @@ impl AnswerCache {
         }
     }
 
+    /// Removes a hit that must not be given again.
+    pub fn remove(&self, key: &Key, answer: &StoredAnswer) {
+        self.answers.remove_if(key, |stored| stored.request == answer.request);
+    }
+
+    /// Removes the answers of Responses with this id.
+    pub fn forget(&self, response_id: &str) {
+        self.answers.retain(|_, answer| answer.response_id.as_deref() != Some(response_id));
+    }
+
+    /// Reserves bytes for a recorder. Returns whether there is room.
+    fn reserve(&self, bytes: u64) -> bool {
+        let sum = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= self.max_bytes);
+        self.recorded.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum).is_ok()
+    }
+
+    /// Releases bytes of a recorder.
+    fn release(&self, bytes: u64) {
+        self.recorded.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Removes all answers, and returns how many there were.
     pub fn clear(&self) -> usize {
         let count = self.answers.len();
@@ -183,6 +225,18 @@ impl AnswerCache {
     pub fn bytes(&self) -> u64 {
         self.answers.weight()
     }
+}
+
+/// Returns the options of a cache of so many bytes, with few enough parts that the largest answer fits into one.
+#[expect(clippy::expect_used, reason = "both required options are set")]
+fn options(max_bytes: u64) -> Options {
+    let items = usize::try_from(max_bytes / USUAL_ANSWER).unwrap_or(usize::MAX).clamp(1, 1 << 20);
+    // A part takes no answer beyond 97 % of its share.
+    let parts = (max_bytes / 100).saturating_mul(96) / (MAX_CACHED_ANSWER + ENTRY_OVERHEAD);
+    let parts = 1_usize << parts.clamp(1, MAX_SHARDS).ilog2();
+    let mut options = OptionsBuilder::new();
+    options.estimated_items_capacity(items).weight_capacity(max_bytes).shards(parts);
+    options.build().expect("complete")
 }
 
 // === impl Bytewise ===

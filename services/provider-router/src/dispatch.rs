@@ -36,7 +36,7 @@ use signalbox_core::{
     schema::{GuardRules, RequestStatus},
 };
 use signalbox_daemon::Caller;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 use tracing::Instrument as _;
 
 use crate::{
@@ -113,6 +113,19 @@ impl AcceptedAnswer {
             whole @ Self::Whole { .. } => whole,
         }
     }
+}
+
+/// Answers a request that an operator has cancelled before a target was asked.
+pub async fn cancelled(exchange: Exchange, api: Api) -> Response<ResponseBody> {
+    AttemptError::Cancelled.into_response(exchange, api).await
+}
+
+/// Returns the time that a request may take until its last byte, by the deadlines of its plan.
+#[must_use]
+pub fn total_time(app: &App, plan: Option<&Plan>) -> Duration {
+    let own = plan.and_then(|plan| plan.route.as_ref()).map(|route| route.plan.deadlines).unwrap_or_default();
+    let asked = plan.and_then(|plan| plan.candidates.first()).map(|one| one.deadlines).unwrap_or_default();
+    attempt::total(app, own, asked)
 }
 
 /// Answers `call` from the first target of `plan` that returns a usable response.

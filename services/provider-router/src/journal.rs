@@ -245,6 +245,12 @@ impl Journal {
         Ok(Entry { inner, id, shard, logged, parts: 0 })
     }
 
+    /// Returns whether requests are logged.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.0.config.enabled
+    }
+
     /// Returns how much of requests and responses is kept, unless a provider is stricter.
     #[must_use]
     pub fn bodies(&self) -> Bodies {

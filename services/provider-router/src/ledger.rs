@@ -44,7 +44,7 @@ use queue::Place;
 use signalbox_core::schema::{ApiKey, BudgetPeriod, KeyLimits, Route};
 use signalbox_daemon::Caller;
 use tokio::{
-    sync::watch,
+    sync::{Semaphore, watch},
     time::{Duration, Instant},
 };
 
@@ -59,6 +59,8 @@ pub struct Ledger {
     started: Instant,
     /// Number of requests to which a limit or budget applied. It orders them in queues.
     arrivals: AtomicU64,
+    /// One permit per request that may wait, in all queues together.
+    waiting: Semaphore,
 }
 
 /// The accounts that exist, by key, owner and route. Only the amounts in them change.
@@ -155,19 +157,21 @@ pub type Sums = HashMap<String, [i64; 4]>;
 
 // === impl Ledger ===
 
-impl Default for Ledger {
-    fn default() -> Self {
+impl Ledger {
+    /// Creates a ledger without limits. At most `max_waiting` requests wait in all queues together, and for budgets: each
+    /// of them holds a permit of the requests in flight, of which some must be left to the requests that need not wait.
+    #[must_use]
+    pub fn new(max_waiting: usize) -> Self {
         Self {
             accounts: ArcSwap::default(),
             is_stale: AtomicBool::new(false),
             is_seeded: watch::Sender::new(false),
             started: Instant::now(),
             arrivals: AtomicU64::new(0),
+            waiting: Semaphore::new(max_waiting.min(Semaphore::MAX_PERMITS)),
         }
     }
-}
 
-impl Ledger {
     /// Replaces keys, budgets and routes. What was used stays with its key, owner or route.
     pub fn update(&self, keys: &[ApiKey], budgets: &Budgets, routes: &[Route]) {
         let (old, now_ms) = (self.accounts.load(), self.now().unix_ms);

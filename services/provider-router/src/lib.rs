@@ -53,6 +53,7 @@ mod run;
 pub mod server;
 pub mod stored_responses;
 mod stream_length;
+mod sweep;
 mod token_estimate;
 
 use signalbox_daemon::clock;

@@ -1,11 +1,12 @@
 //! Requests in flight, for operators: their list, their cancellation, and the events of their beginning and end.
 //!
-//! A request is entered when its beginning has been logged, and taken out when its end is written. The entries are in
+//! A request is entered when its beginning has been logged, or before that if a limit may let it wait, and taken out when
+//! its end is written, or when the limit refuses it. The entries are in
 //! several maps, so that requests on different cores seldom wait for the same lock. Events are built only while
 //! there are listeners.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -13,7 +14,7 @@ use std::{
 };
 
 use signalbox_core::{openai::Usage, schema::RequestStatus};
-use signalbox_management::live::{EndedRequest, InFlightRequest, LiveEvent, Phase};
+use signalbox_management::live::{Cancellation, EndedRequest, InFlightRequest, LiveEvent, Phase};
 use tokio::{
     sync::broadcast,
     time::{Duration, Instant},
@@ -25,15 +26,23 @@ use crate::{clock, journal::Begin, metrics::Totals, provider::Provider};
 
 /// Number of maps.
 const SHARDS: usize = 16;
+/// Number of ended requests that each map remembers.
+const MAX_ENDED: usize = 64;
 /// Events that a slow listener may be behind.
 const MAX_BEHIND: usize = 4_096;
 
-type Shard = Mutex<HashMap<Uuid, Arc<LiveRequest>>>;
+/// A part of the requests.
+#[derive(Debug, Default)]
+struct Shard {
+    requests: HashMap<Uuid, Arc<LiveRequest>>,
+    /// The requests that ended last, the newest last, and whether each was cancelled. The database does not have them yet.
+    ended: VecDeque<(Uuid, bool)>,
+}
 
 /// All requests in flight.
 #[derive(Debug)]
 pub struct LiveRequests {
-    shards: [Shard; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
     events: broadcast::Sender<Arc<LiveEvent>>,
     totals: Arc<Totals>,
     /// Cancelled when the shutdown stops waiting for requests.
@@ -55,6 +64,8 @@ struct LiveRequest {
 
 #[derive(Debug, Default)]
 struct Progress {
+    /// Whether its beginning is not logged yet, because it waits for a limit.
+    is_queued: bool,
     provider: Option<Arc<Provider>>,
     model: Option<String>,
     attempts: i64,
@@ -96,20 +107,22 @@ impl LiveRequests {
     /// Enters a request that arrived at `arrived`.
     #[must_use]
     pub fn enter(self: &Arc<Self>, id: Uuid, begin: Begin, arrived: Instant) -> LiveEntry {
+        self.queue(id, begin, arrived).begun()
+    }
+
+    /// Enters a request that may wait for a limit. It has not [begun](LiveEntry::begun) yet, and counts nowhere.
+    #[must_use]
+    pub fn queue(self: &Arc<Self>, id: Uuid, begin: Begin, arrived: Instant) -> LiveEntry {
         let request = Arc::new(LiveRequest {
             id,
             begin,
             arrived,
-            progress: Mutex::default(),
+            progress: Mutex::new(Progress { is_queued: true, ..Progress::default() }),
             response_bytes: AtomicU64::new(0),
             is_cancelled: AtomicBool::new(false),
             stop: self.abort.child_token(),
         });
-        self.shard(id).insert(id, Arc::clone(&request));
-        self.totals.begun();
-        if self.has_listeners() {
-            self.tell(LiveEvent::Started(Box::new(request.view())));
-        }
+        self.shard(id).requests.insert(id, Arc::clone(&request));
         LiveEntry { request, all: Arc::clone(self), is_over: false }
     }
 
@@ -118,7 +131,7 @@ impl LiveRequests {
     pub fn list(&self) -> Vec<InFlightRequest> {
         let mut requests: Vec<Arc<LiveRequest>> = Vec::new();
         for shard in &self.shards {
-            requests.extend(shard.lock().unwrap_or_else(PoisonError::into_inner).values().cloned());
+            requests.extend(shard.lock().unwrap_or_else(PoisonError::into_inner).requests.values().cloned());
         }
         requests.iter().map(|request| request.view()).collect()
     }
@@ -126,17 +139,24 @@ impl LiveRequests {
     /// Returns the number of requests.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+        let len = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).requests.len();
+        self.shards.iter().map(len).sum()
     }
 
-    /// Cancels a request. Returns whether it is in flight.
-    pub fn cancel(&self, id: Uuid) -> bool {
-        let request = self.shard(id).get(&id).cloned();
-        if let Some(request) = &request {
-            request.is_cancelled.store(true, Ordering::Relaxed);
-            request.stop.cancel();
-        }
-        request.is_some()
+    /// Cancels a request that is in flight. One that was cancelled and has just ended counts as cancelled again.
+    pub fn cancel(&self, id: Uuid) -> Cancellation {
+        let shard = self.shard(id);
+        let Some(request) = shard.requests.get(&id).cloned() else {
+            return match shard.ended.iter().find(|(ended, _)| *ended == id) {
+                None => Cancellation::Unknown,
+                Some((_, false)) => Cancellation::Ended,
+                Some((_, true)) => Cancellation::Cancelled,
+            };
+        };
+        drop(shard);
+        request.is_cancelled.store(true, Ordering::Relaxed);
+        request.stop.cancel();
+        Cancellation::Cancelled
     }
 
     /// Returns a receiver of the events from now on.
@@ -160,7 +180,17 @@ impl LiveRequests {
         let _ = self.events.send(Arc::new(event));
     }
 
-    fn shard(&self, id: Uuid) -> MutexGuard<'_, HashMap<Uuid, Arc<LiveRequest>>> {
+    /// Takes out a request that has ended.
+    fn leave(&self, request: &LiveRequest) {
+        let mut shard = self.shard(request.id);
+        shard.requests.remove(&request.id);
+        if shard.ended.len() == MAX_ENDED {
+            shard.ended.pop_front();
+        }
+        shard.ended.push_back((request.id, request.is_cancelled.load(Ordering::Relaxed)));
+    }
+
+    fn shard(&self, id: Uuid) -> MutexGuard<'_, Shard> {
         // The last byte of an id is random.
         let shard = usize::from(id.as_bytes()[15]) % SHARDS;
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
@@ -194,7 +224,7 @@ impl LiveRequest {
             provider_id: progress.provider.as_ref().map(|provider| provider.id.clone()),
             upstream_model: progress.model.clone(),
             attempts: progress.attempts,
-            phase: if progress.first_byte.is_some() { Phase::Answering } else { Phase::Waiting },
+            phase: progress.phase(),
             elapsed_ms: clock::millis(self.arrived.elapsed()),
             first_byte_ms: progress.first_byte.map(clock::millis),
             response_bytes: self.response_bytes.load(Ordering::Relaxed),
@@ -202,9 +232,32 @@ impl LiveRequest {
     }
 }
 
+// === impl Progress ===
+
+impl Progress {
+    const fn phase(&self) -> Phase {
+        match (self.is_queued, self.first_byte) {
+            (true, _) => Phase::Queued,
+            (false, None) => Phase::Waiting,
+            (false, Some(_)) => Phase::Answering,
+        }
+    }
+}
+
 // === impl LiveEntry ===
 
 impl LiveEntry {
+    /// Records that the request has begun: no limit lets it wait any longer.
+    #[must_use]
+    pub fn begun(self) -> Self {
+        self.request.progress().is_queued = false;
+        self.all.totals.begun();
+        if self.all.has_listeners() {
+            self.all.tell(LiveEvent::Started(Box::new(self.request.view())));
+        }
+        self
+    }
+
     /// Records the attempt with this number.
     pub fn attempt(&self, number: i64, provider: &Arc<Provider>, model: Option<&str>) {
         let mut progress = self.request.progress();
@@ -246,7 +299,7 @@ impl LiveEntry {
         if std::mem::replace(&mut self.is_over, true) {
             return;
         }
-        self.all.shard(self.request.id).remove(&self.request.id);
+        self.all.leave(&self.request);
         let first_byte = self.request.progress().first_byte;
         self.all.totals.ended(ended.status, ended.duration, first_byte);
         if !self.all.has_listeners() {
@@ -267,75 +320,10 @@ impl LiveEntry {
 impl Drop for LiveEntry {
     fn drop(&mut self) {
         if !self.is_over {
-            self.all.shard(self.request.id).remove(&self.request.id);
+            self.all.leave(&self.request);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn begin(model: &str) -> Begin {
-        let (path, model) = ("/v1/chat/completions".to_owned(), model.to_owned());
-        Begin { received_at: 7, path, model, stream: true, session: None, previous: None, key: Some("k".to_owned()) }
-    }
-
-    fn ended(status: RequestStatus) -> Ended<'static> {
-        let (duration, usage) = (Duration::from_millis(30), Some(Usage::new(2, 3)));
-        Ended { status, status_code: Some(200), duration, usage, error: None }
-    }
-
-    #[tokio::test]
-    async fn a_request_is_listed_until_it_ends() {
-        let live = Arc::new(LiveRequests::default());
-        let mut entries: Vec<LiveEntry> =
-            (0..40).map(|_| live.enter(Uuid::now_v7(), begin("m"), Instant::now())).collect();
-        assert_eq!((live.count(), live.list().len()), (40, 40));
-        entries[0].answering(Duration::from_millis(5));
-        entries[0].add_bytes(9);
-        let id = entries[0].request.id.to_string();
-        let shown = live.list().into_iter().find(|request| request.request_id == id).unwrap();
-        assert_eq!((shown.phase, shown.first_byte_ms, shown.response_bytes), (Phase::Answering, Some(5), 9));
-        assert_eq!((shown.timestamp, &*shown.model, shown.key_id.as_deref()), (7, "m", Some("k")));
-        entries[0].end(&ended(RequestStatus::Completed));
-        entries[0].end(&ended(RequestStatus::Completed));
-        assert_eq!(live.count(), 39);
-        drop(entries);
-        assert_eq!(live.count(), 0);
-        assert_eq!(live.totals().now().ended, 1, "an end counts once");
-    }
-
-    #[tokio::test]
-    async fn only_the_cancelled_request_stops() {
-        let live = Arc::new(LiveRequests::default());
-        let [first, second] = [(); 2].map(|()| live.enter(Uuid::now_v7(), begin("m"), Instant::now()));
-        assert!(live.cancel(first.request.id));
-        assert!(first.is_cancelled() && first.stop().is_cancelled());
-        assert!(!second.is_cancelled() && !second.stop().is_cancelled());
-        assert!(!live.cancel(Uuid::now_v7()), "unknown");
-        let id = first.request.id;
-        drop(first);
-        assert!(!live.cancel(id), "over");
-        live.abort.cancel();
-        assert!(second.stop().is_cancelled() && !second.is_cancelled(), "a shutdown is no cancellation");
-    }
-
-    #[tokio::test]
-    async fn events_are_told_to_listeners() {
-        let live = Arc::new(LiveRequests::default());
-        let unheard = live.enter(Uuid::now_v7(), begin("before"), Instant::now());
-        let mut events = live.listen();
-        let mut entry = live.enter(Uuid::now_v7(), begin("m"), Instant::now());
-        assert!(unheard.is_watched());
-        entry.end(&ended(RequestStatus::Completed));
-        let LiveEvent::Started(started) = &*events.recv().await.unwrap() else { panic!("not the beginning") };
-        assert_eq!((&*started.model, started.provider_id.as_deref()), ("m", None));
-        let LiveEvent::Ended(last) = &*events.recv().await.unwrap() else { panic!("not the end") };
-        assert_eq!((last.status.as_str(), last.duration_ms, last.completion_tokens), ("completed", 30, Some(3)));
-        assert_eq!(last.request.request_id, started.request_id);
-        let json = serde_json::to_value(LiveEvent::Ended(last.clone())).unwrap();
-        assert_eq!(json["ended"]["model"], "m", "the fields of the request are flat: {json}");
-        assert_eq!(serde_json::from_value::<LiveEvent>(json).unwrap(), LiveEvent::Ended(last.clone()));
-    }
-}
+mod tests;

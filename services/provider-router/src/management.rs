@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::{Router, body::Body};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use signalbox_daemon::forwarded::FORWARDED;
 use signalbox_daemon::instance::{self, InstanceRecord};
 use signalbox_daemon::{
@@ -32,7 +32,7 @@ use signalbox_daemon::{
 };
 use signalbox_management::{
     Pending, Runtime, Statuses,
-    live::{InFlightRequest, StartedWith},
+    live::{Cancellation, InFlightRequest, StartedWith, Swept},
 };
 use signalbox_store::audit::{self, Actor, RequestLine, with_actor};
 use signalbox_store::{Sealer, Store};
@@ -41,7 +41,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 pub use self::paths::api_path;
-use self::paths::{CLEAR_CACHE, RESET_BREAKERS};
+use self::paths::is_of_process;
 use self::{in_effect::refreshed, refused::ManagementError};
 use crate::{
     api::error::ApiError,
@@ -51,9 +51,9 @@ use crate::{
     clock::unix_ms,
     config::Config,
     entry::RouterPolicy,
-    health,
     live::LiveRequests,
     provider::Adapter,
+    sweep,
 };
 
 /// Maximum bytes of a request body that is handled in this process.
@@ -67,10 +67,8 @@ const MAX_AUDITED_PATH: usize = 500;
 pub struct Management {
     local: Router,
     store: Store,
-    catalog: Arc<Catalog>,
     refresher: Arc<Refresher>,
     client: Client,
-    cache: Arc<AnswerCache>,
     entry: Entry<RouterPolicy>,
     token: Token,
     data_dir: PathBuf,
@@ -93,6 +91,7 @@ enum Token {
 struct OwnState {
     catalog: Arc<Catalog>,
     live: Arc<LiveRequests>,
+    cache: Arc<AnswerCache>,
     has_hook: bool,
 }
 
@@ -110,7 +109,7 @@ impl Management {
         let state = signalbox_management::App {
             store: store.clone(),
             sealer,
-            runtime: Arc::new(OwnState { catalog: Arc::clone(&catalog), live, has_hook: config.guard.has_hook() }),
+            runtime: Arc::new(OwnState { catalog, live, cache, has_hook: config.guard.has_hook() }),
             router_host: server.host.clone(),
             router_port: server.port,
             body_limit: MAX_BODY,
@@ -127,10 +126,8 @@ impl Management {
         Self {
             local,
             store,
-            catalog,
             refresher,
             client,
-            cache,
             entry: Entry::new(Arc::new(guard), Arc::new(ClientKeys::of(&[])), RouterPolicy { catalog: None }),
             token: Token::new(config, context),
             data_dir: context.common.data_dir.clone(),
@@ -163,10 +160,11 @@ impl Management {
         // An api-server that requires the token checks it itself, after forwarding.
         let server = self.api_server().await?;
         let is_checked_there = server.as_ref().is_some_and(|server| server.requires_token);
-        if matches!(path, RESET_BREAKERS | CLEAR_CACHE) && request.method() == Method::POST {
+        // An api-server asks all router processes that it runs; this one is none of them if it was started on its own.
+        if !self.supervised && is_of_process(path) && request.method() == Method::POST {
             let token = if is_checked_there { &Token::of(&self.data_dir) } else { &self.token };
             token.admit(request.headers(), request.extensions().get())?;
-            return Ok(if path == CLEAR_CACHE { self.clear_cache() } else { self.reset_breakers() });
+            return self.local(request, path, id).await;
         }
         if !is_checked_there {
             self.token.admit(request.headers(), request.extensions().get())?;
@@ -184,25 +182,6 @@ impl Management {
             return Ok(refreshed(&self.refresher, response).await?);
         }
         Ok(response)
-    }
-
-    /// Closes the breakers of this router, so that every target is tried again.
-    fn reset_breakers(&self) -> Response<ResponseBody> {
-        let (now, snapshot) = (health::now(), self.catalog.current());
-        let mut closed = 0;
-        for target in snapshot.providers().iter().flat_map(|provider| provider.health.all()) {
-            closed += usize::from(target.blocked(now).is_some());
-            target.reset();
-        }
-        tracing::info!(closed, "breakers reset");
-        done(&serde_json::json!({"success": true, "closed": closed}))
-    }
-
-    /// Removes the answers that this router would give again.
-    fn clear_cache(&self) -> Response<ResponseBody> {
-        let removed = self.cache.clear();
-        tracing::info!(removed, "cache cleared");
-        done(&serde_json::json!({"success": true, "removed": removed}))
     }
 
     /// Returns the record of the api-server that runs in this data directory, if any.
@@ -234,12 +213,6 @@ impl Management {
         }
         Ok(response.map(ResponseBody::Api))
     }
-}
-
-fn done(shown: &serde_json::Value) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::whole(shown.to_string()));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }
 
 fn not_found<B>(request: &Request<B>) -> ApiError {
@@ -303,6 +276,11 @@ impl Token {
     }
 }
 
+/// Returns what this process has swept away.
+fn of_this(count: usize) -> Swept {
+    Swept { count: count as u64, routers: 1 }
+}
+
 // === impl OwnState ===
 
 impl Runtime for OwnState {
@@ -330,7 +308,15 @@ impl Runtime for OwnState {
         Box::pin(std::future::ready(Ok(self.live.list())))
     }
 
-    fn cancel(&self, id: Uuid) -> Pending<'_, Result<bool, String>> {
+    fn cancel(&self, id: Uuid) -> Pending<'_, Result<Cancellation, String>> {
         Box::pin(std::future::ready(Ok(self.live.cancel(id))))
+    }
+
+    fn clear_cache(&self) -> Pending<'_, Result<Swept, String>> {
+        Box::pin(std::future::ready(Ok(of_this(sweep::clear_cache(&self.cache)))))
+    }
+
+    fn reset_breakers(&self) -> Pending<'_, Result<Swept, String>> {
+        Box::pin(std::future::ready(Ok(of_this(sweep::reset_breakers(&self.catalog)))))
     }
 }

@@ -20,7 +20,6 @@ mod policy;
 use std::sync::Arc;
 
 pub use error::{NoDefault, RouteError};
-pub(crate) use facts::BYTES_PER_TOKEN;
 pub use facts::RequestFacts;
 use policy::Contender;
 use serde_json::{Map, Value};
@@ -32,6 +31,7 @@ use crate::{
     health::{Blocked, Exhausted, TargetHealth},
     provider::{Adapter, Provider},
     random::{Rng, mixed},
+    token_estimate,
 };
 
 /// The targets of a request, in the order in which they are tried.
@@ -170,7 +170,7 @@ pub fn plan(
     rng: &mut Rng,
 ) -> Result<Plan, RouteError> {
     let mut plan = match facts.model.and_then(|model| route_of(snapshot, model)) {
-        Some((route, matched)) => Plan::of_route(route, matched),
+        Some((route, matched)) => Plan::of_route(route, (matched, facts.model.unwrap_or_default())),
         None => Plan::implied(implied::candidates(snapshot, facts.model)?),
     };
     let route = plan.route.clone();
@@ -225,11 +225,15 @@ impl Plan {
         Self { route: None, candidates, skipped, overrides, tokens: 0, matched: String::new(), mirror_of: None }
     }
 
-    fn of_route(route: &Arc<Route>, matched: &str) -> Self {
-        let matched_text = if route.mirror.is_some() { matched.to_owned() } else { String::new() };
+    /// Returns the plan of a request for `model`, of which a wildcard of the route matches `matched`.
+    fn of_route(route: &Arc<Route>, (matched, model): (&str, &str)) -> Self {
+        // A target `*` would have no name where the wildcard matches nothing: it gets the requested one.
+        let filled = |name: &str| if name == "*" && matched.is_empty() { model } else { matched };
+        let mirrored = route.plan.mirror.as_ref().filter(|_| route.mirror.is_some());
+        let matched_text = mirrored.map(|mirror| filled(&mirror.model).to_owned()).unwrap_or_default();
         let mut plan = Self { route: Some(Arc::clone(route)), matched: matched_text, ..Self::implied(Vec::new()) };
         for (n, (target, provider)) in route.plan.targets.iter().zip(&route.providers).enumerate() {
-            let model = target.model.replacen('*', matched, 1);
+            let model = target.model.replacen('*', filled(&target.model), 1);
             let why = match provider {
                 Err(Absent::Missing) => SkipReason::Missing,
                 Err(Absent::Disabled) => SkipReason::Disabled,
@@ -347,7 +351,7 @@ impl Plan {
     /// Moves the targets whose providers announced that a limit is used up behind the others. Only their order
     /// changes: the announcement may be out of date.
     fn put_behind(&mut self, facts: &RequestFacts<'_>, now: u64) {
-        let tokens = facts.body.len() as u64 / BYTES_PER_TOKEN;
+        let tokens = token_estimate::rough(facts.body);
         let is_any = self.candidates.iter_mut().fold(false, |is_any, candidate| {
             candidate.behind = candidate.health.exhausted(now, tokens);
             is_any | candidate.behind.is_some()

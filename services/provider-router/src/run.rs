@@ -44,6 +44,9 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time for the end of the copies of requests for mirrors.
 const COPIES_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Divisor of `limits.max_in_flight`: so many of the requests in flight may wait for limits and budgets at the same time.
+/// The rest is left to requests that need not wait.
+const WAITING_SHARE: usize = 2;
 /// Maximum time for which the start waits until budgets know what was spent before: the loader first writes what an
 /// earlier process has left in its journal.
 const SEED_TIMEOUT: Duration = Duration::from_secs(10);
@@ -74,7 +77,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         signalbox_store::catalog::load(&store).await.map_err(|error| Exit::of_database(error.exit_code(), error))?;
     let prices = Prices::shipped().map_err(|mistakes| Exit::Config(format!("the shipped prices: {mistakes}")))?;
     prices.set_overrides(rows.prices.as_deref());
-    let ledger = Arc::new(Ledger::default());
+    let max_in_flight = config.limits.max_in_flight.min(Semaphore::MAX_PERMITS);
+    let ledger = Arc::new(Ledger::new(max_in_flight / WAITING_SHARE));
     ledger.update(&rows.keys, &Budgets::read(&rows.settings), &rows.routes);
     let keys = guarded(keys, rows.keys.len(), &context)?.with_services(ServiceSigner::new(&key));
     let asking = guard::asking(&rows.routes, &rows.keys);
@@ -120,7 +124,6 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     if ledger.has_budgets() && !ledger.seeded(SEED_TIMEOUT).await {
         tracing::warn!("what was spent before the start cannot be read yet, budgets begin with what is known");
     }
-    let max_in_flight = config.limits.max_in_flight.min(Semaphore::MAX_PERMITS);
     let (mirrors, abort) = (Arc::new(Semaphore::new(MAX_COPIES)), context.shutdown.abort_token());
     let app = Arc::new(App {
         catalog: Arc::clone(&catalog),

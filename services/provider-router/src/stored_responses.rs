@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use signalbox_core::{Api, json::Reader, schema::RequestStatus};
+use signalbox_core::{Api, conversation::answer_hash, json::Reader, schema::RequestStatus};
 use signalbox_daemon::{Caller, CallerKind};
 use signalbox_store::{
     Error, Store,
-    requests::{self, RequestKey},
+    exchanges::{KeptRequest, requests_of_answer},
+    requests::{self, AnswerState, RequestKey},
+    responses::{self, ResponseKey},
 };
 use signalbox_translate::hub::Json;
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::clock;
@@ -27,6 +29,8 @@ const MAX_BYTES: usize = 64 << 20;
 /// Time for an answer that has just ended to reach the database, and the pause between two looks.
 const LOAD_WAIT: Duration = Duration::from_secs(3);
 const LOAD_POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Maximum time of a look into the log that a request can do without.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Tokens that are assumed for a conversation that only the provider knows.
 const UNKNOWN_TOKENS: u64 = 32_768;
 /// Maximum age of a request that may not be in the database yet, in milliseconds. A database that is away for longer is
@@ -137,6 +141,76 @@ pub async fn tokens(store: &Store, id: &str) -> u64 {
     counted.unwrap_or_else(|| u64::try_from(len / 3).unwrap_or(u64::MAX).max(UNKNOWN_TOKENS))
 }
 
+/// Returns whether the answer to a request was deleted; `None` if the database does not say so in time.
+pub async fn is_deleted(store: &Store, request: Uuid) -> Option<bool> {
+    let id = request.to_string();
+    let state = requests::answer_state(store, &id);
+    Some(match timeout(LOOK_TIMEOUT, state).await.ok()?.ok()? {
+        Some(AnswerState::Present | AnswerState::Pending) => false,
+        Some(AnswerState::Deleted) => true,
+        None => !is_recent(request),
+    })
+}
+
+/// Checks that the caller may use an answer that a provider keeps under an id of its own. A created key may only use
+/// the answers to its own requests, as far as the log knows the id: other ids are left to the provider.
+///
+/// # Errors
+/// [`StoredError::NotFound`] as for an unknown id, if the answer belongs to another key.
+pub async fn check_owner(store: &Store, id: &str, caller: Option<&Caller>) -> Result<(), StoredError> {
+    let Some(key) = issued_key(caller) else { return Ok(()) };
+    if request_of(id).is_some() {
+        // Such an answer is loaded from the log, which checks the key.
+        return Ok(());
+    }
+    let owners = kept_requests(store, id).await;
+    if owners.is_empty() || owners.iter().any(|request| request.key_id.as_deref() == Some(key)) {
+        return Ok(());
+    }
+    Err(StoredError::NotFound { id: id.to_owned(), why: "it may have been deleted" })
+}
+
+/// Deletes what the log has of an answer that its provider has deleted. The request stays.
+///
+/// # Errors
+/// [`StoredError::Unavailable`] if the database is away.
+pub async fn delete_kept(store: &Store, id: &str) -> Result<(), StoredError> {
+    // Of several requests of the same millisecond, the log does not know whose answer it is.
+    let [request] = &*kept_requests(store, id).await else { return Ok(()) };
+    match responses::delete(store, &ResponseKey::Uuid(request.request_id.clone())).await {
+        Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(StoredError::Unavailable(error)),
+    }
+}
+
+/// Returns the requests that may have got an answer that a provider keeps; none if the log does not know it, or if the
+/// database is away: requests are served without it.
+async fn kept_requests(store: &Store, id: &str) -> Vec<KeptRequest> {
+    let hash = answer_hash(id);
+    match timeout(LOOK_TIMEOUT, requests_of_answer(store, &hash)).await {
+        Ok(Ok(requests)) => requests,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the key of an earlier answer is not known");
+            Vec::new()
+        }
+        Err(_elapsed) => {
+            tracing::warn!("the key of an earlier answer is not known, because the database is slow");
+            Vec::new()
+        }
+    }
+}
+
+/// Returns the id of a created key.
+fn issued_key(caller: Option<&Caller>) -> Option<&str> {
+    caller.filter(|caller| caller.kind() == CallerKind::Issued).map(Caller::id)
+}
+
+/// Returns whether a request may still be on its way into the database.
+fn is_recent(request: Uuid) -> bool {
+    let arrived = request.get_timestamp().map_or(0, |time| i128::from(time.to_unix().0) * 1000);
+    i128::from(clock::unix_ms()) - arrived < MAX_LOADING_MS
+}
+
 /// Returns an answer of Responses, and its request. A created key only has the answers to its own requests; for other
 /// keys' answers the error is that of an unknown id.
 ///
@@ -146,11 +220,10 @@ pub async fn load(store: &Store, id: &str, caller: Option<&Caller>) -> Result<St
     let not_found = |why| StoredError::NotFound { id: id.to_owned(), why };
     let request = request_of(id).ok_or_else(|| not_found("this gateway did not make the id"))?;
     let key = RequestKey::Uuid(request.to_string());
-    let issued = caller.filter(|caller| caller.kind() == CallerKind::Issued).map(Caller::id);
+    let issued = issued_key(caller);
     let until = Instant::now() + LOAD_WAIT;
     // A request that arrived long ago is in the database, unless it was deleted.
-    let arrived = request.get_timestamp().map_or(0, |time| i128::from(time.to_unix().0) * 1000);
-    let is_recent = i128::from(clock::unix_ms()) - arrived < MAX_LOADING_MS;
+    let is_recent = is_recent(request);
     loop {
         // The log is written after the answer has been sent.
         let is_late = Instant::now() >= until;

@@ -6,6 +6,8 @@ use signalbox_pricing::{Expected, Tier};
 
 /// Average number of bytes of a token in English text and code.
 const BYTES_PER_TOKEN: usize = 4;
+/// The same with the JSON around the texts.
+const BYTES_PER_TOKEN_OF_JSON: u64 = 5;
 /// Bytes of a token that are assumed where the estimate should not be too low: other languages have shorter tokens.
 const FEWEST_BYTES_PER_TOKEN: usize = 3;
 /// Maximum bytes of the type of a `data:` URL.
@@ -19,6 +21,8 @@ const DEFAULT_OUTPUT: u64 = 4_096;
 const MAX_OUTPUT: u64 = 1 << 40;
 /// Bytes of base64 of one token of a file that is not an image. A page of a PDF has some 50 KB and 2,000 tokens.
 const FILE_BYTES_PER_TOKEN: u64 = 32;
+/// Names of the limits of an answer.
+const LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
 /// Names beside `data` by which an object is a file rather than a structure of the user's own.
 const MEDIA_TYPES: [&str; 4] = ["format", "media_type", "mimeType", "mime_type"];
 /// Types of the parts of a prompt that are an image or another file, which may be given by a URL or an id.
@@ -67,6 +71,31 @@ pub(crate) fn average(body: &[u8]) -> usize {
     Sizes::of(body).text.div_ceil(BYTES_PER_TOKEN).max(1)
 }
 
+/// Returns a rough number of tokens of a request, by its length alone: for decisions that every request needs.
+pub(crate) const fn rough(body: &[u8]) -> u64 {
+    body.len() as u64 / BYTES_PER_TOKEN_OF_JSON
+}
+
+/// Returns the average number of tokens of a prompt; `None` if it has images or other files, whose bytes say nothing.
+pub(crate) fn of_texts(body: &[u8]) -> Option<u64> {
+    let sizes = Sizes::of(body);
+    (sizes.media == 0).then(|| u64::try_from(sizes.text.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX))
+}
+
+/// Returns the largest limit that a request sets for its answer.
+pub(crate) fn output_limit(body: &[u8]) -> Option<u64> {
+    let mut most = None;
+    // The body has been read as JSON before.
+    let _ = Reader::lenient(body).fields(|name, value| {
+        let raw = value.raw()?;
+        if LIMITS.contains(&&*name) {
+            most = most.max(limit(raw));
+        }
+        Some(())
+    });
+    most
+}
+
 /// Reads the demand of a request. `is_answered`: whether the answer has tokens. Of several limits the largest counts.
 pub(crate) fn demand(body: &[u8], choices: u32, is_answered: bool) -> Demand {
     let sizes = Sizes::of(body);
@@ -75,7 +104,7 @@ pub(crate) fn demand(body: &[u8], choices: u32, is_answered: bool) -> Demand {
     // The body has been read as JSON before.
     let _ = Reader::lenient(body).fields(|name, value| {
         match &*name {
-            "max_tokens" | "max_completion_tokens" | "max_output_tokens" => most = most.max(limit(value.raw()?)),
+            name if LIMITS.contains(&name) => most = most.max(limit(value.raw()?)),
             "n" | "best_of" => choices = choices.max(count(value.raw()?).unwrap_or(1)),
             "prompt" => prompts = prompts.max(number_of_prompts(value)?),
             "background" => is_background = value.raw()? == b"true",
@@ -144,7 +173,7 @@ impl Demand {
             let raw = value.to_string();
             match name.as_str() {
                 // Answers without tokens have none, whatever the limit is.
-                "max_tokens" | "max_completion_tokens" | "max_output_tokens" if self.output != Some(0) => {
+                name if LIMITS.contains(&name) && self.output != Some(0) => {
                     demand.output = match (self.output, limit(raw.as_bytes())) {
                         (Some(own), Some(set)) => Some(own.max(set)),
                         (_, set) => set,
@@ -257,6 +286,19 @@ mod tests {
         assert_eq!(text(br#"{"url":"data:image/png;base64,aaaaaaaa"}"#), 3);
         assert_eq!(text(b""), 0);
         assert_eq!((average(b""), average(br#"["abcdefghi"]"#)), (1, 3));
+    }
+
+    #[test]
+    fn a_prompt_with_files_has_no_average() {
+        assert_eq!(of_texts(br#"["abcdefghi"]"#), Some(3));
+        assert_eq!(of_texts(br#"{"url":"data:image/png;base64,AAAA"}"#), None);
+        assert_eq!(
+            of_texts(br#"{"content":[{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}]}"#),
+            None
+        );
+        assert_eq!(rough(&[b' '; 500]), 100);
+        assert_eq!(output_limit(br#"{"max_tokens":7,"max_completion_tokens":9}"#), Some(9));
+        assert_eq!((output_limit(br#"{"max_tokens":"x"}"#), output_limit(b"{}")), (None, None));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The doctor by REST.
 
 use http::Method;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use signalbox_fakes::FakeProvider;
-use signalbox_harness::{Stack, eventually, steadily};
+use signalbox_harness::{Home, Launch, Stack, eventually, steadily};
 
 use super::is;
 
@@ -51,4 +52,37 @@ async fn the_doctor_is_run_by_rest() {
     assert_eq!(shown["checks"], second["checks"], "the checks stay");
     assert_eq!(shown["scorecard"]["routes"][0]["scores"].as_array().map(Vec::len), Some(40), "{shown}");
     assert!(fake.calls().is_empty());
+}
+
+/// Returns the temporary directories of runs of the doctor.
+fn left_behind(dir: &std::path::Path) -> usize {
+    let is_of_run = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with("signalbox-doctor-");
+    std::fs::read_dir(dir).unwrap().flatten().filter(is_of_run).count()
+}
+
+#[tokio::test]
+async fn a_run_ends_in_order_when_the_server_stops_or_is_killed() {
+    for is_killed in [false, true] {
+        let temporary = Home::new();
+        let path = temporary.path().to_str().unwrap();
+        let mut stack = Stack::builder().launch(Launch::default().env("TMPDIR", path)).start().await;
+        let fake = FakeProvider::start().await.unwrap();
+        stack.add_provider("one", &fake.url()).await;
+        let playing = tokio::spawn({
+            let api = stack.api;
+            async move { api.try_request(Method::POST, "/api/doctor/run", json!({"against_fakes": true}).to_string()).await }
+        });
+        eventually("the directory of a run", async || (left_behind(temporary.path()) > 0).then_some(())).await;
+        if is_killed {
+            stack.process.kill9().await;
+        } else {
+            stack.process.signal(Signal::SIGTERM);
+            stack.process.wait_exit().await;
+        }
+        eventually("the directory to go", async || (left_behind(temporary.path()) == 0).then_some(())).await;
+        let answer = playing.await.unwrap();
+        if let (false, Ok(answer)) = (is_killed, answer) {
+            assert_eq!(answer.status, 503, "{}", answer.text());
+        }
+    }
 }

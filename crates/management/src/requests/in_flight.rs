@@ -13,7 +13,7 @@ use super::key;
 use crate::error::{ResourceKind, StoreErrorExt as _};
 use crate::error_schemas::Failure;
 use crate::extract::Path;
-use crate::live::InFlightRequest;
+use crate::live::{Cancellation, InFlightRequest};
 use crate::{App, Error};
 
 /// The requests that the router is serving.
@@ -50,10 +50,14 @@ pub(crate) async fn list_in_flight(State(app): State<App>) -> Result<Json<InFlig
     Ok(Json(InFlightList { total: requests.len(), requests, now: unix_ms() }))
 }
 
+/// Message for a request that has ended by itself.
+const ENDED: &str = "The request has ended; there is nothing to cancel";
+
 /// Cancels a request: the provider's connection is closed, and the client gets an error.
 ///
 /// A client whose answer has begun gets the error event of its API, and its connection breaks off. In the log, the
-/// request has the status `cancelled`, and its error says why.
+/// request has the status `cancelled`, and its error says why. A request that was cancelled a moment ago may be cancelled
+/// again, with the same answer.
 #[utoipa::path(
     post, path = "/api/requests/{id}/cancel", tag = "requests",
     params(("id" = String, Path, description = "A UUID, or the number of a request in the log")),
@@ -73,16 +77,20 @@ pub(crate) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Re
     };
     let missing = || Error::Missing { what: ResourceKind::Request, id: id.clone() };
     let uuid: Uuid = request_id.parse().map_err(|_| missing())?;
-    if app.runtime.cancel(uuid).await.map_err(Error::RouterSilent)? {
-        let message = "The request is being cancelled";
-        return Ok(Json(Cancelled { success: true, request_id: uuid.to_string(), message }));
+    let ended = |message: &str| Error::Conflict { code: "request_ended", message: message.to_owned() };
+    match app.runtime.cancel(uuid).await.map_err(Error::RouterSilent)? {
+        Cancellation::Cancelled => {
+            let message = "The request is being cancelled";
+            return Ok(Json(Cancelled { success: true, request_id: uuid.to_string(), message }));
+        }
+        Cancellation::Ended => return Err(ended(ENDED)),
+        Cancellation::Unknown => {}
     }
     let logged = requests::summary(&app.store, &RequestKey::Uuid(uuid.to_string())).await;
     let (row, _) = logged.or_missing(ResourceKind::Request, &id)?;
-    let message = match row.status {
+    Err(ended(match row.status {
         // It ended a moment ago, or another router serves it.
         RequestStatus::Pending => "The request is not in flight at this router any more; there is nothing to cancel",
-        _ => "The request has ended; there is nothing to cancel",
-    };
-    Err(Error::Conflict { code: "request_ended", message: message.to_owned() })
+        _ => ENDED,
+    }))
 }

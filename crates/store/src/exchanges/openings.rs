@@ -93,7 +93,12 @@ impl Openings {
 
     /// Returns the newest session with this opening. The session may have been deleted.
     pub(super) fn find(&self, hash: &str) -> Option<&str> {
-        self.newest.get(&self.hashes.hash_one(hash)).map(|(_, id)| &**id)
+        self.newest(hash).map(|(_, id)| id)
+    }
+
+    /// Returns the newest session with this opening, and when the request arrived that opened it.
+    pub(super) fn newest(&self, hash: &str) -> Option<(i64, &str)> {
+        self.newest.get(&self.hashes.hash_one(hash)).map(|(at, id)| (*at, &**id))
     }
 }
 

@@ -4,8 +4,10 @@ use proptest::test_runner::TestRunner;
 use signalbox_core::openai::Usage;
 use signalbox_core::schema::{Request, RequestStatus, Response, Session};
 use signalbox_core::token_classes::TokenClasses;
-use signalbox_store::exchanges::{Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source, probe, record};
-use signalbox_store::requests::{self, Filter, RequestKey};
+use signalbox_store::exchanges::{
+    Exchange, ExchangeEnd, ExchangeStart, KeptRequest, SessionRef, Source, probe, record, requests_of_answer,
+};
+use signalbox_store::requests::{self, AnswerState, Filter, RequestKey};
 use signalbox_store::{Class, Page, responses, sessions};
 
 use crate::fixture::{Database, on_both};
@@ -16,6 +18,7 @@ on_both!(
     a_final_status_is_kept,
     a_conversation_is_continued,
     an_answer_is_continued,
+    the_state_of_an_answer_is_known,
     an_opening_counts_only_where_one_is_opened,
     sessions_of_qwen_proxy_are_not_touched,
     nothing_a_client_sends_stops_the_log,
@@ -308,11 +311,28 @@ async fn an_answer_is_continued(database: &Database) {
 
     // An answer that a provider keeps, in a session of any kind.
     let mut kept = follows("i", 90, "a");
+    kept.begun.key_id = Some("k".to_owned());
     kept.ended.as_mut().unwrap().answer_hash = Some("kept".to_owned());
     let continues = |id: &str, at, hash: &str| whole(id, at, SessionRef::Continues(hash.to_owned()));
     record(store, &[kept]).await.unwrap();
     record(store, &[continues("j", 95, "kept"), continues("k", 96, "other")]).await.unwrap();
     assert_eq!((session("j").await, session("k").await), ("named".to_owned(), "k".to_owned()));
+    let of = async |hash: &str| requests_of_answer(store, hash).await.unwrap();
+    let kept = KeptRequest { request_id: "i".to_owned(), key_id: Some("k".to_owned()) };
+    assert_eq!(of("kept").await, [kept], "the request with the answer, and no other one of its session");
+    assert_eq!(of("other").await, [], "unknown");
+    requests::delete(store, &RequestKey::Uuid("i".to_owned())).await.unwrap();
+    assert_eq!(of("kept").await, [], "deleted");
+}
+
+async fn the_state_of_an_answer_is_known(database: &Database) {
+    let store = &database.store;
+    let state = async |id: &str| requests::answer_state(store, id).await.unwrap();
+    record(store, &[whole("a", 1, SessionRef::Opens), pending(begun("b", 2, SessionRef::Opens))]).await.unwrap();
+    assert_eq!((state("a").await, state("b").await), (Some(AnswerState::Present), Some(AnswerState::Pending)));
+    responses::delete(store, &responses::ResponseKey::Uuid("a".to_owned())).await.unwrap();
+    requests::delete(store, &RequestKey::Uuid("b".to_owned())).await.unwrap();
+    assert_eq!((state("a").await, state("b").await), (Some(AnswerState::Deleted), None));
 }
 
 async fn an_opening_counts_only_where_one_is_opened(database: &Database) {

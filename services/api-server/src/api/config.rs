@@ -89,7 +89,7 @@ pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Req
     let format = format_of(&mut query, request.headers(), header::CONTENT_TYPE);
     let dry_run = query.boolean("dry_run").unwrap_or(false);
     let prune = query.boolean("prune").unwrap_or(false);
-    let base_version = query.text("base_version").and_then(|text| {
+    let base_version = query.given("base_version").and_then(|text| {
         let version = text.parse().ok();
         if version.is_none() {
             query.mistake("base_version must be the base_version of a dry run");

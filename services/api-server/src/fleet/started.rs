@@ -2,22 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use signalbox_management::live::StartedWith;
+
 use super::{Fleet, Overrides, Which};
 
 /// The overrides of the last start or restart of the router. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LastStart(Arc<Mutex<Option<Overrides>>>);
-
-/// The address that a running router was started with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouterStart {
-    /// Host.
-    pub host: String,
-    /// Port; 0 means any.
-    pub port: u16,
-    /// Port on which it answers, which differs if `port` was in use.
-    pub actual_port: Option<u16>,
-}
 
 // === impl LastStart ===
 
@@ -35,16 +26,16 @@ impl Fleet {
     /// Returns what the running router was started with. Of an adopted one, only the address on which it answers is
     /// known.
     #[must_use]
-    pub fn router_start(&self) -> Option<RouterStart> {
+    pub fn router_start(&self) -> Option<StartedWith> {
         let router = self.now().router;
         router.pid?;
         let last = self.last_start.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let actual_port = router.addr.map(|addr| addr.port());
         if let Some(Overrides { router_host, router_port, .. }) = last {
             let host = router_host.unwrap_or_else(|| self.router_host.clone());
-            return Some(RouterStart { host, port: router_port.unwrap_or(self.router_port), actual_port });
+            return Some(StartedWith { host, port: router_port.unwrap_or(self.router_port), actual_port });
         }
         let addr = router.addr?;
-        Some(RouterStart { host: addr.ip().to_string(), port: addr.port(), actual_port })
+        Some(StartedWith { host: addr.ip().to_string(), port: addr.port(), actual_port })
     }
 }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
-use signalbox_management::live::{Activity, InFlightRequest, LiveEvent};
+use signalbox_management::live::{Activity, Cancellation, InFlightRequest, LiveEvent, Swept};
 use signalbox_upstream::loopback::{self, Streamed};
 use uuid::Uuid;
 
@@ -27,6 +27,8 @@ const MAX_EVENT: usize = 1 << 20;
 
 const REQUESTS: &str = "/v1/admin/requests";
 const ACTIVITY: &str = "/v1/admin/activity";
+pub(super) const CLEAR_CACHE: &str = "/v1/admin/cache/clear";
+pub(super) const RESET_BREAKERS: &str = "/v1/admin/breakers/reset";
 const EVENTS: &str = "/v1/admin/events";
 
 /// The events of one router process.
@@ -61,14 +63,16 @@ impl RouterClient {
         }
     }
 
-    /// Cancels a request at the process that serves it. Returns whether one does.
+    /// Cancels a request at the process that serves it.
     ///
     /// # Errors
-    /// The reason why a process does not answer, if no other one serves the request.
-    pub async fn cancel_request(&self, id: Uuid) -> Result<bool, String> {
+    /// The reason why a process does not answer, if no other one knows the request.
+    pub async fn cancel_request(&self, id: Uuid) -> Result<Cancellation, String> {
         #[derive(Deserialize)]
         struct Outcome {
             cancelled: bool,
+            #[serde(default)]
+            ended: bool,
         }
         let path = format!("{REQUESTS}/{id}/cancel");
         let asked = self.each().into_iter().map(|addr| self.ask_for(addr, Method::POST, &path, MAX_EVENT, TIMEOUT));
@@ -76,9 +80,34 @@ impl RouterClient {
         let outcomes: Vec<Result<Outcome, String>> =
             outcomes.map(|answer| answer.map_err(|error| error.to_string()).and_then(read)).collect();
         if outcomes.iter().flatten().any(|outcome| outcome.cancelled) {
-            return Ok(true);
+            return Ok(Cancellation::Cancelled);
         }
-        outcomes.into_iter().find_map(Result::err).map_or(Ok(false), Err)
+        if outcomes.iter().flatten().any(|outcome| outcome.ended) {
+            return Ok(Cancellation::Ended);
+        }
+        outcomes.into_iter().find_map(Result::err).map_or(Ok(Cancellation::Unknown), Err)
+    }
+
+    /// Asks every process to change its own state by `path`.
+    ///
+    /// # Errors
+    /// The reason why one of them does not answer; the others have done it.
+    pub(super) async fn sweep(&self, path: &str) -> Result<Swept, String> {
+        #[derive(Deserialize)]
+        struct Counted {
+            count: u64,
+        }
+        let asked = self.each().into_iter().map(|addr| async move {
+            let answer = self.ask_for(addr, Method::POST, path, MAX_EVENT, TIMEOUT).await;
+            let counted = answer.map_err(|error| error.to_string()).and_then(read::<Counted>);
+            counted.map_err(|error| format!("the process at {addr}: {error}"))
+        });
+        let mut swept = Swept::default();
+        for counted in join_all(asked).await {
+            swept.count += counted?.count;
+            swept.routers += 1;
+        }
+        Ok(swept)
     }
 
     /// Returns the counters of the processes that answer.

@@ -154,7 +154,7 @@ async fn left(end: End, usage: Option<Usage>, answer_tokens: u64) -> (u64, bool)
     };
     let key = key(grant);
     let caller = Caller::issued(&key);
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Arc::new(Ledger::new(usize::MAX));
     ledger.update(std::slice::from_ref(&key), &Budgets::default(), &[]);
     let asked = Asked {
         body: br#"{"max_tokens":30,"a":"bcd"}"#,
@@ -163,6 +163,7 @@ async fn left(end: End, usage: Option<Usage>, answer_tokens: u64) -> (u64, bool)
         is_answered: true,
         earlier_tokens: 0,
         route: None,
+        latest: Instant::now(),
     };
     let prices = prices();
     let reserve = || reserve(&ledger, &prices, Some(&caller), asked, &[TARGET]);

@@ -16,6 +16,7 @@ use crate::{
     exchange::Exchange,
     health,
     route::Plan,
+    stored_responses,
 };
 
 /// Header that says whether the answer came from the cache.
@@ -51,16 +52,32 @@ pub(super) async fn look_up(
         Some(key) => {
             let ask = Ask { key, terms, control, api: envelope.api, is_direct: envelope.direct.is_some() };
             // Boxed to keep the futures of all other requests small.
-            match Box::pin(app.cache.ask(&ask, health::now)).await {
-                Found::Hit(answer, age) => Looked::Hit(answer, age),
-                Found::Miss(recorder) => Looked::Miss(recorder),
-            }
+            Box::pin(found(app, &ask)).await
         }
     };
     if let Some(outcome) = looked.outcome() {
         app.metrics.cache_asked(outcome);
     }
     looked
+}
+
+/// Asks the cache, and leaves out answers that were deleted.
+async fn found(app: &App, ask: &Ask) -> Looked {
+    loop {
+        let (answer, age) = match app.cache.ask(ask, health::now).await {
+            Found::Hit(answer, age) => (answer, age),
+            Found::Miss(recorder) => return Looked::Miss(recorder),
+        };
+        // Only the log knows what another process has deleted.
+        if answer.response_id.is_none() || !app.journal.is_enabled() {
+            return Looked::Hit(answer, age);
+        }
+        match stored_responses::is_deleted(&app.store, answer.request).await {
+            Some(false) => return Looked::Hit(answer, age),
+            Some(true) => app.cache.remove(&ask.key, &answer),
+            None => return Looked::Bypass,
+        }
+    }
 }
 
 /// Gives a stored answer to the client, and logs the request as answered from the cache.

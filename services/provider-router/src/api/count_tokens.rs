@@ -17,18 +17,9 @@ use super::{
     error::ApiError,
     guarded::{self, Judged},
     inference::read_body,
-    overrides,
+    received::{Received, planned},
 };
-use crate::{
-    admission,
-    app::App,
-    clock,
-    envelope::{Envelope, without_extension},
-    health,
-    provider::Adapter,
-    route::{self, RequestFacts},
-    token_estimate,
-};
+use crate::{app::App, clock, envelope::Envelope, provider::Adapter, route::RequestFacts, token_estimate};
 
 const ESTIMATE: HeaderName = HeaderName::from_static("x-signalbox-estimate");
 /// Maximum bytes of a provider's response.
@@ -61,15 +52,7 @@ async fn answer(
     body: Bytes,
     context: &RequestContext,
 ) -> Result<Response, ApiError> {
-    let envelope = Envelope::parse(api, &body)?;
-    let overrides = overrides::of(headers, &envelope, &body)?;
-    let (envelope, body) = match &envelope.extension_at {
-        None => (envelope, body),
-        Some(at) => {
-            let body = without_extension(&body, at);
-            (Envelope::parse(api, &body)?, body)
-        }
-    };
+    let Received { body, envelope, overrides, .. } = Received::read(headers, body, |body| Envelope::parse(api, body))?;
     let facts = RequestFacts {
         model: envelope.model.as_deref(),
         session: None,
@@ -79,9 +62,8 @@ async fn answer(
         takes_turn: false,
     };
     let prices = app.prices.current();
-    let plan = route::plan(&app.catalog.current(), &facts, prices.as_deref(), health::now(), &mut app.seeds.rng())?;
-    let allowed = envelope.model.as_deref().or_else(|| plan.candidates.first()?.model.as_deref());
-    admission::check(extensions.get(), api.as_str(), allowed)?;
+    let caller = (extensions.get(), api.as_str());
+    let plan = planned(app, &app.catalog.current(), &facts, prices.as_deref(), caller)??;
     // Counting has no limits, so it must not make the hook work: a prompt that it has to judge stays here.
     let rules = guarded::rules(app, Some(&plan), extensions.get());
     let asks_hook = rules.is_some_and(|rules| rules.hook);

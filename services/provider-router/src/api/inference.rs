@@ -1,14 +1,18 @@
 //! `POST /v1/chat/completions`, `/v1/messages`, `/v1/responses` and the routes of [`DirectApi`]: admission, logging and
 //! routing of a request for an answer.
 
+mod arrival;
+mod surface;
+
 use std::sync::Arc;
 
+use arrival::{Arrival, Reserved, session};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
-use signalbox_core::{Api, id};
+use signalbox_core::Api;
 use signalbox_daemon::{Caller, RequestBody, RequestContext, collect};
-use tokio::sync::OwnedSemaphorePermit;
+use surface::Surface;
 
 use super::{
     cached::{self, Looked},
@@ -17,38 +21,23 @@ use super::{
     guarded::{self, Judged},
     limit_headers,
     mirror::{self, Original},
-    overrides,
+    received::{Received, planned},
 };
 use crate::{
-    admission::{self, Admitted, Asked, Target},
+    admission::Admitted,
     app::App,
     body::ResponseBody,
-    catalog::Settings,
     clock,
     direct::DirectApi,
-    dispatch::{Call, dispatch},
-    envelope::{Envelope, EnvelopeError, without_bom, without_extension},
+    dispatch::{self, Call},
+    envelope::without_bom,
     exchange::Exchange,
-    health, hops,
-    journal::{Begin, Bodies, BodyPolicy},
-    route::{self, Plan, RequestFacts, RouteError},
+    hops,
+    journal::Bodies,
+    route::{Plan, RequestFacts, RouteError},
     stored_responses,
 };
 use signalbox_core::schema::{CacheOutcome, RequestStatus};
-
-/// Headers with which clients name the conversation: any client, Claude Code, Codex. Without them, the conversation is
-/// recognised by its opening messages.
-const SESSION_HEADERS: [&str; 3] = ["x-session-id", "x-claude-code-session-id", "session-id"];
-
-/// Maximum bytes of the id of an earlier answer by which the log finds the session. Every provider's ids are shorter.
-const MAX_PREVIOUS_ID: usize = 256;
-
-/// The API of a request.
-#[derive(Clone, Copy, Debug)]
-enum Surface {
-    Translated(Api),
-    Direct(DirectApi),
-}
 
 /// Answers a request of `api`. Errors become responses, too.
 pub async fn inference(app: &Arc<App>, api: Api, request: Request<RequestBody>) -> Response<ResponseBody> {
@@ -99,17 +88,8 @@ where
     let body = read_body(app, &head.headers, body).await?;
     // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
-    let envelope = surface.parse(&body)?;
-    let overrides = overrides::of(&head.headers, &envelope, &body)?;
-    // The extension is for this gateway only, but the log keeps what the client sent.
-    let sent = body;
-    let (envelope, body) = match &envelope.extension_at {
-        None => (envelope, sent.clone()),
-        Some(at) => {
-            let body = without_extension(&sent, at);
-            (surface.parse(&body)?, body)
-        }
-    };
+    // The log keeps what the client sent.
+    let Received { sent, body, envelope, overrides } = Received::read(&head.headers, body, |body| surface.parse(body))?;
     context.record_inference(surface.as_str(), envelope.model.as_deref().unwrap_or_default(), envelope.stream);
     let session = session(&head.headers);
     let is_dry_run = explain::is_asked(head.uri.query())?;
@@ -125,10 +105,7 @@ where
         };
         let needs_prices = is_dry_run || overrides.is_some() || !catalog.routes().is_empty();
         let prices = if needs_prices { app.prices.current() } else { None };
-        let plan = route::plan(&catalog, &facts, prices.as_deref(), health::now(), &mut app.seeds.rng());
-        let of_plan = || plan.as_ref().ok()?.candidates.first()?.model.as_deref();
-        admission::check(caller, surface.permission(), envelope.model.as_deref().or_else(of_plan))?;
-        admission::check_fallbacks(caller, &body)?;
+        let plan = planned(app, &catalog, &facts, prices.as_deref(), (caller, surface.permission()))?;
         if is_dry_run {
             return Ok(explain::dry_run(&plan?, &envelope, &facts, prices.as_deref()));
         }
@@ -140,20 +117,23 @@ where
     let rules = guarded::rules(app, plan.as_ref().ok(), caller);
     let is_cached = plan.as_ref().is_ok_and(Plan::is_cached) && overrides.is_none();
     let is_limited_first = !is_cached || rules.is_some_and(|rules| rules.hook);
-    let mut admitted = match is_limited_first {
-        true => reserve(app, surface, caller, &envelope, &body, plan.as_ref().ok()).await?,
-        false => None,
+    let mut reserved = match is_limited_first {
+        true => arrival.reserve(app, &context, &envelope, &body, plan.as_ref().ok()).await?,
+        false => Reserved::default(),
     };
     let judged = match (&plan, rules) {
-        (Ok(plan), Some(rules)) => guarded::judge(app, rules, plan, caller, (&envelope, &body), context.id()).await,
+        (Ok(plan), Some(rules)) if !reserved.is_cancelled => {
+            guarded::judge(app, rules, plan, caller, (&envelope, &body), context.id()).await
+        }
         // Nothing is sent.
         _ => Ok(Judged::default()),
     };
     let Judged { passed, earlier, rules: of_answer } = match judged {
         Ok(judged) => judged,
         Err(refused) => {
+            let Reserved { admitted, live, .. } = reserved;
             let mut exchange =
-                arrival.begin(app, &envelope, plan.as_ref().ok(), (&sent, Bodies::Redact), context, permit)?;
+                arrival.begin(app, &envelope, plan.as_ref().ok(), (&sent, Bodies::Redact), (context, live), permit)?;
             // It has come, so it counts as a request, but it uses no tokens and no money.
             exchange.hold(admitted);
             return Err(failed(refused.into(), exchange, api).await);
@@ -169,16 +149,17 @@ where
     };
     let asked = (&head.headers, &body);
     // An answer that is kept may be one of a target that the request does not ask for.
-    let looked = match &overrides {
-        Some(_) => Looked::Off,
-        None => cached::look_up(app, plan.as_ref().ok(), caller, asked, (&envelope, of_answer.as_ref())).await,
+    let looked = match overrides.is_some() || reserved.is_cancelled {
+        true => Looked::Off,
+        false => cached::look_up(app, plan.as_ref().ok(), caller, asked, (&envelope, of_answer.as_ref())).await,
     };
     match looked {
         // Gives the reservation back.
-        Looked::Hit(..) => admitted = None,
+        Looked::Hit(..) => reserved.admitted = None,
         _ if is_limited_first => {}
-        _ => admitted = reserve(app, surface, caller, &envelope, &body, plan.as_ref().ok()).await?,
+        _ => reserved = arrival.reserve(app, &context, &envelope, &body, plan.as_ref().ok()).await?,
     }
+    let Reserved { admitted, live, is_cancelled } = reserved;
     let quotas = admitted.as_ref().map(Admitted::quotas);
 
     // From here on the request is logged, even if no provider serves the model, so that users find it in the log.
@@ -191,13 +172,17 @@ where
     // guardrail has judged is not logged, either.
     let most = match &plan {
         Err(_) if rules.is_some() => Bodies::Redact,
+        Ok(_) if is_cancelled && rules.is_some() => Bodies::Redact,
         Err(RouteError::NoMatch { .. } | RouteError::AtLimit { .. } | RouteError::NoTarget { .. }) => Bodies::Redact,
         _ => Bodies::Full,
     };
     let context_id = context.id();
-    let mut exchange = arrival.begin(app, &envelope, plan.as_ref().ok(), (logged, most), context, permit)?;
+    let mut exchange = arrival.begin(app, &envelope, plan.as_ref().ok(), (logged, most), (context, live), permit)?;
     exchange.hold(admitted);
     exchange.guarded(passed.notes);
+    if is_cancelled {
+        return Ok(dispatch::cancelled(exchange, api).await);
+    }
     match plan {
         Ok(plan) => {
             let names_target = settings.answer_headers();
@@ -209,6 +194,11 @@ where
                 Looked::Miss(recorder) => exchange.cache(CacheOutcome::Miss, Some(recorder)),
                 Looked::Bypass => exchange.cache(CacheOutcome::Bypass, None),
                 Looked::Off => {}
+            }
+            if let Some(previous) = &envelope.previous
+                && let Err(error) = stored_responses::check_owner(&app.store, previous, caller).await
+            {
+                return Err(failed(error.into(), exchange, api).await);
             }
             let (headers, version) = (head.headers, head.version);
             if let Some((begin, mut bodies)) = original {
@@ -236,7 +226,7 @@ where
             let caller = caller.cloned();
             let guard = of_answer;
             let call = Call { exchange, caller, headers, version, body, envelope, names_target, guard, earlier };
-            let mut response = dispatch(app, call, plan).await;
+            let mut response = dispatch::dispatch(app, call, plan).await;
             cached::name_outcome(outcome, response.headers_mut());
             if let Some(quotas) = quotas {
                 limit_headers::add(response.headers_mut(), &quotas, api, clock::unix_ms());
@@ -257,152 +247,6 @@ async fn failed(error: ApiError, mut exchange: Exchange, api: Api) -> ApiError {
     error
 }
 
-/// A request as it arrived.
-struct Arrival<'a> {
-    surface: Surface,
-    received_at: i64,
-    session: Option<String>,
-    caller: Option<&'a Caller>,
-    settings: Settings,
-}
-
-impl Arrival<'_> {
-    /// Returns the head of the request as it is logged.
-    fn head(&self, envelope: &Envelope) -> Begin {
-        Begin {
-            received_at: self.received_at,
-            path: format!("/v1{}", self.surface.path()),
-            model: envelope.model.clone().unwrap_or_default(),
-            stream: envelope.stream,
-            session: self.session.clone(),
-            previous: envelope.previous.clone().filter(|id| id.len() <= MAX_PREVIOUS_ID),
-            key: self.caller.map(|caller| caller.id().to_owned()),
-        }
-    }
-
-    /// Returns how much of the request is logged, with no more detail than `most`.
-    fn policy(&self, app: &App, plan: Option<&Plan>, most: Bodies) -> BodyPolicy {
-        let asked = plan.iter().flat_map(|plan| &plan.candidates).map(|candidate| candidate.provider.log_bodies);
-        let of_key = self.caller.and_then(|caller| caller.grant().log_bodies.as_deref());
-        let of_key = of_key.map_or(Bodies::Full, Bodies::of_word);
-        let bodies = asked.fold(app.journal.bodies(), Bodies::max).max(of_key);
-        let policy = self.settings.body_policy(bodies);
-        BodyPolicy { request: policy.request.max(most), ..policy }
-    }
-
-    /// Begins to log the request, in no more detail than `most`.
-    fn begin(
-        &self,
-        app: &App,
-        envelope: &Envelope,
-        plan: Option<&Plan>,
-        (body, most): (&Bytes, Bodies),
-        context: RequestContext,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Exchange, ApiError> {
-        let begin = self.head(envelope);
-        let policy = self.policy(app, plan, most);
-        let entry = app.journal.begin(context.id(), &begin, &policy.request.of_request(body))?;
-        let live = app.live.enter(context.id(), begin, context.arrived());
-        let max_answer_bytes = app.journal.max_answer_bytes();
-        Ok(Exchange::new(entry, (context, live), self.surface.api(), max_answer_bytes, policy, permit))
-    }
-}
-
-/// Reserves what the request may use of the limits and budgets of its key.
-async fn reserve(
-    app: &App,
-    surface: Surface,
-    caller: Option<&Caller>,
-    envelope: &Envelope,
-    body: &[u8],
-    plan: Option<&Plan>,
-) -> Result<Option<Admitted>, ApiError> {
-    let route = plan.and_then(|plan| plan.route.as_ref()).map(|route| &*route.id);
-    if app.ledger.select(caller, route).is_none() {
-        return Ok(None);
-    }
-    let earlier_tokens = match &envelope.previous {
-        Some(id) if admission::needs_estimate(&app.ledger, caller, route) => {
-            stored_responses::tokens(&app.store, id).await
-        }
-        _ => 0,
-    };
-    let asked = Asked {
-        body,
-        model: envelope.model.as_deref(),
-        choices: envelope.choices,
-        is_answered: surface.is_answered_in_tokens(),
-        earlier_tokens,
-        route,
-    };
-    let mut targets = Vec::new();
-    for candidate in plan.iter().flat_map(|plan| &plan.candidates) {
-        targets.push(Target {
-            provider_type: &candidate.provider.row.kind,
-            provider_id: &candidate.provider.id,
-            model: candidate.model.as_deref().unwrap_or_default(),
-            params: plan.and_then(|plan| plan.target(candidate)).map(|target| &target.params),
-        });
-    }
-    let reserved = tokio::select! {
-        biased;
-        reserved = admission::reserve(&app.ledger, &app.prices, caller, asked, &targets) => reserved,
-        // A request that waits in a queue must not hold up the shutdown.
-        () = app.abort_streams.cancelled() => return Err(ApiError::Overloaded),
-    };
-    Ok(reserved.inspect_err(|denial| app.metrics.limited(denial.reason()))?)
-}
-
-// === impl Surface ===
-
-impl Surface {
-    /// Returns the API whose form errors have.
-    const fn api(self) -> Api {
-        match self {
-            Self::Translated(api) => api,
-            Self::Direct(direct) => direct.companion(),
-        }
-    }
-
-    /// Reads the fields of a body.
-    fn parse(self, body: &[u8]) -> Result<Envelope, EnvelopeError> {
-        match self {
-            Self::Translated(api) => Envelope::parse(api, body),
-            Self::Direct(direct) => Envelope::parse_direct(direct, body),
-        }
-    }
-
-    /// Returns whether answers consist of tokens that are charged.
-    const fn is_answered_in_tokens(self) -> bool {
-        !matches!(self, Self::Direct(DirectApi::Embeddings | DirectApi::Moderations | DirectApi::Rerank))
-    }
-
-    /// Returns the word by which a key may be restricted to it.
-    const fn permission(self) -> &'static str {
-        match self {
-            Self::Translated(api) => api.as_str(),
-            Self::Direct(direct) => direct.permission(),
-        }
-    }
-
-    /// Returns the path below `/v1`.
-    const fn path(self) -> &'static str {
-        match self {
-            Self::Translated(api) => api.path(),
-            Self::Direct(direct) => direct.path(),
-        }
-    }
-
-    /// Returns the name in logs.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Translated(api) => api.as_str(),
-            Self::Direct(direct) => direct.as_str(),
-        }
-    }
-}
-
 /// Reads the body of a request that is sent on to a provider.
 ///
 /// # Errors
@@ -419,10 +263,4 @@ where
         return Err(ApiError::Encoded(String::from_utf8_lossy(coding.as_bytes()).into_owned()));
     }
     Ok(without_bom(collect(headers, body, app.max_body).await?))
-}
-
-/// Returns the session id that the client supplied, if it is a valid id.
-fn session(headers: &HeaderMap) -> Option<String> {
-    let mut names = SESSION_HEADERS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
-    names.find(|name| id::is_resource_id(name)).map(str::to_owned)
 }

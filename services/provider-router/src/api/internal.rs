@@ -21,7 +21,7 @@ use bytes::{Bytes, BytesMut};
 use http::header;
 use http_body::Frame;
 use serde_json::{Value, json};
-use signalbox_management::live::{Activity, Breaker, InFlightRequest, LiveEvent, ProviderActivity};
+use signalbox_management::live::{Activity, Breaker, Cancellation, InFlightRequest, LiveEvent, ProviderActivity};
 use tokio::{
     sync::broadcast::{
         Receiver,
@@ -38,6 +38,7 @@ use crate::{
     clock::unix_ms,
     health::{self, State as BreakerState},
     provider::Provider,
+    sweep,
 };
 
 /// Time after which a silent stream of events sends a blank line, so that a dead reader is noticed.
@@ -58,10 +59,20 @@ pub(super) async fn in_flight(State(app): State<Arc<App>>) -> Json<Vec<InFlightR
     Json(app.live.list())
 }
 
-/// `POST /v1/admin/requests/{id}/cancel`: cancels a request, and says whether it was in flight.
+/// `POST /v1/admin/requests/{id}/cancel`: cancels a request, and says whether it is cancelled, or else has just ended.
 pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path) -> Json<Value> {
-    let cancelled = id.parse::<Uuid>().is_ok_and(|id| app.live.cancel(id));
-    Json(json!({ "cancelled": cancelled }))
+    let outcome = id.parse().map_or(Cancellation::Unknown, |id: Uuid| app.live.cancel(id));
+    Json(json!({ "cancelled": outcome == Cancellation::Cancelled, "ended": outcome == Cancellation::Ended }))
+}
+
+/// `POST /v1/admin/cache/clear`: removes the cached answers of this process, and says how many there were.
+pub(super) async fn clear_cache(State(app): State<Arc<App>>) -> Json<Value> {
+    Json(json!({ "count": sweep::clear_cache(&app.cache) }))
+}
+
+/// `POST /v1/admin/breakers/reset`: closes the breakers of this process, and says how many were not closed.
+pub(super) async fn reset_breakers(State(app): State<Arc<App>>) -> Json<Value> {
+    Json(json!({ "count": sweep::reset_breakers(&app.catalog) }))
 }
 
 /// `GET /v1/admin/activity`: returns the counters, and the state of the providers.

@@ -28,7 +28,7 @@ use crate::{
     guard::{self, About},
     hops,
     provider::{Adapter, Provider},
-    stored_responses::{StoredError, load, request_of},
+    stored_responses::{StoredError, check_owner, delete_kept, load, request_of},
 };
 
 /// Maximum bytes of a provider's response.
@@ -108,12 +108,20 @@ pub(super) async fn input_items(
 /// `DELETE /v1/responses/{id}`: deletes an answer. Its request stays in the log.
 pub(super) async fn delete(State(app): State<Arc<App>>, Path(id): Path, request: Parts) -> Result<Response, ApiError> {
     if let Some(kept) = of_provider(&app, &id, &request).await? {
+        if kept.status().is_success() {
+            app.cache.forget(&id);
+            // The provider has deleted it, so the client is not told that the log has not.
+            if let Err(error) = with_actor(Actor::router(), delete_kept(&app.store, &id)).await {
+                tracing::warn!(%error, "the log keeps an answer that its provider has deleted");
+            }
+        }
         return Ok(kept);
     }
     load(&app.store, &id, request.extensions.get()).await?;
     let key = ResponseKey::Uuid(request_of(&id).unwrap_or_default().to_string());
     let deleted = responses::delete(&app.store, &key);
     with_actor(Actor::router(), deleted).await.map_err(StoredError::from)?;
+    app.cache.forget(&id);
     Ok(Json(json!({"id": id, "object": "response", "deleted": true})).into_response())
 }
 
@@ -130,11 +138,12 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path, request:
 /// one of this gateway, or if none of them knows it.
 ///
 /// # Errors
-/// Fails if the request loops.
+/// Fails if the request loops, or if the log knows that the answer belongs to another key.
 async fn of_provider(app: &App, id: &str, request: &Parts) -> Result<Option<Response>, ApiError> {
     if request_of(id).is_some() {
         return Ok(None);
     }
+    check_owner(&app.store, id, request.extensions.get()).await?;
     if hops::next(&request.headers).is_none() {
         return Err(ApiError::Loop);
     }

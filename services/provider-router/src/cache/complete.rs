@@ -9,25 +9,35 @@ use signalbox_core::{Api, openai, typed};
 const ENDS: [&str; 8] =
     ["stop", "tool_calls", "function_call", "end_turn", "tool_use", "stop_sequence", "eos", "stop_token"];
 
-/// Returns whether an answer of `api` with status 200 is complete. `is_direct` says that it is one of an API that is
-/// not translated, whose answers are complete documents.
-pub(super) fn is_complete(api: Api, is_direct: bool, body: &Bytes, streamed: bool) -> bool {
+/// A complete answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Complete {
+    /// Id by which it can be continued, read or deleted.
+    pub(super) response_id: Option<String>,
+}
+
+/// Returns the facts about an answer of `api` with status 200; `None` if it is not complete. `is_direct` says that it is
+/// one of an API that is not translated, whose answers are complete documents.
+pub(super) fn complete(api: Api, is_direct: bool, body: &Bytes, streamed: bool) -> Option<Complete> {
     let folded = match (api, streamed) {
         (Api::Chat, true) => Some(openai::fold_stream(body)),
         (Api::Chat, false) if is_direct => {
-            return serde_json::from_slice(body).is_ok_and(|answer| is_document(&answer));
+            let is_document = serde_json::from_slice(body).is_ok_and(|answer| is_document(&answer));
+            return is_document.then_some(Complete { response_id: None });
         }
         (Api::Chat, false) => openai::fold_completion(body),
         (api, true) => Some(typed::fold_stream(api, body)),
         (api, false) => typed::fold_answer(api, body),
     };
-    let Some(folded) = folded.filter(|folded| folded.error.is_none()) else { return false };
-    let answer = folded.json.as_deref().and_then(|json| serde_json::from_str::<Value>(json).ok());
-    answer.is_some_and(|answer| match api {
+    let folded = folded.filter(|folded| folded.error.is_none())?;
+    let answer: Value = serde_json::from_str(folded.json.as_deref()?).ok()?;
+    let is_complete = match api {
         Api::Chat => has_ended_choices(&answer),
         Api::Messages => is_end(&answer["stop_reason"]),
         Api::Responses => answer["status"] == "completed" && !has_refusal(&answer["output"]),
-    })
+    };
+    let response_id = answer["id"].as_str().filter(|_| api == Api::Responses).map(str::to_owned);
+    is_complete.then_some(Complete { response_id })
 }
 
 /// Returns whether a document of an API that is not translated reports no error, and was not cut.
@@ -60,7 +70,7 @@ mod tests {
     use super::*;
 
     fn whole(api: Api, body: &str) -> bool {
-        is_complete(api, false, &Bytes::from(body.to_owned()), false)
+        complete(api, false, &Bytes::from(body.to_owned()), false).is_some()
     }
 
     #[test]
@@ -96,6 +106,8 @@ mod tests {
         };
         let text = r#"{"type":"output_text","text":"hi","annotations":[]}"#;
         assert!(whole(Api::Responses, &response("completed", text)));
+        let named = complete(Api::Responses, false, &Bytes::from(response("completed", text)), false);
+        assert_eq!(named, Some(Complete { response_id: Some("resp_1".to_owned()) }));
         assert!(!whole(Api::Responses, &response("incomplete", text)));
         assert!(!whole(Api::Responses, &response("completed", r#"{"type":"refusal","refusal":"no"}"#)));
     }
@@ -107,14 +119,15 @@ mod tests {
                 "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"hi\"}}{end}}}]}}\n\ndata: [DONE]\n\n"
             ))
         };
-        assert!(is_complete(Api::Chat, false, &stream(",\"finish_reason\":\"stop\""), true));
-        assert!(!is_complete(Api::Chat, false, &stream(",\"finish_reason\":\"length\""), true));
-        assert!(!is_complete(Api::Chat, false, &stream(""), true));
+        let is_complete = |end: &str| complete(Api::Chat, false, &stream(end), true).is_some();
+        assert!(is_complete(",\"finish_reason\":\"stop\""));
+        assert!(!is_complete(",\"finish_reason\":\"length\""));
+        assert!(!is_complete(""));
     }
 
     #[test]
     fn documents_of_other_apis_are_complete_unless_they_report_an_error() {
-        let direct = |body: &str| is_complete(Api::Chat, true, &Bytes::from(body.to_owned()), false);
+        let direct = |body: &str| complete(Api::Chat, true, &Bytes::from(body.to_owned()), false).is_some();
         assert!(direct(r#"{"object":"list","data":[{"embedding":[0.5]}]}"#));
         assert!(direct(r#"{"choices":[{"text":"a","finish_reason":"stop"}]}"#));
         for body in

@@ -56,7 +56,7 @@ pub fn key(request: CachedRequest<'_>, terms: &RouteCache) -> Option<Key> {
     }
     let is_of_responses = envelope.api == Api::Responses || envelope.is_of_responses;
     let unread: &[&str] = if is_of_responses { &TRANSPORT_FIELDS_OF_RESPONSES } else { &TRANSPORT_FIELDS };
-    let (mut members, mut is_bound, mut stores) = (Vec::new(), false, true);
+    let (mut members, mut is_bound, mut stores, mut refers) = (Vec::new(), false, true, false);
     Reader::new(body).object(|name, value| {
         if unread.contains(&name) {
             return value.skip();
@@ -69,15 +69,18 @@ pub fn key(request: CachedRequest<'_>, terms: &RouteCache) -> Option<Key> {
             _ => false,
         };
         stores &= name != "store" || canonical != b"false";
+        refers |= is_of_responses && name == "input" && refers_to_items(&canonical);
         members.push((name.to_owned(), canonical));
         Some(())
     })?;
     if is_bound {
         return None;
     }
-    // A stored answer of Responses can be continued only by the key that asked for it, and a hook judges by the key.
+    // A stored answer of Responses can be continued only by the key that asked for it, an item of an earlier answer is
+    // found only by its key, and a hook judges by the key.
     let is_judged = rules.is_some_and(|rules| rules.hook);
-    let scope = if is_of_responses && stores || is_judged { CacheScope::Key } else { terms.scope };
+    let is_of_key = is_of_responses && stores || refers || is_judged;
+    let scope = if is_of_key { CacheScope::Key } else { terms.scope };
     let surface = envelope.direct.map_or(envelope.api.as_str(), DirectApi::as_str);
     let form = match (envelope.stream, envelope.include_usage) {
         (false, _) => "whole",
@@ -108,6 +111,34 @@ pub fn key(request: CachedRequest<'_>, terms: &RouteCache) -> Option<Key> {
     canonical::write_members(members, &mut canonical);
     digest.add(&canonical);
     Some(digest.finish())
+}
+
+/// Returns whether a list of items names items of earlier answers by their id. The type of a reference may be left out.
+fn refers_to_items(input: &[u8]) -> bool {
+    let mut refers = false;
+    // What is no list has no items.
+    let _ = Reader::new(input).array(|item| {
+        if item.peek()? != b'{' {
+            return item.skip();
+        }
+        let (mut kind, mut has_id, mut has_role) = (None, false, false);
+        item.fields(|name, value| {
+            let raw = value.raw()?;
+            match &*name {
+                "type" => kind = Some(raw),
+                "id" => has_id = true,
+                "role" => has_role = true,
+                _ => {}
+            }
+            Some(())
+        })?;
+        refers |= match kind {
+            None | Some(b"null") => has_id && !has_role,
+            Some(kind) => kind == b"\"item_reference\"",
+        };
+        Some(())
+    });
+    refers
 }
 
 /// Returns whether answers of this form are kept.

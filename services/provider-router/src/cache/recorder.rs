@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, header::CONTENT_TYPE};
 use signalbox_core::Api;
 use uuid::Uuid;
 
-use super::{AnswerCache, Ask, Key, StoredAnswer, complete::is_complete, flights::Flight};
+use super::{AnswerCache, Ask, Key, StoredAnswer, complete::complete, flights::Flight};
 
 /// Ends of an event.
 const BLANK_LINES: [&[u8]; 3] = [b"\n\n", b"\r\r", b"\r\n\r\n"];
@@ -25,6 +25,8 @@ pub struct Recorder {
     headers: HeaderMap,
     streamed: bool,
     body: Vec<u8>,
+    /// Bytes that are reserved for it.
+    reserved: u64,
     /// Whether the answer cannot be stored, because it failed or is too long.
     is_given_up: bool,
     /// Declared last, so that the answer is stored before others are released.
@@ -59,6 +61,7 @@ impl Recorder {
             headers: HeaderMap::new(),
             streamed: false,
             body: Vec::new(),
+            reserved: 0,
             is_given_up: false,
             _flight: flight,
         }
@@ -84,12 +87,19 @@ impl Recorder {
         if self.is_given_up || !self.stores {
             return;
         }
-        if self.body.len() + bytes.len() > self.max_bytes {
+        let len = bytes.len() as u64;
+        if self.body.len() + bytes.len() > self.max_bytes || !self.cache.reserve(len) {
             self.is_given_up = true;
             self.body = Vec::new();
+            self.release();
             return;
         }
+        self.reserved += len;
         self.body.extend_from_slice(bytes);
+    }
+
+    fn release(&mut self) {
+        self.cache.release(std::mem::take(&mut self.reserved));
     }
 
     /// Stores the answer, which the client received completely, if it may be given again.
@@ -103,9 +113,7 @@ impl Recorder {
         }
         let Recorded { request, provider, model, now } = *recorded;
         let body = Bytes::from(std::mem::take(&mut self.body));
-        if !is_complete(self.api, self.is_direct, &body, self.streamed) {
-            return;
-        }
+        let Some(complete) = complete(self.api, self.is_direct, &body, self.streamed) else { return };
         let answer = StoredAnswer {
             request,
             stored_at: now,
@@ -113,8 +121,15 @@ impl Recorder {
             provider: provider.map(str::to_owned),
             model: model.map(str::to_owned),
             streamed: self.streamed,
+            response_id: complete.response_id,
             body,
         };
         self.cache.insert(self.key, answer);
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.release();
     }
 }

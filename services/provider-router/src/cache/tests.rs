@@ -136,6 +136,77 @@ async fn when_the_first_fails_or_is_slow_each_asks_for_itself() {
     }
 }
 
+/// Returns an answer of Chat of about this length.
+fn long(bytes: usize) -> String {
+    WHOLE.replace("hi", &"x".repeat(bytes))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_permitted_answer_is_kept_on_any_number_of_cores() {
+    for max_bytes in [64_u64 << 20, 200 << 20, 1 << 30] {
+        let largest = Ask { terms: RouteCache { max_answer_bytes: Some(MAX_CACHED_ANSWER), ..ask(1).terms }, ..ask(1) };
+        let (cache, len) = (cache(max_bytes), MAX_CACHED_ANSWER.min(max_bytes / 100 * 96));
+        answered(missed(&cache, &largest, 0).await, &long(usize::try_from(len).unwrap() - 200), 0);
+        assert!(hit(&cache, &ask(1), 0).await.is_some(), "{max_bytes}");
+    }
+    let shards = |max_bytes| cache(max_bytes).answers.num_shards();
+    assert_eq!((shards(64 << 20), shards(1 << 30), shards(1 << 40)), (1, 8, 64));
+    assert_eq!((shards(0), shards(1)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bytes_that_recorders_hold_are_bounded_together() {
+    let cache = cache(1 << 20);
+    let half = "x".repeat(600 << 10);
+    let mut first = missed(&cache, &ask(1), 0).await;
+    first.push(half.as_bytes());
+    let mut second = missed(&cache, &ask(2), 0).await;
+    second.head(200, false);
+    second.push(half.as_bytes());
+    assert_eq!(cache.recorded.load(Ordering::Relaxed), 600 << 10);
+    second.push(WHOLE.as_bytes());
+    second.finish(&Recorded { request: Uuid::nil(), provider: None, model: None, now: 0 });
+    assert!(hit(&cache, &ask(2), 0).await.is_none(), "an answer without room is not kept");
+    drop(first);
+    assert_eq!(cache.recorded.load(Ordering::Relaxed), 0);
+    answered(missed(&cache, &ask(2), 0).await, WHOLE, 0);
+    assert!(hit(&cache, &ask(2), 0).await.is_some(), "there is room again");
+    assert_eq!(cache.recorded.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_answer_is_forgotten() {
+    const RESPONSE: &str = r#"{"id":"resp_1","object":"response","status":"completed","model":"m","output":[]}"#;
+
+    let cache = cache(1 << 20);
+    let responses = |byte| Ask { api: Api::Responses, ..ask(byte) };
+    answered(missed(&cache, &responses(1), 0).await, RESPONSE, 0);
+    answered(missed(&cache, &responses(2), 0).await, &RESPONSE.replace("resp_1", "resp_2"), 0);
+    answered(missed(&cache, &ask(3), 0).await, WHOLE, 0);
+    cache.forget("resp_1");
+    let kept = (1..=3).map(|byte| cache.answers.get(&Key::of(byte)).is_some()).collect::<Vec<_>>();
+    assert_eq!(kept, [false, true, true]);
+    let (answer, _) = hit(&cache, &responses(2), 0).await.unwrap();
+    assert_eq!(answer.response_id.as_deref(), Some("resp_2"));
+    cache.remove(&Key::of(2), &StoredAnswer { request: Uuid::from_u128(9), ..copy(&answer) });
+    assert!(hit(&cache, &responses(2), 0).await.is_some(), "a newer answer stays");
+    cache.remove(&Key::of(2), &answer);
+    assert!(hit(&cache, &responses(2), 0).await.is_none());
+}
+
+fn copy(answer: &StoredAnswer) -> StoredAnswer {
+    StoredAnswer {
+        request: answer.request,
+        stored_at: answer.stored_at,
+        headers: answer.headers.clone(),
+        provider: answer.provider.clone(),
+        model: answer.model.clone(),
+        streamed: answer.streamed,
+        response_id: answer.response_id.clone(),
+        body: answer.body.clone(),
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_bytes_are_bounded() {
     let cache = cache(100 << 10);

@@ -1,8 +1,9 @@
 //! `doctor`: examines the installation, and plays faults against its routes.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use signalbox_daemon::{Exit, Shutdown, config::Common};
+use tokio::sync::oneshot;
 
 use super::{
     output::{Colour, CommandOutcome, CommandResult, Output},
@@ -39,6 +40,9 @@ pub(super) struct Doctor {
     /// Play only this route; may be given several times
     #[arg(long, value_name = "MODEL", requires = "against_fakes")]
     route: Vec<String>,
+    /// End when standard input ends: a program that started this command and holds it has gone away
+    #[arg(long, hide = true)]
+    lifeline: bool,
 }
 
 /// Titles of the areas, in the order of the output.
@@ -66,8 +70,26 @@ impl Doctor {
         let done = tokio::select! {
             done = Box::pin(self.act(&config, &common, &mut out)) => done,
             () = shutdown.draining() => return Err(Exit::Interrupted),
+            () = self.abandoned() => return Err(Exit::Interrupted),
         };
         Ok(out.finish(done))
+    }
+
+    /// Resolves when standard input has ended; never without `--lifeline`.
+    async fn abandoned(&self) {
+        let (sender, ended) = oneshot::channel();
+        if self.lifeline {
+            // A thread of its own, which does not hold up the end of this process.
+            std::thread::spawn(move || {
+                // An input that cannot be read has ended, too.
+                let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+                sender.send(()).ok();
+            });
+            if ended.await.is_ok() {
+                return;
+            }
+        }
+        std::future::pending().await
     }
 
     async fn act(&self, config: &Config, common: &Common, out: &mut Output) -> CommandOutcome {

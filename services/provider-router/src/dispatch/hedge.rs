@@ -19,7 +19,8 @@ use crate::{
     clock,
     exchange::{Beside, Exchange, FailedAttempt, InFlight},
     health::{self, millis},
-    route::{BYTES_PER_TOKEN, Candidate, Plan},
+    route::{Candidate, Plan},
+    token_estimate,
 };
 
 /// End of a race.
@@ -99,17 +100,24 @@ impl<'a> Hedger<'a> {
             // Impossible: an attempt that was not made has no answer.
             (Race::Second(answer, _), None) => return (self.place, Ok(answer)),
         };
-        attempts.add(beside.place, self.plan.candidates.len());
+        attempts.add();
+        let mut mark = |place| attempts.mark(place, self.plan.candidates.len());
         match raced {
             Race::Alone(result) => (self.place, result),
             Race::First(result, failure) => {
+                if failure.is_some() {
+                    mark(beside.place);
+                }
                 let nanos = if failure.is_none() { self.prompt_nanos(&beside.candidate) } else { 0 };
                 let failed = ended(failure, &beside.candidate, "the first attempt goes on");
                 exchange.beside_failed(beside, failed, nanos);
                 (self.place, result)
             }
             Race::Second(answer, failure) => {
-                attempts.add(self.place, self.plan.candidates.len());
+                mark(beside.place);
+                if failure.is_some() {
+                    mark(self.place);
+                }
                 self.note_passed();
                 let began = beside.attempt.began;
                 let passed = self.context.arrived().elapsed().saturating_sub(began);
@@ -165,7 +173,7 @@ impl<'a> Hedger<'a> {
     /// is unknown.
     fn prompt_nanos(&self, candidate: &Candidate) -> i64 {
         let prices = self.app.prices.current();
-        let tokens = (self.request.body.len() as u64 / BYTES_PER_TOKEN, 0);
+        let tokens = (token_estimate::rough(self.request.body), 0);
         let picos = prices.and_then(|prices| candidate.price(&prices, tokens, clock::unix_ms()));
         picos.map(Money::from_picos).and_then(Money::nanos).unwrap_or_default()
     }

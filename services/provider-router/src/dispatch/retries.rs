@@ -124,10 +124,15 @@ impl Attempts {
         Some(next)
     }
 
-    /// Counts an attempt with a target that was made beside another one. The target is not asked again.
-    pub(super) fn add(&mut self, place: usize, targets: usize) {
-        self.past.resize(targets, Past::default());
+    /// Counts an attempt that was made beside another one.
+    pub(super) const fn add(&mut self) {
         self.made = self.made.saturating_add(1);
+    }
+
+    /// Marks the target of such an attempt as tried, because it answered or failed: it is not asked again. One whose attempt
+    /// was cancelled without a failure may be.
+    pub(super) fn mark(&mut self, place: usize, targets: usize) {
+        self.past.resize(targets, Past::default());
         if let Some(past) = self.past.get_mut(place) {
             past.tries = past.tries.saturating_add(1);
             past.is_out = true;
@@ -249,6 +254,15 @@ mod tests {
         assert_eq!(next, Next::Try { place: 1, pause: Duration::ZERO });
         let next = attempts.next(Failed { place: 1, ..failed }, &[None; 2], || false, &mut Rng::new(1));
         assert_eq!(next, Next::Stop("the budget for repetitions is used up"));
+    }
+
+    #[test]
+    fn only_a_target_whose_attempt_was_cancelled_is_left_after_a_race() {
+        let mut attempts = Attempts::new(None);
+        attempts.add();
+        assert_eq!(attempts.untried(1, 3), [0, 2], "the first one was cancelled, the second one answers");
+        attempts.mark(0, 3);
+        assert_eq!(attempts.untried(1, 3), [2], "the first one has failed");
     }
 
     #[test]

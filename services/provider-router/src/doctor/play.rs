@@ -3,6 +3,7 @@
 //!
 //! # Layout
 //! - [`route`]: the routes to play. [`stage`]: a router process with a temporary data directory, one per route.
+//!   [`directory`]: that directory.
 //! - [`fake`], [`speech`]: the providers of the run. [`client`]: its clients.
 //! - [`scene`]: a fault or pain and what was seen of it; [`faults`], [`pains`]: their lists. [`card`]: the scores.
 //!
@@ -13,6 +14,7 @@
 
 pub mod card;
 mod client;
+mod directory;
 mod fake;
 mod faults;
 mod pains;
@@ -55,6 +57,7 @@ const LONGEST: &str = "S15";
 /// # Errors
 /// Returns the reason why nothing can be played.
 pub async fn play(config: &Config, common: &Common, wanted: &[String]) -> anyhow::Result<Scorecard> {
+    let _ = tokio::task::spawn_blocking(directory::remove_abandoned).await;
     let subject = Subject::of_installation(config, common).await.map_err(anyhow::Error::msg)?;
     let (mut routes, mut not_played) = route::played(&subject, wanted).map_err(anyhow::Error::msg)?;
     for left_out in routes.drain(routes.len().min(MAX_ROUTES)..) {

@@ -3,12 +3,15 @@
 //! For a request in flight, the positions of its records are kept, and its beginning as long as there is room; all
 //! other bytes stay in the segments until the end arrives.
 
+mod open;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     io,
     sync::Arc,
 };
 
+use open::Open;
 use signalbox_store::exchanges::{Base, Exchange};
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
@@ -16,10 +19,9 @@ use uuid::Uuid;
 use super::{
     dedup_cache::{DedupCache, Shared},
     pool::Pool,
-    record::{End, JournalRecord, Kind},
+    record::{End, Kind},
     segment::Segment,
     segment_reader::{ReadBuffer, RecordPosition, SegmentReader},
-    transcript::Transcript,
 };
 use crate::prices::Prices;
 
@@ -37,10 +39,6 @@ const MAX_BATCH_REQUEST_BYTES: usize = 16 << 20;
 /// Maximum number of rows in one transaction. A multiple of the number of rows that the store puts into one statement,
 /// because a remainder costs as many statements as all the other rows.
 pub(crate) const MAX_BATCH: usize = 2048;
-
-/// Maximum bytes of beginnings kept for requests in flight, because most end soon; the others are read again when they
-/// end.
-const MAX_OPEN_BYTES: usize = 16 << 20;
 
 /// Number of records processed between two yields to request threads, about 50 µs.
 const RECORDS_PER_YIELD: usize = 8;
@@ -76,19 +74,6 @@ pub(crate) struct Assembler {
     set_aside: u64,
     /// Prices of the exchanges that end.
     pub(crate) prices: Prices,
-}
-
-/// A request in flight.
-#[derive(Debug)]
-struct Open {
-    begin: (SegmentNo, RecordPosition),
-    /// Parsed beginning, if there was room for it.
-    transcript: Option<Transcript>,
-    parts: Vec<(SegmentNo, RecordPosition)>,
-    /// Segments that contain its records, without duplicates.
-    segment_refs: Vec<SegmentNo>,
-    since: Instant,
-    shown: bool,
 }
 
 /// Content of a record, without its bytes.
@@ -318,89 +303,5 @@ impl Assembler {
         if let Some(reader) = self.readers.get_mut(&number) {
             reader.refs += 1;
         }
-    }
-
-    fn end(&mut self, id: Uuid, end: End, at: Option<(SegmentNo, RecordPosition)>) {
-        let Some(mut open) = self.open.remove(&id) else { return };
-        if let Some((number, _)) = at
-            && !open.segment_refs.contains(&number)
-        {
-            open.segment_refs.push(number);
-            self.add_segment_ref(number);
-        }
-        // The row takes the references along: its segments stay until the database has it.
-        match self.exchange(id, &mut open, end, at) {
-            Ok(exchange) => self.push(id, exchange, open.segment_refs),
-            Err(error) => {
-                self.open.insert(id, open);
-                self.damaged(id, &error);
-            }
-        }
-    }
-
-    fn exchange(
-        &mut self,
-        id: Uuid,
-        open: &mut Open,
-        mut end: End,
-        at: Option<(SegmentNo, RecordPosition)>,
-    ) -> io::Result<Exchange> {
-        if open.parts.len() < end.parts {
-            // A record was damaged on the disk: the answer has a gap.
-            end.truncated = true;
-            end.error.get_or_insert_with(|| "a part of the answer in the request log was damaged".to_owned());
-        }
-        // Parts are read again instead of being kept: thousands of long answers may be open at the same time.
-        let mut answer = Vec::new();
-        for (number, position) in open.parts.iter().chain(&at) {
-            self.batch_bytes += position.len;
-            answer.extend_from_slice(self.reread(*number, *position)?.body);
-        }
-        let transcript = match self.release(open) {
-            Some(transcript) => transcript,
-            None => self.transcript(id, open.begin)?,
-        };
-        Ok(transcript.ended(end, answer, self.prices.current().as_deref()))
-    }
-
-    /// Gives up a request whose records cannot be read again; its segments are kept on disk.
-    fn damaged(&mut self, id: Uuid, error: &io::Error) {
-        tracing::error!(%id, %error, "records of a request cannot be read, its segments are kept");
-        let Some(mut open) = self.open.remove(&id) else { return };
-        drop(self.release(&mut open));
-        for number in open.segment_refs {
-            if let Some(reader) = self.readers.get_mut(&number) {
-                reader.refs -= 1;
-                reader.keep = true;
-            }
-        }
-    }
-
-    /// Parses a beginning while its bytes are still in memory. A read error is ignored here, and reported when the end
-    /// arrives.
-    fn cache_transcript(&mut self, id: Uuid, begin: (SegmentNo, RecordPosition)) -> Option<Transcript> {
-        if self.open_bytes + begin.1.len > MAX_OPEN_BYTES {
-            return None;
-        }
-        let transcript = self.transcript(id, begin).ok()?;
-        self.open_bytes += begin.1.len;
-        Some(transcript)
-    }
-
-    fn release(&mut self, open: &mut Open) -> Option<Transcript> {
-        let transcript = open.transcript.take()?;
-        self.open_bytes -= open.begin.1.len;
-        Some(transcript)
-    }
-
-    fn transcript(&mut self, id: Uuid, (number, position): (SegmentNo, RecordPosition)) -> io::Result<Transcript> {
-        let record = self.reread(number, position)?;
-        let begin = record.begin().ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Transcript::new(id, begin, record.body))
-    }
-
-    fn reread(&mut self, number: SegmentNo, position: RecordPosition) -> io::Result<JournalRecord<'_>> {
-        let reader = self.readers.get(&number).ok_or(io::ErrorKind::NotFound)?;
-        reader.reread(&self.buffer, &mut self.scratch, position)
     }
 }

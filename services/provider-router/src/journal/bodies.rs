@@ -43,6 +43,12 @@ const STATUSES: [&str; 6] = ["cancelled", "completed", "failed", "in_progress", 
 /// Maximum length of a word in the terms of an API, such as a type.
 const MAX_WORD: usize = 40;
 
+/// Maximum length of the id of an answer.
+const MAX_ID: usize = 256;
+
+/// Text in place of one that is not kept.
+const REDACTED: &str = "[redacted]";
+
 // === impl BodyPolicy ===
 
 impl BodyPolicy {
@@ -106,21 +112,23 @@ impl Bodies {
 
 /// Returns the metadata of a response without its content, in the form of its API.
 fn outline(api: Api, answer: &FoldedAnswer) -> Value {
-    let error =
-        answer.error.as_ref().map(|error| json!({"message": "[redacted]", "type": error.kind, "code": error.code}));
+    let error = answer.error.as_ref().map(|error| {
+        json!({"message": "[redacted]", "type": error.kind.as_deref().map(word), "code": error.code.as_deref().map(word)})
+    });
     let usage = answer.usage.map(|usage| {
         json!({"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens, "total_tokens": usage.total_tokens})
     });
-    let reason = answer.finish_reason.as_deref();
+    let reason = answer.finish_reason.as_deref().map(word);
+    let id = if is_id(&answer.id) { &*answer.id } else { REDACTED };
     match api {
         Api::Chat => {
             let choice =
                 json!({"index": 0, "message": {"role": "assistant", "content": null}, "finish_reason": reason});
-            json!({"id": answer.id, "object": "chat.completion", "choices": [choice], "usage": answer.usage, "error": error})
+            json!({"id": id, "object": "chat.completion", "choices": [choice], "usage": answer.usage, "error": error})
         }
         Api::Messages if error.is_some() => json!({"type": "error", "error": error}),
         Api::Messages => {
-            json!({"id": answer.id, "type": "message", "content": [], "stop_reason": reason, "usage": usage})
+            json!({"id": id, "type": "message", "content": [], "stop_reason": reason, "usage": usage})
         }
         Api::Responses => {
             let status = match reason {
@@ -130,15 +138,26 @@ fn outline(api: Api, answer: &FoldedAnswer) -> Value {
                 None => "in_progress",
             };
             let details = (status == "incomplete").then(|| json!({"reason": reason}));
-            json!({"id": answer.id, "object": "response", "status": status, "output": [], "usage": usage, "error": error, "incomplete_details": details})
+            json!({"id": id, "object": "response", "status": status, "output": [], "usage": usage, "error": error, "incomplete_details": details})
         }
     }
+}
+
+/// Returns a text that has the form of a word of an API; anything else may be a text of the user.
+fn word(text: &str) -> &str {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    if text.len() <= MAX_WORD && text.bytes().all(is_part) { text } else { REDACTED }
+}
+
+/// Returns whether a text has the form of the id of an answer.
+fn is_id(text: &str) -> bool {
+    text.len() <= MAX_ID && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Adds the service tier of the answer, on which its cost depends.
 fn with_tier(mut outline: Value, answer: Option<&str>) -> Value {
     if let Some(tier) = answer.and_then(service_tier) {
-        outline["service_tier"] = tier.into();
+        outline["service_tier"] = word(&tier).into();
     }
     outline
 }
@@ -280,6 +299,36 @@ mod tests {
             let request = bodies.of_request(&Bytes::from_static(REQUEST));
             assert!(!String::from_utf8_lossy(&request).contains("canary"));
         }
+    }
+
+    #[test]
+    fn texts_in_the_words_of_an_error_are_not_kept() {
+        let long = "canary".repeat(10);
+        for text in ["the canary words", &long, "canary\u{e4}"] {
+            let error = json!({"error": {"message": text, "type": text, "code": text}});
+            let ended = json!({"id": text, "choices": [{"index": 0, "message": {}, "finish_reason": text}], "service_tier": text});
+            for (api, body) in [
+                (Api::Chat, error.clone()),
+                (Api::Chat, ended),
+                (Api::Messages, json!({"type": "error", "error": error["error"]})),
+                (
+                    Api::Responses,
+                    json!({"id": text, "object": "response", "status": "failed", "error": error["error"]}),
+                ),
+            ] {
+                for bodies in [Bodies::Redact, Bodies::Off] {
+                    let kept = bodies.of_answer(api, body.to_string().as_bytes(), false);
+                    let kept = String::from_utf8_lossy(&kept).into_owned();
+                    let is_id = bodies == Bodies::Off && text == long;
+                    assert!(is_id || !kept.contains("canary"), "{bodies:?} {kept}");
+                }
+            }
+        }
+        let body = br#"{"error":{"message":"canary","type":"invalid_request_error","code":"context_length_exceeded"}}"#;
+        let kept: Value = serde_json::from_slice(&Bodies::Off.of_answer(Api::Chat, body, false)).unwrap();
+        let expected =
+            json!({"message": "[redacted]", "type": "invalid_request_error", "code": "context_length_exceeded"});
+        assert_eq!(kept["error"], expected);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::time::{Duration, sleep, timeout};
 
 use super::*;
-use crate::prices::Prices;
+use crate::{ledger::Ledger, prices::Prices};
 
 struct World {
     dir: TempDir,
@@ -42,7 +42,7 @@ impl World {
                 keep,
                 Arc::default(),
                 Prices::default(),
-                Arc::default(),
+                Arc::new(Ledger::new(0)),
                 tokio::runtime::Handle::current(),
             )
             .unwrap()

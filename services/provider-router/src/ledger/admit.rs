@@ -22,24 +22,32 @@ pub(super) const BUDGET_WAIT: Duration = Duration::from_secs(10);
 
 impl Ledger {
     /// Reserves what a request may use. Waits up to ten seconds while requests in flight may use the rest of a budget,
-    /// and in the queues of the limits, if they have any.
+    /// and in the queues of the limits, if they have any, but not beyond `latest`.
     ///
     /// # Errors
-    /// Returns the limit that is reached.
+    /// Returns the limit that is reached: at once if it has no queue, if its queue is full, or if as many requests wait
+    /// in all queues as [may](Ledger::new).
     pub async fn admit(
         self: &Arc<Self>,
         selected: &Selected,
         estimate: &Estimate,
-        priority: Priority,
+        (priority, latest): (Priority, Instant),
     ) -> Result<Reservation, Denial> {
         let place = Place { priority, number: self.arrivals.fetch_add(1, Ordering::Relaxed) };
         let budget_until = Instant::now() + BUDGET_WAIT;
         let (mut queued, mut queued_until): (Option<Queued>, _) = (None, None);
+        let mut permit = None;
         loop {
             let (denial, account) = match self.reserve(selected, estimate, self.now(), place) {
                 Ok(reservation) => return Ok(reservation),
                 Err(denied) => denied,
             };
+            if permit.is_none() && may_wait(&denial) {
+                permit = self.waiting.try_acquire().ok();
+                if permit.is_none() {
+                    return Err(denial);
+                }
+            }
             // A request waits in one queue only, because it would block the requests behind it in any other one. Its
             // arrival number keeps its place.
             if queued.as_ref().is_some_and(|queued| !queued.is_of(&account)) {
@@ -65,16 +73,22 @@ impl Ledger {
             if !Arc::ptr_eq(&blocking, &account) {
                 continue;
             }
-            if !denial.is_of_rate() && !matches!(denial, Denial::Reserved { .. }) {
+            if !may_wait(&denial) {
                 return Err(denial);
             }
             let again = denial.retry_after().filter(|_| denial.is_of_rate()).map(|wait| Instant::now() + wait);
+            let until = until.min(latest);
             let wake = again.map_or(until, |again| again.min(until));
             if timeout_at(wake, released).await.is_err() && Instant::now() >= until {
                 return Err(denial);
             }
         }
     }
+}
+
+/// Returns whether time may bring the admission, other than the end of the period of a budget.
+const fn may_wait(denial: &Denial) -> bool {
+    denial.is_of_rate() || matches!(denial, Denial::Reserved { .. })
 }
 
 /// Returns the time until which a request waits for an account, after it has joined its queue; `None` if it must not

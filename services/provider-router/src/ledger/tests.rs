@@ -29,6 +29,11 @@ fn key(id: &str, grant: KeyGrant) -> ApiKey {
     }
 }
 
+/// Returns a time at which no wait of a test ends.
+fn never() -> Instant {
+    Instant::now() + Duration::from_secs(86_400)
+}
+
 fn limits(rpm: Option<u32>, tpm: Option<u64>, concurrency: Option<u32>) -> KeyGrant {
     KeyGrant { limits: KeyLimits { rpm, tpm, concurrency, queue: None }, ..KeyGrant::default() }
 }
@@ -42,7 +47,7 @@ fn day(amount_usd: f64) -> KeyBudget {
 }
 
 fn ledger(keys: &[ApiKey], budgets: &Budgets) -> Arc<Ledger> {
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Arc::new(Ledger::new(usize::MAX));
     ledger.update(keys, budgets, &[]);
     ledger
 }
@@ -228,7 +233,7 @@ async fn served(estimated: i64) -> (u32, Vec<Denial>) {
     let requests = (0..200).map(|n| {
         let (ledger, selected, served) = (Arc::clone(&ledger), selected.clone(), Arc::clone(&served));
         tokio::spawn(async move {
-            let held = ledger.admit(&selected, &estimate(0, estimated), Priority::Normal).await?;
+            let held = ledger.admit(&selected, &estimate(0, estimated), (Priority::Normal, never())).await?;
             tokio::time::sleep(Duration::from_millis(n % 7)).await;
             served.fetch_add(1, Ordering::Relaxed);
             held.settle(0, DOLLAR);
@@ -255,24 +260,24 @@ async fn a_budget_for_fifty_requests_serves_fifty_of_two_hundred() {
 #[tokio::test(start_paused = true)]
 async fn a_request_waits_ten_seconds_for_a_reserved_budget() {
     let (ledger, selected) = one(budget(1.0));
-    let held = ledger.admit(&selected, &estimate(0, DOLLAR), Priority::Normal).await.unwrap();
+    let held = ledger.admit(&selected, &estimate(0, DOLLAR), (Priority::Normal, never())).await.unwrap();
     let began = Instant::now();
-    let denied = ledger.admit(&selected, &estimate(0, DOLLAR), Priority::Normal).await.unwrap_err();
+    let denied = ledger.admit(&selected, &estimate(0, DOLLAR), (Priority::Normal, never())).await.unwrap_err();
     assert_eq!(denied, Denial::Reserved { scope: Scope::Key });
     assert_eq!(began.elapsed(), admit::BUDGET_WAIT);
     held.settle(0, DOLLAR / 2);
-    ledger.admit(&selected, &estimate(0, DOLLAR), Priority::Normal).await.unwrap();
+    ledger.admit(&selected, &estimate(0, DOLLAR), (Priority::Normal, never())).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_number_of_waiting_requests_is_bounded() {
     let (ledger, selected) = one(budget(1.0));
-    let held = ledger.admit(&selected, &estimate(0, DOLLAR), Priority::Normal).await.unwrap();
+    let held = ledger.admit(&selected, &estimate(0, DOLLAR), (Priority::Normal, never())).await.unwrap();
     let requests: Vec<_> = (0..account::MAX_WAITING + 7)
         .map(|_| {
             let (ledger, selected) = (Arc::clone(&ledger), selected.clone());
             tokio::spawn(async move {
-                ledger.admit(&selected, &estimate(0, DOLLAR), Priority::Normal).await.map(drop).unwrap_err()
+                ledger.admit(&selected, &estimate(0, DOLLAR), (Priority::Normal, never())).await.map(drop).unwrap_err()
             })
         })
         .collect();

@@ -53,6 +53,7 @@ mod tests {
             Catalog,
             tests::{Row, snapshot},
         },
+        ledger::Ledger,
         prices::Prices,
         qwen_proxy::QwenProxy,
     };
@@ -68,7 +69,7 @@ mod tests {
             AddressPolicy::default(),
             Arc::default(),
             Prices::default(),
-            Arc::default(),
+            Arc::new(Ledger::new(0)),
             qwen_proxy,
         )
     }

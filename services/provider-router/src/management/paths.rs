@@ -16,11 +16,11 @@ const SUBTREES: [&str; 10] = [
     "usage",
 ];
 
-/// Path that closes the breakers of this router.
-pub(super) const RESET_BREAKERS: &str = "/api/routes/reset-breakers";
-
-/// Path that removes the cached answers of this router.
-pub(super) const CLEAR_CACHE: &str = "/api/routes/clear-cache";
+/// Returns whether a path below `/api` changes the state of router processes, and nothing in the database: it closes their
+/// breakers, or clears their caches.
+pub(super) fn is_of_process(path: &str) -> bool {
+    matches!(path, "/api/routes/reset-breakers" | "/api/routes/clear-cache")
+}
 
 /// Returns the path below `/api` that answers this request, or `None` if it is not a management request. `path` has no
 /// query.

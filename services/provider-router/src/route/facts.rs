@@ -9,8 +9,8 @@ use signalbox_core::{
     schema::{Ability, Sticky},
 };
 
-/// Average number of bytes of a token in English text and code, with the JSON around them.
-pub(crate) const BYTES_PER_TOKEN: u64 = 5;
+use crate::token_estimate;
+
 /// Tokens of an answer whose request sets no limit, for comparing prices.
 const USUAL_OUTPUT: u64 = 1_000;
 /// Maximum bytes of a text prompt that count as its beginning.
@@ -42,30 +42,19 @@ impl RequestFacts<'_> {
     /// Returns an estimate of the tokens of the prompt; `None` if it has media, whose bytes say nothing.
     #[must_use]
     pub fn prompt_tokens(&self) -> Option<u64> {
-        let has_media = memchr::memmem::find(self.body, b";base64,").is_some()
-            || memchr::memmem::find(self.body, b"\"base64\"").is_some()
-            || memchr::memmem::find(self.body, b"\"input_audio\"").is_some();
-        (!has_media).then_some(self.body.len() as u64 / BYTES_PER_TOKEN)
+        token_estimate::of_texts(self.body)
     }
 
     /// Returns the maximum tokens of the answer that the request allows, or a usual number.
     #[must_use]
     pub fn output_tokens(&self) -> u64 {
-        let mut limit = None;
-        let _ = Reader::lenient(self.body).fields(|name, value| {
-            let raw = value.raw()?;
-            if matches!(&*name, "max_tokens" | "max_completion_tokens" | "max_output_tokens") {
-                limit = std::str::from_utf8(raw).ok().and_then(|raw| raw.parse().ok()).or(limit);
-            }
-            Some(())
-        });
-        limit.unwrap_or(USUAL_OUTPUT)
+        token_estimate::output_limit(self.body).unwrap_or(USUAL_OUTPUT)
     }
 
     /// Returns an estimate of the tokens of prompt and answer, for prices.
     #[must_use]
     pub fn expected_tokens(&self) -> (u64, u64) {
-        (self.body.len() as u64 / BYTES_PER_TOKEN, self.output_tokens())
+        (token_estimate::rough(self.body), self.output_tokens())
     }
 
     /// Returns the abilities that a model must have to answer.
@@ -239,7 +228,8 @@ mod tests {
     fn sizes_are_estimated_from_the_body() {
         assert_eq!(facts(r#"{"max_tokens":7}"#).output_tokens(), 7);
         assert_eq!(facts(r#"{"max_tokens":"x"}"#).output_tokens(), USUAL_OUTPUT);
-        assert_eq!(facts(&" ".repeat(500)).prompt_tokens(), Some(100));
+        let prompt = format!(r#"{{"input":"{}"}}"#, "x".repeat(395));
+        assert_eq!(facts(&prompt).prompt_tokens(), Some(100));
         assert_eq!(facts(r#"{"url":"data:image/png;base64,AAAA"}"#).prompt_tokens(), None);
     }
 }

@@ -89,19 +89,32 @@ fn names_come_before_providers_and_these_before_wildcards() {
 }
 
 #[test]
+fn a_wildcard_that_matches_nothing_leaves_no_target_without_a_name() {
+    let mut wild = route("gpt-4*", RoutePolicy::Priority, &[("a", "*"), ("b", "x-*"), ("c", "gpt-4*")]);
+    wild.plan.mirror = Some(schema::Mirror { provider: "b".to_owned(), model: "*".to_owned(), percent: 100.0 });
+    let snapshot = routed(ROWS, None, vec![wild]);
+    let plan = planned(&snapshot, &facts("gpt-4"), 1);
+    assert_eq!(order(&plan), ["a:gpt-4", "b:x-", "c:gpt-4"]);
+    let mirrored = plan.mirrored("id", 1).unwrap();
+    assert_eq!(mirrored.candidates[0].model.as_deref(), Some("gpt-4"));
+    assert_eq!(order(&planned(&snapshot, &facts("gpt-4o"), 1)), ["a:o", "b:x-o", "c:gpt-4o"]);
+}
+
+#[test]
 fn targets_that_cannot_be_asked_are_skipped_with_a_reason() {
     let mut routed_model = route("r", RoutePolicy::Priority, &[("gone", "m"), ("off", "m"), ("a", "m"), ("b", "m")]);
     routed_model.plan.targets[2].context_tokens = Some(10);
     routed_model.plan.targets[3].context_tokens = Some(1_000);
     let only_gone = route("none", RoutePolicy::Priority, &[("gone", "m"), ("off", "m")]);
     let snapshot = routed(ROWS, None, vec![routed_model, only_gone]);
-    let long = " ".repeat(1_000);
+    let prompt = |chars: usize| format!(r#"{{"input":"{}"}}"#, "x".repeat(chars));
+    let long = prompt(795);
     let plan = planned(&snapshot, &RequestFacts { body: long.as_bytes(), ..facts("r") }, 1);
     assert_eq!(order(&plan), ["b:m"]);
     let small = SkipReason::ContextTooSmall { holds: 10, needs: 200 };
     assert_eq!(skipped(&plan), [("gone", SkipReason::Missing), ("off", SkipReason::Disabled), ("a", small)]);
     // An estimate must not leave a request without a target.
-    let longer = " ".repeat(100_000);
+    let longer = prompt(100_000);
     assert_eq!(order(&planned(&snapshot, &RequestFacts { body: longer.as_bytes(), ..facts("r") }, 1)), ["b:m"]);
     assert_eq!(order(&planned(&snapshot, &facts("r"), 1)), ["a:m", "b:m"]);
     let refused = super::plan(&snapshot, &facts("none"), None, 1, &mut Rng::new(1)).unwrap_err().to_string();

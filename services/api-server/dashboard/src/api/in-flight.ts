@@ -13,7 +13,7 @@ export interface InFlightRequest {
   /** The provider that is asked now; `null` before the first attempt. */
   provider_id: string | null;
   attempts: number;
-  phase: "waiting" | "answering";
+  phase: "queued" | "waiting" | "answering";
   elapsed_ms: number;
   first_byte_ms: number | null;
   response_bytes: number;

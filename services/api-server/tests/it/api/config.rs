@@ -141,8 +141,10 @@ async fn a_plan_has_the_values_and_is_applied_only_to_the_version_it_was_made_fo
     let applied = apply(site, &format!("?base_version={again}"), &changed).await.expect(200);
     assert_eq!((&applied["base_version"], &applied["dry_run"]), (&json!(again), &json!(false)));
     assert_eq!(site.get("/api/providers/mine").await.expect(200)["priority"], 4);
-    let mistakes = apply(site, "?base_version=old", &changed).await.mistakes();
-    assert_eq!(mistakes, ["base_version must be the base_version of a dry run"]);
+    for base in ["old", "", "%20"] {
+        let mistakes = apply(site, &format!("?base_version={base}"), &changed).await.mistakes();
+        assert_eq!(mistakes, ["base_version must be the base_version of a dry run"], "{base:?}");
+    }
 }
 
 async fn pruning_deletes_only_in_the_sections_that_are_there(site: &Site) {

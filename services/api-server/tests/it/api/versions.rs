@@ -8,6 +8,7 @@ use crate::site::{Answer, Site, on_both};
 
 on_both!(
     a_change_is_made_only_to_the_version_it_is_meant_for,
+    a_deletion_is_made_only_of_the_version_it_is_meant_for,
     the_version_of_a_provider_covers_its_configuration,
     changes_elsewhere_do_not_matter,
     a_wrong_header_names_no_version,
@@ -65,6 +66,41 @@ async fn a_change_is_made_only_to_the_version_it_is_meant_for(site: &Site) {
     change(site, Method::PUT, "/api/models/echo", Some(&time), &json!({"name": "Echo 2"})).await.expect(200);
     let missing = change(site, Method::PUT, "/api/models/none", Some("\"1\""), &json!({"name": "x"})).await;
     assert_eq!(missing.code(404), "model_not_found");
+}
+
+async fn a_deletion_is_made_only_of_the_version_it_is_meant_for(site: &Site) {
+    let key = site.post("/api/keys", json!({"name": "k"})).await.expect(201)["id"].as_str().unwrap().to_owned();
+    let target = json!([{"provider": "echo", "model": "echo"}]);
+    let route = json!({"model": "fast", "targets": target});
+    let route_id = site.post("/api/routes", route).await.expect(201)["id"].as_str().unwrap().to_owned();
+    site.put("/api/settings/mine", json!({"value": "a"})).await.expect(200);
+    site.put("/api/providers/echo/config", json!({"config": {"delay": 5}})).await.expect(200);
+    let nothing = Value::Null;
+    for (path, of, second) in [
+        (format!("/api/routes/{route_id}"), None, json!({"model": "fast", "retries": 1, "targets": target})),
+        (format!("/api/keys/{key}"), None, json!({"name": "k", "owner": "a"})),
+        ("/api/settings/mine".to_owned(), None, json!({"value": "b"})),
+        ("/api/providers/echo/config/delay".to_owned(), Some("/api/providers/echo"), json!({"name": "Echo 2"})),
+        ("/api/models/echo".to_owned(), None, json!({"description": "a"})),
+        ("/api/providers/echo".to_owned(), None, json!({"priority": 1})),
+    ] {
+        let of = of.unwrap_or(&path).to_owned();
+        let before = tag(&site.get(&of).await);
+        change(site, Method::PUT, &of, None, &second).await.expect(200);
+        let refused = change(site, Method::DELETE, &path, Some(&before), &nothing).await;
+        let present = tag(&site.get(&of).await);
+        assert_eq!(tag(&refused), present, "{path}");
+        assert_eq!(refused.code(412), "version_changed", "{path}");
+        change(site, Method::DELETE, &path, Some(&present), &nothing).await.expect(200);
+        if of == path && !path.starts_with("/api/settings") {
+            let missing = change(site, Method::DELETE, &path, Some(&present), &nothing).await;
+            assert_eq!(missing.status, 404, "{path}");
+        }
+    }
+    // A setting that is not set has a version, too.
+    let unset = change(site, Method::DELETE, "/api/settings/mine", Some("\"1\""), &nothing).await;
+    assert_eq!(unset.code(412), "version_changed");
+    change(site, Method::DELETE, "/api/settings/mine", None, &nothing).await.expect(200);
 }
 
 async fn the_version_of_a_provider_covers_its_configuration(site: &Site) {

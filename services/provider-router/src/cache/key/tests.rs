@@ -122,4 +122,15 @@ fn requests_that_depend_on_more_have_no_key() {
     assert_ne!(of(&a, stored), of(&b, stored), "only its key can continue a stored answer");
     let unstored = r#"{"model":"m","input":"hi","store":false}"#;
     assert_eq!(of(&a, unstored), of(&b, unstored));
+    let with =
+        |item: &str| format!(r#"{{"model":"m","input":[{{"role":"user","content":"hi"}},{item}],"store":false}}"#);
+    for item in [r#"{"type":"item_reference","id":"msg_1"}"#, r#"{"id":"msg_1"}"#, r#"{"id":"msg_1","type":null}"#] {
+        assert_ne!(of(&a, &with(item)), of(&b, &with(item)), "only its key knows the item: {item}");
+    }
+    for item in [
+        r#"{"type":"message","id":"msg_1","role":"assistant","content":[]}"#,
+        r#"{"id":"m","role":"user","content":"x"}"#,
+    ] {
+        assert_eq!(of(&a, &with(item)), of(&b, &with(item)), "{item}");
+    }
 }

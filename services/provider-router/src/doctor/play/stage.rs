@@ -32,6 +32,7 @@ use tokio::{
 
 use super::{
     client::Caller,
+    directory::Directory,
     fake::{Fakes, Serving},
     route::{Played, divided},
 };
@@ -65,7 +66,7 @@ pub(super) struct Stage {
     /// Ids of the requests whose answers clients have seen to the end.
     seen: Mutex<Vec<String>>,
     child: AsyncMutex<Child>,
-    dir: tempfile::TempDir,
+    dir: Directory,
     _serving: Serving,
 }
 
@@ -82,7 +83,7 @@ impl Stage {
         config: &Config,
         timeouts: Option<&str>,
     ) -> anyhow::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("signalbox-doctor-").tempdir().context("no temporary directory")?;
+        let dir = Directory::create().context("no temporary directory")?;
         let (fakes, serving) = Fakes::start().await.context("no port on loopback")?;
         let sealer = Sealer::new(&sealing_key(dir.path())?);
         let store = Store::open(&database_url(dir.path())).await?;

@@ -30,7 +30,7 @@ fn ask(
     let (ledger, selected, admitted) = (Arc::clone(ledger), selected.clone(), Arc::clone(admitted));
     let (release, released) = oneshot::channel();
     let task = tokio::spawn(async move {
-        let held = ledger.admit(&selected, &Estimate::default(), priority).await?;
+        let held = ledger.admit(&selected, &Estimate::default(), (priority, never())).await?;
         admitted.lock().unwrap().push(name);
         let _ = released.await;
         held.settle(0, 0);
@@ -48,7 +48,7 @@ async fn requests_wait_for_the_rate_in_the_order_of_their_arrival() {
         .map(|_| {
             let (ledger, selected) = (Arc::clone(&ledger), selected.clone());
             tokio::spawn(async move {
-                ledger.admit(&selected, &Estimate::default(), Priority::Normal).await.unwrap().settle(0, 0);
+                ledger.admit(&selected, &Estimate::default(), (Priority::Normal, never())).await.unwrap().settle(0, 0);
                 started.elapsed().as_secs()
             })
         })
@@ -116,10 +116,49 @@ async fn a_full_queue_refuses_at_once_and_a_long_wait_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_queues_together_have_a_bound() {
+    let keys = ["k", "l", "m"].map(|id| key(id, queued(None, Some(1), 8, 60_000)));
+    let ledger = Arc::new(Ledger::new(2));
+    ledger.update(&keys, &Budgets::default(), &[]);
+    let select = |key: usize| ledger.select(Some(&Caller::issued(&keys[key])), None).unwrap();
+    let admitted = Arc::default();
+    let asked = |name, key| ask(&ledger, &select(key), (name, Priority::Normal), &admitted);
+    let (_k, release) = asked("k", 0);
+    let _others = [asked("l", 1), asked("m", 2)];
+    settle_down().await;
+    let waiting = [asked("k waits", 0), asked("l waits", 1)];
+    settle_down().await;
+    let started = Instant::now();
+    let (refused, _held) = asked("refused", 2);
+    assert!(matches!(refused.await.unwrap(), Err(Denial::Concurrency { limit: 1, .. })));
+    assert_eq!(started.elapsed(), Duration::ZERO, "its own queue is empty, but too many requests wait in others");
+    release.send(()).unwrap();
+    settle_down().await;
+    let (late, _held) = asked("late", 2);
+    settle_down().await;
+    assert!(!late.is_finished() && !waiting[1].0.is_finished(), "the one that was admitted has made room");
+    assert_eq!(*admitted.lock().unwrap(), ["k", "l", "m", "k waits"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_of_the_request_ends_the_wait() {
+    for grant in [queued(None, Some(1), 8, 60_000), budget(1.0)] {
+        let (ledger, selected) = one(grant);
+        let _held = ledger.admit(&selected, &estimate(0, DOLLAR), (Priority::Normal, never())).await.unwrap();
+        let (started, wait) = (Instant::now(), Duration::from_secs(3));
+        let denied = ledger.admit(&selected, &estimate(0, DOLLAR), (Priority::Normal, started + wait)).await;
+        assert!(matches!(denied, Err(Denial::Concurrency { .. } | Denial::Reserved { .. })));
+        assert_eq!(started.elapsed(), wait);
+        ledger.admit(&selected, &estimate(0, DOLLAR), (Priority::Normal, started)).await.unwrap_err();
+        assert_eq!(started.elapsed(), wait, "a deadline that is over leaves no wait");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_queue_nobody_waits() {
     let (ledger, selected) = one(limits(None, None, Some(1)));
-    let _held = ledger.admit(&selected, &Estimate::default(), Priority::High).await.unwrap();
-    let denied = ledger.admit(&selected, &Estimate::default(), Priority::High).await.unwrap_err();
+    let _held = ledger.admit(&selected, &Estimate::default(), (Priority::High, never())).await.unwrap();
+    let denied = ledger.admit(&selected, &Estimate::default(), (Priority::High, never())).await.unwrap_err();
     assert_eq!(
         denied.to_string(),
         "this API key is limited to 1 requests in flight; try again when one of them has ended"
@@ -132,12 +171,12 @@ async fn a_route_has_limits_and_a_queue_of_its_own() {
     let limits = KeyLimits { rpm: Some(2), ..KeyLimits::default() };
     let plan = RoutePlan { limits, ..RoutePlan::default() };
     let mut route = Route { id: "r".into(), model: "fast".into(), enabled: true, plan, created_at: 0, updated_at: 0 };
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Arc::new(Ledger::new(usize::MAX));
     ledger.update(&keys, &Budgets::default(), std::slice::from_ref(&route));
     let select = |key: usize, route| ledger.select(Some(&Caller::issued(&keys[key])), route);
     assert!(select(1, None).is_none() && select(1, Some("other")).is_none());
     let admit = async |selected: Option<Selected>| {
-        ledger.admit(&selected.unwrap(), &Estimate::default(), Priority::Normal).await
+        ledger.admit(&selected.unwrap(), &Estimate::default(), (Priority::Normal, never())).await
     };
     admit(select(0, Some("r"))).await.unwrap().settle(0, 0);
     admit(select(1, Some("r"))).await.unwrap().settle(0, 0);
@@ -162,7 +201,7 @@ async fn requests_that_wait_in_two_queues_do_not_wait_for_each_other() {
     let limits = KeyLimits { concurrency: Some(1), queue, ..KeyLimits::default() };
     let plan = RoutePlan { limits, ..RoutePlan::default() };
     let route = Route { id: "r".into(), model: "fast".into(), enabled: true, plan, created_at: 0, updated_at: 0 };
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Arc::new(Ledger::new(usize::MAX));
     ledger.update(&keys, &Budgets::default(), &[route]);
     let tasks: Vec<_> = (0..60)
         .map(|n| {
@@ -170,7 +209,7 @@ async fn requests_that_wait_in_two_queues_do_not_wait_for_each_other() {
             let ledger = Arc::clone(&ledger);
             let priority = [Priority::High, Priority::Normal, Priority::Low][n % 3];
             tokio::spawn(async move {
-                let held = ledger.admit(&selected, &Estimate::default(), priority).await.unwrap();
+                let held = ledger.admit(&selected, &Estimate::default(), (priority, never())).await.unwrap();
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 held.settle(0, 0);
             })
@@ -190,7 +229,7 @@ async fn a_request_that_its_key_holds_back_does_not_hold_back_the_route() {
     let limits = KeyLimits { concurrency: Some(1), queue, ..KeyLimits::default() };
     let plan = RoutePlan { limits, ..RoutePlan::default() };
     let route = Route { id: "r".into(), model: "fast".into(), enabled: true, plan, created_at: 0, updated_at: 0 };
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Arc::new(Ledger::new(usize::MAX));
     ledger.update(&keys, &Budgets::default(), &[route]);
     let select = |key: usize, route| ledger.select(Some(&Caller::issued(&keys[key])), route).unwrap();
     let admitted = Arc::default();

@@ -110,8 +110,8 @@ fn text(channel: impl Into<String>, value: &Value) -> Option<Piece> {
 fn of_chat(chunk: &Value) -> Vec<Piece> {
     let Some(choice) = chunk["choices"].get(0) else { return Vec::new() };
     let mut pieces = Vec::new();
-    // Several answers, or a whole one.
-    if chunk["choices"].get(1).is_some() || !choice["message"].is_null() {
+    // Several answers, or a whole one; or the probabilities of tokens, which no text shows.
+    if chunk["choices"].get(1).is_some() || !choice["message"].is_null() || has_logprobs(&choice["logprobs"]) {
         pieces.push(Piece::Other);
     }
     for (name, value) in choice["delta"].as_object().into_iter().flatten() {
@@ -129,6 +129,15 @@ fn of_chat(chunk: &Value) -> Vec<Piece> {
         pieces.push(Piece::Finish);
     }
     pieces
+}
+
+/// Returns whether an event has probabilities of tokens: a list of them, or lists by the kind of text.
+fn has_logprobs(value: &Value) -> bool {
+    match value {
+        Value::Array(tokens) => !tokens.is_empty(),
+        Value::Object(lists) => lists.values().any(has_logprobs),
+        _ => false,
+    }
 }
 
 fn of_messages(event: &Value) -> Vec<Piece> {
@@ -169,7 +178,10 @@ fn of_responses(event: &Value) -> Vec<Piece> {
         "response.output_text.delta"
         | "response.refusal.delta"
         | "response.reasoning_text.delta"
-        | "response.reasoning_summary_text.delta" => text(place(), &event["delta"]).into_iter().collect(),
+        | "response.reasoning_summary_text.delta" => {
+            let other = has_logprobs(&event["logprobs"]).then_some(Piece::Other);
+            other.into_iter().chain(text(place(), &event["delta"])).collect()
+        }
         "response.output_item.added" | "response.output_item.done" => match event["item"]["type"].as_str() {
             Some("message" | "reasoning") => vec![Piece::Mark(place())],
             _ => vec![Piece::Other],

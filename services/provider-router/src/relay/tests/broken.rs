@@ -1,5 +1,7 @@
 //! Tests of streams that break off, before and after the answer is complete.
 
+use signalbox_management::live::Cancellation;
+
 use super::*;
 
 const A: &str = "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
@@ -179,7 +181,7 @@ async fn a_cancelled_stream_ends_in_an_error_and_not_as_if_it_were_complete() {
         let mut client = Client::new(source);
         assert_eq!(client.poll(), bytes(A));
         let id = client.live.list()[0].request_id.parse().unwrap();
-        assert!(client.live.cancel(id));
+        assert_eq!(client.live.cancel(id), Cancellation::Cancelled);
         let (text, end) = client.text();
         assert_eq!(end, Seen::Broken);
         assert!(text.contains("\"code\":\"request_cancelled\"") && !text.contains("[DONE]"), "{text}");
@@ -197,7 +199,7 @@ async fn a_cancelled_stream_of_another_api_ends_in_its_own_error_event() {
     let mut client = Client::of(script, Api::Messages, "1MiB", Bodies::Full, 1);
     assert_eq!(client.poll(), bytes(begun));
     let id = client.live.list()[0].request_id.parse().unwrap();
-    assert!(client.live.cancel(id));
+    assert_eq!(client.live.cancel(id), Cancellation::Cancelled);
     let (text, end) = client.text();
     assert_eq!(end, Seen::Broken);
     assert!(text.starts_with("event: error\n") && text.contains("cancelled by an operator"), "{text}");

@@ -61,7 +61,7 @@ export function InFlight({ expected, paused }: { expected: number | null; paused
 
 /** Returns the words for how far a request has come. */
 export function progressOf({ phase, attempts }: Pick<InFlightRequest, "phase" | "attempts">): string {
-  if (phase === "answering") return "answering";
+  if (phase !== "waiting") return phase;
   return attempts > 1 ? `waiting, attempt ${count(attempts)}` : "waiting";
 }
 
@@ -97,7 +97,10 @@ function RequestRow({ request }: { request: InFlightRequest }) {
 function askToCancel(request: InFlightRequest): void {
   ask({
     title: "Cancel this request?",
-    text: `The connection to ${request.provider_id ?? "the provider"} is closed, and the client gets an error.`,
+    text:
+      request.phase === "queued"
+        ? "It waits for a limit; it leaves the queue, and the client gets an error."
+        : `The connection to ${request.provider_id ?? "the provider"} is closed, and the client gets an error.`,
     action: "Cancel the request",
     danger: true,
     run: async () => {

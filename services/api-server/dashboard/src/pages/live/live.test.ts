@@ -95,7 +95,8 @@ describe("what happens now", () => {
       progressOf({ phase: "waiting", attempts: 1 }),
       progressOf({ phase: "waiting", attempts: 3 }),
       progressOf({ phase: "answering", attempts: 3 }),
-    ]).toEqual(["waiting", "waiting, attempt 3", "answering"]);
+      progressOf({ phase: "queued", attempts: 0 }),
+    ]).toEqual(["waiting", "waiting, attempt 3", "answering", "queued"]);
   });
 });
 

@@ -1,0 +1,75 @@
+//! A request for a model, as inference and the counts of tokens read and route it.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use signalbox_core::overrides::Overrides;
+use signalbox_daemon::Caller;
+use signalbox_pricing::Table;
+
+use super::{error::ApiError, overrides};
+use crate::{
+    admission,
+    app::App,
+    catalog::Snapshot,
+    envelope::{Envelope, EnvelopeError, without_extension},
+    health,
+    route::{self, Plan, RequestFacts, RouteError},
+};
+
+/// A request that has been read.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// Body as sent by the client.
+    pub(super) sent: Bytes,
+    /// Body without the extension for this gateway.
+    pub(super) body: Bytes,
+    /// Fields of the body.
+    pub(super) envelope: Envelope,
+    /// Overrides that the request asks for.
+    pub(super) overrides: Option<Overrides>,
+}
+
+/// Returns the plan of a request, after the check that its client may ask for the model. `permission` is the word of
+/// the API.
+///
+/// # Errors
+/// Returns the permission that is missing.
+pub(super) fn planned(
+    app: &App,
+    catalog: &Snapshot,
+    facts: &RequestFacts<'_>,
+    prices: Option<&Table>,
+    (caller, permission): (Option<&Caller>, &'static str),
+) -> Result<Result<Plan, RouteError>, ApiError> {
+    let plan = route::plan(catalog, facts, prices, health::now(), &mut app.seeds.rng());
+    let of_plan = || plan.as_ref().ok()?.candidates.first()?.model.as_deref();
+    admission::check(caller, permission, facts.model.or_else(of_plan))?;
+    admission::check_fallbacks(caller, facts.body)?;
+    Ok(plan)
+}
+
+// === impl Received ===
+
+impl Received {
+    /// Reads a request. `parse` reads the fields of a body of its API.
+    ///
+    /// # Errors
+    /// Returns the mistakes in its fields and overrides.
+    pub(super) fn read(
+        headers: &HeaderMap,
+        sent: Bytes,
+        parse: impl Fn(&[u8]) -> Result<Envelope, EnvelopeError>,
+    ) -> Result<Self, ApiError> {
+        let envelope = parse(&sent)?;
+        let overrides = overrides::of(headers, &envelope, &sent)?;
+        // The extension is for this gateway only.
+        let (envelope, body) = match &envelope.extension_at {
+            None => (envelope, sent.clone()),
+            Some(at) => {
+                let body = without_extension(&sent, at);
+                (parse(&body)?, body)
+            }
+        };
+        Ok(Self { sent, body, envelope, overrides })
+    }
+}
