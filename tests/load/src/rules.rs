@@ -9,6 +9,7 @@ use signalbox_core::schema::{
 };
 use signalbox_core::secret::Secret;
 use signalbox_daemon::{NewKey, key_digest};
+use signalbox_store::{Error, Store, api_keys, prices, routes};
 
 /// Number of keys of a full run.
 pub const KEYS: usize = 10_000;
@@ -53,6 +54,18 @@ impl Keys {
         let NewKey { key, hint, digest } = NewKey::generate()?;
         let others = (1..count).map(|n| row(n, "sbx-other".to_owned(), key_digest(format!("key {n}").as_bytes())));
         Ok(Self { key, rows: std::iter::once(row(0, hint, digest)).chain(others).collect() })
+    }
+
+    /// Writes the keys, the routes and the prices to a database, which has both providers.
+    ///
+    /// # Errors
+    /// Fails if the database cannot be written.
+    pub async fn write(&self, store: &Store) -> Result<(), Error> {
+        for route in routes() {
+            routes::insert(store, &route, 0).await?;
+        }
+        prices::put(store, PRICES, 0).await?;
+        api_keys::insert_all(store, &self.rows, 0).await
     }
 }
 
@@ -110,7 +123,7 @@ mod tests {
         let digests: HashSet<_> = keys.rows.iter().map(|row| &row.digest).collect();
         let names: HashSet<_> = keys.rows.iter().map(|row| &row.fields.name).collect();
         assert_eq!((digests.len(), names.len()), (250, 250));
-        let routes = routes();
+        let routes = super::routes();
         assert_eq!(routes.len(), ROUTES);
         let names = routes.iter().flat_map(|route| route.plan.aliases.iter().chain([&route.model]));
         let names: Vec<_> = names.collect();

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use signalbox_core::{Api, secret::Secret};
-use signalbox_store::{Sealer, Store, api_keys, prices, provider_models, providers, routes};
+use signalbox_store::{Sealer, Store, provider_models, providers};
 
 use super::settings::{UNUSED_MODEL, of_api, provider};
-use crate::rules::{self, Keys};
+use crate::rules::Keys;
 
 /// Opens the database of the router in `dir`; creates it if it does not exist.
 ///
@@ -32,11 +32,7 @@ pub(super) async fn fill(dir: &Path, upstream: u16, keys: Option<&Keys>) -> anyh
         provider_models::sync(&store, &of_api.id, &[UNUSED_MODEL.to_owned()], 0).await?;
     }
     if let Some(keys) = keys {
-        for route in rules::routes() {
-            routes::insert(&store, &route, 0).await?;
-        }
-        prices::put(&store, rules::PRICES, 0).await?;
-        api_keys::insert_all(&store, &keys.rows, 0).await?;
+        keys.write(&store).await?;
     }
     store.close().await;
     Ok(())
