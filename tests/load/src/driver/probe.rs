@@ -55,8 +55,7 @@ pub async fn journal(port: u16) -> io::Result<JournalState> {
 /// # Errors
 /// Fails if the router does not report it.
 pub async fn reload_time(port: u16, key: &str) -> io::Result<Duration> {
-    let request =
-        format!("GET /metrics HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {key}\r\n\r\n");
+    let request = format!("GET /metrics HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {key}\r\n\r\n");
     let (_, body) = exchange(port, request.as_bytes()).await?;
     let found = reload_seconds(&String::from_utf8_lossy(&body));
     found.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{RELOAD} is not among the metrics")))

@@ -3,12 +3,7 @@
 mod database;
 mod settings;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    net::TcpListener,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, fs, net::TcpListener, path::PathBuf};
 
 use anyhow::{Context as _, bail};
 use settings::{nginx_conf, qwen_toml, router_toml};
