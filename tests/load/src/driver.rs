@@ -224,7 +224,7 @@ impl Bench {
                 }
             };
             say(&format!(
-                "{:>6} {:<13} {:9.0}/s {:8.1} µs cpu, p50 {:8.0} µs, p99 {:8.0} µs, {} errors{}",
+                "{:>6} {:<13} {:9.0}/s {:8.1} µs cpu, p50 {:8.0} µs, p99 {:8.0} µs, {} errors{}{}",
                 scenario.name,
                 kind.name(),
                 sample.load.per_second,
@@ -236,6 +236,10 @@ impl Bench {
                     ", loaded after {:.1} s{}",
                     drain.seconds,
                     if drain.complete { "" } else { ": NOT ALL" }
+                )),
+                sample.reloads.map_or_else(String::new, |reloads| format!(
+                    ", {} reloads of at most {:.1} ms",
+                    reloads.count, reloads.longest_ms
                 )),
             ));
             let targets = self.results.samples.entry(scenario.name.to_owned()).or_default();
