@@ -45,7 +45,23 @@ pub async fn get(store: &Store, id: &str) -> Result<ApiKey, Error> {
 /// # Errors
 /// [`Error::Conflict`] if `api_keys.name` is taken; see [`Error`].
 pub async fn insert(store: &Store, key: &NewApiKey, now_ms: i64) -> Result<ApiKey, Error> {
-    let statement = Statement::new(
+    store.change_returning(insertion(key, now_ms)?, ENTITY).await
+}
+
+/// Creates keys: all of them or none.
+///
+/// # Errors
+/// [`Error::Conflict`] if an `api_keys.name` is taken; see [`Error`].
+pub async fn insert_all(store: &Store, keys: &[NewApiKey], now_ms: i64) -> Result<(), Error> {
+    let mut tx = store.write().await?;
+    for key in keys {
+        tx.one::<()>(insertion(key, now_ms)?, ENTITY).await?;
+    }
+    tx.commit().await
+}
+
+fn insertion(key: &NewApiKey, now_ms: i64) -> Result<Statement<'_>, Error> {
+    Ok(Statement::new(
         "INSERT INTO api_keys (id, name, hint, digest, document, expires_at, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING *",
     )
@@ -55,8 +71,7 @@ pub async fn insert(store: &Store, key: &NewApiKey, now_ms: i64) -> Result<ApiKe
     .bind(&key.digest)
     .bind(document(&key.fields.grant)?)
     .bind(key.fields.expires_at)
-    .bind(now_ms);
-    store.change_returning(statement, ENTITY).await
+    .bind(now_ms))
 }
 
 /// Replaces the name, the permissions and the expiry of a key.

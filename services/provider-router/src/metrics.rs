@@ -63,6 +63,7 @@ pub struct Metrics {
     set_aside: Gauge<u64, AtomicU64>,
     skipped: Gauge<u64, AtomicU64>,
     database_up: Gauge,
+    catalog_reload: Gauge<f64, AtomicU64>,
     breakers: Family<TargetLabels, Gauge>,
     /// State of all targets, which is kept across changes of the catalogue as the metrics are.
     pub targets: HealthTable,
@@ -113,6 +114,7 @@ impl Default for Metrics {
             set_aside: Gauge::default(),
             skipped: Gauge::default(),
             database_up: Gauge::default(),
+            catalog_reload: Gauge::default(),
             breakers: Family::default(),
             targets: HealthTable::default(),
             totals: Arc::default(),
@@ -156,6 +158,12 @@ impl Default for Metrics {
         registry.register("signalbox_journal_set_aside", "Journal files set aside", metrics.set_aside.clone());
         registry.register("signalbox_journal_skipped", "Journal entries skipped", metrics.skipped.clone());
         registry.register("signalbox_database_up", "Whether the database is available", metrics.database_up.clone());
+        registry.register_with_unit(
+            "signalbox_catalog_reload",
+            "Duration of the last reading of the catalogue, until it was in effect",
+            Unit::Seconds,
+            metrics.catalog_reload.clone(),
+        );
         registry.register(
             "signalbox_breaker_state",
             "Breakers of targets: 0 closed, 1 half-open, 2 open",
@@ -206,6 +214,11 @@ impl Metrics {
     /// Sets the size of the cache.
     pub fn set_cache_bytes(&self, bytes: u64) {
         self.cache.set_bytes(bytes);
+    }
+
+    /// Records how long it took to read the catalogue and to put it into effect.
+    pub fn catalog_reloaded(&self, took: Duration) {
+        self.catalog_reload.set(took.as_secs_f64());
     }
 
     /// Counts a request that was refused because of overload.
@@ -271,6 +284,8 @@ mod tests {
         metrics.cost("p", Some(1_250_000_000));
         metrics.cost("p", Some(250_000_000));
         metrics.cost("p", None);
+        metrics.catalog_reloaded(Duration::from_millis(40));
+        metrics.catalog_reloaded(Duration::from_millis(20));
         let gauges = Gauges {
             in_flight: 2,
             idle_connections: 1,
@@ -298,6 +313,7 @@ mod tests {
             "signalbox_journal_unlogged 3",
             "signalbox_journal_set_aside 2",
             "signalbox_database_up 1",
+            "signalbox_catalog_reload_seconds 0.02",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\nis missing in\n{text}");
         }

@@ -73,6 +73,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     with_actor(Actor::program(), cli::import_once(&store, &sealer, &config, &context.common, &qwen_proxy)).await;
     let policy = config.upstream.policy();
     let metrics = Arc::new(Metrics::default());
+    let reading = Instant::now();
     let rows =
         signalbox_store::catalog::load(&store).await.map_err(|error| Exit::of_database(error.exit_code(), error))?;
     let prices = Prices::shipped().map_err(|mistakes| Exit::Config(format!("the shipped prices: {mistakes}")))?;
@@ -84,6 +85,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let asking = guard::asking(&rows.routes, &rows.keys);
     let snapshot = Snapshot::new(rows, &sealer, &policy, &metrics, qwen_proxy.current().await);
     let catalog = Arc::new(Catalog::new(snapshot));
+    metrics.catalog_reloaded(reading.elapsed());
     let refresher = Arc::new(Refresher::new(
         Arc::clone(&catalog),
         store.clone(),

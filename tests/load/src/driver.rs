@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! [`scenario`]: the requests. [`target`]: the programs under measurement, run as [`process`]es on [`cores`].
-//! [`measure`]: one scenario with one target, with single requests from [`probe`]; [`others`] detects other load on the
+//! [`measure`]: one scenario with one target, with single requests from [`probe`] and changes of keys by [`reload`]; [`others`] detects other load on the
 //! machine. [`results`] are shown as a [`table`] and a [`picture`].
 //!
 //! # Invariants
@@ -16,6 +16,7 @@ pub mod others;
 pub mod picture;
 pub mod probe;
 pub mod process;
+pub mod reload;
 pub mod results;
 pub mod scenario;
 pub mod table;
@@ -34,7 +35,14 @@ use target::{Kind, Site, Start, Target};
 use tempfile::TempDir;
 use tokio::{process::Command, time::Duration, time::sleep};
 
-use crate::{descriptors, prompt::Pool};
+use crate::{
+    descriptors,
+    prompt::Pool,
+    rules::{KEYS, Keys},
+};
+
+/// Number of client keys of a quick run.
+const QUICK_KEYS: usize = 100;
 
 /// Options of a run.
 #[derive(Args, Clone, Debug)]
@@ -42,8 +50,8 @@ pub struct Options {
     /// One short round, without D, E and L: only shows that everything works
     #[arg(long)]
     pub quick: bool,
-    /// Only these scenarios: A, B, C, CT, D2k, D8k, DT, E, F, L, M, MT, P, PT, Q, Q50, Q500, R100,
-    /// R2000 (repeatable)
+    /// Only these scenarios: A, B, C, CT, D2k, D8k, DT, E, F, K, K2000, KC, KR, L, M, MT, P, PT, Q, Q50,
+    /// Q500, R100, R2000 (repeatable)
     #[arg(long)]
     pub scenario: Vec<String>,
     /// Number of rounds; the figures are their medians
@@ -129,6 +137,7 @@ impl Bench {
             upstream: target::free_port()?,
             qwen: target::free_port()?,
             pool: Pool::new(),
+            keys: Keys::new(if options.quick { QUICK_KEYS } else { KEYS })?,
         };
         let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|&kind| options.needs(kind)).collect();
         let mut upstreams = vec![upstream("mock-upstream", &[&site.upstream.to_string()], site.upstream, &site).await?];
@@ -215,7 +224,7 @@ impl Bench {
                 }
             };
             say(&format!(
-                "{:>6} {:<13} {:9.0}/s {:8.1} µs cpu, p50 {:8.0} µs, p99 {:8.0} µs, {} errors{}",
+                "{:>6} {:<13} {:9.0}/s {:8.1} µs cpu, p50 {:8.0} µs, p99 {:8.0} µs, {} errors{}{}",
                 scenario.name,
                 kind.name(),
                 sample.load.per_second,
@@ -227,6 +236,10 @@ impl Bench {
                     ", loaded after {:.1} s{}",
                     drain.seconds,
                     if drain.complete { "" } else { ": NOT ALL" }
+                )),
+                sample.reloads.map_or_else(String::new, |reloads| format!(
+                    ", {} reloads of at most {:.1} ms",
+                    reloads.count, reloads.longest_ms
                 )),
             ));
             let targets = self.results.samples.entry(scenario.name.to_owned()).or_default();
@@ -264,7 +277,7 @@ async fn upstream(program: &'static str, args: &[&str], port: u16, site: &Site) 
     command.args(args);
     let process = Process::spawn(program, command, site.cores.map(|cores| cores.load), &site.dir)?;
     for _ in 0..1000 {
-        if probe::chat(port, &site.pool).await.is_ok() {
+        if probe::chat(port, &site.pool, None).await.is_ok() {
             return Ok(process);
         }
         sleep(Duration::from_millis(10)).await;

@@ -4,6 +4,7 @@
 //! - [`mock`]: the upstream. [`load`]: the client. Both speak HTTP over [`wire`], byte by byte, so that the core they
 //!   share is never the bottleneck. [`prompt`]: the requests of the client.
 //! - [`driver`]: starts everything, measures the targets in turn, and produces one table.
+//! - [`rules`]: keys, routes, limits and prices of an installation with many users.
 //! - [`operation`]: parts of the router's work, for counting instructions.
 //! - The binaries `mock-upstream`, `null-proxy`, `load`, `bench` and `instructions` are thin wrappers.
 //!
@@ -24,4 +25,5 @@ pub mod load;
 pub mod mock;
 pub mod operation;
 pub mod prompt;
+pub mod rules;
 pub mod wire;

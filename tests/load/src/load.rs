@@ -82,6 +82,9 @@ pub struct Load {
     /// Request streams
     #[arg(long)]
     pub stream: bool,
+    /// Client key of all requests
+    #[arg(long)]
+    pub key: Option<String>,
     /// Maximum seconds for an answer
     #[arg(long, default_value_t = 30.0)]
     pub patience: f64,
@@ -144,6 +147,9 @@ impl Load {
         if self.stream {
             args.push("--stream".to_owned());
         }
+        if let Some(key) = &self.key {
+            args.extend(["--key".to_owned(), key.clone()]);
+        }
         args
     }
 
@@ -157,6 +163,7 @@ impl Load {
         for index in 0..load.connections {
             let service = (load.api.known(), load.port);
             let prompts = Prompts::new(load.prompt, &pool, service, &load.model, load.stream, u64::from(index) + 1);
+            let prompts = prompts.with_key(load.key.as_deref());
             let worker = Worker { load: Rc::clone(&load), tally: Rc::clone(&tally), prompts, kept: None };
             tasks.spawn_local(worker.work(index, begin));
         }

@@ -1,5 +1,6 @@
 //! Single parts of the router's work for a request, for counting instructions.
 
+mod admission;
 mod record;
 mod stream;
 mod translate;
@@ -46,6 +47,8 @@ pub enum Operation {
     EnvelopeMessages,
     /// Looks up the providers of a model.
     Route,
+    /// Recognises a key, plans a route with two targets, reserves limits and a budget, and settles them.
+    Admission,
     /// Writes a request of 200 bytes and its answer of 1 KB to the journal.
     Journal,
     /// Writes a request of 100 KB and its answer of 1 KB to the journal.
@@ -60,6 +63,8 @@ pub enum Operation {
     TranslateToChat,
     /// Writes a request of 200 bytes and its answer of 1 KB to the database.
     Record,
+    /// Reads a catalogue of 100 keys and 50 routes from the database and puts it into effect.
+    Reload,
 }
 
 /// A journal in its own directory, without a loader.
@@ -89,6 +94,7 @@ impl Operation {
             Self::EnvelopeLarge => read(Api::Chat, &body(Api::Chat, Kind::Fresh), times),
             Self::EnvelopeMessages => read(Api::Messages, &body(Api::Messages, Kind::Short), times),
             Self::Route => find(times).await,
+            Self::Admission => admission::admit(&body(Api::Chat, Kind::Short), times).await,
             Self::Journal => write_down(&body(Api::Chat, Kind::Short), times),
             Self::JournalLarge => write_down(&body(Api::Chat, Kind::Fresh), times),
             Self::Stream => stream::relay(&Log::open()?, Api::Chat, times).await,
@@ -96,6 +102,7 @@ impl Operation {
             Self::TranslateToMessages => translate::translate(Api::Chat, Api::Messages, times),
             Self::TranslateToChat => translate::translate(Api::Messages, Api::Chat, times),
             Self::Record => record::record(&body(Api::Chat, Kind::Short), times).await,
+            Self::Reload => admission::reload(times).await,
         }
     }
 }
@@ -120,17 +127,7 @@ async fn find(times: u64) -> anyhow::Result<()> {
     let store = Store::open("sqlite::memory:").await?;
     let sealer = Sealer::new(&Secret::new([0; 32]));
     for (id, priority) in [("first", 10), ("second", 5), ("third", 1)] {
-        let provider = NewProvider {
-            id: id.to_owned(),
-            name: id.to_owned(),
-            kind: "openai".to_owned(),
-            enabled: true,
-            priority,
-            description: None,
-        };
-        let value = Secret::new("\"http://127.0.0.1:1/v1\"".to_owned());
-        let config = ConfigValue { key: "baseURL".to_owned(), value, is_sensitive: false };
-        providers::insert(&store, &sealer, &provider, &[config], 0).await?;
+        add_provider(&store, &sealer, id, priority).await?;
     }
     let rows = catalog::load(&store).await?;
     store.close().await;
@@ -141,6 +138,21 @@ async fn find(times: u64) -> anyhow::Result<()> {
         let facts = RequestFacts { model, session: None, body: b"{}", unix_ms: 0, overrides: None, takes_turn: true };
         black_box(route::plan(&snapshot, &facts, None, health::now(), &mut seeds.rng())?);
     }
+    Ok(())
+}
+
+async fn add_provider(store: &Store, sealer: &Sealer, id: &str, priority: i64) -> anyhow::Result<()> {
+    let provider = NewProvider {
+        id: id.to_owned(),
+        name: id.to_owned(),
+        kind: "openai".to_owned(),
+        enabled: true,
+        priority,
+        description: None,
+    };
+    let value = Secret::new("\"http://127.0.0.1:1/v1\"".to_owned());
+    let config = ConfigValue { key: "baseURL".to_owned(), value, is_sensitive: false };
+    providers::insert(store, sealer, &provider, &[config], 0).await?;
     Ok(())
 }
 

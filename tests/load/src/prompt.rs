@@ -135,6 +135,16 @@ impl Prompts {
         }
     }
 
+    /// Presents a client key in each request, if there is one.
+    #[must_use]
+    pub fn with_key(mut self, key: Option<&str>) -> Self {
+        if let (Some(key), Some(line)) = (key, memchr::memmem::find(&self.head, b"\r\n")) {
+            let at = line + 2;
+            self.head.splice(at..at, format!("authorization: Bearer {key}\r\n").into_bytes());
+        }
+        self
+    }
+
     /// Returns the next request, head and body.
     pub fn request(&mut self) -> impl Buf + '_ {
         let Self { kind, pool, random, ticks, head, opening, front, history } = self;
@@ -268,6 +278,21 @@ mod tests {
             assert_eq!(body.get("max_tokens").is_some(), api == Api::Messages);
             assert_eq!(body.get("stream_options").is_some(), api == Api::Chat);
         }
+    }
+
+    #[test]
+    fn a_key_is_a_header_of_its_own() {
+        let head = |key: Option<&str>| {
+            let prompts = Prompts::new(Kind::Short, &Pool::new(), (Api::Chat, 1), "mock-1x0", true, 7);
+            let mut prompts = prompts.with_key(key);
+            let mut request = prompts.request();
+            let request = request.copy_to_bytes(request.remaining());
+            let at = memchr::memmem::find(&request, b"\r\n\r\n").unwrap();
+            String::from_utf8(request[..at].to_vec()).unwrap()
+        };
+        let (without, with) = (head(None), head(Some("sbx-1")));
+        assert!(with.contains("\r\nauthorization: Bearer sbx-1\r\n"), "{with}");
+        assert_eq!(with.replace("authorization: Bearer sbx-1\r\n", ""), without);
     }
 
     #[test]

@@ -34,9 +34,10 @@ fn a_quick_run_has_figures_and_no_errors_in_every_scenario() {
             let what = format!("{} of {}: {:?}", scenario.name, kind.name(), sample.load);
             assert!(sample.load.ok > 0 && sample.load.per_second > 0.0 && sample.load.total.p99 > 0.0, "{what}");
             assert_eq!(sample.load.failed(), 0, "{what}");
+            assert_eq!(sample.reloads.is_some_and(|reloads| reloads.count > 0), scenario.changes_keys, "{what}");
         }
     }
-    for kind in [Kind::JournalOn, Kind::QwenProxy] {
+    for kind in [Kind::JournalOn, Kind::Rules, Kind::QwenProxy] {
         let audit = results.audits[kind.name()];
         assert!(
             audit.rows == audit.completed && audit.completed > 0 && audit.missing == 0,
@@ -46,6 +47,7 @@ fn a_quick_run_has_figures_and_no_errors_in_every_scenario() {
     }
     let table = String::from_utf8(run.stdout).expect("text");
     assert!(table.contains("| **A** 1 KB answers: throughput"), "{table}");
+    assert!(table.contains("| KR: p99 over that without changes"), "{table}");
     assert!(table.contains("| MT: processor time over that of C"), "{table}");
     assert!(table.contains("| **Q** streams of 100 chunks"), "{table}");
     assert!(picture.is_file());

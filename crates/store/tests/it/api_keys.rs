@@ -9,6 +9,7 @@ use crate::fixture::{Database, on_both, sealer};
 
 on_both!(
     a_key_is_kept_as_it_was_given,
+    several_keys_are_created_together_or_not_at_all,
     a_rotated_key_keeps_the_previous_digest_for_a_while,
     a_revoked_key_stays_revoked,
     keys_are_part_of_the_catalogue,
@@ -78,6 +79,20 @@ async fn a_key_is_kept_as_it_was_given(database: &Database) {
 
 fn rotation(digest: &str, previous_expires_at: Option<i64>) -> Rotation {
     Rotation { hint: format!("sbx-{digest}"), digest: digest.into(), previous_expires_at }
+}
+
+async fn several_keys_are_created_together_or_not_at_all(database: &Database) {
+    let store = &database.store;
+    api_keys::insert_all(store, &[], 5).await.unwrap();
+    api_keys::insert_all(store, &[new("k"), new("l")], 5).await.unwrap();
+    assert_eq!(
+        (api_keys::get(store, "k").await.unwrap().created_at, &*api_keys::get(store, "l").await.unwrap().digest),
+        (5, "digest-of-l")
+    );
+    let taken = NewApiKey { fields: fields("name of k"), ..new("n") };
+    let taken = api_keys::insert_all(store, &[new("m"), taken], 6).await.unwrap_err();
+    assert!(matches!(&taken, Error::Conflict { entity } if entity == "api_keys.name"), "{taken:?}");
+    assert_eq!(api_keys::list(store, Page::ALL).await.unwrap().total, 2);
 }
 
 async fn a_rotated_key_keeps_the_previous_digest_for_a_while(database: &Database) {

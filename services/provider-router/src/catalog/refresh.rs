@@ -5,7 +5,10 @@ use std::sync::{Arc, atomic::Ordering};
 use signalbox_core::openai::Model;
 use signalbox_store::{Error, Sealer, Store, catalog, model_lists, provider_models, providers};
 use signalbox_upstream::AddressPolicy;
-use tokio::time::{Duration, MissedTickBehavior, interval, timeout};
+use tokio::{
+    runtime::Handle,
+    time::{Duration, Instant, MissedTickBehavior, interval, timeout},
+};
 
 use super::{Catalog, Snapshot, snapshot::address};
 use crate::{
@@ -26,7 +29,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Background task that reads the database and replaces the snapshot when the catalogue, or the address of the
 /// qwen-proxy beside the router, has changed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Refresher {
     catalog: Arc<Catalog>,
     store: Store,
@@ -92,23 +95,16 @@ impl Refresher {
     /// # Errors
     /// Returns [`CatalogUnavailable`] when the database cannot be read; the last snapshot then stays in force.
     pub async fn refresh(&self) -> Result<(), CatalogUnavailable> {
-        let known = self.catalog.current().version();
-        let loaded =
-            timeout(DATABASE_TIMEOUT, self.load_if_changed(known)).await.map_err(|_elapsed| CatalogUnavailable::Silent);
-        let outcome = loaded.and_then(|read| Ok(read?));
+        let outcome = self.reload_if_changed().await;
         let was_ok = self.catalog.database_ok.swap(outcome.is_ok(), Ordering::Relaxed);
         match &outcome {
             Err(error) if was_ok => {
                 tracing::warn!(%error, "database is unavailable, the last known catalogue stays in use");
             }
-            Ok(_) if !was_ok => tracing::info!("database is available again"),
+            Ok(()) if !was_ok => tracing::info!("database is available again"),
             _ => {}
         }
-        if let Some(snapshot) = outcome? {
-            tracing::info!(version = snapshot.version(), providers = snapshot.len(), "catalogue changed");
-            self.catalog.replace(snapshot);
-        }
-        Ok(())
+        outcome
     }
 
     /// Returns whether the database has the provider, enabled or not.
@@ -116,14 +112,11 @@ impl Refresher {
     /// # Errors
     /// Returns [`CatalogUnavailable`] when the database cannot be read.
     pub async fn provider_exists(&self, provider: &str) -> Result<bool, CatalogUnavailable> {
-        let found = timeout(DATABASE_TIMEOUT, providers::get(&self.store, provider))
-            .await
-            .map_err(|_elapsed| CatalogUnavailable::Silent)?;
-        match found {
+        match in_time(providers::get(&self.store, provider)).await {
             Ok(_) => Ok(true),
             // A string that is not a valid id cannot name a provider.
-            Err(Error::NotFound { .. } | Error::Invalid(_)) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(CatalogUnavailable::Failed(Error::NotFound { .. } | Error::Invalid(_))) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -147,22 +140,40 @@ impl Refresher {
         self.refresh().await
     }
 
-    /// Loads a new snapshot; `None` if the version of the catalogue is still `known`, and qwen-proxy is where it was.
-    async fn load_if_changed(&self, known: i64) -> Result<Option<Snapshot>, Error> {
+    /// Replaces the snapshot, unless it has the version of the database and the address of qwen-proxy.
+    async fn reload_if_changed(&self) -> Result<(), CatalogUnavailable> {
         let qwen_proxy = self.qwen_proxy.current().await;
-        let has_moved = self.catalog.current().qwen_proxy() != qwen_proxy.as_deref();
-        if catalog::version(&self.store).await? == known && !has_moved {
-            return Ok(None);
+        let (known, has_moved) = {
+            let current = self.catalog.current();
+            (current.version(), current.qwen_proxy() != qwen_proxy.as_deref())
+        };
+        if in_time(catalog::version(&self.store)).await? == known && !has_moved {
+            return Ok(());
         }
-        let rows = catalog::load(&self.store).await?;
-        self.prices.set_overrides(rows.prices.as_deref());
-        let (ledger, sealer, policy) = (Arc::clone(&self.ledger), self.sealer.clone(), self.policy);
-        let metrics = Arc::clone(&self.metrics);
-        // With ten thousand keys this takes some milliseconds, for which no request should wait.
-        let built = tokio::task::spawn_blocking(move || {
-            ledger.update(&rows.keys, &Budgets::read(&rows.settings), &rows.routes);
-            Snapshot::new(rows, &sealer, &policy, &metrics, qwen_proxy)
-        });
-        built.await.map(Some).map_err(|error| Error::Unavailable(error.into()))
+        let (this, runtime) = (self.clone(), Handle::current());
+        // With ten thousand keys, reading the rows and freeing the last snapshot take tens of milliseconds, for which no
+        // request should wait.
+        let reloaded = tokio::task::spawn_blocking(move || this.reload(&runtime, qwen_proxy));
+        reloaded.await.map_err(|error| Error::Unavailable(error.into()))?
     }
+
+    /// Loads the catalogue and replaces the snapshot. Blocks the thread.
+    fn reload(&self, runtime: &Handle, qwen_proxy: Option<String>) -> Result<(), CatalogUnavailable> {
+        let begin = Instant::now();
+        let rows = runtime.block_on(in_time(catalog::load(&self.store)))?;
+        self.prices.set_overrides(rows.prices.as_deref());
+        self.ledger.update(&rows.keys, &Budgets::read(&rows.settings), &rows.routes);
+        let snapshot = Snapshot::new(rows, &self.sealer, &self.policy, &self.metrics, qwen_proxy);
+        let (version, providers, keys) = (snapshot.version(), snapshot.len(), snapshot.client_keys().len());
+        self.catalog.replace(snapshot);
+        let took = begin.elapsed();
+        self.metrics.catalog_reloaded(took);
+        tracing::info!(version, providers, keys, duration_ms = took.as_millis(), "catalogue changed");
+        Ok(())
+    }
+}
+
+/// Limits the time of a read.
+async fn in_time<T>(read: impl Future<Output = Result<T, Error>>) -> Result<T, CatalogUnavailable> {
+    Ok(timeout(DATABASE_TIMEOUT, read).await.map_err(|_elapsed| CatalogUnavailable::Silent)??)
 }

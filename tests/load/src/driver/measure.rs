@@ -9,6 +9,7 @@ use tokio::{
 use super::{
     cores, probe,
     process::Process,
+    reload,
     results::{Drain, Sample, StartSample},
     scenario::Scenario,
     target::{Site, Start, Target},
@@ -37,7 +38,7 @@ const LATENESS: f64 = 60.0;
 pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seconds: f64) -> anyhow::Result<Sample> {
     // Short rounds get a shorter deadline.
     let patience = DRAINING.min(Duration::from_secs_f64(seconds * 10.0));
-    let load = scenario.load(target, seconds);
+    let load = scenario.load(site, target, seconds);
     let Some(process) = target.process() else {
         let report = run_load(site, &load).await?;
         return Ok(Sample { load: report, ..Sample::default() });
@@ -47,10 +48,14 @@ pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seco
     let (memory, cpu) = (process.resident_kb()?, process.cpu()?);
     let has_journal = target.kind.has_journal();
     let before = if has_journal { probe::journal(target.port).await? } else { probe::JournalState::default() };
-    let (report, most_bytes) = tokio::try_join!(run_load(site, &load), async {
+    let backlog = async {
         // Skipped in latency scenarios, where the looks would disturb measurements in milliseconds.
         if has_journal && scenario.is_looked_at() { watch_backlog(target.port, load.seconds).await } else { Ok(0) }
-    })?;
+    };
+    let changes = async {
+        if scenario.changes_keys { reload::change_keys(site, target, load.seconds).await.map(Some) } else { Ok(None) }
+    };
+    let (report, most_bytes, reloads) = tokio::try_join!(run_load(site, &load), backlog, changes)?;
     let journal =
         if has_journal { Some(drain(target.port, before, most_bytes, report.ok, patience).await?) } else { None };
     if !has_journal {
@@ -68,7 +73,7 @@ pub async fn measure(site: &Site, target: &mut Target, scenario: &Scenario, seco
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 requests")]
     let cpu_us = cpu.as_secs_f64() * 1e6 / (report.ok.max(1) as f64);
     target.note_answered(scenario.provider_id(), report.ok);
-    Ok(Sample { load: report, cpu_us, grown_kb, kept_kb, journal, noise: 0.0 })
+    Ok(Sample { load: report, cpu_us, grown_kb, kept_kb, journal, reloads, noise: 0.0 })
 }
 
 /// Waits until the database has all requests that `target` has answered since it was started.

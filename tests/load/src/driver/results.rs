@@ -1,6 +1,6 @@
 //! Results of a run.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,9 @@ pub struct Sample {
     pub kept_kb: f64,
     /// The request log, if any.
     pub journal: Option<Drain>,
+    /// Readings of the catalogue during the measurement. Only counted while keys are changed.
+    #[serde(default)]
+    pub reloads: Option<Reloads>,
     /// Average number of cores kept busy by others during the measurement.
     pub noise: f64,
 }
@@ -53,6 +56,15 @@ pub struct Drain {
     pub after: JournalState,
     /// Whether everything was loaded before the timeout.
     pub complete: bool,
+}
+
+/// Readings of the catalogue, each because of a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reloads {
+    /// Number of observed readings; two in a row that took the same nanoseconds count as one.
+    pub count: u32,
+    /// Milliseconds of the longest one.
+    pub longest_ms: f64,
 }
 
 /// One start.
@@ -130,6 +142,19 @@ impl Results {
     }
 }
 
+// === impl Reloads ===
+
+impl Reloads {
+    /// Counts a reading whose duration differs from that of the `last` one.
+    pub fn note(&mut self, last: &mut Duration, took: Duration) {
+        if took != *last {
+            *last = took;
+            self.count += 1;
+            self.longest_ms = self.longest_ms.max(took.as_secs_f64() * 1e3);
+        }
+    }
+}
+
 // === impl Audit ===
 
 impl Audit {
@@ -171,6 +196,15 @@ mod tests {
         assert_eq!(results.median("A", Kind::Null, |sample| sample.cpu_us), None);
         assert_eq!(results.failed(Kind::Null), 0);
         assert_eq!(results.faults(), [""; 0]);
+    }
+
+    #[test]
+    fn a_reading_is_counted_once() {
+        let (mut reloads, mut last) = (Reloads::default(), Duration::from_millis(900));
+        for millis in [900, 40, 40, 20, 30] {
+            reloads.note(&mut last, Duration::from_millis(millis));
+        }
+        assert_eq!((reloads.count, reloads.longest_ms), (3, 40.0));
     }
 
     #[test]

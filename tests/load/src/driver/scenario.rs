@@ -4,8 +4,8 @@ use signalbox_core::Api;
 
 use crate::{
     driver::target::{
-        Kind::{self, Direct, JournalOff, JournalOn, JournalPower, Nginx, Null, QwenProxy, QwenSite},
-        Target,
+        Kind::{self, Direct, JournalOff, JournalOn, JournalPower, Nginx, Null, QwenProxy, QwenSite, Rules},
+        Site, Target,
     },
     load::{self, Load, Mode},
     prompt,
@@ -30,6 +30,10 @@ pub struct Scenario {
     client: Api,
     /// API of the provider.
     provider: Api,
+    /// Whether requests present a client key.
+    has_key: bool,
+    /// Whether client keys are changed in the meantime.
+    pub changes_keys: bool,
     /// When the scenario is run.
     pub run: Run,
 }
@@ -51,6 +55,8 @@ const ALL: &[Kind] = &[Null, JournalOn, Nginx, JournalOff, JournalPower];
 const NOT_POWER: &[Kind] = &[Null, JournalOn, Nginx, JournalOff];
 /// Translation is compared with the null proxy, which forwards the same bytes of the provider to a client of its API.
 const TRANSLATED: &[Kind] = &[Null, JournalOn, JournalOff];
+/// The same requests with the same key go to a router that asks for none.
+const RULES: &[Kind] = &[JournalOn, Rules];
 const QWEN: &[Kind] = &[QwenSite, QwenProxy];
 const PLAIN: Scenario = Scenario {
     name: "",
@@ -64,9 +70,12 @@ const PLAIN: Scenario = Scenario {
     model: "mock-100x0",
     client: Api::Chat,
     provider: Api::Chat,
+    has_key: false,
+    changes_keys: false,
     run: Run::Rounds,
 };
 const STREAMS: Scenario = Scenario { connections: 32, stream: true, ..PLAIN };
+const STEADY: Scenario = Scenario { mode: Mode::Open, connections: 32, rate: 2000.0, ..PLAIN };
 
 /// All scenarios, in the order in which they are run.
 pub const SCENARIOS: &[Scenario] = &[
@@ -109,6 +118,8 @@ pub const SCENARIOS: &[Scenario] = &[
         targets: TRANSLATED,
         ..STREAMS
     },
+    Scenario { name: "K", title: "as A, with a client key", has_key: true, targets: RULES, ..PLAIN },
+    Scenario { name: "KC", title: "as C, with a client key", has_key: true, targets: RULES, ..STREAMS },
     Scenario {
         name: "R100",
         title: "100 requests a second",
@@ -121,11 +132,17 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "R2000",
         title: "2,000 requests a second",
-        mode: Mode::Open,
-        connections: 32,
-        rate: 2000.0,
         targets: &[Direct, Null, JournalOn, Nginx, JournalPower],
-        ..PLAIN
+        ..STEADY
+    },
+    Scenario { name: "K2000", title: "as R2000, with a client key", has_key: true, targets: &[Rules], ..STEADY },
+    Scenario {
+        name: "KR",
+        title: "as K2000, while a client key is changed twice a second",
+        has_key: true,
+        changes_keys: true,
+        targets: &[Rules],
+        ..STEADY
     },
     Scenario {
         name: "B",
@@ -227,7 +244,7 @@ pub const START: &str = "E";
 impl Scenario {
     /// Returns the settings of the load generator for a run of `seconds`.
     #[must_use]
-    pub fn load(&self, target: &Target, seconds: f64) -> Load {
+    pub fn load(&self, site: &Site, target: &Target, seconds: f64) -> Load {
         let seconds = match self.run {
             Run::Rounds | Run::HeavyRounds => seconds,
             // Period over which the streams begin; shorter than a stream, so that all of them run at the same time for
@@ -251,6 +268,7 @@ impl Scenario {
             prompt: self.prompt,
             model: provider.map_or_else(|| self.model.to_owned(), |id| format!("{id}/{}", self.model)),
             stream: self.stream,
+            key: self.has_key.then(|| site.keys.key.expose().clone()),
             patience: 30.0,
         }
     }
@@ -290,6 +308,14 @@ mod tests {
     fn every_scenario_has_its_own_name() {
         for (at, scenario) in SCENARIOS.iter().enumerate() {
             assert!(scenario.name != START && SCENARIOS[..at].iter().all(|other| other.name != scenario.name));
+        }
+    }
+
+    #[test]
+    fn the_router_with_rules_is_only_asked_with_a_key() {
+        for scenario in SCENARIOS {
+            assert!(scenario.has_key || !scenario.targets.contains(&Rules), "{}", scenario.name);
+            assert!(!scenario.changes_keys || scenario.targets == [Rules], "{}", scenario.name);
         }
     }
 

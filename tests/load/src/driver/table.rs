@@ -9,10 +9,10 @@ use rows::ROWS;
 
 use super::{
     results::Results,
-    target::Kind::{self, Direct, JournalOff, JournalOn, JournalPower, Nginx, Null},
+    target::Kind::{self, Direct, JournalOff, JournalOn, JournalPower, Nginx, Null, Rules},
 };
 
-const COLUMNS: [Kind; 5] = [Null, Nginx, JournalOff, JournalPower, JournalOn];
+const COLUMNS: [Kind; 6] = [Null, Nginx, JournalOff, JournalPower, JournalOn, Rules];
 
 /// A bound for a figure.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,25 +1,21 @@
 //! The targets of a measurement, and how they are started.
 
+mod database;
 mod settings;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    net::TcpListener,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, net::TcpListener, path::PathBuf};
 
 use anyhow::{Context as _, bail};
-use settings::{UNUSED_MODEL, nginx_conf, of_api, provider, qwen_toml, router_toml};
-use signalbox_core::{Api, schema::RequestStatus, secret::Secret};
-use signalbox_store::{Page, Sealer, Store, provider_models, providers, requests};
+use settings::{nginx_conf, qwen_toml, router_toml};
+use signalbox_core::{Api, schema::RequestStatus};
+use signalbox_store::{Page, Store, requests};
 use tokio::{
     process::Command,
     time::{Duration, Instant, sleep},
 };
 
 use super::{cores::Cores, probe, process::Process, results::Audit};
-use crate::prompt::Pool;
+use crate::{prompt::Pool, rules::Keys};
 
 /// Longer than any target takes to start.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -41,6 +37,8 @@ pub enum Kind {
     JournalOn,
     /// provider-router with a log that survives a power failure.
     JournalPower,
+    /// provider-router with its default settings, and with client keys, routes, limits and prices.
+    Rules,
     /// No proxy: the client sends requests to the fake of chat.qwen.ai itself.
     QwenSite,
     /// qwen-proxy with its default settings.
@@ -62,6 +60,8 @@ pub struct Site {
     pub qwen: u16,
     /// Text of the prompts.
     pub pool: Pool,
+    /// Client keys of the router that has some.
+    pub keys: Keys,
 }
 
 /// A target.
@@ -93,13 +93,14 @@ pub enum Start {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Direct,
         Self::Null,
         Self::Nginx,
         Self::JournalOff,
         Self::JournalOn,
         Self::JournalPower,
+        Self::Rules,
         Self::QwenSite,
         Self::QwenProxy,
     ];
@@ -114,6 +115,7 @@ impl Kind {
             Self::JournalOff => "router-off",
             Self::JournalOn => "router",
             Self::JournalPower => "router-power",
+            Self::Rules => "router-rules",
             Self::QwenSite => "qwen-site",
             Self::QwenProxy => "qwen-proxy",
         }
@@ -129,6 +131,7 @@ impl Kind {
             Self::JournalOff => "router, journal off",
             Self::JournalOn => "**router**",
             Self::JournalPower => "router, `power`",
+            Self::Rules => "router, rules",
             Self::QwenSite => "no proxy",
             Self::QwenProxy => "**qwen-proxy**",
         }
@@ -137,7 +140,7 @@ impl Kind {
     /// Returns whether it is provider-router.
     #[must_use]
     pub fn is_router(self) -> bool {
-        matches!(self, Self::JournalOff | Self::JournalOn | Self::JournalPower)
+        self == Self::JournalOff || self.has_journal()
     }
 
     /// Returns whether it is measured with the fake of chat.qwen.ai as its upstream.
@@ -155,7 +158,7 @@ impl Kind {
     /// Returns whether it has a journal.
     #[must_use]
     pub fn has_journal(self) -> bool {
-        matches!(self, Self::JournalOn | Self::JournalPower)
+        matches!(self, Self::JournalOn | Self::JournalPower | Self::Rules)
     }
 
     fn journal(self) -> &'static str {
@@ -186,19 +189,9 @@ impl Target {
             Kind::Direct | Kind::Null | Kind::QwenSite => {}
             Kind::QwenProxy => fs::write(dir.join("qwen-proxy.toml"), qwen_toml(site.qwen))?,
             Kind::Nginx => fs::write(dir.join("nginx.conf"), nginx_conf(port, site.upstream))?,
-            Kind::JournalOff | Kind::JournalOn | Kind::JournalPower => {
+            Kind::JournalOff | Kind::JournalOn | Kind::JournalPower | Kind::Rules => {
                 fs::write(dir.join("provider-router.toml"), router_toml(kind.journal()))?;
-                let store = open(&dir).await?;
-                // The database holds no secrets, so any key will do.
-                let sealer = Sealer::new(&Secret::new([0; 32]));
-                let (plain, config) = provider(site.upstream);
-                providers::insert(&store, &sealer, &plain, &config, 0).await?;
-                for api in Api::ALL {
-                    let (of_api, config) = of_api(api, site.upstream);
-                    providers::insert(&store, &sealer, &of_api, &config, 0).await?;
-                    provider_models::sync(&store, &of_api.id, &[UNUSED_MODEL.to_owned()], 0).await?;
-                }
-                store.close().await;
+                database::fill(&dir, site.upstream, (kind == Kind::Rules).then_some(&site.keys)).await?;
             }
         }
         Ok(Self { kind, port, answered: BTreeMap::new(), answered_by_process: 0, dir, process: None })
@@ -213,10 +206,11 @@ impl Target {
         if self.kind == Kind::Nginx && !installed(&command) {
             return Ok(Start::LeftOut("nginx is not installed (Debian: apt-get install nginx-light)".to_owned()));
         }
+        let key = (self.kind == Kind::Rules).then(|| site.keys.key.expose().as_str());
         let begin = Instant::now();
         let mut process = Process::spawn(self.kind.name(), command, site.cores.map(|cores| cores.target), &self.dir)?;
         loop {
-            if probe::chat(self.port, &site.pool).await.is_ok_and(|status| status == 200) {
+            if probe::chat(self.port, &site.pool, key).await.is_ok_and(|status| status == 200) {
                 self.answered_by_process = 0;
                 self.note_answered(None, 1);
                 self.process = Some(process);
@@ -258,13 +252,21 @@ impl Target {
         self.answered_by_process += count;
     }
 
+    /// Opens its database.
+    ///
+    /// # Errors
+    /// Fails if it cannot be opened.
+    pub async fn store(&self) -> anyhow::Result<Store> {
+        database::open(&self.dir).await
+    }
+
     /// Compares its database with the answers that clients have received, for each provider by itself. The target must
     /// not be running.
     ///
     /// # Errors
     /// Fails if the database cannot be read.
     pub async fn audit(&self) -> anyhow::Result<Audit> {
-        let store = open(&self.dir).await?;
+        let store = self.store().await?;
         let mut audit = Audit { rows: count(&store, requests::Filter::default()).await?, ..Audit::default() };
         let mut others = 0;
         for provider in Api::ALL.map(Api::as_str) {
@@ -291,7 +293,7 @@ impl Target {
                 command = Command::new("nginx");
                 command.arg("-p").arg(&self.dir).args(["-e", "stderr", "-c", "nginx.conf"]);
             }
-            Kind::JournalOff | Kind::JournalOn | Kind::JournalPower => {
+            Kind::JournalOff | Kind::JournalOn | Kind::JournalPower | Kind::Rules => {
                 command = Command::new(site.binaries.join("provider-router"));
                 command.env_clear().arg("--data-dir").arg(&self.dir).args(["--port", &self.port.to_string()]);
             }
@@ -334,8 +336,4 @@ fn installed(command: &Command) -> bool {
 pub fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
     Ok(listener.local_addr()?.port())
-}
-
-async fn open(dir: &Path) -> anyhow::Result<Store> {
-    Ok(Store::open(&format!("sqlite://{}", dir.join("signalbox.db").display())).await?)
 }

@@ -1,6 +1,6 @@
 //! The figures of the table, with their goals.
 
-use super::{Direct, Goal, JournalOff, JournalOn, JournalPower, Kind, Null, Results};
+use super::{Direct, Goal, JournalOff, JournalOn, JournalPower, Kind, Null, Results, Rules};
 use crate::driver::results::Sample;
 
 /// One line of the table.
@@ -167,6 +167,46 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row("PT: throughput", Of("PT", per_second), Show::Ratio, "/s", &[]),
     row("PT: p99 of the delay of a chunk", Of("PT", lag), Show::Ratio, " µs", &[]),
+    row("**K** A with a key: throughput", Of("K", per_second), Show::Absolute, "/s", &[]),
+    row("K: processor time per request", Of("K", cpu), Show::Absolute, " µs", &[]),
+    row(
+        "K: throughput with rules over that without",
+        From(|r, kind| ruled(r, kind, "K", per_second)),
+        Show::Absolute,
+        "",
+        &[(Rules, AtLeast(0.95))],
+    ),
+    row(
+        "K: processor time with rules over that without",
+        From(|r, kind| ruled(r, kind, "K", cpu)),
+        Show::Absolute,
+        "",
+        &[(Rules, AtMost(1.05))],
+    ),
+    row("**KC** C with a key: processor time", Of("KC", cpu), Show::Absolute, " µs", &[]),
+    row(
+        "KC: throughput with rules over that without",
+        From(|r, kind| ruled(r, kind, "KC", per_second)),
+        Show::Absolute,
+        "",
+        &[(Rules, AtLeast(0.95))],
+    ),
+    row(
+        "KC: processor time with rules over that without",
+        From(|r, kind| ruled(r, kind, "KC", cpu)),
+        Show::Absolute,
+        "",
+        &[(Rules, AtMost(1.05))],
+    ),
+    row("**K2000** R2000 with rules: p99", Of("K2000", p99), Show::Absolute, " µs", &[]),
+    row(
+        "**KR** K2000 while keys change: longest reading of the catalogue",
+        Of("KR", reload_ms),
+        Show::Absolute,
+        " ms",
+        &[(Rules, AtMost(100.0))],
+    ),
+    row("KR: p99 over that without changes", From(p99_of_reloads), Show::Absolute, "", &[(Rules, AtMost(1.5))]),
     row("**R100** 100 requests/s: p50", Of("R100", p50), Show::Difference, " µs", &[(JournalOn, AtMost(20.0))]),
     row("R100: added to p99", Of("R100", p99), Show::AddedRatio, " µs", &[(JournalOn, AtMost(1.5))]),
     row("**R2000** 2,000 requests/s: p50", Of("R2000", p50), Show::Difference, " µs", &[(JournalOn, AtMost(20.0))]),
@@ -223,6 +263,20 @@ fn over(results: &Results, kind: Kind, scenario: &str, other: &str) -> Option<f6
 /// Returns the same for a router that translates in `scenario` the stream that it passes through in `other`.
 fn translated(results: &Results, kind: Kind, scenario: &str, other: &str) -> Option<f64> {
     if kind.is_router() { over(results, kind, scenario, other) } else { None }
+}
+
+/// Returns a figure of the router with rules as a multiple of that of the one without.
+fn ruled(results: &Results, kind: Kind, scenario: &str, figure: fn(&Sample) -> f64) -> Option<f64> {
+    let of = |kind| results.median(scenario, kind, figure);
+    if kind == Rules { Some(of(Rules)? / of(JournalOn)?) } else { None }
+}
+
+fn p99_of_reloads(results: &Results, kind: Kind) -> Option<f64> {
+    Some(results.median("KR", kind, p99)? / results.median("K2000", kind, p99)?)
+}
+
+fn reload_ms(sample: &Sample) -> f64 {
+    sample.reloads.map_or(f64::NAN, |reloads| reloads.longest_ms)
 }
 
 fn power(results: &Results, kind: Kind) -> Option<f64> {

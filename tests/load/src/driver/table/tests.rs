@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     driver::{
-        results::{Audit, Sample, StartSample},
+        results::{Audit, Reloads, Sample, StartSample},
         target::Kind::{QwenProxy, QwenSite},
     },
     load::{Quantiles, Report},
@@ -60,6 +60,23 @@ fn translation_is_compared_with_the_same_stream_passed_through() {
     assert_eq!(line(&text, "MT: processor"), [&goal("2.00"), "", "1.50 ✓"]);
     assert_eq!(line(&text, "CT: processor"), [&goal("2.00"), "", "2.10 ✗"]);
     assert!(!text.contains("PT"), "missing measurements are not shown");
+}
+
+#[test]
+fn rules_are_compared_with_the_router_without_them() {
+    let reloads = Some(Reloads { count: 6, longest_ms: 120.0 });
+    let text = markdown(&results(&[
+        ("K", JournalOn, sample(10_000.0, 50.0, 1.0)),
+        ("K", Rules, sample(9_700.0, 53.0, 1.0)),
+        ("K2000", Rules, sample(2_000.0, 50.0, 1000.0)),
+        ("KR", Rules, Sample { reloads, ..sample(2_000.0, 60.0, 1400.0) }),
+    ]));
+    assert_eq!(line(&text, "**K** A"), ["", "10,000/s", "9,700/s"]);
+    assert_eq!(line(&text, "K: throughput with"), ["≥ 0.95", "", "0.97 ✓"]);
+    assert_eq!(line(&text, "K: processor time with"), ["≤ 1.05", "", "1.06 ✗"]);
+    assert_eq!(line(&text, "**KR**"), ["≤ 100 ms", "", "120 ms ✗"]);
+    assert_eq!(line(&text, "KR: p99"), ["≤ 1.50", "", "1.40 ✓"]);
+    assert!(!text.contains("KC"), "missing measurements are not shown");
 }
 
 #[test]
