@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { type Answer, api, data, type Schemas } from "../../api/client";
 import { mistakesByField, useFocusOnMistake } from "../../api/mistakes";
@@ -29,6 +29,7 @@ type Provider = Schemas["WholeProvider"];
 
 export default function ProviderPage() {
   const { id } = route.useParams();
+  const navigate = useNavigate();
   const query = useQuery(providerQuery(id));
   const types = useQuery(providerTypesQuery);
   const provider = query.data;
@@ -50,7 +51,11 @@ export default function ProviderPage() {
       }
       actions={
         provider && (
-          <Button kind="danger" icon={Trash2} onClick={() => askToDelete(provider)}>
+          <Button
+            kind="danger"
+            icon={Trash2}
+            onClick={() => askToDelete(provider, () => navigate({ to: "/providers", ignoreBlocker: true }))}
+          >
             Delete
           </Button>
         )
