@@ -99,6 +99,7 @@ function askToCancel(request: InFlightRequest): void {
     title: "Cancel this request?",
     text: `The connection to ${request.provider_id ?? "the provider"} is closed, and the client gets an error.`,
     action: "Cancel the request",
+    dismiss: "Leave it",
     danger: true,
     run: async () => {
       await cancelRequest(request.request_id);
