@@ -74,7 +74,7 @@ export async function followed(context, server) {
   await row.getByText("pending").waitFor();
   await post(server, `/api/requests/${id}/cancel`, {});
   await end;
-  await row.getByText("cancelled").waitFor();
+  await row.getByText("cancelled", { exact: true }).waitFor();
   await page.getByRole("link", { name: "1 in flight" }).waitFor({ state: "detached" });
   // With filters, only those count that match.
   await page.getByLabel("Streaming").selectOption("false");

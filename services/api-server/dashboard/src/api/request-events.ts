@@ -60,6 +60,23 @@ export function isListed(request: InFlightRequest, filters: RequestFilters): boo
 
 type Lists = InfiniteData<{ requests: RequestRow[] }> | undefined;
 
+/** Lists that are shown. */
+let shown = 0;
+
+/** Milliseconds after which the server is told that no list is shown. */
+const UNSUBSCRIBE_AFTER = 1_000;
+
+/**
+ * Ends the subscription, unless another list has taken it over meanwhile. The server handles messages side by side: an
+ * end that is sent right before the next beginning could be the later one.
+ */
+function released(): void {
+  shown -= 1;
+  setTimeout(() => {
+    if (shown === 0) connection().emit("requests:unsubscribe");
+  }, UNSUBSCRIBE_AFTER);
+}
+
 /** Milliseconds in which several events make one look at what is in flight. */
 const LOOK_AFTER = 500;
 
@@ -91,20 +108,21 @@ export function useRequestEvents(filters: RequestFilters): { ended: number; rese
     };
     const subscribe = () => void socket.emit("requests:subscribe", JSON.parse(filter));
     const unsubscribe = () => void socket.emit("requests:unsubscribe");
-    const shown = () => (document.hidden ? unsubscribe() : subscribe());
+    const turned = () => (document.hidden ? unsubscribe() : subscribe());
+    shown += 1;
     setEnded(0);
     socket.on("connect", subscribe);
     socket.on("requests:started", changed);
     socket.on("requests:ended", over);
-    document.addEventListener("visibilitychange", shown);
+    document.addEventListener("visibilitychange", turned);
     if (socket.connected && !document.hidden) subscribe();
     return () => {
       clearTimeout(timer);
       socket.off("connect", subscribe);
       socket.off("requests:started", changed);
       socket.off("requests:ended", over);
-      document.removeEventListener("visibilitychange", shown);
-      unsubscribe();
+      document.removeEventListener("visibilitychange", turned);
+      released();
     };
   }, [client, filter]);
   return { ended, reset };

@@ -103,6 +103,8 @@ function ProviderForm({ provider, type }: { provider: Stored; type: TypeSchema |
   const { conflict, close, guard } = useConflict<Stored>();
   const changes = changesOf(fields, provider.config, edits);
   const dirty = Object.keys(basics).length > 0 || isDirty(changes);
+  // What is shown of an untouched form is the newest version: edits begin from it.
+  if (!dirty && base.updated_at !== provider.updated_at) setBase(provider);
   const reset = () => {
     discard();
     setBase(provider);
@@ -169,8 +171,7 @@ function ProviderForm({ provider, type }: { provider: Stored; type: TypeSchema |
               </Button>
             }
           >
-            Somebody else has changed this provider meanwhile. Saving keeps their change, except for the fields that you
-            have edited.
+            This provider was changed elsewhere meanwhile. Saving asks before it replaces anything.
           </Notice>
         )}
         {save.problem && <Failure title="Not saved completely." error={save.problem} />}

@@ -20,6 +20,7 @@ import { asCurl } from "./curl";
 import { MessageCard, Messages, Tools } from "./messages";
 import { neighbourOf } from "./neighbours";
 import { type RequestSearch, STATUSES } from "./search";
+import css from "./requests.module.css";
 import { StatusMark, statusWords } from "./status-mark";
 import { Usage } from "./usage";
 
@@ -145,8 +146,10 @@ function Summary({ request }: { request: Answered }) {
         </>
       )}{" "}
       · <time title={exactTime(request.timestamp)}>{age(request.timestamp)}</time> · <code>{request.path}</code> ·{" "}
-      {request.stream ? "streamed" : "whole"} · <code className="break">{id}</code>{" "}
-      <CopyButton small text={id} label="Copy request id" />
+      {request.stream ? "streamed" : "whole"} ·{" "}
+      <span className={css.withCopy}>
+        <code className="break">{id}</code> <CopyButton small text={id} label="Copy request id" />
+      </span>
     </>
   );
 }
