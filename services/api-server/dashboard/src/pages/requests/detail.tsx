@@ -19,8 +19,8 @@ import { answeredMessages, askedMessages, offeredTools } from "./conversation";
 import { asCurl } from "./curl";
 import { MessageCard, Messages, Tools } from "./messages";
 import { neighbourOf } from "./neighbours";
-import { type RequestSearch, STATUSES } from "./search";
 import css from "./requests.module.css";
+import { type RequestSearch, STATUSES } from "./search";
 import { StatusMark, statusWords } from "./status-mark";
 import { Usage } from "./usage";
 
