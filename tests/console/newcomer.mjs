@@ -24,7 +24,7 @@ export async function newcomer(context, server, fake) {
   await page.getByRole("button", { name: "Replace" }).first().click();
   await page.getByLabel(/^API key/).fill(KEY);
   await page.getByRole("button", { name: "Save", exact: true }).click();
-  await page.getByText("Saved").first().waitFor();
+  await page.getByText(/^Saved/).first().waitFor();
   await page.getByRole("button", { name: "Test", exact: true }).click();
   await page.getByText(/^It answers/).waitFor();
   assert.ok(!(await page.content()).includes(KEY), "a key goes in, and never out");

@@ -22,7 +22,7 @@ export async function restarted(context, server) {
   });
   assert.equal(await description.inputValue(), "not saved yet", "the input survives");
   await page.getByRole("button", { name: "Save", exact: true }).click();
-  await page.getByText("Saved").first().waitFor();
+  await page.getByText(/^Saved/).first().waitFor();
   const provider = await (await fetch(`${server.url}/api/providers/fake`)).json();
   assert.equal(provider.description, "not saved yet");
   await page.close();
@@ -48,6 +48,6 @@ export async function expired(context, server) {
   });
   assert.equal(await page.getByLabel("Description").inputValue(), "in the middle", "the input survives signing in again");
   await page.getByRole("button", { name: "Save", exact: true }).click();
-  await page.getByText("Saved").first().waitFor();
+  await page.getByText(/^Saved/).first().waitFor();
   await page.close();
 }

@@ -4,6 +4,7 @@ import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { connect } from "node:net";
 import { extname, join, normalize } from "node:path";
+import { pipeline } from "node:stream";
 
 const TYPES = {
   ".css": "text/css",
@@ -61,7 +62,8 @@ async function listen(target, { path = "", headers: added = {} }, serve) {
     const { method, url, headers } = asked;
     const passed = request({ hostname, port, method, path: url.slice(path.length), headers: forwarded(headers) }, (got) => {
       answer.writeHead(got.statusCode, got.headers);
-      got.pipe(answer);
+      // An answer that breaks off does so for the browser, too.
+      pipeline(got, answer, () => {});
     });
     passed.on("error", () => answer.destroy());
     answer.on("close", () => passed.destroy());

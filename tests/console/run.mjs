@@ -121,6 +121,9 @@ async function createKey(page, server) {
   await page.getByRole("button", { name: "I have stored it" }).click();
   await page.getByRole("heading", { level: 1, name: "ci", exact: true }).waitFor();
   assert.doesNotMatch(await page.locator("body").innerText(), /sbx-.{43}/, "a key is shown once");
+  await page.getByLabel(/^Owner/).fill("platform");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByText(/^Saved/).waitFor();
   await askPlayground(page, server);
   // The router is open again for what follows.
   await page.getByRole("button", { name: "Delete" }).click();

@@ -112,7 +112,7 @@ export async function conflicts(context, server) {
       await dialog.getByRole("button", { name: button }).click();
     });
     await dialog.waitFor({ state: "detached" });
-    if (button === "Save mine over it") await mine.getByText("Saved").first().waitFor();
+    if (button === "Save mine over it") await mine.getByText(/^Saved/).first().waitFor();
     const provider = await stored("/api/providers/fake");
     assert.deepEqual([provider.name, provider.description], [name, "mine"], button);
     assert.equal(await description.inputValue(), "mine");
@@ -125,7 +125,7 @@ export async function conflicts(context, server) {
     await weight(mine).fill("7");
     await weight(theirs).fill(button === "Save mine over it" ? "5" : "6");
     await save(theirs);
-    await theirs.getByText("Saved").first().waitFor();
+    await theirs.getByText(/^Saved/).first().waitFor();
     await expecting([/412/], async () => {
       await save(mine);
       await dialog.getByRole("button", { name: button }).click();
