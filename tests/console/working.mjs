@@ -112,7 +112,6 @@ export async function conflicts(context, server) {
       await dialog.getByRole("button", { name: button }).click();
     });
     await dialog.waitFor({ state: "detached" });
-    if (button === "Save mine over it") await mine.getByText(/^Saved/).first().waitFor();
     const provider = await stored("/api/providers/fake");
     assert.deepEqual([provider.name, provider.description], [name, "mine"], button);
     assert.equal(await description.inputValue(), "mine");
@@ -121,9 +120,10 @@ export async function conflicts(context, server) {
   const { id } = (await stored("/api/routes")).routes[0];
   for (const page of [mine, theirs]) await page.goto(`${server.url}/routes/${id}`);
   const weight = (page) => page.getByLabel(/^Weight/);
-  for (const [button, expected] of [["Save mine over it", "7"], ["Take the stored one", "6"]]) {
-    await weight(mine).fill("7");
-    await weight(theirs).fill(button === "Save mine over it" ? "5" : "6");
+  for (const [button, own, other] of [["Save mine over it", "7", "5"], ["Take the stored one", "8", "6"]]) {
+    const expected = button === "Save mine over it" ? own : other;
+    await weight(mine).fill(own);
+    await weight(theirs).fill(other);
     await save(theirs);
     await theirs.getByText(/^Saved/).first().waitFor();
     await expecting([/412/], async () => {
@@ -131,13 +131,12 @@ export async function conflicts(context, server) {
       await dialog.getByRole("button", { name: button }).click();
     });
     await dialog.waitFor({ state: "detached" });
-    await mine.waitForFunction((expected) => document.querySelector("input[value]") !== null && [...document.querySelectorAll("input")].some(({ value }) => value === expected), expected);
-    assert.equal(await weight(mine).inputValue(), expected, button);
     assert.equal(String((await stored(`/api/routes/${id}`)).targets[0].weight), expected, button);
-    await theirs.reload();
-    await settled(theirs);
-    await mine.reload();
-    await settled(mine);
+    assert.equal(await weight(mine).inputValue(), expected, button);
+    for (const page of [mine, theirs]) {
+      await page.reload();
+      await settled(page);
+    }
   }
   await Promise.all([mine.close(), theirs.close()]);
 }
@@ -255,7 +254,7 @@ export async function login(context, server) {
   await page.getByText("The token was found. It expires").waitFor();
   await page.getByLabel("Label").fill("work");
   await add.click();
-  await page.getByRole("heading", { name: "work" }).waitFor();
+  await page.getByRole("heading", { name: "work", exact: true }).waitFor();
   assert.equal(await header.inputValue(), "", "the field is empty again");
   const canary = "canary-5f0c1e";
   assert.ok(!(await page.content()).includes(canary), "the login is not in the page");
@@ -263,6 +262,6 @@ export async function login(context, server) {
   assert.ok(!stored.includes(canary), "the login is not kept in the browser");
   await page.getByRole("button", { name: "Delete" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-  await page.getByRole("heading", { name: "work" }).waitFor({ state: "detached" });
+  await page.getByRole("heading", { name: "work", exact: true }).waitFor({ state: "detached" });
   await page.close();
 }
