@@ -1,8 +1,10 @@
-// A console from a directory in front of a running api-server, so that a changed page is seen without building the programs.
+// Servers in front of a running api-server: a console from a directory, so that a changed page is seen without building the
+// programs, and a reverse proxy.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { connect } from "node:net";
 import { extname, join, normalize } from "node:path";
+import { pipeline } from "node:stream";
 
 const TYPES = {
   ".css": "text/css",
@@ -28,21 +30,40 @@ function fileOf(directory, { method, url, headers }) {
 /** Serves `directory`, and everything else from `target`. Returns its address, and how it is closed. */
 export async function preview(directory, target) {
   if (!existsSync(join(directory, "index.html"))) throw new Error(`${directory} has no index.html: build the console first`);
-  const { hostname, port, host } = new URL(target);
   const { headers: given } = await fetch(target, { headers: { accept: "text/html" } });
   const policy = Object.fromEntries(POLICY.flatMap((name) => (given.has(name) ? [[name, given.get(name)]] : [])));
-  const forwarded = (headers) => ({ ...headers, host, ...(headers.origin && { origin: target }) });
-  const server = createServer((asked, answer) => {
+  return await listen(target, {}, (asked, answer) => {
     const file = fileOf(directory, asked);
-    if (file) {
-      answer.writeHead(200, { "content-type": TYPES[extname(file)], "cache-control": "no-cache", ...policy });
-      createReadStream(file).pipe(answer);
-      return;
-    }
+    if (!file) return false;
+    answer.writeHead(200, { "content-type": TYPES[extname(file)], "cache-control": "no-cache", ...policy });
+    createReadStream(file).pipe(answer);
+    return true;
+  });
+}
+
+/**
+ * Shows `target` below a path, as a reverse proxy does: it removes the path from requests, and names it if `named`.
+ * What is outside the path is not found.
+ */
+export function forward(target, { path, named }) {
+  return listen(target, { path, ...(named && { headers: { "x-forwarded-prefix": path } }) }, ({ url }, answer) => {
+    if (url.startsWith(`${path}/`)) return false;
+    answer.writeHead(404).end();
+    return true;
+  });
+}
+
+/** Passes on what `serve` does not answer, sockets included. */
+async function listen(target, { path = "", headers: added = {} }, serve) {
+  const { hostname, port, host } = new URL(target);
+  const forwarded = (headers) => ({ ...headers, ...added, host, ...(headers.origin && { origin: target }) });
+  const server = createServer((asked, answer) => {
+    if (serve(asked, answer)) return;
     const { method, url, headers } = asked;
-    const passed = request({ hostname, port, method, path: url, headers: forwarded(headers) }, (got) => {
+    const passed = request({ hostname, port, method, path: url.slice(path.length), headers: forwarded(headers) }, (got) => {
       answer.writeHead(got.statusCode, got.headers);
-      got.pipe(answer);
+      // An answer that breaks off does so for the browser, too.
+      pipeline(got, answer, () => {});
     });
     passed.on("error", () => answer.destroy());
     answer.on("close", () => passed.destroy());
@@ -56,7 +77,7 @@ export async function preview(directory, target) {
   server.on("upgrade", ({ url, headers }, socket, head) => {
     const upstream = connect(port, hostname, () => {
       const lines = Object.entries(forwarded(headers)).map(([name, value]) => `${name}: ${value}`);
-      upstream.write(`GET ${url} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);
+      upstream.write(`GET ${url.slice(path.length)} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`);
       upstream.write(head);
       socket.pipe(upstream).pipe(socket);
     });

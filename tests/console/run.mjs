@@ -5,15 +5,22 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { startFake } from "./fake.mjs";
 import { expecting, independent, open, step } from "./browser.mjs";
 import { preferences, reachable, withoutMouse } from "./keyboard.mjs";
+import { KEY, newcomer } from "./newcomer.mjs";
+import { expired, restarted } from "./outages.mjs";
 import { everyPage, pictures } from "./pages.mjs";
+import { belowPath, unnamedPath } from "./prefix.mjs";
 import { Server, tools } from "./server.mjs";
-import { send } from "./traffic.mjs";
+import { running, send } from "./traffic.mjs";
+import * as working from "./working.mjs";
 
 const { chromium, axe } = tools();
 const bin = resolve(process.env.BIN ?? join(process.env.CARGO_TARGET_DIR ?? "target", "debug"));
 const smoke = process.argv.includes("--smoke");
+/** Whether a part is run: `PART` names one. */
+const wanted = (part) => !process.env.PART || process.env.PART === part;
 const onlyPages = process.argv.includes("--pages");
 const scratch = mkdtempSync(join(tmpdir(), "console-"));
 const shots = process.env.SHOTS ?? join(scratch, "shots");
@@ -114,6 +121,9 @@ async function createKey(page, server) {
   await page.getByRole("button", { name: "I have stored it" }).click();
   await page.getByRole("heading", { level: 1, name: "ci", exact: true }).waitFor();
   assert.doesNotMatch(await page.locator("body").innerText(), /sbx-.{43}/, "a key is shown once");
+  await page.getByLabel(/^Owner/).fill("platform");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByText(/^Saved/).waitFor();
   await askPlayground(page, server);
   // The router is open again for what follows.
   await page.getByRole("button", { name: "Delete" }).click();
@@ -187,8 +197,51 @@ async function story() {
   await context.close();
 }
 
+/** What somebody does who has the console open every day, on a server of its own. */
+async function everyDay() {
+  const everyday = await Server.start(bin, join(scratch, "everyday"), []);
+  const fake = await startFake(bin);
+  try {
+    await running(`http://127.0.0.1:${everyday.routerPort}`);
+    await working.prepare(everyday, fake);
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    const { cancel, followed, conflicts, ticking, examine, login, restart } = working;
+    await step("cancel a request", () => cancel(context, everyday));
+    await step("follow requests", () => followed(context, everyday));
+    await step("two tabs", () => conflicts(context, everyday));
+    await step("live figures", () => ticking(context, everyday));
+    await step("examine", () => examine(context, everyday));
+    await step("paste a login", () => login(context, everyday));
+    await step("restart for a setting", () => restart(context, everyday));
+    await step("api-server restarts", () => restarted(context, everyday));
+    await step("a session ends", async () => expired(await browser.newContext(), guarded));
+    await step("below a path", async () => belowPath(await browser.newContext(), everyday));
+    await step("below an unnamed path", () => unnamedPath(context, everyday));
+    await context.close();
+  } finally {
+    fake.stop();
+    await everyday.stop();
+  }
+}
+
+/** From an empty directory to an answer, by the console alone. */
+async function beginner() {
+  const fresh = await Server.start(bin, join(scratch, "fresh"), []);
+  const fake = await startFake(bin, KEY);
+  try {
+    await step("from nothing to an answer", async () => newcomer(await browser.newContext({ viewport: { width: 1280, height: 800 } }), fresh, fake));
+  } finally {
+    fake.stop();
+    await fresh.stop();
+  }
+}
+
 try {
-  if (!onlyPages) await story();
+  if (!onlyPages) {
+    if (wanted("beginner")) await beginner();
+    if (wanted("everyday")) await everyDay();
+    if (wanted("story")) await story();
+  }
   if (!smoke) await send(server);
   const steps = [];
   if (!smoke && !onlyPages) {

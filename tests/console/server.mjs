@@ -15,7 +15,7 @@ export function tools() {
 
 const START_TIMEOUT = 60_000;
 
-function freePort() {
+export function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
@@ -29,23 +29,39 @@ function freePort() {
 export class Server {
   static async start(bin, data, options) {
     mkdirSync(data, { recursive: true });
+    const server = new Server();
     const [port, routerPort, qwenPort] = await Promise.all([freePort(), freePort(), freePort()]);
+    // `api` is the address of api-server; `url` is that of the console, which may be another one in front of it.
+    const api = `http://127.0.0.1:${port}`;
+    Object.assign(server, { bin, data, options, port, routerPort, qwenPort, api, url: api, log: "" });
+    await server.resume();
+    return await server.previewed();
+  }
+
+  /** Starts the programs, on the same ports as before. */
+  async resume() {
+    const { bin, data, options, port, routerPort, qwenPort, api } = this;
     const ports = ["--port", port, "--router-port", routerPort, "--qwen-port", qwenPort].map(String);
     const child = spawn(join(bin, "api-server"), ["--data-dir", data, "--autostart", "true", ...ports, ...options], { stdio: ["ignore", "ignore", "pipe"] });
     process.once("exit", () => child.kill("SIGTERM"));
-    const server = new Server();
-    Object.assign(server, { bin, data, child, routerPort, qwenPort, url: `http://127.0.0.1:${port}`, log: "" });
     child.stderr.on("data", (text) => {
-      server.log = (server.log + text).slice(-4_000);
+      this.log = (this.log + text).slice(-4_000);
     });
-    server.exited = new Promise((resolve) => child.once("exit", resolve));
+    this.child = child;
+    this.exited = new Promise((resolve) => child.once("exit", resolve));
     const until = Date.now() + START_TIMEOUT;
     for (;;) {
-      const answer = await fetch(`${server.url}/api/health`).catch(() => null);
-      if (answer?.ok) return await server.previewed();
-      if (child.exitCode !== null || Date.now() > until) throw new Error(`api-server does not answer:\n${server.log}`);
+      const answer = await fetch(`${api}/api/health`).catch(() => null);
+      if (answer?.ok) return;
+      if (child.exitCode !== null || Date.now() > until) throw new Error(`api-server does not answer:\n${this.log}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
+  }
+
+  /** Ends the programs. What is in front of them stays. */
+  async halt() {
+    this.child.kill("SIGTERM");
+    await this.exited;
   }
 
   /** Shows the console of `DASHBOARD` instead of the one in the program. */
@@ -65,7 +81,6 @@ export class Server {
 
   async stop() {
     this.shown?.close();
-    this.child.kill("SIGTERM");
-    await this.exited;
+    await this.halt();
   }
 }

@@ -83,7 +83,7 @@ async function prepare(server) {
 }
 
 /** Returns once the router answers. */
-async function running(router) {
+export async function running(router) {
   const until = Date.now() + 60_000;
   for (;;) {
     const answer = await fetch(`${router}/health`).catch(() => null);

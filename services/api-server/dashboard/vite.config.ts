@@ -36,6 +36,10 @@ export default defineConfig({
       },
     },
   },
+  experimental: {
+    // Below the path of a reverse proxy, only the document knows the path: the server writes it there.
+    renderBuiltUrl: (_, { hostType }) => (hostType === "html" ? undefined : { relative: true }),
+  },
   worker: { format: "es" },
   server: {
     host: "127.0.0.1",

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - `files`: the table that `build.rs` writes, and the choice of an encoding.
+//! - `prefix`: the path of a reverse proxy.
 //! - `sessions`: signed-in browsers.
 //!
 //! # Theory
@@ -12,6 +13,7 @@
 //! page would see nothing but an error of syntax.
 
 mod files;
+mod prefix;
 mod sessions;
 
 use axum::body::Body;
@@ -20,6 +22,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 
 use self::files::{Encoding, File, INDEX};
+use self::prefix::Prefix;
 pub use self::sessions::Sessions;
 
 /// Path of the files whose names depend on their content.
@@ -35,14 +38,17 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'; trusted-types signalbox-worker";
 
 /// Headers of every response of the console.
-const HEADERS: [(HeaderName, &str); 6] = [
+const HEADERS: [(HeaderName, &str); 5] = [
     (header::CONTENT_SECURITY_POLICY, POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-    (header::VARY, "Accept-Encoding"),
 ];
+
+/// What a proxy gets whose `X-Forwarded-Prefix` cannot be used.
+const MALFORMED_PREFIX: &str = "X-Forwarded-Prefix must be one absolute path of letters, digits, '.', '_', '~' and '-', \
+    such as /signalbox\n";
 
 /// Returns whether a request is answered by the console.
 pub(crate) fn serves<B>(request: &Request<B>) -> bool {
@@ -51,7 +57,16 @@ pub(crate) fn serves<B>(request: &Request<B>) -> bool {
 
 /// Returns the response to a request that no route has taken, or `None` if it is not for the console.
 pub(crate) fn respond<B>(request: &Request<B>) -> Option<Response> {
-    file_for(request).map(|file| response(file, request.method(), request.headers()))
+    let file = file_for(request)?;
+    let (method, headers) = (request.method(), request.headers());
+    if file.path != INDEX.path {
+        return Some(of_file(file, method, headers));
+    }
+    Some(match Prefix::of(headers) {
+        Ok(prefix) if prefix.is_root() => of_file(file, method, headers),
+        Ok(prefix) => document_below(&prefix, method, headers),
+        Err(prefix::Malformed) => malformed_prefix(),
+    })
 }
 
 /// Returns the version of the built console, for pages that are older.
@@ -83,12 +98,38 @@ fn accepts_html(headers: &HeaderMap) -> bool {
     })
 }
 
-fn response(file: &'static File, method: &Method, headers: &HeaderMap) -> Response {
+/// Returns a file in the smallest encoding that the client accepts.
+fn of_file(file: &'static File, method: &Method, headers: &HeaderMap) -> Response {
     let (encoding, content) = file.content(headers);
     let tag = format!("\"{}{}\"", file.digest, encoding.suffix());
-    let is_known = matches_tag(headers, &tag);
-    let body =
-        if is_known || *method == Method::HEAD { Body::empty() } else { Body::from(Bytes::from_static(content)) };
+    let mut response = response(file, &tag, Bytes::from_static(content), method, headers);
+    if response.status() == StatusCode::OK && encoding != Encoding::Identity {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.as_str()));
+    }
+    response
+}
+
+/// Returns the document for a console below a path, uncompressed.
+fn document_below(prefix: &Prefix, method: &Method, headers: &HeaderMap) -> Response {
+    let document = prefix.applied_to(&String::from_utf8_lossy(INDEX.identity));
+    let tag = format!("\"{}@{}\"", INDEX.digest, prefix.as_str());
+    response(&INDEX, &tag, document.into(), method, headers)
+}
+
+fn malformed_prefix() -> Response {
+    let mut response = Response::new(Body::from(MALFORMED_PREFIX));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn response(file: &'static File, tag: &str, content: Bytes, method: &Method, headers: &HeaderMap) -> Response {
+    let is_known = matches_tag(headers, tag);
+    let length = content.len();
+    let body = if is_known || *method == Method::HEAD { Body::empty() } else { Body::from(content) };
     let mut response = Response::new(body);
     if is_known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -97,19 +138,18 @@ fn response(file: &'static File, method: &Method, headers: &HeaderMap) -> Respon
     for (name, value) in HEADERS {
         fields.insert(name, HeaderValue::from_static(value));
     }
+    let vary = if file.path == INDEX.path { "Accept-Encoding, X-Forwarded-Prefix" } else { "Accept-Encoding" };
+    fields.insert(header::VARY, HeaderValue::from_static(vary));
     let is_named_by_content = file.path.starts_with(ASSETS);
     let cache = if is_named_by_content { "public, max-age=31536000, immutable" } else { "no-cache" };
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    // Digests are hexadecimal.
+    // Digests are hexadecimal, and paths plain.
     if let Ok(tag) = HeaderValue::try_from(tag) {
         fields.insert(header::ETAG, tag);
     }
     if !is_known {
         fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.media_type));
-        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(content.len()));
-        if encoding != Encoding::Identity {
-            fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.as_str()));
-        }
+        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     response
 }
@@ -202,6 +242,40 @@ mod tests {
         }
         let changed = ask("GET", "/", &[("accept", BROWSER), ("if-none-match", "\"other\"")]).unwrap();
         assert_eq!(changed.status(), 200);
+    }
+
+    #[test]
+    fn a_proxy_names_the_path_of_the_console() {
+        let headers = [("accept", BROWSER), ("accept-encoding", "gzip, br"), ("x-forwarded-prefix", "/signalbox")];
+        let (below, root) = (ask("GET", "/logs", &headers).unwrap(), ask("GET", "/logs", &headers[..2]).unwrap());
+        assert_eq!((below.status(), root.status()), (StatusCode::OK, StatusCode::OK));
+        assert_ne!(header_of(&below, "etag"), header_of(&root, "etag"));
+        assert_eq!(header_of(&below, "content-encoding"), "", "it is not the compressed document");
+        let expected = Prefix::of(&HeaderMap::from_iter([(
+            HeaderName::from_static(prefix::HEADER),
+            HeaderValue::from_static("/signalbox"),
+        )]))
+        .unwrap()
+        .applied_to(std::str::from_utf8(INDEX.identity).unwrap());
+        assert!(expected.contains("src=\"/signalbox/assets/"), "{expected}");
+        assert_eq!(header_of(&below, "content-length"), expected.len().to_string());
+        for response in [&below, &root] {
+            assert!(header_of(response, "vary").contains("X-Forwarded-Prefix"));
+            assert!(header_of(response, "content-security-policy").contains("default-src 'none'"));
+        }
+        let tag = header_of(&below, "etag").to_owned();
+        let known: Vec<_> = headers.into_iter().chain([("if-none-match", tag.as_str())]).collect();
+        assert_eq!(ask("GET", "/logs", &known).unwrap().status(), StatusCode::NOT_MODIFIED);
+        // Files are the same below every path.
+        assert_eq!(ask("GET", an_asset().path, &headers[1..]).unwrap().status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn a_path_that_is_none_is_refused() {
+        let response = ask("GET", "/", &[("accept", BROWSER), ("x-forwarded-prefix", "/\"onload=")]).unwrap();
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(header_of(&response, "content-type"), "text/plain; charset=utf-8");
+        assert_eq!(header_of(&response, "cache-control"), "no-store");
     }
 
     #[test]

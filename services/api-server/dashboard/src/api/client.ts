@@ -1,13 +1,14 @@
 /** Typed client of the control API. */
 
 import createClient from "openapi-fetch";
+import { address, BASE } from "../app/base";
 import { askToSignIn } from "../app/session";
 import { asProblem, problemOf } from "./problem";
 import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
 
-export const api = createClient<paths>();
+export const api = createClient<paths>({ baseUrl: BASE.slice(0, -1) });
 
 export interface Answer<T> {
   data?: T;
@@ -32,7 +33,7 @@ export async function data<T>(answer: Promise<Answer<T>>): Promise<T> {
 export async function send(path: string, init?: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, init);
+    response = await fetch(address(path), init);
   } catch (error) {
     throw asProblem(error);
   }

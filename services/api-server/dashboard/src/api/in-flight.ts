@@ -10,6 +10,8 @@ export interface InFlightRequest {
   path: string;
   model: string;
   stream: boolean;
+  /** The session that the client has named. */
+  session_id: string | null;
   /** The provider that is asked now; `null` before the first attempt. */
   provider_id: string | null;
   attempts: number;

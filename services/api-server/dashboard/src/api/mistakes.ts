@@ -37,11 +37,13 @@ function covers(field: string, path: string): boolean {
   return path === field || path.startsWith(`${field}.`) || path.startsWith(`${field}[`);
 }
 
-/** Moves the focus to the first field with a mistake, once a request has been refused. */
+/** Shows the first field with a mistake, and gives it the focus, or shows the message, once a request was refused. */
 export function useFocusOnMistake(form: RefObject<HTMLElement | null>, problem: Problem | null): void {
   useEffect(() => {
     if (!problem) return;
     const wrong = form.current?.querySelector<HTMLElement>('[aria-invalid="true"]');
+    // The button may be far below it.
+    if (!wrong) form.current?.querySelector('[role="alert"]')?.scrollIntoView({ block: "nearest" });
     // A field may be folded away.
     for (let box = wrong?.closest("details"); box; box = box.parentElement?.closest("details")) box.open = true;
     wrong?.focus();

@@ -2,6 +2,7 @@
 
 import { io, type Socket } from "socket.io-client";
 import { create } from "zustand";
+import { address } from "../app/base";
 import { askToSignIn } from "../app/session";
 import { SERVICES, send, sendStatus } from "../lifecycle/store";
 import { toast } from "../parts/toast";
@@ -45,6 +46,7 @@ export function reconnect(): void {
 
 function open(): Socket {
   const socket = io({
+    path: address("/socket.io/"),
     transports: ["websocket", "polling"],
     tryAllTransports: true,
     reconnectionDelay: 500,

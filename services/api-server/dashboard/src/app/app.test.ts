@@ -2,8 +2,21 @@ import { describe, expect, it } from "vitest";
 import { logsSearch } from "../pages/logs/search";
 import { neighbourIn } from "../pages/requests/neighbours";
 import { isFiltered, requestSearch, requestsSearch } from "../pages/requests/search";
+import { baseFrom } from "./base";
 import { matches } from "./palette-match";
 import { parsePreferences } from "./preferences";
+
+describe("the path of a reverse proxy", () => {
+  it("is that of the program, without its directory", () => {
+    expect([
+      baseFrom("http://localhost:3002/assets/index-1.js"),
+      baseFrom("https://box.lan/signalbox/assets/index-1.js"),
+      baseFrom("https://box.lan/a/assets/b/assets/index-1.js?v"),
+    ]).toEqual(["/", "/signalbox/", "/a/assets/b/"]);
+    // In development, and in tests.
+    expect([baseFrom("http://localhost:4310/src/app/base.ts"), baseFrom("file:///x/base.ts")]).toEqual(["/", "/"]);
+  });
+});
 
 describe("addresses", () => {
   it("keep what is understood, and drop the rest", () => {

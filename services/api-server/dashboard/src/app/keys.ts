@@ -1,9 +1,9 @@
 /** Keyboard shortcuts of the whole console. */
 
+import { useNavigate } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { NAVIGATION } from "./navigation";
 import { usePreferences } from "./preferences";
-import { router } from "./routes";
 
 /** Milliseconds between the two keys of `g o`. */
 const SEQUENCE_WITHIN = 1_200;
@@ -64,6 +64,7 @@ export function useKey(key: string, run: () => void): void {
 /** Listens for the shortcuts that work everywhere. */
 export function useShortcuts(open: { palette: () => void; help: () => void }): void {
   const { palette, help } = open;
+  const navigate = useNavigate();
   useEffect(() => {
     let began = 0;
     const pressed = (event: KeyboardEvent) => {
@@ -80,7 +81,7 @@ export function useShortcuts(open: { palette: () => void; help: () => void }): v
         const entry = NAVIGATION.find(({ key }) => key === event.key);
         if (entry) {
           event.preventDefault();
-          void router.navigate({ to: entry.path });
+          void navigate({ to: entry.path });
         }
         return;
       }
@@ -101,5 +102,5 @@ export function useShortcuts(open: { palette: () => void; help: () => void }): v
     };
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
-  }, [palette, help]);
+  }, [palette, help, navigate]);
 }

@@ -12,6 +12,7 @@ import { requestSearch, requestsSearch } from "../pages/requests/search";
 import { newRouteSearch, routesSearch } from "../pages/routes/search";
 import { sessionsSearch } from "../pages/sessions/search";
 import { usageSearch } from "../pages/usage/search";
+import { BASE } from "./base";
 import { NotFound, PageError, PagePending } from "./fallbacks";
 import { Shell } from "./shell";
 
@@ -197,6 +198,7 @@ const pages = [
 ];
 
 export const router = createRouter({
+  basepath: BASE,
   routeTree: root.addChildren(pages),
   defaultPreload: "intent",
   scrollRestoration: true,

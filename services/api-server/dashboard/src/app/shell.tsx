@@ -6,6 +6,7 @@ import { Button, IconButton } from "../parts/button";
 import { Dialog, DialogBody, Questions } from "../parts/dialog";
 import { Menu as MenuIcon, Moon, Search, Sun, SunMoon } from "../parts/icons";
 import { Toasts } from "../parts/toast";
+import { address } from "./base";
 import { ConnectionBanner } from "./connection-banner";
 import { SHORTCUTS, useShortcuts } from "./keys";
 import { NAVIGATION } from "./navigation";
@@ -77,7 +78,7 @@ function Navigation() {
   return (
     <nav className={css.side} aria-label="Pages">
       <Link to="/" className={css.brand}>
-        <img src="/favicon.svg" width="28" height="28" alt="" />
+        <img src={address("/favicon.svg")} width="28" height="28" alt="" />
         <span>
           Signalbox
           <small>{location.host}</small>
@@ -92,7 +93,7 @@ function Navigation() {
           </Link>
         </Fragment>
       ))}
-      <a className={css.link} href="/docs" target="_blank" rel="noreferrer" title="The control API">
+      <a className={css.link} href={address("/docs")} target="_blank" rel="noreferrer" title="The control API">
         <span className="mono" aria-hidden="true" style={{ width: 17, textAlign: "center" }}>
           {"{}"}
         </span>

@@ -58,6 +58,8 @@ interface Question {
   text: ReactNode;
   /** Name of the button that goes on. */
   action: string;
+  /** Name of the button that does nothing, where `Cancel` could be taken for the action. */
+  dismiss?: string;
   danger?: boolean;
   /** Text that has to be typed first. */
   typed?: string;
@@ -99,7 +101,7 @@ function QuestionDialog({ question, close }: { question: Question; close: () => 
         title={question.title}
         actions={
           <>
-            <Button onClick={close}>Cancel</Button>
+            <Button onClick={close}>{question.dismiss ?? "Cancel"}</Button>
             <Button
               kind={question.danger ? "danger" : "primary"}
               pending={pending}

@@ -50,12 +50,12 @@ export default function Audit() {
   return (
     <Page title="Audit" about="Who changed what. Secrets are not in it.">
       <div className={css.filters}>
-        <SearchField label="Id of the thing" value={filters.id ?? ""} onCommit={(id) => change({ id })} />
+        <SearchField label="Id of what was changed" value={filters.id ?? ""} onCommit={(id) => change({ id })} />
         <Select
           aria-label="Thing"
           value={filters.resource ?? ""}
           onChange={(resource) => change({ resource })}
-          options={option(RESOURCES, "Any thing")}
+          options={option(RESOURCES, "Any kind")}
         />
         <Select
           aria-label="Action"

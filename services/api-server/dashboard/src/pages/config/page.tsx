@@ -38,14 +38,12 @@ function Export() {
     <Card
       title="Present configuration"
       actions={
-        <>
-          <Select
-            aria-label="Format"
-            value={format}
-            onChange={(value) => setFormat(value as Format)}
-            options={FORMATS.map((one): [string, string] => [one, one.toUpperCase()])}
-          />
-        </>
+        <Select
+          aria-label="Format"
+          value={format}
+          onChange={(value) => setFormat(value as Format)}
+          options={FORMATS.map((one): [string, string] => [one, one.toUpperCase()])}
+        />
       }
     >
       <Loaded query={query} rows={8}>

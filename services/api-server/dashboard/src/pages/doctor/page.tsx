@@ -3,6 +3,7 @@ import type { ReactNode } from "react";
 import { send } from "../../api/client";
 import { asProblem, type Problem } from "../../api/problem";
 import { queryClient } from "../../api/queries";
+import { address } from "../../app/base";
 import { count, plural } from "../../format/numbers";
 import { timeOfDay } from "../../format/time";
 import { useAction } from "../../parts/action";
@@ -196,7 +197,7 @@ function CheckRow({ check: { id, state, finding, remedy, link } }: { check: Chec
 
 /** Pages of the console and of the web are links; files of the documentation are named. */
 function HelpLink({ link }: { link: string }) {
-  if (link.startsWith("/")) return <a href={link}>Open the page</a>;
+  if (link.startsWith("/")) return <a href={address(link)}>Open the page</a>;
   if (/^https?:/.test(link))
     return (
       <a href={link} target="_blank" rel="noreferrer">

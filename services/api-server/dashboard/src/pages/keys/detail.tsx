@@ -133,7 +133,7 @@ function StoredKey({ stored }: { stored: Stored }) {
             </Button>
           }
         >
-          The key was changed elsewhere at {timeOfDay(stored.updated_at)}. Saving replaces that change.
+          The key was changed elsewhere at {timeOfDay(stored.updated_at)}. Saving asks before it replaces that change.
         </Notice>
       )}
       <KeyEditor

@@ -128,7 +128,7 @@ const KNOWN = [
     "strict",
     "expires_at",
   ],
-  ...["id", "hint", "key", "revoked_at", "previous_expires_at", "created_at", "updated_at"],
+  ...["id", "etag", "hint", "key", "revoked_at", "previous_expires_at", "created_at", "updated_at"],
 ];
 
 /** Returns the stored fields that the form does not show: they are sent back as they are. */

@@ -102,6 +102,7 @@ function askToCancel(request: InFlightRequest): void {
         ? "It waits for a limit; it leaves the queue, and the client gets an error."
         : `The connection to ${request.provider_id ?? "the provider"} is closed, and the client gets an error.`,
     action: "Cancel the request",
+    dismiss: "Leave it",
     danger: true,
     run: async () => {
       await cancelRequest(request.request_id);

@@ -1,9 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, data } from "../../api/client";
 import { modelQuery, queryClient } from "../../api/queries";
-import { router } from "../../app/routes";
 import { exactTime, UNKNOWN } from "../../format/time";
 import { Button } from "../../parts/button";
 import { ask } from "../../parts/dialog";
@@ -18,6 +17,7 @@ const route = getRouteApi("/models/$id");
 
 export default function ModelPage() {
   const { id } = route.useParams();
+  const navigate = useNavigate();
   const query = useQuery(modelQuery(id));
   const [editing, setEditing] = useState(false);
   return (
@@ -30,7 +30,7 @@ export default function ModelPage() {
             <Button icon={Pencil} onClick={() => setEditing(true)}>
               Change
             </Button>
-            <Button kind="danger" icon={Trash2} onClick={() => askToDelete(id)}>
+            <Button kind="danger" icon={Trash2} onClick={() => askToDelete(id, () => navigate({ to: "/models" }))}>
               Delete
             </Button>
           </>
@@ -114,7 +114,7 @@ export default function ModelPage() {
   );
 }
 
-function askToDelete(id: string): void {
+function askToDelete(id: string, leave: () => Promise<unknown>): void {
   ask({
     title: `Delete ${id}?`,
     text: "The model and its links to providers are deleted. Its requests stay in the log.",
@@ -122,7 +122,7 @@ function askToDelete(id: string): void {
     danger: true,
     run: async () => {
       await data(api.DELETE("/api/models/{id}", { params: { path: { id } } }));
-      await router.navigate({ to: "/models" });
+      await leave();
       void queryClient.invalidateQueries({ queryKey: ["models"] });
       toast(`${id} was deleted`, { kind: "ok" });
     },

@@ -3,6 +3,7 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { requestsQuery, statsQuery } from "../../api/queries";
+import { useRequestEvents } from "../../api/request-events";
 import { count, dollars, percent } from "../../format/numbers";
 import { duration } from "../../format/time";
 import { Card, Empty, Loaded } from "../../parts/layout";
@@ -52,6 +53,7 @@ const NEWEST = 8;
 export function NewestRequests() {
   const query = requestsQuery({}, NEWEST);
   const requests = useInfiniteQuery({ ...query, queryKey: ["requests", "recent"] as never });
+  useRequestEvents({});
   return (
     <Card title="Newest requests" flush>
       <Loaded query={requests}>

@@ -1,10 +1,10 @@
 import { api, data } from "../../api/client";
 import { queryClient } from "../../api/queries";
-import { router } from "../../app/routes";
 import { ask } from "../../parts/dialog";
 import { toast } from "../../parts/toast";
 
-export function askToDelete({ id, name }: { id: string; name: string }): void {
+/** Deletes a provider once it is confirmed. `leave` shows the list instead of the page of the provider. */
+export function askToDelete({ id, name }: { id: string; name: string }, leave: () => Promise<unknown>): void {
   ask({
     title: `Delete ${name}?`,
     text: "Its configuration, keys and links to models are deleted. Its requests stay in the log.",
@@ -14,7 +14,7 @@ export function askToDelete({ id, name }: { id: string; name: string }): void {
     run: async () => {
       await data(api.DELETE("/api/providers/{id}", { params: { path: { id } } }));
       await queryClient.invalidateQueries({ queryKey: ["providers"], refetchType: "none" });
-      await router.navigate({ to: "/providers", ignoreBlocker: true });
+      await leave();
       void queryClient.refetchQueries({ queryKey: ["providers"], exact: true });
       toast(`${name} was deleted`, { kind: "ok" });
     },

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { type Answer, api, data, type Schemas } from "../../api/client";
 import { mistakesByField, useFocusOnMistake } from "../../api/mistakes";
@@ -29,6 +29,7 @@ type Provider = Schemas["WholeProvider"];
 
 export default function ProviderPage() {
   const { id } = route.useParams();
+  const navigate = useNavigate();
   const query = useQuery(providerQuery(id));
   const types = useQuery(providerTypesQuery);
   const provider = query.data;
@@ -50,7 +51,11 @@ export default function ProviderPage() {
       }
       actions={
         provider && (
-          <Button kind="danger" icon={Trash2} onClick={() => askToDelete(provider)}>
+          <Button
+            kind="danger"
+            icon={Trash2}
+            onClick={() => askToDelete(provider, () => navigate({ to: "/providers", ignoreBlocker: true }))}
+          >
             Delete
           </Button>
         )
@@ -98,6 +103,8 @@ function ProviderForm({ provider, type }: { provider: Stored; type: TypeSchema |
   const { conflict, close, guard } = useConflict<Stored>();
   const changes = changesOf(fields, provider.config, edits);
   const dirty = Object.keys(basics).length > 0 || isDirty(changes);
+  // What is shown of an untouched form is the newest version: edits begin from it.
+  if (!dirty && base.updated_at !== provider.updated_at) setBase(provider);
   const reset = () => {
     discard();
     setBase(provider);
@@ -164,8 +171,7 @@ function ProviderForm({ provider, type }: { provider: Stored; type: TypeSchema |
               </Button>
             }
           >
-            Somebody else has changed this provider meanwhile. Saving keeps their change, except for the fields that you
-            have edited.
+            This provider was changed elsewhere meanwhile. Saving asks before it replaces anything.
           </Notice>
         )}
         {save.problem && <Failure title="Not saved completely." error={save.problem} />}

@@ -145,7 +145,7 @@ function ProviderRow({ provider }: { provider: Provider }) {
             { label: "Open", run: () => void navigate({ to: "/providers/$id", params: { id } }) },
             ...(isActive ? [] : [{ label: "Make it the active provider", run: () => void activate() }]),
             { label: "Show its requests", run: () => void navigate({ to: "/requests", search: { provider: id } }) },
-            { label: "Delete", danger: true, run: () => askToDelete(provider) },
+            { label: "Delete", danger: true, run: () => askToDelete(provider, () => navigate({ to: "/providers" })) },
           ]}
         />
       </td>

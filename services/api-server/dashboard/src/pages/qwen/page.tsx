@@ -3,6 +3,7 @@ import { useState } from "react";
 import { api, data, type Schemas } from "../../api/client";
 import { loginsQuery, queryClient } from "../../api/queries";
 import { useConnection } from "../../api/socket";
+import { address } from "../../app/base";
 import { exactTime, fromSeconds, remaining, UNKNOWN } from "../../format/time";
 import { attempt, useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
@@ -123,7 +124,7 @@ function AddLogin() {
           <p className="muted">
             {extension
               ? "Log in at chat.qwen.ai in the browser with the extension: the login is sent here by itself."
-              : `Open the extension in the browser where you use chat.qwen.ai, and enter ${location.origin} as its address.`}
+              : `Open the extension in the browser where you use chat.qwen.ai, and enter ${location.origin + address("")} as its address.`}
           </p>
         </Stack>
       </Card>

@@ -4,7 +4,6 @@ import { useCallback, useEffect, useMemo } from "react";
 import { api, data, type Schemas } from "../../api/client";
 import { queryClient, requestQuery } from "../../api/queries";
 import { useKey } from "../../app/keys";
-import { router } from "../../app/routes";
 import { age, exactTime } from "../../format/time";
 import { CopyButton } from "../../parts/copy";
 import { ask } from "../../parts/dialog";
@@ -20,6 +19,7 @@ import { answeredMessages, askedMessages, offeredTools } from "./conversation";
 import { asCurl } from "./curl";
 import { MessageCard, Messages, Tools } from "./messages";
 import { neighbourOf } from "./neighbours";
+import css from "./requests.module.css";
 import { type RequestSearch, STATUSES } from "./search";
 import { StatusMark, statusWords } from "./status-mark";
 import { Usage } from "./usage";
@@ -60,7 +60,12 @@ export default function RequestPage() {
                   label: "Requests with this model",
                   run: () => void navigate({ to: "/requests", search: { model: request.model } }),
                 },
-                { label: "Delete from the log", icon: Trash2, danger: true, run: () => askToDelete(request) },
+                {
+                  label: "Delete from the log",
+                  icon: Trash2,
+                  danger: true,
+                  run: () => askToDelete(request, () => navigate({ to: "/requests" })),
+                },
               ]}
             />
           </>
@@ -95,13 +100,14 @@ export default function RequestPage() {
 }
 
 function useNeighbourKeys(id: string, tab: RequestSearch["tab"]): void {
+  const navigate = useNavigate();
   const step = useCallback(
     async (by: 1 | -1) => {
       const found = await neighbourOf(id, by).catch(() => undefined);
-      if (found) await router.navigate({ to: "/requests/$id", params: { id: found }, search: { tab }, replace: true });
+      if (found) await navigate({ to: "/requests/$id", params: { id: found }, search: { tab }, replace: true });
       else toast(`The list has no ${by === 1 ? "earlier" : "later"} request`);
     },
-    [id, tab],
+    [id, tab, navigate],
   );
   useKey(
     "[",
@@ -140,8 +146,10 @@ function Summary({ request }: { request: Answered }) {
         </>
       )}{" "}
       · <time title={exactTime(request.timestamp)}>{age(request.timestamp)}</time> · <code>{request.path}</code> ·{" "}
-      {request.stream ? "streamed" : "whole"} · <code className="break">{id}</code>{" "}
-      <CopyButton small text={id} label="Copy request id" />
+      {request.stream ? "streamed" : "whole"} ·{" "}
+      <span className={css.withCopy}>
+        <code className="break">{id}</code> <CopyButton small text={id} label="Copy request id" />
+      </span>
     </>
   );
 }
@@ -234,7 +242,7 @@ function Raw({
   );
 }
 
-function askToDelete(request: Answered): void {
+function askToDelete(request: Answered, leave: () => Promise<unknown>): void {
   ask({
     title: "Delete this request?",
     text: "The request and its answer are removed from the log, and from all sums.",
@@ -242,7 +250,7 @@ function askToDelete(request: Answered): void {
     danger: true,
     run: async () => {
       await data(api.DELETE("/api/requests/{id}", { params: { path: { id: request.request_id } } }));
-      await router.navigate({ to: "/requests" });
+      await leave();
       void queryClient.invalidateQueries({ queryKey: ["requests"] });
       toast("The request was deleted", { kind: "ok" });
     },

@@ -1,7 +1,9 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useCallback, useEffect, useState } from "react";
+import { inFlightQuery } from "../../api/in-flight";
 import { modelsQuery, providersQuery, type RequestFilters, requestsQuery } from "../../api/queries";
+import { isListed, useRequestEvents } from "../../api/request-events";
 import { useConnection } from "../../api/socket";
 import { count, plural } from "../../format/numbers";
 import { fromLocalInput, toLocalInput } from "../../format/time";
@@ -138,11 +140,14 @@ function Filters({ filters, change }: { filters: RequestFilters; change: (change
 function List({ filters, clear }: { filters: RequestFilters; clear: () => void }) {
   const query = useInfiniteQuery(requestsQuery(filters));
   const { news } = useConnection();
-  const { dataUpdatedAt } = query;
+  const { ended, reset } = useRequestEvents(filters);
+  const { isFetching, isSuccess } = query;
   useEffect(() => {
+    if (isFetching || !isSuccess) return;
     // The list shown is the newest one now.
-    if (dataUpdatedAt > 0) useConnection.setState({ news: 0 });
-  }, [dataUpdatedAt]);
+    useConnection.setState({ news: 0 });
+    reset();
+  }, [isFetching, isSuccess, reset]);
   if (query.data === undefined) {
     return query.error ? (
       <Failure title="The requests could not be loaded." error={query.error} retry={() => void query.refetch()} />
@@ -176,9 +181,10 @@ function List({ filters, clear }: { filters: RequestFilters; clear: () => void }
             Clear filters
           </Button>
         )}
+        <InFlight filters={filters} />
         {news > 0 && (
           <Button small kind="primary" pending={query.isRefetching} onClick={() => void query.refetch()}>
-            {filtered ? `${count(news)} new in the log: look again` : `Show ${count(news)} new`}
+            {newsWords(news, filtered, filters.q === undefined ? ended : 0)}
           </Button>
         )}
       </div>
@@ -218,6 +224,30 @@ function List({ filters, clear }: { filters: RequestFilters; clear: () => void }
         </SearchOn>
       )}
     </>
+  );
+}
+
+/** Returns what the button says that shows new requests. Those that match are known only while the page is open. */
+export function newsWords(news: number, filtered: boolean, matching: number): string {
+  if (!filtered) return `Show ${count(news)} new`;
+  return matching > 0 ? `Show ${count(matching)} new that match` : `${count(news)} new in the log: look again`;
+}
+
+/** Milliseconds between two looks at the requests in flight, while there are any. */
+const LOOK_EVERY = 2_000;
+
+/** Counts what is being answered. It has no row of its own, so that the list stays where it is. */
+function InFlight({ filters }: { filters: RequestFilters }) {
+  const { data } = useQuery({
+    ...inFlightQuery,
+    refetchInterval: ({ state }) => (state.data?.length ? LOOK_EVERY : false),
+  });
+  const listed = (data ?? []).filter((request) => isListed(request, filters)).length;
+  if (listed === 0) return null;
+  return (
+    <Link to="/live" title="Look at them, and cancel them">
+      {count(listed)} in flight
+    </Link>
   );
 }
 

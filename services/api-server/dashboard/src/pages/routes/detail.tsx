@@ -97,7 +97,7 @@ function StoredRoute({ stored }: { stored: Stored }) {
             </Button>
           }
         >
-          The route was changed elsewhere at {timeOfDay(stored.updated_at)}. Saving replaces that change.
+          The route was changed elsewhere at {timeOfDay(stored.updated_at)}. Saving asks before it replaces that change.
         </Notice>
       )}
       {!base.enabled && <Notice tone="warn">It is disabled: no request is routed by it.</Notice>}

@@ -38,7 +38,8 @@ const stored: RouteView = {
 describe("the form of a route", () => {
   it("sends back what was stored", () => {
     const { id: _, problems: _p, created_at: _c, updated_at: _u, ...document } = stored;
-    const { body, mistakes } = bodyOf(draftOf(stored));
+    const versioned = { ...stored, etag: '"1-a"' };
+    const { body, mistakes } = bodyOf(draftOf(versioned));
     expect(mistakes).toEqual([]);
     expect(JSON.parse(JSON.stringify(body))).toEqual(document);
   });

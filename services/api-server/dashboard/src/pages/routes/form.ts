@@ -49,8 +49,8 @@ export interface RouteDraft {
   others: Record<string, unknown>;
 }
 
-/** Fields that the server sets, and those that the form shows. */
-const OWN = ["id", "problems", "created_at", "updated_at"];
+/** Fields that the server sets or `versioned` adds, and those that the form shows. */
+const OWN = ["id", "etag", "problems", "created_at", "updated_at"];
 const SHOWN = [
   "model",
   "enabled",

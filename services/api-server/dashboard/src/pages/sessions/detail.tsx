@@ -1,10 +1,9 @@
 /** A session as one conversation: of each request, only what is new in it. */
 
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { api, data, type Schemas } from "../../api/client";
 import { queryClient, sessionQuery, sessionRequestsQuery, sessionResponsesQuery } from "../../api/queries";
-import { router } from "../../app/routes";
 import { clipped, plural } from "../../format/numbers";
 import { duration, exactTime, timeOfDay } from "../../format/time";
 import { Button, Row } from "../../parts/button";
@@ -25,6 +24,7 @@ type Answer = Schemas["ResponseList"]["responses"][number];
 
 export default function SessionPage() {
   const { id } = route.useParams();
+  const navigate = useNavigate();
   const session = useQuery(sessionQuery(id));
   const requests = useInfiniteQuery(sessionRequestsQuery(id));
   const responses = useInfiniteQuery(sessionResponsesQuery(id));
@@ -52,7 +52,7 @@ export default function SessionPage() {
       }
       actions={
         session.data && (
-          <Button kind="danger" icon={Trash2} onClick={() => askToDelete(id)}>
+          <Button kind="danger" icon={Trash2} onClick={() => askToDelete(id, () => navigate({ to: "/sessions" }))}>
             Delete
           </Button>
         )
@@ -113,7 +113,7 @@ function TurnView({ turn, answer, before }: { turn: Turn; answer: Answer | undef
   );
 }
 
-function askToDelete(id: string): void {
+function askToDelete(id: string, leave: () => Promise<unknown>): void {
   ask({
     title: "Delete this session?",
     text: "The session is deleted with all its requests and answers.",
@@ -121,7 +121,7 @@ function askToDelete(id: string): void {
     danger: true,
     run: async () => {
       await data(api.DELETE("/api/sessions/{id}", { params: { path: { id } } }));
-      await router.navigate({ to: "/sessions" });
+      await leave();
       void queryClient.invalidateQueries({ queryKey: ["sessions"] });
       toast("The session was deleted", { kind: "ok" });
     },

@@ -3,6 +3,7 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { asProblem } from "../../api/problem";
 import { GROUPS, type Group, type UsageRow, usageQuery, usageUrl } from "../../api/usage";
+import { address } from "../../app/base";
 import { count, dollars, percent, plural, short } from "../../format/numbers";
 import { endsOf, type FixedRange } from "../../format/ranges";
 import { buttonClass } from "../../parts/button";
@@ -40,7 +41,7 @@ export default function Usage() {
       actions={
         query.data &&
         query.data.usage.length > 0 && (
-          <a className={buttonClass()} href={usageUrl(by, ends, "csv")} download={`usage-by-${by}.csv`}>
+          <a className={buttonClass()} href={address(usageUrl(by, ends, "csv"))} download={`usage-by-${by}.csv`}>
             <Download size={16} aria-hidden="true" />
             Download as CSV
           </a>
