@@ -35,14 +35,15 @@ use crate::{
     random::Seeds,
     retry_budget::RetryBudget,
     server::Server,
+    streams::Streams,
 };
 
 /// Maximum time for which shutdown waits until the database has taken the rest of the journal. The remainder is loaded
 /// at the next start.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Maximum time for the end of the copies of requests for mirrors.
-const COPIES_TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum time for the end of the copies of requests for mirrors, and of streams without a client, after the cut.
+const REST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum time for which the start waits until budgets know what was spent before: the loader first writes what an
 /// earlier process has left in its journal.
@@ -58,6 +59,7 @@ const SEED_TIMEOUT: Duration = Duration::from_secs(10);
 )]
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     config.limits.check()?;
+    config.streams.check()?;
     let keys = config.private_keys.all_keys(&context.common.auth)?;
     let key = sealing_key(&context.common.data_dir)?;
     let sealer = Sealer::new(&key);
@@ -111,6 +113,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let client = client.and_then(|settings| Client::new(&settings)).map_err(|error| Exit::Config(error.to_string()))?;
     let guard = Guard::new(&config.guard, client.clone()).map_err(Exit::Config)?;
     let cache = Arc::new(AnswerCache::new(&config.cache));
+    let streams = Arc::new(Streams::new(&config.streams, context.shutdown.drain_token()));
     let (shown, refreshed) = ((store.clone(), sealer), (Arc::clone(&catalog), Arc::clone(&refresher)));
     let live = Arc::new(LiveRequests::new(Arc::clone(&metrics.totals), context.shutdown.abort_token()));
     let of_requests = (client.clone(), Arc::clone(&cache));
@@ -139,6 +142,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         ledger: Arc::clone(&ledger),
         guard,
         cache,
+        streams: Arc::clone(&streams),
         prices,
         configured: config.upstream.deadlines(),
         max_preamble: config.upstream.preamble_timeout.get(),
@@ -159,10 +163,16 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let service = hyper::service::service_fn(move |request| server.answer(request));
     let served = signalbox_daemon::serve(&context, &announce, service).await;
 
+    // Answers whose clients are away get a bounded time to end.
+    tokio::select! {
+        () = streams.finished() => {}
+        () = abort.cancelled() => {}
+    }
     // Nobody waits for the copies for mirrors.
     abort.cancel();
     let copies = mirrors.acquire_many(u32::try_from(MAX_COPIES).unwrap_or_default());
-    tokio::time::timeout(COPIES_TIMEOUT, copies).await.ok();
+    let rest = async { tokio::join!(copies, streams.finished()) };
+    tokio::time::timeout(REST_TIMEOUT, rest).await.ok();
     // All connections are closed, and with them all journal entries, so the loader reaches the end of the journal.
     watch.abort();
     lists.abort();

@@ -17,7 +17,7 @@ use super::{
     guarded::{self, Judged},
     limit_headers,
     mirror::{self, Original},
-    overrides,
+    overrides, streams,
 };
 use crate::{
     admission::{self, Admitted, Asked, Target},
@@ -33,7 +33,9 @@ use crate::{
     journal::{Begin, Bodies, BodyPolicy},
     route::{self, Plan, RequestFacts, RouteError},
     stored_responses,
+    streams::Origin,
 };
+use signalbox_core::overrides::Overrides;
 use signalbox_core::schema::{CacheOutcome, RequestStatus};
 
 /// Headers with which clients name the conversation: any client, Claude Code, Codex. Without them, the conversation is
@@ -86,6 +88,9 @@ where
 {
     let api = surface.api();
     let received_at = clock::unix_ms();
+    if let Some(event) = streams::named(request.headers())? {
+        return streams::repeated(app, event, surface.path(), request).await;
+    }
     let overloaded = || {
         app.metrics.refused();
         ApiError::Overloaded
@@ -100,7 +105,10 @@ where
     // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
     let envelope = surface.parse(&body)?;
-    let overrides = overrides::of(&head.headers, &envelope, &body)?;
+    let mut overrides = overrides::of(&head.headers, &envelope, &body)?;
+    // It does not concern the routing.
+    let asks_resumable = overrides.as_mut().and_then(|overrides| overrides.resumable.take());
+    let overrides = overrides.filter(|overrides| *overrides != Overrides::default());
     // The extension is for this gateway only, but the log keeps what the client sent.
     let sent = body;
     let (envelope, body) = match &envelope.extension_at {
@@ -176,6 +184,8 @@ where
         _ => Bodies::Full,
     };
     let context_id = context.id();
+    let of_route = || plan.as_ref().is_ok_and(|plan| plan.route.as_ref().is_some_and(|route| route.plan.resumable));
+    let is_resumable = envelope.stream && asks_resumable.unwrap_or_else(of_route);
     let mut exchange = arrival.begin(app, &envelope, plan.as_ref().ok(), (logged, most), context, permit)?;
     exchange.hold(admitted);
     exchange.guarded(passed.notes);
@@ -213,10 +223,14 @@ where
                     },
                 );
             }
-            let caller = caller.cloned();
-            let call = Call { exchange, caller, headers, version, body, envelope, names_target, guard: rules };
+            let key = caller.cloned();
+            let call = Call { exchange, caller: key, headers, version, body, envelope, names_target, guard: rules };
             let mut response = dispatch(app, call, plan).await;
             cached::name_outcome(outcome, response.headers_mut());
+            if is_resumable {
+                let origin = Origin { request: context_id, api, path: surface.path(), caller, body: &sent };
+                response = app.streams.keep(response, &origin, version);
+            }
             if let Some(quotas) = quotas {
                 limit_headers::add(response.headers_mut(), &quotas, api, clock::unix_ms());
             }
