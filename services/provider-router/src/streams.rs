@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderName, HeaderValue, Response, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
 use serde::Deserialize;
 use signalbox_daemon::{
     Caller, Exit,
@@ -32,12 +32,12 @@ use signalbox_daemon::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use self::ring::Total;
 pub use self::{
     event_id::EventId,
     reader::StreamReader,
     stream::{Origin, Stream},
 };
+use self::{pump::Answer, ring::Total};
 use crate::body::ResponseBody;
 
 /// Header of an answer that can be resumed: id of its request.
@@ -178,11 +178,23 @@ impl Streams {
         if let Ok(id) = HeaderValue::from_str(&origin.request.to_string()) {
             head.headers.insert(STREAM, id);
         }
-        let stream = Arc::new(Stream::new(origin, head.headers.clone(), self.max_bytes, Arc::clone(&self.total)));
+        let reader = self.start(relay, origin, head.headers.clone(), version);
+        Response::from_parts(head, ResponseBody::Kept(Box::new(reader)))
+    }
+
+    /// Begins to keep an answer with these headers, and returns its first reader.
+    fn start(
+        self: &Arc<Self>,
+        answer: impl Answer,
+        origin: &Origin<'_>,
+        headers: HeaderMap,
+        version: Version,
+    ) -> StreamReader {
+        let stream = Arc::new(Stream::new(origin, headers, self.max_bytes, Arc::clone(&self.total)));
         let reader = StreamReader::first(&stream, version);
         self.streams().insert(origin.request, Arc::clone(&stream));
-        self.tasks.spawn(pump::pump(Arc::clone(self), stream, relay));
-        Response::from_parts(head, ResponseBody::Kept(Box::new(reader)))
+        self.tasks.spawn(pump::pump(Arc::clone(self), stream, answer));
+        reader
     }
 
     /// Returns the stream of a request that this caller sent.

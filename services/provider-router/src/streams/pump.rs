@@ -1,18 +1,53 @@
 //! The task that reads the relay of a stream.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use bytes::Bytes;
+use http_body::Frame;
 use signalbox_core::sse::Splitter;
+use tokio_util::sync::CancellationToken;
 
 use super::{DRAIN_TIME, Stream, Streams, stream::StreamEnd};
-use crate::relay::Relay;
+use crate::relay::{BoxError, Relay};
+
+/// The answer that a stream keeps: a [`Relay`], or that of a test.
+pub(super) trait Answer: Send + 'static {
+    /// Polls for the next frame; see [`http_body::Body::poll_frame`].
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>>;
+
+    /// Returns the token that is cancelled when the answer has to end at once.
+    fn stop(&self) -> &CancellationToken;
+
+    /// Returns whether an operator has cancelled the request.
+    fn is_cancelled(&self) -> bool;
+}
+
+impl Answer for Box<Relay> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        (**self).poll_frame(cx)
+    }
+
+    fn stop(&self) -> &CancellationToken {
+        (**self).stop()
+    }
+
+    fn is_cancelled(&self) -> bool {
+        (**self).is_cancelled()
+    }
+}
 
 /// Reads a stream to its end, keeps it for clients that come back, and removes it.
-pub(super) async fn pump(streams: Arc<Streams>, stream: Arc<Stream>, mut relay: Box<Relay>) {
+pub(super) async fn pump(streams: Arc<Streams>, stream: Arc<Stream>, mut answer: impl Answer) {
     let _removed = Removal { streams: &streams, stream: &stream };
-    let end = relayed(&streams, &stream, &mut relay).await;
+    let end = relayed(&streams, &stream, &mut answer).await;
     // Ends the exchange, as the end of a connection does.
-    drop(relay);
+    drop(answer);
     if let Some(end) = end {
         stream.end(end);
         streams.abandoned(&stream, Duration::ZERO).await;
@@ -32,16 +67,16 @@ impl Drop for Removal<'_> {
     }
 }
 
-/// Passes the events of a relay to the stream. Returns how it ended; `None` if no client wants it any more.
-async fn relayed(streams: &Streams, stream: &Stream, relay: &mut Relay) -> Option<StreamEnd> {
-    // The relay bounds events itself.
+/// Passes the events of an answer to the stream. Returns how it ended; `None` if no client wants it any more.
+async fn relayed(streams: &Streams, stream: &Stream, answer: &mut impl Answer) -> Option<StreamEnd> {
+    // The relay bounds the length of events.
     let mut splitter = Splitter::new(usize::MAX);
     let mut abandoned = pin!(streams.abandoned(stream, DRAIN_TIME));
     loop {
         let frame = tokio::select! {
             biased;
             () = &mut abandoned => return None,
-            frame = poll_fn(|cx| relay.poll_frame(cx)) => frame,
+            frame = poll_fn(|cx| answer.poll_frame(cx)) => frame,
         };
         let (mut rest, end) = match frame {
             Some(Ok(frame)) => {
@@ -52,14 +87,14 @@ async fn relayed(streams: &Streams, stream: &Stream, relay: &mut Relay) -> Optio
             None => (splitter.finish(), Some(StreamEnd::Whole)),
         };
         while let Some(event) = rest.take().or_else(|| splitter.next_frame().ok().flatten()) {
-            while !stream.offer(&event, relay.is_cancelled()) {
+            while !stream.offer(&event, answer.is_cancelled()) {
                 tokio::select! {
                     biased;
                     () = &mut abandoned => return None,
                     () = stream.has_changed() => {}
-                    () = relay.stop().cancelled() => {
+                    () = answer.stop().cancelled() => {
                         // At the cut of a shutdown nobody waits for a reader that takes nothing.
-                        if !relay.is_cancelled() {
+                        if !answer.is_cancelled() {
                             return None;
                         }
                     }

@@ -152,7 +152,7 @@ impl Stream {
     }
 
     /// Makes room for a new reader, and returns its number.
-    fn attach(&self, after: u64) -> Result<u64, StreamError> {
+    pub(super) fn attach(&self, after: u64) -> Result<u64, StreamError> {
         let mut state = self.state();
         if state.is_closed {
             return Err(StreamError::Unknown(self.request.to_string()));
