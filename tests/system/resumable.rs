@@ -188,7 +188,7 @@ async fn bad_ids_and_other_keys_are_refused() {
         let error = client.get(path).await.expect(status).json()["error"].clone();
         assert_eq!((&error["code"], error["param"].as_str().unwrap_or_default()), (&json!(code), param), "{error}");
     };
-    for nonsense in ["nonsense", unknown, "%2e"] {
+    for nonsense in ["nonsense", unknown, "a%20b"] {
         refused(own, &format!("/v1/streams/{nonsense}"), 404, "stream_not_found", "").await;
     }
     for text in ["x", "-1", "", &format!("{unknown}-1")] {
@@ -243,6 +243,8 @@ async fn a_client_that_stays_away_cancels_the_request() {
     let (row, _) = lone.recorded(&id).await;
     assert_eq!(row.status, RequestStatus::ClientDisconnected);
     lone.becomes_idle().await;
+    assert_eq!(lone.metric("signalbox_resumable_streams").await, 0);
+    assert_eq!(lone.metric("signalbox_resumable_stream_bytes").await, 0);
     assert!(lone.client().get(&path).await.expect(404).text().contains("send the request again"));
 }
 

@@ -7,6 +7,7 @@
 
 mod cache;
 mod keys;
+mod streams;
 mod totals;
 
 use std::sync::{
@@ -25,6 +26,7 @@ use signalbox_core::{
     openai::Usage,
     schema::{CacheOutcome, RequestStatus},
 };
+use streams::StreamMetrics;
 use tokio::time::Duration;
 pub use totals::{Totals, TotalsNow};
 
@@ -101,6 +103,7 @@ pub struct Metrics {
     unpriced: Family<ProviderLabel, Counter>,
     keys: KeyMetrics,
     cache: CacheMetrics,
+    streams: StreamMetrics,
     limited: Family<LimitLabel, Counter>,
     refused: Counter,
     in_flight: Gauge,
@@ -168,6 +171,7 @@ impl Default for Metrics {
             unpriced: Family::default(),
             keys: KeyMetrics::default(),
             cache: CacheMetrics::default(),
+            streams: StreamMetrics::default(),
             limited: Family::default(),
             refused: Counter::default(),
             in_flight: Gauge::default(),
@@ -211,6 +215,7 @@ impl Default for Metrics {
         );
         metrics.keys.register(&mut registry);
         metrics.cache.register(&mut registry);
+        metrics.streams.register(&mut registry);
         registry.register(
             "signalbox_requests_limited",
             "Requests refused because of a limit or budget of their key",
@@ -310,6 +315,11 @@ impl Metrics {
     /// Sets the size of the cache.
     pub fn set_cache_bytes(&self, bytes: u64) {
         self.cache.set_bytes(bytes);
+    }
+
+    /// Sets the number and the size of the streams that can be resumed.
+    pub fn set_streams(&self, (streams, bytes): (usize, usize)) {
+        self.streams.set(streams, bytes);
     }
 
     /// Counts a request that was refused because of overload.

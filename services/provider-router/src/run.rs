@@ -161,11 +161,19 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let server = Server::new(app, Arc::new(management));
     let announce = format!("Server listening on {}", context.url());
     let service = hyper::service::service_fn(move |request| server.answer(request));
+    let drained = tokio::spawn({
+        let (shutdown, drain_timeout) = (context.shutdown.clone(), context.common.server.drain_timeout.get());
+        async move {
+            shutdown.draining().await;
+            tokio::time::sleep(drain_timeout).await;
+        }
+    });
     let served = signalbox_daemon::serve(&context, &announce, service).await;
 
-    // Answers whose clients are away get a bounded time to end.
+    // Answers whose clients are away get a bounded time to end, within that of all requests.
     tokio::select! {
         () = streams.finished() => {}
+        _ = drained => {}
         () = abort.cancelled() => {}
     }
     // Nobody waits for the copies for mirrors.

@@ -89,7 +89,8 @@ where
     let api = surface.api();
     let received_at = clock::unix_ms();
     if let Some(event) = streams::named(request.headers())? {
-        return streams::repeated(app, event, surface.path(), request).await;
+        // Boxed to keep the futures of all other requests small.
+        return Box::pin(streams::repeated(app, event, surface.path(), request)).await;
     }
     let overloaded = || {
         app.metrics.refused();
