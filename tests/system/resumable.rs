@@ -131,12 +131,19 @@ async fn a_finished_stream_is_read_again_and_then_forgotten() {
 
 #[tokio::test]
 async fn an_answer_longer_than_the_buffer_waits_for_its_client() {
-    let lone = LoneRouter::configured("[streams]\nmax_bytes = \"8KiB\"\n").await;
-    lone.fake.script("m", Turn::says(words(2_000)));
+    let lone = LoneRouter::configured("[streams]\nmax_bytes = \"32KiB\"\n").await;
+    let gate = lone.fake.script("m", Turn::says(words(2_000)).gated());
+    gate.release(10);
     let mut stream = lone.client().stream(CHAT, &request(Api::Chat)).await;
     let path = path_of(&stream);
     let (mut text, last) = events(&mut stream, 5).await;
     drop(stream);
+    gate.open();
+    // The events without a reader fill half of the buffer, and the rest waits at the provider.
+    eventually("the buffer to be filled", async || {
+        (lone.metric("signalbox_resumable_stream_bytes").await > 15_000).then_some(())
+    })
+    .await;
     let rest = after(&lone.client(), &last).get(&path).await.expect(200);
     text.push_str(&rest.text());
     assert_eq!(Api::Chat.streamed(&text), (words(2_000), true));
