@@ -56,6 +56,7 @@ mod provider_cli;
 mod qwen;
 mod replaced_database;
 mod restarts;
+mod resumable;
 mod rude;
 mod sdk;
 mod settings;

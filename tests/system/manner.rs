@@ -19,7 +19,7 @@ pub(crate) use rudely;
 
 /// The files whose tests run twice, and the tests that do not, because their provider sends no stream of a script, or
 /// breaks off a stream of which a rude one has sent nothing.
-const FILES: [(&str, &str, &[&str]); 5] = [
+const FILES: [(&str, &str, &[&str]); 6] = [
     ("streaming.rs", include_str!("streaming.rs"), &[]),
     (
         "fallback.rs",
@@ -47,6 +47,18 @@ const FILES: [(&str, &str, &[&str]); 5] = [
             "input_items_are_paged_in_both_orders",
             "a_conversation_needs_a_provider_of_responses",
             "a_new_answer_is_unavailable_and_not_missing_while_the_database_is_behind",
+        ],
+    ),
+    (
+        "resumable.rs",
+        include_str!("resumable.rs"),
+        &[
+            "bad_ids_and_other_keys_are_refused",
+            "a_client_that_stays_away_cancels_the_request",
+            "a_request_that_is_cancelled_meanwhile_ends_unfinished",
+            "routes_and_headers_say_what_is_resumable",
+            "an_answer_without_a_client_ends_before_the_router_stops",
+            "a_new_api_server_does_not_matter",
         ],
     ),
     (

@@ -33,18 +33,22 @@ pub struct Overrides {
     /// Whether other targets may be tried after the first one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallbacks: Option<bool>,
+    /// Whether the rest of its stream may be fetched after a lost connection; replaces that of the route.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumable: Option<bool>,
     /// Deadlines that apply where they are shorter than those of the route and of the router.
     #[serde(skip_serializing_if = "RouteDeadlines::is_empty")]
     pub deadlines: RouteDeadlines,
 }
 
 /// Fields of the extension, and of the headers that are named after them. `true`: in `deadlines`.
-const FIELDS: [(&str, bool); 10] = [
+const FIELDS: [(&str, bool); 11] = [
     ("provider", false),
     ("region", false),
     ("policy", false),
     ("max_price_usd", false),
     ("fallbacks", false),
+    ("resumable", false),
     ("connect_ms", true),
     ("headers_ms", true),
     ("first_token_ms", true),
@@ -121,6 +125,7 @@ fn of_fields(mut fields: Fields<'_>) -> Overrides {
         policy: fields.word("policy", &POLICIES),
         max_price_usd: price(&mut fields),
         fallbacks: fields.boolean("fallbacks"),
+        resumable: fields.boolean("resumable"),
         deadlines: fields.nested("deadlines").map(deadlines).unwrap_or_default(),
     };
     fields.finish();
@@ -176,16 +181,18 @@ mod tests {
     fn whole() -> Value {
         json!({
             "provider": "a", "region": "eu", "policy": "cheapest", "max_price_usd": 0.5, "fallbacks": false,
+            "resumable": true,
             "deadlines": {"connect_ms": 1, "headers_ms": 2, "first_token_ms": 3, "idle_ms": 4, "total_ms": 5},
         })
     }
 
-    const HEADERS: [(&str, &str); 10] = [
+    const HEADERS: [(&str, &str); 11] = [
         ("x-signalbox-provider", "a"),
         ("x-signalbox-region", " eu "),
         ("x-signalbox-policy", "cheapest"),
         ("x-signalbox-max-price-usd", "0.5"),
         ("x-signalbox-fallbacks", "false"),
+        ("x-signalbox-resumable", "true"),
         ("x-signalbox-connect-ms", "1"),
         ("x-signalbox-headers-ms", "2"),
         ("x-signalbox-first-token-ms", "3"),
@@ -202,7 +209,7 @@ mod tests {
         assert_eq!(Value::Object(of_body.document()), whole());
         assert_eq!(read(&[], None).unwrap(), Overrides::default());
         assert_eq!(read(&[], Some(Value::Null)).unwrap(), Overrides::default());
-        let mixed = read(&HEADERS[..7], Some(json!({"deadlines": {"idle_ms": 4, "total_ms": 5, "first_token_ms": 3}})));
+        let mixed = read(&HEADERS[..8], Some(json!({"deadlines": {"idle_ms": 4, "total_ms": 5, "first_token_ms": 3}})));
         assert_eq!(mixed.unwrap(), of_body);
         let number = read(&[("x-signalbox-provider", "42")], None).unwrap();
         assert_eq!(number.provider.as_deref(), Some("42"), "a name may look like a number");
@@ -218,6 +225,7 @@ mod tests {
             ),
             (&[("x-signalbox-policy", "best")], None, "x-signalbox-policy must be priority, weighted,"),
             (&[("x-signalbox-fallbacks", "no")], None, "x-signalbox-fallbacks must be true or false"),
+            (&[("x-signalbox-resumable", "1")], None, "x-signalbox-resumable must be true or false"),
             (&[("x-signalbox-max-price-usd", "-1")], None, "x-signalbox-max-price-usd must be a number above 0"),
             (&[("x-signalbox-max-price-usd", "{}")], None, "x-signalbox-max-price-usd must be a number above 0"),
             (&[("x-signalbox-idle-ms", "1.5")], None, "x-signalbox-idle-ms must be a whole number from 1 to 86400000"),
@@ -252,7 +260,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_accepted_says_the_same_in_both_forms(at in proptest::collection::vec(0_usize..10, 0..10), value in "[0-9a-z.]{0,6}") {
+        fn what_is_accepted_says_the_same_in_both_forms(at in proptest::collection::vec(0_usize..11, 0..11), value in "[0-9a-z.]{0,6}") {
             let headers: Vec<(&str, &str)> = at.iter().map(|at| (HEADERS[*at].0, if value.is_empty() { HEADERS[*at].1 } else { &*value })).collect();
             if let Ok(asked) = read(&headers, None) {
                 prop_assert_eq!(read(&[], Some(asked.document().into())).unwrap(), asked);

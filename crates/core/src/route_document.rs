@@ -100,6 +100,7 @@ pub fn read(
         resume: fields.word("resume", &RESUMES).unwrap_or_default(),
         sticky: fields.word("sticky", &STICKIES),
         strict: fields.boolean("strict").unwrap_or(false),
+        resumable: fields.boolean("resumable").unwrap_or(false),
         cache: fields.nested("cache").and_then(options::cache),
         guard: fields.nested("guard").and_then(guard_document::read),
         limits: fields.nested("limits").map(rate_limits::read).unwrap_or_default(),

@@ -242,6 +242,10 @@ pub(super) struct RouteToPut {
     #[serde(default)]
     #[schema(schema_with = route_schemas::flag)]
     pub(super) strict: Field<Value>,
+    /// Whether clients that lose their connection may fetch the rest of a stream; `false` by default.
+    #[serde(default)]
+    #[schema(schema_with = route_schemas::flag)]
+    pub(super) resumable: Field<Value>,
     /// The cache of its answers; none by default.
     #[serde(default)]
     #[schema(schema_with = route_schemas::cache)]

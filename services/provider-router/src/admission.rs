@@ -118,7 +118,12 @@ pub fn check_path(caller: Option<&Caller>, path: &str) -> Result<(), NotAllowed>
     if DirectApi::of_path(path).is_some() {
         return Ok(());
     }
-    if path == "/" || path.starts_with("/health") || is_below("/v1/models") && !is_below("/v1/models/sync") {
+    // A stream is found only with the key of its request.
+    if path == "/"
+        || path.starts_with("/health")
+        || is_below("/v1/streams")
+        || is_below("/v1/models") && !is_below("/v1/models/sync")
+    {
         return Ok(());
     }
     for (parent, surface) in [("/v1/messages", "messages"), ("/v1/responses", "responses")] {

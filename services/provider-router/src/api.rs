@@ -6,6 +6,7 @@
 //! | `POST /v1/completions`, `/v1/embeddings`, `/v1/moderations`, `/v1/rerank`, `/v1/responses/compact` | [`inference`]: passed on without translation |
 //! | `POST /v1/messages/count_tokens`, `/v1/responses/input_tokens` | [`count_tokens`] |
 //! | `GET`, `DELETE /v1/responses/{id}`, `…/input_items`, `…/cancel` | [`responses`] |
+//! | `GET /v1/streams/{id}` | [`streams`] |
 //! | `GET /v1/models`, `GET /v1/models/{id}` | [`models`] |
 //! | `POST /v1/models/sync`, `POST /v1/models/sync/{provider}` | [`model_sync`] |
 //! | `GET /v1/providers`, `GET /v1/providers/{id}`, `POST /v1/providers/{id}/test` and `/reload` | [`providers`] |
@@ -36,6 +37,7 @@ mod providers;
 mod received;
 mod responses;
 mod root;
+mod streams;
 
 use std::sync::Arc;
 
@@ -75,6 +77,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/responses/{id}", get(responses::get).delete(responses::delete))
         .route("/v1/responses/{id}/input_items", get(responses::input_items))
         .route("/v1/responses/{id}/cancel", post(responses::cancel))
+        .route("/v1/streams/{id}", get(streams::rest))
         .route("/v1/models", get(models::list))
         .route("/v1/models/sync", post(model_sync::all))
         .route("/v1/models/sync/{provider}", post(model_sync::one))

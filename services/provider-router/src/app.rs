@@ -23,6 +23,7 @@ use crate::{
     prices::Prices,
     random::Seeds,
     retry_budget::RetryBudget,
+    streams::Streams,
 };
 
 /// Shared state of the router.
@@ -54,6 +55,8 @@ pub struct App {
     pub guard: Guard,
     /// Answers that are given again.
     pub cache: Arc<AnswerCache>,
+    /// Streams that can be resumed.
+    pub streams: Arc<Streams>,
     /// Prices, by which requests are routed and reserved in budgets.
     pub prices: Prices,
     /// Configured deadlines, used where neither the provider nor a setting overrides them; see [`App::deadlines`].

@@ -8,15 +8,20 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::relay::{BoxError, Relay};
+use crate::{
+    relay::{BoxError, Relay},
+    streams::StreamReader,
+};
 
-/// A response body: complete bytes, a relayed stream, or a body of axum's type.
+/// A response body: complete bytes, a stream, or a body of axum's type.
 #[derive(Debug)]
 pub enum ResponseBody {
     /// Complete body; `None` once its only frame has been polled.
     Whole(Option<Bytes>),
     /// Stream relayed from a provider.
     Relay(Box<Relay>),
+    /// Stream that can be resumed.
+    Kept(Box<StreamReader>),
     /// Body of axum's type, from its router or a management route.
     Api(axum::body::Body),
 }
@@ -42,6 +47,7 @@ impl Body for ResponseBody {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Relay(relay) => relay.poll_frame(cx),
+            Self::Kept(reader) => reader.poll_frame(cx),
             Self::Api(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
         }
     }
@@ -49,7 +55,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::Relay(_) => false,
+            Self::Relay(_) | Self::Kept(_) => false,
             Self::Api(body) => body.is_end_stream(),
         }
     }
@@ -57,7 +63,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Relay(_) => SizeHint::default(),
+            Self::Relay(_) | Self::Kept(_) => SizeHint::default(),
             Self::Api(body) => body.size_hint(),
         }
     }

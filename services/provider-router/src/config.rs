@@ -15,6 +15,7 @@ use crate::{
     guard::GuardConfig,
     journal::{JournalConfig, MAX_BODY, RetentionConfig},
     private_keys::PrivateKeysConfig,
+    streams::StreamsConfig,
 };
 
 /// Default configuration, which also documents every key.
@@ -53,6 +54,8 @@ pub struct Config {
     pub private_keys: PrivateKeysConfig,
     /// Answers that are given again.
     pub cache: CacheConfig,
+    /// Streams that can be resumed.
+    pub streams: StreamsConfig,
     /// Rules for the content of requests and answers.
     pub guard: GuardConfig,
     /// The management routes.

@@ -4,7 +4,7 @@
 //! [`server`] passes a request through the [`entry`] and requests for an answer to [`api::inference`], which reads the
 //! body and parses its [`envelope`]. [`route`] determines the candidates from the newest snapshot of the [`catalog`].
 //! The [`journal`] records that the request has begun. [`dispatch`] calls one [`provider`] after another until one
-//! succeeds. A stream then passes through [`relay`]. The [`exchange`] tracks the request from arrival to end.
+//! succeeds. A stream then passes through [`relay`], and one that can be resumed through [`streams`]. The [`exchange`] tracks the request from arrival to end.
 //!
 //! [`cli`] contains the commands that configure providers and models, and that show the request log. [`doctor`] examines
 //! an installation.
@@ -53,6 +53,7 @@ mod run;
 pub mod server;
 pub mod stored_responses;
 mod stream_length;
+pub mod streams;
 mod sweep;
 mod token_estimate;
 

@@ -8,6 +8,7 @@
 mod cache;
 mod keys;
 mod providers;
+mod streams;
 mod totals;
 
 use std::sync::{
@@ -25,6 +26,8 @@ use prometheus_client::{
 pub use providers::ProviderMetrics;
 use providers::ProviderSeries;
 use signalbox_core::{openai::Usage, schema::CacheOutcome};
+use streams::StreamMetrics;
+use tokio::time::Duration;
 pub use totals::{Totals, TotalsNow};
 
 use crate::health::{self, HealthTable, State};
@@ -52,6 +55,7 @@ pub struct Metrics {
     providers: ProviderSeries,
     keys: KeyMetrics,
     cache: CacheMetrics,
+    streams: StreamMetrics,
     limited: Family<LimitLabel, Counter>,
     refused: Counter,
     in_flight: Gauge,
@@ -103,6 +107,7 @@ impl Default for Metrics {
             providers: ProviderSeries::default(),
             keys: KeyMetrics::default(),
             cache: CacheMetrics::default(),
+            streams: StreamMetrics::default(),
             limited: Family::default(),
             refused: Counter::default(),
             in_flight: Gauge::default(),
@@ -128,6 +133,7 @@ impl Default for Metrics {
         );
         metrics.keys.register(&mut registry);
         metrics.cache.register(&mut registry);
+        metrics.streams.register(&mut registry);
         registry.register(
             "signalbox_requests_limited",
             "Requests refused because of a limit or budget of their key",
@@ -219,6 +225,11 @@ impl Metrics {
     /// Records how long it took to read the catalogue and to put it into effect.
     pub fn catalog_reloaded(&self, took: Duration) {
         self.catalog_reload.set(took.as_secs_f64());
+    }
+
+    /// Sets the number and the size of the streams that can be resumed.
+    pub fn set_streams(&self, (streams, bytes): (usize, usize)) {
+        self.streams.set(streams, bytes);
     }
 
     /// Counts a request that was refused because of overload.

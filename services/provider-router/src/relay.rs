@@ -51,7 +51,7 @@ use signalbox_core::{
 };
 pub use source::Source;
 use tokio::time::{Duration, Sleep};
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 pub use translated::{TranslatedStream, counts};
 use typed::TypedStream;
 pub use unasked_usage::UncountedStream;
@@ -68,7 +68,7 @@ const MAX_DRAINED: usize = 64 << 10;
 /// Maximum time for which the end of the response waits for that.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time for the last frames of an HTTP/2 stream to be written before the stream is reset.
-const FLUSH_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const FLUSH_PAUSE: Duration = Duration::from_millis(100);
 
 /// A stream being relayed.
 pub struct Relay {
@@ -153,6 +153,18 @@ impl Relay {
     #[must_use]
     pub fn over(self, version: Version) -> Self {
         Self { is_http2: version == Version::HTTP_2, ..self }
+    }
+
+    /// Returns the token that is cancelled when the request has to end at once.
+    #[must_use]
+    pub fn stop(&self) -> &CancellationToken {
+        self.exchange.stop()
+    }
+
+    /// Returns whether an operator has cancelled the request.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.exchange.is_cancelled()
     }
 
     /// Polls for the next frame; see [`http_body::Body::poll_frame`].

@@ -35,14 +35,15 @@ use crate::{
     random::Seeds,
     retry_budget::RetryBudget,
     server::Server,
+    streams::Streams,
 };
 
 /// Maximum time for which shutdown waits until the database has taken the rest of the journal. The remainder is loaded
 /// at the next start.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Maximum time for the end of the copies of requests for mirrors.
-const COPIES_TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum time for the end of the copies of requests for mirrors, and of streams without a client, after the cut.
+const REST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Divisor of `limits.max_in_flight`: so many of the requests in flight may wait for limits and budgets at the same time.
 /// The rest is left to requests that need not wait.
@@ -61,6 +62,7 @@ const SEED_TIMEOUT: Duration = Duration::from_secs(10);
 )]
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     config.limits.check()?;
+    config.streams.check()?;
     let keys = config.private_keys.all_keys(&context.common.auth)?;
     let key = sealing_key(&context.common.data_dir)?;
     let sealer = Sealer::new(&key);
@@ -119,6 +121,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let guard = Guard::new(&config.guard, client.clone()).map_err(Exit::Config)?;
     guard.warn_of(&asking);
     let cache = Arc::new(AnswerCache::new(&config.cache));
+    let streams = Arc::new(Streams::new(&config.streams, context.shutdown.drain_token()));
     let (shown, refreshed) = ((store.clone(), sealer), (Arc::clone(&catalog), Arc::clone(&refresher)));
     let live = Arc::new(LiveRequests::new(Arc::clone(&metrics.totals), context.shutdown.abort_token()));
     let of_requests = (client.clone(), Arc::clone(&cache));
@@ -146,6 +149,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         ledger: Arc::clone(&ledger),
         guard,
         cache,
+        streams: Arc::clone(&streams),
         prices,
         configured: config.upstream.deadlines(),
         max_preamble: config.upstream.preamble_timeout.get(),
@@ -164,12 +168,26 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let server = Server::new(app, Arc::new(management));
     let announce = format!("Server listening on {}", context.url());
     let service = hyper::service::service_fn(move |request| server.answer(request));
+    let drained = tokio::spawn({
+        let (shutdown, drain_timeout) = (context.shutdown.clone(), context.common.server.drain_timeout.get());
+        async move {
+            shutdown.draining().await;
+            tokio::time::sleep(drain_timeout).await;
+        }
+    });
     let served = signalbox_daemon::serve(&context, &announce, service).await;
 
+    // Answers whose clients are away get a bounded time to end, within that of all requests.
+    tokio::select! {
+        () = streams.finished() => {}
+        _ = drained => {}
+        () = abort.cancelled() => {}
+    }
     // No client waits for the copies for mirrors.
     abort.cancel();
     let copies = mirrors.acquire_many(u32::try_from(MAX_COPIES).unwrap_or_default());
-    tokio::time::timeout(COPIES_TIMEOUT, copies).await.ok();
+    let rest = async { tokio::join!(copies, streams.finished()) };
+    tokio::time::timeout(REST_TIMEOUT, rest).await.ok();
     // All connections are closed, and with them all journal entries, so the loader reaches the end of the journal.
     watch.abort();
     lists.abort();

@@ -132,6 +132,15 @@ impl Client {
         Events::new(response.unwrap_or_else(|error| panic!("POST {}{path} has no answer: {error}", self.url())))
     }
 
+    /// Sends `GET path`; the answer is read event by event.
+    ///
+    /// # Panics
+    /// Panics if there is no answer.
+    pub async fn get_stream(&self, path: &str) -> Events {
+        let response = self.open(Method::GET, path, Bytes::new()).await;
+        Events::new(response.unwrap_or_else(|error| panic!("GET {}{path} has no answer: {error}", self.url())))
+    }
+
     /// Sends these bytes and reads until the service closes the connection.
     ///
     /// # Panics

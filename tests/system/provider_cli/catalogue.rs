@@ -20,7 +20,7 @@ async fn routes_are_set_shown_and_deleted() {
     let type_in = async |line: &str| shell.provider_router(&words(line)).await.expect(0);
     assert_eq!(type_in("route list").await.stdout, "No routes found\n");
     let set = "route set --model fast-* --target echo/big-*,weight=3 --target lm-studio-default/org/m --policy weighted \
-               --retries 2 --alias quick --sticky session";
+               --retries 2 --alias quick --sticky session --resumable";
     assert_eq!(
         type_in(&set.split_whitespace().collect::<Vec<_>>().join(" ")).await.stdout,
         "Route created successfully!\n"
@@ -36,6 +36,7 @@ async fn routes_are_set_shown_and_deleted() {
     let set = shell.provider_router(&["route", "set", file.to_str().unwrap(), "--json"]).await.expect(0).json();
     assert_eq!((&set["created"], &set["route"]["targets"][0]["weight"]), (&json!(false), &json!(4)));
     assert_eq!((&set["route"]["aliases"], &set["route"]["retries"]), (&json!(["quick"]), &json!(2)));
+    assert_eq!(set["route"]["resumable"], true);
     std::fs::write(&file, r#"{"model": "slow", "enabled": false, "targets": [{"provider": "echo", "model": "e"}]}"#)
         .unwrap();
     let file = file.with_extension("json");

@@ -20,7 +20,7 @@ fn whole() -> Value {
         ],
         "retries": 2,
         "deadlines": {"connect_ms": 1, "headers_ms": 2, "first_token_ms": 3, "idle_ms": 4, "total_ms": 86_400_000},
-        "resume": "verbatim", "sticky": "prefix", "strict": true,
+        "resume": "verbatim", "sticky": "prefix", "strict": true, "resumable": true,
         "cache": {"ttl_ms": 60_000, "scope": "owner", "max_answer_bytes": 4096},
         "guard": {"secrets": "redact", "cards": "refuse", "max_request_bytes": 1000, "hook": true},
         "limits": {"rpm": 60, "tpm": 9, "concurrency": 2, "queue": {"max_waiting": 10, "timeout_ms": 500}},
@@ -34,7 +34,7 @@ fn every_field_is_read() {
     assert_eq!((&*route.id, &*route.model, route.enabled), ("r", "fast-*", false));
     let plan = &route.plan;
     assert_eq!((plan.policy, plan.retries, plan.strict), (RoutePolicy::LeastBusy, Some(2), true));
-    assert_eq!((plan.resume, plan.sticky), (Resume::Verbatim, Some(Sticky::Prefix)));
+    assert_eq!((plan.resume, plan.sticky, plan.resumable), (Resume::Verbatim, Some(Sticky::Prefix), true));
     let first = &plan.targets[0];
     assert_eq!(first.weight, Some(1000));
     assert_eq!(first.can, Some(vec![Ability::JsonSchema, Ability::Tools]));
@@ -147,6 +147,7 @@ fn each_mistake_is_told_with_its_path() {
         (with("resume", json!(true)), "resume must be off or verbatim"),
         (with("sticky", json!("ip")), "sticky must be session or prefix"),
         (with("strict", json!(1)), "strict must be true or false"),
+        (with("resumable", json!("yes")), "resumable must be true or false"),
         (with("cache", json!(true)), "cache must be an object"),
         (with("cache", json!({})), "cache.ttl_ms is required"),
         (with("cache", json!({"ttl_ms": 0})), "cache.ttl_ms must be a whole number from 1 to 2592000000"),

@@ -60,6 +60,8 @@ pub struct RoutePlan {
     pub sticky: Option<Sticky>,
     /// Whether a translation that loses a field is refused.
     pub strict: bool,
+    /// Whether clients that lose their connection may fetch the rest of a stream.
+    pub resumable: bool,
     /// Cache of its answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<RouteCache>,

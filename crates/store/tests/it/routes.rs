@@ -46,6 +46,7 @@ async fn a_route_is_kept_as_it_was_given(database: &Database) {
         resume: Resume::Verbatim,
         sticky: Some(Sticky::Prefix),
         strict: true,
+        resumable: true,
         cache: serde_json::from_value(serde_json::json!({"ttl_ms": 1_000, "scope": "owner"})).unwrap(),
         guard: serde_json::from_value(serde_json::json!({"answer_secrets": "redact"})).unwrap(),
         limits: KeyLimits { rpm: Some(7), ..KeyLimits::default() },

@@ -22,6 +22,7 @@ use crate::{
     management::refused::ManagementError,
     route::RouteError,
     stored_responses::StoredError,
+    streams::StreamError,
 };
 
 /// Header with which OpenAI and Anthropic tell their SDKs whether to repeat a request.
@@ -113,6 +114,9 @@ pub enum ApiError {
     /// An earlier answer that the request names cannot be used.
     #[error(transparent)]
     Stored(#[from] StoredError),
+    /// A stream cannot be resumed as the client asks.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
     /// Only answers in the background can be cancelled.
     #[error("this answer is not made in the background, so it cannot be cancelled; close the connection instead")]
     NotInBackground,
@@ -166,7 +170,9 @@ impl ApiError {
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Stored(StoredError::NotFound { .. }) => StatusCode::NOT_FOUND,
             Self::Stored(StoredError::Unavailable(_) | StoredError::NotLoaded(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NotInBackground => StatusCode::BAD_REQUEST,
+            Self::Stream(StreamError::Unknown(_)) => StatusCode::NOT_FOUND,
+            Self::Stream(StreamError::PushedOut { .. }) => StatusCode::GONE,
+            Self::Stream(_) | Self::NotInBackground => StatusCode::BAD_REQUEST,
             Self::NoUpgrade => StatusCode::UPGRADE_REQUIRED,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Overloaded | Self::Unlogged(_) | Self::DatabaseUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -229,6 +235,10 @@ impl ApiError {
             Self::Stored(StoredError::NotFound { .. }) => (REQUEST, "response_not_found", None),
             Self::Stored(StoredError::Unavailable(_)) => ("server_error", "database_unavailable", None),
             Self::Stored(StoredError::NotLoaded(_)) => ("server_error", "log_behind", None),
+            Self::Stream(StreamError::Unknown(_)) => (REQUEST, "stream_not_found", None),
+            Self::Stream(StreamError::PushedOut { .. }) => (REQUEST, "stream_events_gone", None),
+            Self::Stream(StreamError::Malformed { param, .. }) => (REQUEST, "invalid_value", Some(*param)),
+            Self::Stream(_) => (REQUEST, "invalid_value", Some("Last-Event-ID")),
             Self::NotInBackground => (REQUEST, "not_in_background", None),
             Self::NoUpgrade => (REQUEST, "upgrade_required", None),
             Self::NotFound(..) => (REQUEST, "not_found", None),

@@ -22,6 +22,7 @@ use super::{
     limit_headers,
     mirror::{self, Original},
     received::{Received, planned},
+    streams,
 };
 use crate::{
     admission::Admitted,
@@ -36,7 +37,9 @@ use crate::{
     journal::Bodies,
     route::{Plan, RequestFacts, RouteError},
     stored_responses,
+    streams::Origin,
 };
+use signalbox_core::overrides::Overrides;
 use signalbox_core::schema::{CacheOutcome, RequestStatus};
 
 /// Answers a request of `api`. Errors become responses, too.
@@ -75,6 +78,10 @@ where
 {
     let api = surface.api();
     let received_at = clock::unix_ms();
+    if let Some(event) = streams::named(request.headers())? {
+        // Boxed to keep the futures of all other requests small.
+        return Box::pin(streams::repeated(app, event, surface.path(), request)).await;
+    }
     let overloaded = || {
         app.metrics.refused();
         ApiError::Overloaded
@@ -89,7 +96,11 @@ where
     // Acquired after the body has been read, so that slow uploads hold no permits.
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
     // The log keeps what the client sent.
-    let Received { sent, body, envelope, overrides } = Received::read(&head.headers, body, |body| surface.parse(body))?;
+    let Received { sent, body, envelope, mut overrides } =
+        Received::read(&head.headers, body, |body| surface.parse(body))?;
+    // It does not concern the routing.
+    let asks_resumable = overrides.as_mut().and_then(|overrides| overrides.resumable.take());
+    let overrides = overrides.filter(|overrides| *overrides != Overrides::default());
     context.record_inference(surface.as_str(), envelope.model.as_deref().unwrap_or_default(), envelope.stream);
     let session = session(&head.headers);
     let is_dry_run = explain::is_asked(head.uri.query())?;
@@ -177,6 +188,8 @@ where
         _ => Bodies::Full,
     };
     let context_id = context.id();
+    let of_route = || plan.as_ref().is_ok_and(|plan| plan.route.as_ref().is_some_and(|route| route.plan.resumable));
+    let is_resumable = envelope.stream && asks_resumable.unwrap_or_else(of_route);
     let mut exchange = arrival.begin(app, &envelope, plan.as_ref().ok(), (logged, most), (context, live), permit)?;
     exchange.hold(admitted);
     exchange.guarded(passed.notes);
@@ -223,11 +236,14 @@ where
                     },
                 );
             }
-            let caller = caller.cloned();
-            let guard = of_answer;
-            let call = Call { exchange, caller, headers, version, body, envelope, names_target, guard, earlier };
+            let (key, guard) = (caller.cloned(), of_answer);
+            let call = Call { exchange, caller: key, headers, version, body, envelope, names_target, guard, earlier };
             let mut response = dispatch::dispatch(app, call, plan).await;
             cached::name_outcome(outcome, response.headers_mut());
+            if is_resumable {
+                let origin = Origin { request: context_id, api, path: surface.path(), caller, body: &sent };
+                response = app.streams.keep(response, &origin, version);
+            }
             if let Some(quotas) = quotas {
                 limit_headers::add(response.headers_mut(), &quotas, api, clock::unix_ms());
             }

@@ -14,6 +14,7 @@ use crate::{app::App, metrics::Gauges};
 /// Returns all metrics as text.
 pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     app.metrics.set_cache_bytes(app.cache.bytes());
+    app.metrics.set_streams(app.streams.held());
     let loader = app.journal.loader_status();
     let gauges = Gauges {
         in_flight: app.max_in_flight - app.in_flight.available_permits(),

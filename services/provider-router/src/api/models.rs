@@ -24,6 +24,11 @@ use crate::{
     route,
 };
 
+/// Returns whether the client is one of Anthropic's.
+pub(super) fn is_of_anthropic(headers: &HeaderMap) -> bool {
+    anthropic::is_asked(headers)
+}
+
 /// Query of the list.
 #[derive(Debug, Deserialize)]
 pub struct Filter {

@@ -20,6 +20,7 @@ pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<Value> {
             "/v1/messages/count_tokens": "POST: the number of tokens of a prompt",
             "/v1/responses": "POST: OpenAI's Responses, streamed or not",
             "/v1/responses/{id}": "GET, DELETE: an answer that is kept",
+            "/v1/streams/{id}": "GET: the rest of a stream that can be resumed",
             "/v1/completions": "POST: OpenAI's Completions, passed on to providers that have them",
             "/v1/embeddings": "POST: embeddings, passed on",
             "/v1/moderations": "POST: moderations, passed on",

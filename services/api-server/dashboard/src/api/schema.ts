@@ -12127,6 +12127,11 @@ export interface components {
              */
             policy: components["schemas"]["RoutePolicy"];
             /**
+             * @description Whether clients that lose their connection may fetch the rest of a stream.
+             * @default false
+             */
+            resumable: boolean;
+            /**
              * @description Continuation of a stream that broke after the client received a part of it.
              * @default off
              */
@@ -12266,6 +12271,7 @@ export interface components {
             model: string;
             /** @enum {string|null} */
             policy?: "priority" | "weighted" | "round-robin" | "least-busy" | "latency" | "cheapest" | null;
+            resumable?: boolean | null;
             /** @enum {string|null} */
             resume?: "off" | "verbatim" | null;
             retries?: number | null;

@@ -31,6 +31,7 @@ async fn a_route_is_created_replaced_and_deleted(site: &Site) {
             {"provider": "qwen-proxy-default", "model": "small"},
         ],
         "retries": 2, "deadlines": {"first_token_ms": 10_000}, "sticky": "session", "strict": true,
+        "resumable": true,
         "limits": {"rpm": 60, "queue": {"max_waiting": 5, "timeout_ms": 1000}},
         "hedge": {"quantile": 0.95, "min_ms": 200},
         "mirror": {"provider": "echo", "model": "copy-*", "percent": 1.5},
@@ -61,7 +62,7 @@ async fn a_route_is_created_replaced_and_deleted(site: &Site) {
     let replaced = site.put(&path, json!({"model": "slow", "enabled": false, "targets": [target()]})).await.expect(200);
     let expected = json!({
         "id": id, "model": "slow", "enabled": false, "policy": "priority", "targets": [target()], "resume": "off",
-        "strict": false, "problems": [], "created_at": 0, "updated_at": 0,
+        "strict": false, "resumable": false, "problems": [], "created_at": 0, "updated_at": 0,
     });
     assert_eq!(timeless(replaced), expected);
     let done = json!({"success": true, "message": "Route deleted"});

@@ -30,7 +30,7 @@ targets. Set them in a document or over REST; see docs/routing.md.";
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Set {
     /// Document of the route: a .json or .toml file, or - for stdin
-    #[arg(conflicts_with_all = ["model", "target", "policy", "retries", "alias", "sticky", "cache", "disabled"])]
+    #[arg(conflicts_with_all = ["model", "target", "policy", "retries", "alias", "sticky", "cache", "resumable", "disabled"])]
     file: Option<PathBuf>,
     /// Name of the model in requests; a * matches any characters in its place
     #[arg(long, value_name = "NAME", requires = "target")]
@@ -54,6 +54,9 @@ pub(in crate::cli) struct Set {
     /// Give answers again for so many milliseconds, to the same key or, with a scope, to the same owner or to all
     #[arg(long, value_name = "TTL_MS[,SCOPE]", requires = "model")]
     cache: Option<String>,
+    /// Let clients that lose their connection fetch the rest of a stream
+    #[arg(long, requires = "model")]
+    resumable: bool,
     /// Do not route requests by it
     #[arg(long, requires = "model")]
     disabled: bool,
@@ -99,6 +102,7 @@ impl Set {
             "targets": targets,
             "retries": self.retries,
             "sticky": self.sticky,
+            "resumable": self.resumable,
             "cache": self.cache.as_deref().map(cache).transpose()?,
         });
         match given {

@@ -223,6 +223,11 @@ function Behaviour({ draft, mistakes, set }: BehaviourProps) {
           checked={draft.strict}
           onChange={(strict) => set({ strict })}
         />
+        <Switch
+          label="Keep streams, so that clients can fetch the rest after a lost connection"
+          checked={draft.resumable}
+          onChange={(resumable) => set({ resumable })}
+        />
       </div>
     </Card>
   );

@@ -28,6 +28,7 @@ const stored: RouteView = {
   resume: "verbatim",
   sticky: "session",
   strict: true,
+  resumable: true,
   cache: { ttl_ms: 60_000, scope: "key" },
   guard: { cards: "refuse" },
   problems: [],

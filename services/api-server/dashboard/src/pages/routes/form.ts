@@ -45,6 +45,7 @@ export interface RouteDraft {
   resume: string;
   sticky: string;
   strict: boolean;
+  resumable: boolean;
   /** Fields that the form does not show; they are sent back as they are stored. */
   others: Record<string, unknown>;
 }
@@ -62,6 +63,7 @@ const SHOWN = [
   "resume",
   "sticky",
   "strict",
+  "resumable",
 ];
 const SHOWN_OF_TARGET = ["provider", "model", "weight", "params", "context_tokens"];
 
@@ -86,6 +88,7 @@ export function emptyDraft(): RouteDraft {
     resume: "off",
     sticky: "",
     strict: false,
+    resumable: false,
     others: {},
   };
 }
@@ -114,6 +117,7 @@ export function draftOf(route: RouteView): RouteDraft {
     resume: route.resume ?? "off",
     sticky: route.sticky ?? "",
     strict: route.strict ?? false,
+    resumable: route.resumable ?? false,
     others: without(route, [...OWN, ...SHOWN]),
   };
 }
@@ -157,6 +161,7 @@ export function bodyOf(draft: RouteDraft): { body: Record<string, unknown>; mist
       resume: draft.resume,
       sticky: draft.sticky || undefined,
       strict: draft.strict,
+      resumable: draft.resumable,
     },
     mistakes,
   };
