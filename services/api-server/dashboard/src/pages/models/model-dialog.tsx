@@ -27,7 +27,8 @@ export function ModelDialog({ model, onClose }: { model?: Model; onClose: () => 
   const [id, setId] = useState(model?.id ?? "");
   const [name, setName] = useState(model?.name ?? "");
   const [description, setDescription] = useState(model?.description ?? "");
-  const [capabilities, setCapabilities] = useState(model ? capabilitiesOf(model.capabilities).join(", ") : "chat");
+  const listed = model ? capabilitiesOf(model.capabilities).join(", ") : "chat";
+  const [capabilities, setCapabilities] = useState(listed);
   const title = model ? `Change ${model.id}` : "Add a model";
   const { conflict, close, guard } = useConflict<Model>();
   const body = () => ({
@@ -35,11 +36,17 @@ export function ModelDialog({ model, onClose }: { model?: Model; onClose: () => 
     description: description.trim() || null,
     capabilities: capabilitiesFrom(capabilities),
   });
+  /** Returns the fields that were edited: the others stay as they are stored. */
+  const edits = (stored: Model) => ({
+    ...(name !== stored.name && { name: body().name }),
+    ...(description !== (stored.description ?? "") && { description: body().description }),
+    ...(capabilities !== listed && { capabilities: body().capabilities }),
+  });
   const put = (over: Model) =>
     data(
       api.PUT("/api/models/{id}", {
         params: { path: { id: over.id } },
-        body: body(),
+        body: edits(model ?? over),
         // The time of the change is a version, too.
         headers: ifMatch(`"${over.updated_at}"`),
       }),
