@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { expecting, independent, open, step } from "./browser.mjs";
+import { keyWithQueue, routeWithSections } from "./forms.mjs";
 import { preferences, reachable, withoutMouse } from "./keyboard.mjs";
 import { everyPage, pictures } from "./pages.mjs";
 import { Server, tools } from "./server.mjs";
@@ -183,6 +184,8 @@ async function story() {
   await step("stop and start", () => lifecycle(page, server));
   await step("add a route", () => addRoute(page, server));
   await step("create a key", () => createKey(page, server));
+  await step("a route with every section", () => routeWithSections(page, server));
+  await step("a key with a queue", () => keyWithQueue(page, server));
   await step("sign in and out", () => expecting([/401/, /Unauthorized/], async () => signIn(await browser.newContext(), guarded)));
   await context.close();
 }
