@@ -26,7 +26,7 @@ export async function routeWithSections(page, server) {
   const model = page.getByRole("textbox", { name: /^Model/ }).or(page.getByRole("combobox", { name: /^Model/ }));
   await model.first().fill("whole");
   await page.getByLabel(/^Provider required/).selectOption("echo");
-  await page.getByRole("combobox", { name: /^Model required/ }).fill("echo");
+  await page.getByRole("combobox", { name: /^Model required/ }).last().fill("echo");
   const cache = await unfold(page, "Cache");
   await cache.getByLabel("Shared by").selectOption("all");
   const limits = await unfold(page, "Limits");
@@ -50,6 +50,15 @@ export async function routeWithSections(page, server) {
     await hedging.getByText(/^hedge\.quantile must /).waitFor();
   });
   await hedging.getByLabel("Quantile").fill("0.9");
+  // A mistake of a section as a whole is shown in it.
+  await hedging.locator("summary").click();
+  await expecting([/400/], async () => {
+    await save(page);
+    await hedging.getByText("hedge needs a second target to ask").waitFor();
+  });
+  await page.getByRole("button", { name: "Add a target" }).click();
+  await page.getByLabel(/^Provider required/).last().selectOption("second-echo");
+  await page.getByRole("combobox", { name: /^Model required/ }).last().fill("echo");
   await save(page);
   await page.getByRole("heading", { level: 1, name: "whole", exact: true }).waitFor();
   const path = `/api${new URL(page.url()).pathname}`;

@@ -37,11 +37,11 @@ function covers(field: string, path: string): boolean {
   return path === field || path.startsWith(`${field}.`) || path.startsWith(`${field}[`);
 }
 
-/** Moves the focus to the first field with a mistake, once a request has been refused. */
+/** Moves the focus to the first field or section with a mistake, once a request has been refused. */
 export function useFocusOnMistake(form: RefObject<HTMLElement | null>, problem: Problem | null): void {
   useEffect(() => {
     if (!problem) return;
-    const wrong = form.current?.querySelector<HTMLElement>('[aria-invalid="true"]');
+    const wrong = form.current?.querySelector<HTMLElement>('[aria-invalid="true"], [data-mistake]');
     // A field may be folded away.
     for (let box = wrong?.closest("details"); box; box = box.parentElement?.closest("details")) box.open = true;
     wrong?.focus();

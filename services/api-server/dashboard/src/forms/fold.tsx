@@ -43,6 +43,7 @@ interface SectionProps {
 export function Section({ at, title, children }: SectionProps) {
   const { schema, entry, mistakes, prefix = "", onChange } = useForm();
   const { description } = nodeAt(schema, at);
+  const own = mistakes.get(prefix + at);
   const fields = (
     <>
       {description && (
@@ -50,7 +51,11 @@ export function Section({ at, title, children }: SectionProps) {
           <Prose text={description} />
         </p>
       )}
-      <Mistakes of={mistakes.get(prefix + at)} />
+      {own && (
+        <div tabIndex={-1} data-mistake>
+          <Mistakes of={own} />
+        </div>
+      )}
       <div className={css.fields}>{children}</div>
       {countIn(schema, entry, at) > 0 && (
         <div>

@@ -269,8 +269,8 @@ function Copies() {
         <Input at="hedge.min_ms" label="Shortest wait" />
       </Section>
       <Section at="mirror" title="Mirroring">
-        <Input at="mirror.provider" label="Provider of the mirror" unset="none" options={providers} />
-        <Input at="mirror.model" label="Model of the mirror" mono list={MODEL_NAMES} />
+        <Input at="mirror.provider" label="Mirror provider" unset="none" options={providers} />
+        <Input at="mirror.model" label="Mirror model" mono list={MODEL_NAMES} />
         <Input at="mirror.percent" label="Percentage" />
       </Section>
     </Fold>
