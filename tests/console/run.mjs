@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { startFake } from "./fake.mjs";
 import { expecting, independent, open, step } from "./browser.mjs";
+import { keyWithQueue, routeWithSections } from "./forms.mjs";
 import { preferences, reachable, withoutMouse } from "./keyboard.mjs";
 import { KEY, newcomer } from "./newcomer.mjs";
 import { expired, restarted } from "./outages.mjs";
@@ -193,6 +194,8 @@ async function story() {
   await step("stop and start", () => lifecycle(page, server));
   await step("add a route", () => addRoute(page, server));
   await step("create a key", () => createKey(page, server));
+  await step("a route with every section", () => routeWithSections(page, server));
+  await step("a key with a queue", () => keyWithQueue(page, server));
   await step("sign in and out", () => expecting([/401/, /Unauthorized/], async () => signIn(await browser.newContext(), guarded)));
   await context.close();
 }

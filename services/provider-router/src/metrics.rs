@@ -21,7 +21,7 @@ use keys::KeyMetrics;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
+    registry::{Registry, Unit},
 };
 pub use providers::ProviderMetrics;
 use providers::ProviderSeries;

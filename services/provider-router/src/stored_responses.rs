@@ -179,7 +179,7 @@ pub async fn delete_kept(store: &Store, id: &str) -> Result<(), StoredError> {
     let [request] = &*kept_requests(store, id).await else { return Ok(()) };
     match responses::delete(store, &ResponseKey::Uuid(request.request_id.clone())).await {
         Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(StoredError::Unavailable(error)),
+        Err(error) => Err(error.into()),
     }
 }
 

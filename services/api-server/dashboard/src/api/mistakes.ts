@@ -37,11 +37,11 @@ function covers(field: string, path: string): boolean {
   return path === field || path.startsWith(`${field}.`) || path.startsWith(`${field}[`);
 }
 
-/** Shows the first field with a mistake, and gives it the focus, or shows the message, once a request was refused. */
+/** Moves the focus to the first field or section with a mistake, or shows the message, once a request was refused. */
 export function useFocusOnMistake(form: RefObject<HTMLElement | null>, problem: Problem | null): void {
   useEffect(() => {
     if (!problem) return;
-    const wrong = form.current?.querySelector<HTMLElement>('[aria-invalid="true"]');
+    const wrong = form.current?.querySelector<HTMLElement>('[aria-invalid="true"], [data-mistake]');
     // The button may be far below it.
     if (!wrong) form.current?.querySelector('[role="alert"]')?.scrollIntoView({ block: "nearest" });
     // A field may be folded away.

@@ -5,6 +5,7 @@ import { baseOf } from "./connect/base";
 import { CLIENTS, curl, shell } from "./connect/snippets";
 import { append, atLeast, EMPTY, find, MAX_LINES, parseLine, rejoin } from "./logs/tail";
 import { capabilitiesFrom, capabilitiesOf } from "./models/capabilities";
+import { bodyOf as bodyOfModel, changesOf as changesOfModel, textsOf } from "./models/form";
 import { resourceFacts, sparkline } from "./overview/resources";
 import { perMillion, priceOf } from "./prices/rows";
 import {
@@ -23,7 +24,15 @@ import { expiryOf, readCookies, validityOf } from "./qwen/cookies";
 import { answeredMessages, askedMessages, offeredTools } from "./requests/conversation";
 import { translationParts } from "./requests/usage";
 import { newMessages } from "./sessions/turns";
-import { categoriesOf, isChanged, otherKeys, pendingPort, sentValue, shownValue } from "./settings/known";
+import {
+  categoriesOf,
+  isChanged,
+  otherKeys,
+  pendingPort,
+  sentValue,
+  shownValue,
+  unknownSetting,
+} from "./settings/known";
 
 describe("conversations", () => {
   it("are read from Chat Completions", () => {
@@ -185,6 +194,15 @@ describe("provider forms", () => {
   it("name mistakes before they are sent", () => {
     expect(parse({ key: "timeout", type: "number" }, "soon")).toEqual({ mistake: "timeout must be a number" });
     expect(parse({ key: "headers", type: "object" }, "nonsense")).toHaveProperty("mistake");
+  });
+
+  it("keep objects and lists whose values are not all texts", () => {
+    const values = [{ "X-A": "b" }, { n: 1, deep: { a: [true] } }, ["a", 2], { "a:b": "c" }, { a: "b\nc" }, {}];
+    for (const value of values) expect(parse({ key: "k", type: "object" }, shown(value))).toEqual({ value });
+    const stored = { list: ["a", 2] };
+    expect(changesOf([], stored, { list: shown(["a", 3]) }).put).toEqual({ list: ["a", 3] });
+    expect(changesOf([], stored, { list: shown(stored.list) })).toEqual({ put: {}, remove: [], mistakes: [] });
+    expect(changesOf([], stored, { list: "[1," }).mistakes[0]).toMatch(/^list must be JSON: /);
   });
 
   it("make ids from names", () => {
@@ -370,6 +388,29 @@ describe("other pages", () => {
       capabilitiesOf(null),
       capabilitiesFrom(" chat, vision chat "),
     ]).toEqual([["chat"], [], [], ["chat", "vision"]]);
+  });
+
+  it("send the edited fields of a model", () => {
+    const model = { id: "m", name: "M", description: null, capabilities: '["chat",{"future":1}]' };
+    const texts = textsOf(model);
+    expect(changesOfModel(model, texts)).toEqual({});
+    expect(changesOfModel(model, { ...texts, name: " " })).toEqual({ name: "m" });
+    expect(changesOfModel(model, { ...texts, capabilities: "chat, vision" })).toEqual({
+      capabilities: ["chat", "vision"],
+    });
+    expect(bodyOfModel(" n ", { ...texts, name: "" })).toEqual({
+      name: "n",
+      description: null,
+      capabilities: ["chat"],
+    });
+  });
+
+  it("keep the type of settings that nothing describes", () => {
+    for (const value of [5, true, { a: [1] }, [1], "text"]) {
+      const { kind } = unknownSetting("x.y", value);
+      expect(sentValue(kind, shownValue(value))).toEqual(value);
+    }
+    expect(unknownSetting("x.y", null).kind).toBe("text");
   });
 
   it("have the settings of a schema by category", () => {

@@ -6,6 +6,7 @@ import { api } from "../../api/client";
 import { queryClient } from "../../api/queries";
 import { ifMatch, type Versioned, versioned } from "../../api/versions";
 import { exactTime, timeOfDay } from "../../format/time";
+import { isSameEntry } from "../../forms/entry";
 import { Button } from "../../parts/button";
 import { ConflictDialog, useConflict } from "../../parts/conflict";
 import { writeDraft } from "../../parts/draft";
@@ -14,7 +15,7 @@ import { Card, Facts, Loaded, Notice, Page } from "../../parts/layout";
 import { Mark } from "../../parts/mark";
 import { askToDelete, askToRevoke, refreshKeys } from "./actions";
 import { KeyEditor } from "./editor";
-import { bodyOf, draftOf, type KeyDraft, stateOf } from "./form";
+import { draftOf, stateOf } from "./form";
 import { RotateDialog } from "./rotate";
 import { Budget } from "./spent";
 
@@ -96,7 +97,7 @@ type Stored = Versioned<KeyView>;
 function StoredKey({ stored }: { stored: Stored }) {
   const [base, setBase] = useState(stored);
   const initial = useMemo(() => draftOf(base), [base]);
-  const changed = JSON.stringify(draftOf(stored)) !== JSON.stringify(initial);
+  const changed = !isSameEntry(draftOf(stored), initial);
   const { conflict, close, guard } = useConflict<Stored>();
   const id = base.id;
   const draftName = `key.${id}`;
@@ -104,10 +105,10 @@ function StoredKey({ stored }: { stored: Stored }) {
     writeDraft(draftName, null);
     setBase(other);
   };
-  const put = async (over: Stored, draft: KeyDraft) => {
+  const put = async (over: Stored, body: Record<string, unknown>) => {
     const params = { path: { id } };
-    const body = bodyOf(draft, over) as never;
-    const saved = await versioned<KeyView>(api.PUT("/api/keys/{id}", { params, body, headers: ifMatch(over.etag) }));
+    const headers = ifMatch(over.etag);
+    const saved = await versioned<KeyView>(api.PUT("/api/keys/{id}", { params, body: body as never, headers }));
     queryClient.setQueryData(keyQuery(id).queryKey, saved);
     setBase(saved);
     await refreshKeys();
@@ -144,10 +145,10 @@ function StoredKey({ stored }: { stored: Stored }) {
         exists
         name={draftName}
         version={String(base.updated_at)}
-        save={(draft) =>
+        save={(body) =>
           guard(
             base,
-            (over) => put(over, draft),
+            (over) => put(over, body),
             () => queryClient.fetchQuery({ ...keyQuery(id), staleTime: 0 }),
           )
         }

@@ -5,7 +5,7 @@ import { Button, Row } from "../../parts/button";
 import { Card, Page, Stack } from "../../parts/layout";
 import { refreshKeys } from "./actions";
 import { KeyEditor } from "./editor";
-import { bodyOf, emptyDraft } from "./form";
+import { emptyDraft } from "./form";
 import { Secret, SecretGuard } from "./secret";
 
 const EMPTY = emptyDraft();
@@ -48,8 +48,8 @@ export default function NewKey() {
         action="Create"
         exists={false}
         name="key.new"
-        save={async (draft) => {
-          setMade(await data(api.POST("/api/keys", { body: bodyOf(draft) as never })));
+        save={async (body) => {
+          setMade(await data(api.POST("/api/keys", { body: body as never })));
           void refreshKeys();
         }}
       />

@@ -10,7 +10,7 @@ import { ConflictDialog, useConflict } from "../../parts/conflict";
 import { Dialog, DialogBody } from "../../parts/dialog";
 import { AreaField, TextField } from "../../parts/field";
 import { Failure } from "../../parts/layout";
-import { capabilitiesFrom, capabilitiesOf } from "./capabilities";
+import { bodyOf, changesOf, type ModelTexts, textsOf } from "./form";
 
 interface Model {
   id: string;
@@ -20,26 +20,22 @@ interface Model {
   capabilities?: string | null;
 }
 
+const EMPTY: ModelTexts = { name: "", description: "", capabilities: "chat" };
+
 /** Adds a model, or changes one. */
 export function ModelDialog({ model, onClose }: { model?: Model; onClose: () => void }) {
   const navigate = useNavigate();
   const form = useRef<HTMLFormElement>(null);
   const [id, setId] = useState(model?.id ?? "");
-  const [name, setName] = useState(model?.name ?? "");
-  const [description, setDescription] = useState(model?.description ?? "");
-  const [capabilities, setCapabilities] = useState(model ? capabilitiesOf(model.capabilities).join(", ") : "chat");
+  const [texts, setTexts] = useState<ModelTexts>(model ? textsOf(model) : EMPTY);
+  const set = (change: Partial<ModelTexts>) => setTexts((old) => ({ ...old, ...change }));
   const title = model ? `Change ${model.id}` : "Add a model";
   const { conflict, close, guard } = useConflict<Model>();
-  const body = () => ({
-    name: name.trim() || id.trim(),
-    description: description.trim() || null,
-    capabilities: capabilitiesFrom(capabilities),
-  });
   const put = (over: Model) =>
     data(
       api.PUT("/api/models/{id}", {
         params: { path: { id: over.id } },
-        body: body(),
+        body: changesOf(model ?? over, texts),
         // The time of the change is a version, too.
         headers: ifMatch(`"${over.updated_at}"`),
       }),
@@ -50,8 +46,9 @@ export function ModelDialog({ model, onClose }: { model?: Model; onClose: () => 
   };
   const save = useAction(
     async () => {
+      if (model && Object.keys(changesOf(model, texts)).length === 0) return;
       if (model) await guard(model, put, () => queryClient.fetchQuery({ ...modelQuery(model.id), staleTime: 0 }));
-      else await data(api.POST("/api/models", { body: { ...body(), id: id.trim() } }));
+      else await data(api.POST("/api/models", { body: { ...bodyOf(id, texts), id: id.trim() } }));
     },
     {
       done: "Saved",
@@ -108,19 +105,25 @@ export function ModelDialog({ model, onClose }: { model?: Model; onClose: () => 
               hint="The name that clients send, and that the provider knows. Link it to a provider afterwards."
             />
           )}
-          <TextField label="Name" value={name} onChange={setName} placeholder={id} mistakes={mistakes.get("name")} />
+          <TextField
+            label="Name"
+            value={texts.name}
+            onChange={(name) => set({ name })}
+            placeholder={id}
+            mistakes={mistakes.get("name")}
+          />
           <TextField
             label="Capabilities"
-            value={capabilities}
-            onChange={setCapabilities}
+            value={texts.capabilities}
+            onChange={(capabilities) => set({ capabilities })}
             mistakes={mistakes.get("capabilities")}
             hint="Words with commas between them, such as chat, vision, tools."
           />
           <AreaField
             label="Description"
             rows={2}
-            value={description}
-            onChange={setDescription}
+            value={texts.description}
+            onChange={(description) => set({ description })}
             mistakes={mistakes.get("description")}
           />
         </DialogBody>

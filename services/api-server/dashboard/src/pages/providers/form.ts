@@ -75,12 +75,19 @@ export function idFrom(name: string): string {
 export function shown(value: unknown): string {
   if (value === undefined || value === null) return "";
   if (typeof value === "string") return value;
-  if (typeof value === "object" && !Array.isArray(value)) {
-    return Object.entries(value)
-      .map(([name, text]) => `${name}: ${String(text)}`)
-      .join("\n");
-  }
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (typeof value !== "object") return String(value);
+  return isLines(value)
+    ? Object.entries(value)
+        .map(([name, text]) => `${name}: ${text}`)
+        .join("\n")
+    : JSON.stringify(value, null, 2);
+}
+
+/** Returns whether lines of `name: value` stand for an object: its values are texts of one line. */
+function isLines(value: object): boolean {
+  const isLine = (text: unknown) => typeof text === "string" && text === text.trim() && !text.includes("\n");
+  const isName = (name: string) => /^[^\s:{[][^:\n]*$/.test(name) && name === name.trim();
+  return !Array.isArray(value) && Object.entries(value).every(([name, text]) => isName(name) && isLine(text));
 }
 
 /** Returns whether a stored value is a secret that the server does not show. */
@@ -100,6 +107,7 @@ export function parse(field: Pick<FieldSchema, "type"> & { key: string }, text: 
   }
   if (field.type === "boolean") return { value: trimmed === "true" };
   if (field.type !== "object") return { value: trimmed };
+  if (/^[{[]/.test(trimmed)) return parseJson(field.key, trimmed);
   const pairs: [string, string][] = [];
   for (const line of trimmed.split("\n").filter((line) => line.trim() !== "")) {
     const at = line.indexOf(":");
@@ -107,6 +115,14 @@ export function parse(field: Pick<FieldSchema, "type"> & { key: string }, text: 
     pairs.push([line.slice(0, at).trim(), line.slice(at + 1).trim()]);
   }
   return { value: Object.fromEntries(pairs) };
+}
+
+function parseJson(key: string, text: string): Parsed {
+  try {
+    return { value: JSON.parse(text) };
+  } catch (error) {
+    return { mistake: `${key} must be JSON: ${error instanceof Error ? error.message : "it cannot be read"}` };
+  }
 }
 
 /** What the user has changed: a text, or `null` for a value to be removed. Untouched fields are absent. */

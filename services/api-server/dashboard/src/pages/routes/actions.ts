@@ -1,8 +1,9 @@
 /** What can be done to a stored route. */
 
-import type { RouteView } from "../../api/access-queries";
+import { type RouteView, routeQuery } from "../../api/access-queries";
 import { api, data } from "../../api/client";
 import { queryClient } from "../../api/queries";
+import { ifMatch } from "../../api/versions";
 import { ask } from "../../parts/dialog";
 import { toast } from "../../parts/toast";
 
@@ -12,8 +13,11 @@ export async function refreshRoutes(): Promise<void> {
   await queryClient.invalidateQueries({ queryKey: ["routes"] });
 }
 
-export async function setEnabled(route: RouteView, enabled: boolean): Promise<void> {
-  await data(api.PUT("/api/routes/{id}", { params: { path: { id: route.id } }, body: { ...route, enabled } as never }));
+/** Switches a route on or off, and leaves the rest as it is stored: the list may show an earlier version. */
+export async function setEnabled({ id }: RouteView, enabled: boolean): Promise<void> {
+  const { etag, ...stored } = await queryClient.fetchQuery({ ...routeQuery(id), staleTime: 0 });
+  const params = { path: { id } };
+  await data(api.PUT("/api/routes/{id}", { params, body: { ...stored, enabled } as never, headers: ifMatch(etag) }));
   await refreshRoutes();
 }
 

@@ -1,10 +1,15 @@
 import { useRef } from "react";
+import { ROUTE } from "../../api/forms";
 import { mistakesByPath, useFocusOnMistake } from "../../api/mistakes";
 import { Problem } from "../../api/problem";
+import { GuardFields, QueueFields, RateFields } from "../../forms/common";
+import { type Entry, textAt } from "../../forms/entry";
+import { Fold, Section } from "../../forms/fold";
+import { FormOf, Input, Mistakes, useForm } from "../../forms/inputs";
+import { nodeAt } from "../../forms/schema";
 import { useAction } from "../../parts/action";
 import { Button, Row } from "../../parts/button";
 import { useDraft, writeDraft } from "../../parts/draft";
-import { AreaField, SelectField, Switch, TextField } from "../../parts/field";
 import { Plus } from "../../parts/icons";
 import { Card, Failure } from "../../parts/layout";
 import { LeaveGuard } from "../../parts/leave-guard";
@@ -12,6 +17,7 @@ import { Restored } from "../../parts/restored";
 import {
   bodyOf,
   DEADLINES,
+  FIELDS,
   isSame,
   moved,
   newTarget,
@@ -20,9 +26,11 @@ import {
   problemsByTarget,
   type RouteDraft,
   shares,
+  TARGET,
+  type TargetDraft,
 } from "./form";
 import css from "./routes.module.css";
-import { ModelNames, TargetFields } from "./target-fields";
+import { MODEL_NAMES, ModelNames, TargetFields, useProviderOptions } from "./target-fields";
 
 interface EditorProps {
   /** Name under which unsaved input survives a reload. */
@@ -35,7 +43,7 @@ interface EditorProps {
   save: (body: Record<string, unknown>) => Promise<unknown>;
 }
 
-const MAX_TARGETS = 32;
+const MAX_TARGETS = nodeAt(ROUTE, "targets").maxItems ?? Number.POSITIVE_INFINITY;
 
 /** The form of a route. */
 export function RouteEditor({ name, version = "", initial, problems = [], exists, save }: EditorProps) {
@@ -56,12 +64,11 @@ export function RouteEditor({ name, version = "", initial, problems = [], exists
     { done: "Saved. It is in force within a second." },
   );
   useFocusOnMistake(form, action.problem);
-  const set = (change: Partial<RouteDraft>) => setDraft((old) => ({ ...old, ...change }));
+  const change = (change: (old: Entry) => Entry) => setDraft((old) => ({ ...old, ...change(old) }));
+  const setTargets: TargetsProps["set"] = (change) => setDraft((old) => ({ ...old, targets: change(old.targets) }));
   const dirty = !isSame(initial, draft);
   const mistakes = mistakesByPath(action.problem, pathsOf(draft));
   if (action.problem?.details.code === "route_exists") mistakes.set("model", [action.problem.message]);
-  const weights = draft.policy === "weighted" ? shares(draft.targets.map(({ weight }) => weight)) : [];
-  const byTarget = problemsByTarget(problems);
   return (
     <form
       ref={form}
@@ -76,73 +83,31 @@ export function RouteEditor({ name, version = "", initial, problems = [], exists
       {dirty && <Restored restoring={restoring} discard={discard} />}
       <ModelNames />
       {action.problem && <Failure title="Not saved." error={action.problem} />}
-      <Card title="Name">
-        <div className={css.form}>
-          <div className={css.halves}>
-            <TextField
-              label="Model"
-              required
-              mono
-              value={draft.model}
-              mistakes={mistakes.get("model")}
-              onChange={(model) => set({ model })}
-              hint="The name in requests. One `*` matches any characters: `claude-*`."
+      <FormOf schema={FIELDS} entry={draft} mistakes={mistakes} onChange={change}>
+        <Names />
+        <Card title="Targets">
+          <div className={css.form}>
+            <Input
+              at="policy"
+              label="Policy"
+              options={POLICIES}
+              hint="Which target is asked first. If it does not answer, the others follow."
             />
-            <AreaField
-              label="Aliases"
-              className="mono"
-              rows={2}
-              value={draft.aliases}
-              mistakes={mistakes.get("aliases")}
-              onChange={(aliases) => set({ aliases })}
-              hint="Other names of the route, one a line."
-            />
+            <Mistakes of={mistakes.get("targets")} />
+            <Targets draft={draft} initial={initial} problems={problems} mistakes={mistakes} set={setTargets} />
           </div>
-          <Switch label="Requests are routed by it" checked={draft.enabled} onChange={(enabled) => set({ enabled })} />
-        </div>
-      </Card>
-      <Card title="Targets">
-        <div className={css.form}>
-          <SelectField
-            label="Policy"
-            value={draft.policy}
-            options={POLICIES.map(([value, label]): [string, string] => [value, label])}
-            mistakes={mistakes.get("policy")}
-            onChange={(policy) => set({ policy })}
-            hint="Which target is asked first. If it does not answer, the others follow."
-          />
-          <div className={css.targets}>
-            {draft.targets.map((target, at) => (
-              <TargetFields
-                key={target.key}
-                target={target}
-                at={at}
-                of={draft.targets.length}
-                share={weights[at] ?? null}
-                problem={byTarget.get(
-                  initial.targets.findIndex(({ key, provider }) => key === target.key && provider === target.provider),
-                )}
-                mistakes={mistakes}
-                onChange={(changed) =>
-                  set({ targets: draft.targets.map((one) => (one.key === target.key ? changed : one)) })
-                }
-                onMove={(by) => set({ targets: moved(draft.targets, at, by) })}
-                onRemove={() => set({ targets: draft.targets.filter(({ key }) => key !== target.key) })}
-              />
-            ))}
-          </div>
-          <Row>
-            <Button
-              icon={Plus}
-              disabledBecause={draft.targets.length >= MAX_TARGETS ? "A route has at most 32 targets" : undefined}
-              onClick={() => set({ targets: [...draft.targets, newTarget()] })}
-            >
-              Add a target
-            </Button>
-          </Row>
-        </div>
-      </Card>
-      <Behaviour draft={draft} mistakes={mistakes} set={set} />
+        </Card>
+        <Behaviour />
+        <Fold title="Limits" of={["limits"]}>
+          <Section at="limits">
+            <RateFields />
+          </Section>
+          <QueueFields />
+        </Fold>
+        <Cache />
+        <GuardFields />
+        <Copies />
+      </FormOf>
       <Row>
         <Button
           kind="primary"
@@ -158,47 +123,103 @@ export function RouteEditor({ name, version = "", initial, problems = [], exists
   );
 }
 
-interface BehaviourProps {
-  draft: RouteDraft;
-  mistakes: Map<string, string[]>;
-  set: (change: Partial<RouteDraft>) => void;
+function Names() {
+  return (
+    <Card title="Name">
+      <div className={css.form}>
+        <div className={css.halves}>
+          <Input
+            at="model"
+            label="Model"
+            mono
+            hint="The name in requests. One `*` matches any characters: `claude-*`."
+          />
+          <Input at="aliases" label="Aliases" hint="Other names of the route, one a line." />
+        </div>
+        <Input at="enabled" label="Requests are routed by it" />
+      </div>
+    </Card>
+  );
 }
 
-function Behaviour({ draft, mistakes, set }: BehaviourProps) {
+interface TargetsProps {
+  draft: RouteDraft;
+  initial: RouteDraft;
+  problems: string[];
+  mistakes: Map<string, string[]>;
+  set: (change: (old: TargetDraft[]) => TargetDraft[]) => void;
+}
+
+function Targets({ draft, initial, problems, mistakes, set }: TargetsProps) {
+  const { targets } = draft;
+  const isWeighted = textAt(FIELDS, draft, "policy") === "weighted";
+  const weights = isWeighted ? shares(targets.map((target) => textAt(TARGET, target, "weight"))) : [];
+  const byTarget = problemsByTarget(problems);
+  return (
+    <>
+      <div className={css.targets}>
+        {targets.map((target, at) => (
+          <TargetFields
+            key={target.key}
+            target={target}
+            at={at}
+            of={targets.length}
+            share={weights[at] ?? null}
+            problem={
+              "provider" in target.texts
+                ? undefined
+                : byTarget.get(initial.targets.findIndex(({ key }) => key === target.key))
+            }
+            mistakes={mistakes}
+            onChange={(change) =>
+              set((old) => old.map((one) => (one.key === target.key ? { ...one, ...change(one) } : one)))
+            }
+            onMove={(by) => set((old) => moved(old, at, by))}
+            onRemove={() => set((old) => old.filter(({ key }) => key !== target.key))}
+          />
+        ))}
+      </div>
+      <Row>
+        <Button
+          icon={Plus}
+          disabledBecause={targets.length >= MAX_TARGETS ? `A route has at most ${MAX_TARGETS} targets` : undefined}
+          onClick={() => set((old) => [...old, newTarget()])}
+        >
+          Add a target
+        </Button>
+      </Row>
+    </>
+  );
+}
+
+function Behaviour() {
   return (
     <Card title="Retries and deadlines">
       <div className={css.form}>
         <div className={css.halves}>
-          <TextField
+          <Input
+            at="retries"
             label="Retries"
-            inputMode="numeric"
-            placeholder="each target once"
-            value={draft.retries}
-            mistakes={mistakes.get("retries")}
-            onChange={(retries) => set({ retries })}
+            unset="each target once"
             hint="Attempts after the first one, over all targets, up to 10."
           />
-          <SelectField
+          <Input
+            at="sticky"
             label="Same target for"
-            value={draft.sticky}
+            unset="no requests"
             options={[
-              ["", "no requests"],
               ["session", "the same session"],
               ["prefix", "the same beginning"],
             ]}
-            mistakes={mistakes.get("sticky")}
-            onChange={(sticky) => set({ sticky })}
             hint="Requests that belong together find the prompt cache of their provider warm."
           />
-          <SelectField
+          <Input
+            at="resume"
             label="Broken streams"
-            value={draft.resume}
             options={[
               ["off", "end with an error"],
               ["verbatim", "go on with the next target"],
             ]}
-            mistakes={mistakes.get("resume")}
-            onChange={(resume) => set({ resume })}
             hint="The next target goes on only if it repeats what was sent, word for word."
           />
         </div>
@@ -207,28 +228,56 @@ function Behaviour({ draft, mistakes, set }: BehaviourProps) {
           <p className="muted">An empty one is that of the router.</p>
           <div className={css.columns}>
             {DEADLINES.map(([name, label]) => (
-              <TextField
-                key={name}
-                label={label}
-                inputMode="numeric"
-                value={draft.deadlines[name]}
-                mistakes={mistakes.get(`deadlines.${name}`)}
-                onChange={(ms) => set({ deadlines: { ...draft.deadlines, [name]: ms } })}
-              />
+              <Input key={name} at={`deadlines.${name}`} label={label} bare />
             ))}
           </div>
         </fieldset>
-        <Switch
-          label="Refuse translations that lose a field"
-          checked={draft.strict}
-          onChange={(strict) => set({ strict })}
-        />
-        <Switch
+        <Input at="strict" label="Refuse translations that lose a field" hint="" />
+        <Input
+          at="resumable"
           label="Keep streams, so that clients can fetch the rest after a lost connection"
-          checked={draft.resumable}
-          onChange={(resumable) => set({ resumable })}
+          hint=""
         />
       </div>
     </Card>
+  );
+}
+
+function Cache() {
+  return (
+    <Fold title="Cache" of={["cache"]}>
+      <Section at="cache">
+        <Input at="cache.ttl_ms" label="Time to live" unset="not cached" />
+        <Input
+          at="cache.scope"
+          label="Shared by"
+          unset="as by default"
+          options={[
+            ["key", "requests with the same key"],
+            ["owner", "keys of the same owner"],
+            ["all", "all requests"],
+          ]}
+        />
+        <Input at="cache.max_answer_bytes" label="Largest answer" unset="1048576" />
+      </Section>
+    </Fold>
+  );
+}
+
+function Copies() {
+  const text = textAt(FIELDS, useForm().entry, "mirror.provider");
+  const providers = useProviderOptions(text);
+  return (
+    <Fold title="Hedging and mirroring" of={["hedge", "mirror"]}>
+      <Section at="hedge" title="Hedging">
+        <Input at="hedge.quantile" label="Quantile" unset="0.95" />
+        <Input at="hedge.min_ms" label="Shortest wait" />
+      </Section>
+      <Section at="mirror" title="Mirroring">
+        <Input at="mirror.provider" label="Mirror provider" unset="none" options={providers} />
+        <Input at="mirror.model" label="Mirror model" mono list={MODEL_NAMES} />
+        <Input at="mirror.percent" label="Percentage" />
+      </Section>
+    </Fold>
   );
 }

@@ -1,6 +1,9 @@
 /** The form of a route: what is typed, and the document that is sent. */
 
 import type { RouteView } from "../../api/access-queries";
+import { ROUTE } from "../../api/forms";
+import { documentOf, type Entry, entryOf, isSameEntry } from "../../forms/entry";
+import { type FormNode, nodeAt, pathsIn } from "../../forms/schema";
 
 export const POLICIES = [
   ["priority", "priority: in the order below"],
@@ -19,159 +22,67 @@ export const DEADLINES = [
   ["total_ms", "Total"],
 ] as const;
 
-type DeadlineName = (typeof DEADLINES)[number][0];
+/** The fields of a target, and those of a route without its targets. */
+export const TARGET = nodeAt(ROUTE, "targets").items as FormNode;
+export const FIELDS: FormNode = without(ROUTE, "targets");
 
-export interface TargetDraft {
+export interface TargetDraft extends Entry {
   /** Identity while targets are moved. */
   key: number;
-  provider: string;
-  model: string;
-  weight: string;
-  params: string;
-  contextTokens: string;
-  /** Fields that the form does not show; they are sent back as they are stored. */
-  others: Record<string, unknown>;
 }
 
-export interface RouteDraft {
-  model: string;
-  enabled: boolean;
-  /** One a line. */
-  aliases: string;
-  policy: string;
+export interface RouteDraft extends Entry {
   targets: TargetDraft[];
-  retries: string;
-  deadlines: Record<DeadlineName, string>;
-  resume: string;
-  sticky: string;
-  strict: boolean;
-  resumable: boolean;
-  /** Fields that the form does not show; they are sent back as they are stored. */
-  others: Record<string, unknown>;
 }
 
-/** Fields that the server sets or `versioned` adds, and those that the form shows. */
-const OWN = ["id", "etag", "problems", "created_at", "updated_at"];
-const SHOWN = [
-  "model",
-  "enabled",
-  "aliases",
-  "policy",
-  "targets",
-  "retries",
-  "deadlines",
-  "resume",
-  "sticky",
-  "strict",
-  "resumable",
-];
-const SHOWN_OF_TARGET = ["provider", "model", "weight", "params", "context_tokens"];
+/** The server sets these; `etag` is the version that was read. */
+const OWN = ["id", "problems", "created_at", "updated_at", "etag"];
 
 // Input of an earlier page has keys, too.
 let lastKey = Date.now();
 
-export function newTarget(given: Partial<Omit<TargetDraft, "key">> = {}): TargetDraft {
+export function newTarget(stored: object = {}): TargetDraft {
   lastKey += 1;
-  return { provider: "", model: "", weight: "", params: "", contextTokens: "", others: {}, ...given, key: lastKey };
+  return { ...entryOf(stored), key: lastKey };
 }
 
 /** Returns the form of a new route. */
 export function emptyDraft(): RouteDraft {
-  return {
-    model: "",
-    enabled: true,
-    aliases: "",
-    policy: "priority",
-    targets: [newTarget()],
-    retries: "",
-    deadlines: { connect_ms: "", headers_ms: "", first_token_ms: "", idle_ms: "", total_ms: "" },
-    resume: "off",
-    sticky: "",
-    strict: false,
-    resumable: false,
-    others: {},
-  };
+  return { ...entryOf({ enabled: true }), targets: [newTarget()] };
 }
 
 /** Returns the form of a stored route. */
 export function draftOf(route: RouteView): RouteDraft {
-  const draft = emptyDraft();
-  for (const [name] of DEADLINES) draft.deadlines[name] = text(route.deadlines?.[name]);
-  return {
-    ...draft,
-    model: route.model,
-    enabled: route.enabled,
-    aliases: (route.aliases ?? []).join("\n"),
-    policy: route.policy ?? "priority",
-    targets: route.targets.map(({ provider, model, weight, params, context_tokens, ...others }) =>
-      newTarget({
-        others: without(others, SHOWN_OF_TARGET),
-        provider,
-        model,
-        weight: text(weight),
-        params: params && Object.keys(params).length > 0 ? JSON.stringify(params, null, 2) : "",
-        contextTokens: text(context_tokens),
-      }),
-    ),
-    retries: text(route.retries),
-    resume: route.resume ?? "off",
-    sticky: route.sticky ?? "",
-    strict: route.strict ?? false,
-    resumable: route.resumable ?? false,
-    others: without(route, [...OWN, ...SHOWN]),
-  };
+  return { ...entryOf(route, [...OWN, "targets"]), targets: route.targets.map(newTarget) };
 }
 
 /** Returns the form of a copy of a route: its names cannot be used twice. */
 export function copyOf(route: RouteView): RouteDraft {
-  return { ...draftOf(route), model: `${route.model}-copy`, aliases: "" };
+  const { aliases: _, ...copied } = route;
+  return draftOf({ ...copied, model: `${route.model}-copy` });
 }
 
-/**
- * Returns the document to send, and the mistakes that keep it from being sent. Whatever can be sent is left to the
- * server to judge, including numbers that are none.
- */
+/** Returns the document to send, and the mistakes that keep it from being sent. */
 export function bodyOf(draft: RouteDraft): { body: Record<string, unknown>; mistakes: string[] } {
-  const mistakes: string[] = [];
-  const targets = draft.targets.map((target, at) => {
-    const params = paramsOf(target.params);
-    if ("mistake" in params) mistakes.push(`targets[${at}].params ${params.mistake}`);
-    return {
-      ...target.others,
-      provider: target.provider || undefined,
-      model: target.model.trim() || undefined,
-      weight: number(target.weight),
-      params: "value" in params ? params.value : undefined,
-      context_tokens: number(target.contextTokens),
-    };
-  });
-  const deadlines = Object.fromEntries(
-    DEADLINES.map(([name]) => [name, number(draft.deadlines[name])] as const).filter(([, ms]) => ms !== undefined),
-  );
+  const { document, mistakes } = documentOf(FIELDS, draft);
+  const targets = draft.targets.map((target) => documentOf(TARGET, target));
   return {
-    body: {
-      ...draft.others,
-      model: draft.model.trim(),
-      enabled: draft.enabled,
-      aliases: lines(draft.aliases),
-      policy: draft.policy,
-      targets,
-      retries: number(draft.retries),
-      deadlines,
-      resume: draft.resume,
-      sticky: draft.sticky || undefined,
-      strict: draft.strict,
-      resumable: draft.resumable,
-    },
-    mistakes,
+    body: { ...document, targets: targets.map(({ document }) => document) },
+    mistakes: [
+      ...mistakes,
+      ...targets.flatMap(({ mistakes }, at) => mistakes.map((mistake) => `targets[${at}].${mistake}`)),
+    ],
   };
 }
 
 /** Returns whether two forms would send the same document. */
 export function isSame(a: RouteDraft, b: RouteDraft): boolean {
-  const sent = (draft: RouteDraft) =>
-    JSON.stringify({ ...draft, targets: draft.targets.map((one) => ({ ...one, key: 0 })) });
-  return sent(a) === sent(b);
+  const { length } = a.targets;
+  return (
+    isSameEntry(a, b) &&
+    length === b.targets.length &&
+    a.targets.every((target, at) => isSameEntry(target, b.targets[at] as TargetDraft))
+  );
 }
 
 /** Returns the list with one entry moved by `by` places. It stays as it is at the ends. */
@@ -185,18 +96,7 @@ export function moved<T>(list: readonly T[], at: number, by: number): T[] {
 
 /** Returns all paths at which the form shows mistakes. */
 export function pathsOf(draft: RouteDraft): string[] {
-  return [
-    "model",
-    "aliases",
-    "policy",
-    "retries",
-    "resume",
-    "sticky",
-    ...DEADLINES.map(([name]) => `deadlines.${name}`),
-    ...draft.targets.flatMap((_, at) =>
-      ["provider", "model", "weight", "params", "context_tokens"].map((name) => `targets[${at}].${name}`),
-    ),
-  ];
+  return [...pathsIn(FIELDS), "targets", ...draft.targets.flatMap((_, at) => pathsIn(TARGET, `targets[${at}].`))];
 }
 
 /** Returns the problems of a route by the number of their target. */
@@ -216,36 +116,8 @@ export function shares(weights: readonly string[]): (number | null)[] {
   return parsed.map((weight) => (Number.isFinite(sum) && sum > 0 && weight >= 0 ? (100 * weight) / sum : null));
 }
 
-/** Returns the fields of an object that are not among the named ones. */
-function without(fields: object, names: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)));
-}
-
-function paramsOf(typed: string): { value?: Record<string, unknown> | undefined } | { mistake: string } {
-  if (typed.trim() === "") return { value: undefined };
-  try {
-    const value: unknown = JSON.parse(typed);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { value: value as never };
-    return { mistake: 'must be a JSON object, such as {"temperature": 0.2}' };
-  } catch (error) {
-    return { mistake: `must be JSON: ${error instanceof Error ? error.message : "it cannot be read"}` };
-  }
-}
-
-function lines(typed: string): string[] {
-  return typed
-    .split(/[\n,]/)
-    .map((line) => line.trim())
-    .filter((line) => line !== "");
-}
-
-function number(typed: string): number | string | undefined {
-  const trimmed = typed.trim();
-  if (trimmed === "") return undefined;
-  const value = Number(trimmed);
-  return Number.isFinite(value) ? value : trimmed;
-}
-
-function text(value: number | null | undefined): string {
-  return value == null ? "" : String(value);
+/** Returns a schema without one of its fields. */
+function without(form: FormNode, name: string): FormNode {
+  const { [name]: _, ...properties } = form.properties ?? {};
+  return { ...form, properties, required: form.required?.filter((one) => one !== name) ?? [] };
 }

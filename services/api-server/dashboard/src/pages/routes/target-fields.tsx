@@ -1,11 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { modelsQuery, providersQuery } from "../../api/queries";
 import { percent } from "../../format/numbers";
+import { type Entry, textAt } from "../../forms/entry";
+import { FormOf, Input } from "../../forms/inputs";
 import { IconButton } from "../../parts/button";
-import { AreaField, SelectField, TextField } from "../../parts/field";
 import { ArrowDown, ArrowUp, Trash2 } from "../../parts/icons";
 import { Notice } from "../../parts/layout";
-import type { TargetDraft } from "./form";
+import { TARGET, type TargetDraft } from "./form";
 import css from "./routes.module.css";
 
 interface TargetProps {
@@ -17,7 +19,7 @@ interface TargetProps {
   share: number | null;
   problem: string | undefined;
   mistakes: Map<string, string[]>;
-  onChange: (target: TargetDraft) => void;
+  onChange: (change: (old: Entry) => Entry) => void;
   onMove: (by: number) => void;
   onRemove: () => void;
 }
@@ -36,17 +38,26 @@ export function ModelNames() {
   );
 }
 
-export function TargetFields({ target, at, of, share, problem, mistakes, onChange, onMove, onRemove }: TargetProps) {
+/** Returns the providers to choose from; the chosen one stays among them after it was deleted. */
+export function useProviderOptions(chosen: string): [string, string][] {
   const providers = useQuery(providersQuery).data ?? [];
-  const options: [string, string][] = [["", "Choose a provider"]];
-  for (const { id, name, enabled } of providers) {
-    options.push([id, `${name === id ? id : `${name} (${id})`}${enabled ? "" : ", disabled"}`]);
-  }
-  if (target.provider !== "" && !options.some(([id]) => id === target.provider)) {
-    options.push([target.provider, `${target.provider}, deleted`]);
-  }
-  const under = (name: string) => mistakes.get(`targets[${at}].${name}`);
-  const hidden = under("params") || under("context_tokens");
+  const options = providers.map(({ id, name, enabled }): [string, string] => [
+    id,
+    `${name === id ? id : `${name} (${id})`}${enabled ? "" : ", disabled"}`,
+  ]);
+  return chosen === "" || options.some(([id]) => id === chosen)
+    ? options
+    : [...options, [chosen, `${chosen}, deleted`]];
+}
+
+/** Fields of a target that are folded until one of them is set. */
+const MORE = ["params", "can", "region", "max_price_usd"];
+
+export function TargetFields({ target, at, of, share, problem, mistakes, onChange, onMove, onRemove }: TargetProps) {
+  // It stays as it is while a field is being emptied.
+  const [isOpen] = useState(() => MORE.some((path) => textAt(TARGET, target, path) !== "") || undefined);
+  const prefix = `targets[${at}].`;
+  const providers = useProviderOptions(textAt(TARGET, target, "provider"));
   return (
     <fieldset className={css.target} aria-label={`Target ${at + 1}`}>
       <div className={css.targetHead}>
@@ -75,59 +86,33 @@ export function TargetFields({ target, at, of, share, problem, mistakes, onChang
         />
       </div>
       {problem && <Notice tone="warn">It cannot be asked: {problem}.</Notice>}
-      <div className={css.halves}>
-        <SelectField
-          label="Provider"
-          required
-          value={target.provider}
-          options={options}
-          mistakes={under("provider")}
-          onChange={(provider) => onChange({ ...target, provider })}
-        />
-        <TextField
-          label="Model"
-          required
-          mono
-          list={MODEL_NAMES}
-          value={target.model}
-          mistakes={under("model")}
-          onChange={(model) => onChange({ ...target, model })}
-          hint="Its name at the provider."
-        />
-      </div>
-      <div className={css.columns}>
-        <TextField
-          label="Weight"
-          inputMode="numeric"
-          placeholder="1"
-          value={target.weight}
-          mistakes={under("weight")}
-          onChange={(weight) => onChange({ ...target, weight })}
-          hint="Share relative to the others, 1 to 1,000."
-        />
-        <TextField
-          label="Context"
-          inputMode="numeric"
-          placeholder="unknown"
-          value={target.contextTokens}
-          mistakes={under("context_tokens")}
-          onChange={(contextTokens) => onChange({ ...target, contextTokens })}
-          hint="Tokens that the model holds."
-        />
-      </div>
-      <details open={Boolean(hidden) || target.params !== "" || undefined}>
-        <summary>Parameters</summary>
-        <AreaField
-          label="Fields that replace those of the request"
-          className="mono"
-          rows={3}
-          value={target.params}
-          placeholder='{"temperature": 0.2}'
-          mistakes={under("params")}
-          onChange={(params) => onChange({ ...target, params })}
-          hint="A JSON object. `model`, `stream`, `messages` and `input` cannot be replaced."
-        />
-      </details>
+      <FormOf schema={TARGET} entry={target} mistakes={mistakes} prefix={prefix} onChange={onChange}>
+        <div className={css.halves}>
+          <Input at="provider" label="Provider" unset="Choose a provider" options={providers} hint="" />
+          <Input at="model" label="Model" mono list={MODEL_NAMES} />
+        </div>
+        <div className={css.columns}>
+          <Input at="weight" label="Weight" unset="1" hint="Share relative to the others, 1 to 1,000." />
+          <Input at="context_tokens" label="Context" unset="unknown" hint="Tokens that the model holds." />
+        </div>
+        <details open={isOpen}>
+          <summary>Parameters and requirements</summary>
+          <div className={css.more}>
+            <Input
+              at="params"
+              label="Fields that replace those of the request"
+              rows={3}
+              unset='{"temperature": 0.2}'
+              hint="A JSON object. `model`, `stream`, `messages` and `input` cannot be replaced."
+            />
+            <Input at="can" label="Abilities" unset="None chosen: requests of every kind may go to it." />
+            <div className={css.halves}>
+              <Input at="region" label="Region" unset="none" />
+              <Input at="max_price_usd" label="Highest price of a request" unset="no limit" />
+            </div>
+          </div>
+        </details>
+      </FormOf>
     </fieldset>
   );
 }

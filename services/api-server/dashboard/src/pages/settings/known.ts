@@ -130,6 +130,12 @@ function kindOf({ key, type, enum: choices }: SettingSchema): KnownSetting["kind
   return KINDS[type] ?? "text";
 }
 
+/** Returns a setting that nothing describes. Its kind is that of its value, so that saving keeps the type. */
+export function unknownSetting(key: string, value: unknown): KnownSetting {
+  const kinds: Record<string, KnownSetting["kind"]> = { number: "number", boolean: "switch", object: "json" };
+  return { key, label: key, hint: "", kind: (value !== null && kinds[typeof value]) || "text" };
+}
+
 const UNITS: Record<string, string> = { ms: " milliseconds", usd: " dollars" };
 
 function limitsOf({ minimum, maximum, unit = "" }: SettingSchema): string {

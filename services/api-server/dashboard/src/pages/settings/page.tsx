@@ -27,6 +27,7 @@ import {
   pendingPort,
   sentValue,
   shownValue,
+  unknownSetting,
 } from "./known";
 import css from "./settings.module.css";
 
@@ -57,7 +58,7 @@ function Categories({ settings }: { settings: Record<string, unknown> }) {
   const categories = schema ? categoriesOf(schema) : [{ name: "Router and logs", settings: KNOWN }];
   const told = new Set(categories.flatMap((category) => category.settings.map(({ key }) => key)));
   const others = otherKeys(settings).filter((key) => !told.has(key));
-  const unknown = others.map((key): KnownSetting => ({ key, label: key, hint: "", kind: "text" }));
+  const unknown = others.map((key) => unknownSetting(key, settings[key]));
   return [...categories, { name: "Other settings", settings: unknown }]
     .filter((category) => category.settings.length > 0)
     .map((category) => (
