@@ -6,8 +6,8 @@ use signalbox_core::sse::Frame;
 use super::EventId;
 
 /// Returns an event with a field `id`, in front of the blank line that ends it: the last `id` of an event counts, and a
-/// provider may send one of its own. Returns `None` for what clients do not take as an event: comments and whatever else has no data, and
-/// an event without its blank line.
+/// provider may send one of its own. Returns `None` for what clients do not take as an event: comments and whatever
+/// else has no data, and an event without its blank line.
 pub(super) fn labelled(event: &Frame, id: EventId) -> Option<Bytes> {
     let raw = event.raw();
     event.data()?;

@@ -111,8 +111,8 @@ async fn relayed(streams: &Streams, stream: &Stream, answer: &mut impl Answer) -
 // === impl Streams ===
 
 impl Streams {
-    /// Waits until the stream has had no reader for the configured time since this call, or for `drain_time` since the process began to
-    /// drain; no reader is accepted after that.
+    /// Waits until the stream has had no reader for the configured time since this call, or for `drain_time` since the
+    /// process began to drain; no reader is accepted after that.
     async fn abandoned(&self, stream: &Stream, drain_time: Duration) {
         let began = Instant::now();
         loop {
