@@ -77,15 +77,15 @@ pub struct Streams {
 pub enum StreamError {
     /// No stream of this caller has the id.
     #[error(
-        "there is no stream `{0}` to resume: it has been unread for too long, the router was restarted, or it belongs to \
-         another key; if its request has ended, the answer is in the request log, otherwise send the request again \
+        "there is no stream `{0}` to resume: it has been unread for too long, the router was restarted, or it belongs \
+         to another key; if its request has ended, the answer is in the request log, otherwise send the request again \
          without `Last-Event-ID`"
     )]
     Unknown(String),
     /// The event that would be next is not kept any more.
     #[error(
-        "the event after {after} is not kept any more, the oldest one is {oldest}; once the request {request} has ended, \
-         its whole answer is in the request log"
+        "the event after {after} is not kept any more, the oldest one is {oldest}; once the request {request} has \
+         ended, its whole answer is in the request log"
     )]
     PushedOut {
         /// Id of the request.
@@ -113,8 +113,8 @@ pub enum StreamError {
     },
     /// The request is not the one whose stream is named.
     #[error(
-        "`Last-Event-ID` names an event of the request {0}, which had another path or body; repeat that request unchanged, \
-         or send this one without `Last-Event-ID`"
+        "`Last-Event-ID` names an event of the request {0}, which had another path or body; repeat that request \
+         unchanged, or send this one without `Last-Event-ID`"
     )]
     OtherRequest(Uuid),
 }

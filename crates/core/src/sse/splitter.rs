@@ -172,12 +172,6 @@ impl Frame {
         fields(&self.0).filter_map(|(name, value)| (name == b"event").then_some(value)).last()
     }
 
-    /// Returns whether the frame has any field; comments and blank lines have none.
-    #[must_use]
-    pub fn has_fields(&self) -> bool {
-        fields(&self.0).next().is_some()
-    }
-
     /// Returns whether this is OpenAI's end-of-stream event.
     #[must_use]
     pub fn is_done(&self) -> bool {

@@ -6,13 +6,11 @@ use signalbox_core::sse::Frame;
 use super::EventId;
 
 /// Returns an event with a field `id`, in front of the blank line that ends it: the last `id` of an event counts, and a
-/// provider may send one of its own. Returns `None` for what clients do not take as an event: comments, blank lines, and
-/// an event without its blank line.
+/// provider may send one of its own. Returns `None` for what clients do not take as an event: comments and whatever
+/// else has no data, and an event without its blank line.
 pub(super) fn labelled(event: &Frame, id: EventId) -> Option<Bytes> {
     let raw = event.raw();
-    if !event.has_fields() {
-        return None;
-    }
+    event.data()?;
     let line_end = match &raw[..] {
         [.., b'\r', b'\n'] => &b"\r\n"[..],
         [.., b'\n'] => b"\n",
@@ -58,7 +56,7 @@ mod tests {
         ] {
             assert_eq!(label(event), Some(expected), "{event:?}");
         }
-        for no_event in [": ping\n\n", "\n", "\r\n", "data: {\"half", "data: x\n"] {
+        for no_event in [": ping\n\n", "retry: 5\n\n", "\n", "\r\n", "data: {\"half", "data: x\n"] {
             assert_eq!(label(no_event), None, "{no_event:?}");
         }
     }

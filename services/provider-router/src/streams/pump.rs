@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use http_body::Frame;
 use signalbox_core::sse::Splitter;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{DRAIN_TIME, Stream, Streams, stream::StreamEnd};
@@ -110,22 +111,24 @@ async fn relayed(streams: &Streams, stream: &Stream, answer: &mut impl Answer) -
 // === impl Streams ===
 
 impl Streams {
-    /// Waits until the stream has had no reader for the configured time, or for `drain_time` since the process began to
-    /// drain; no reader is accepted after that.
+    /// Waits until the stream has had no reader for the configured time since this call, or for `drain_time` since the
+    /// process began to drain; no reader is accepted after that.
     async fn abandoned(&self, stream: &Stream, drain_time: Duration) {
+        let began = Instant::now();
         loop {
             stream.is_read(false).await;
+            let unread_since = stream.unread_since();
             let drained = async {
                 self.draining.cancelled().await;
                 tokio::time::sleep(drain_time).await;
             };
             tokio::select! {
                 () = stream.is_read(true) => continue,
-                () = tokio::time::sleep(self.reconnect_timeout) => {}
+                () = tokio::time::sleep_until(unread_since.max(began) + self.reconnect_timeout) => {}
                 () = drained => {}
             }
-            // A reader may have come at the same moment.
-            if stream.close() {
+            // A reader may have come at the same moment, or come and gone.
+            if stream.close(unread_since) {
                 return;
             }
         }

@@ -10,7 +10,10 @@ use http::{HeaderMap, Response, Version};
 use ring::digest;
 use signalbox_core::{Api, sse::Frame};
 use signalbox_daemon::{Caller, CallerKind};
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use super::{
@@ -60,6 +63,8 @@ struct State {
     /// Number of the present reader.
     reader: Option<u64>,
     readers: u64,
+    /// Time at which the last reader left.
+    unread_since: Instant,
     /// Wakes the reader.
     waker: Option<Waker>,
     /// Whether no reader is accepted any more.
@@ -103,6 +108,7 @@ impl Stream {
                 end: None,
                 reader: Some(1),
                 readers: 1,
+                unread_since: Instant::now(),
                 waker: None,
                 is_closed: false,
             }),
@@ -177,6 +183,7 @@ impl Stream {
         let mut state = self.state();
         if state.reader == Some(reader) {
             state.reader = None;
+            state.unread_since = Instant::now();
             state.waker = None;
             self.is_read.send_replace(false);
         }
@@ -242,10 +249,15 @@ impl Stream {
         self.is_read.subscribe().wait_for(|is_read| *is_read == wanted).await.ok();
     }
 
-    /// Accepts no reader any more, unless there is one. Returns whether there is none.
-    pub(super) fn close(&self) -> bool {
+    /// Returns the time at which the last reader left.
+    pub(super) fn unread_since(&self) -> Instant {
+        self.state().unread_since
+    }
+
+    /// Accepts no reader any more, if there has been none since this time. Returns whether that is so.
+    pub(super) fn close(&self, unread_since: Instant) -> bool {
         let mut state = self.state();
-        state.is_closed = state.reader.is_none();
+        state.is_closed = state.reader.is_none() && state.unread_since == unread_since;
         state.is_closed
     }
 
