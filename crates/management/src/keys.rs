@@ -141,7 +141,10 @@ pub(super) async fn update(
 /// Deletes a key: it is not valid any more within a second. Its requests stay in the log.
 #[utoipa::path(
     delete, path = "/api/keys/{id}", tag = "keys",
-    params(("id" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is meant to be deleted")),
+    params(
+        ("id" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is meant to be deleted"),
+    ),
     responses(
     (status = 200, description = "Deleted", body = Done),
     (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),

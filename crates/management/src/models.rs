@@ -180,7 +180,10 @@ pub(super) async fn update(
 /// Deletes a model with its links.
 #[utoipa::path(
     delete, path = "/api/models/{id}", tag = "models",
-    params(("id" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is meant to be deleted")),
+    params(
+        ("id" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is meant to be deleted"),
+    ),
     responses(
     (status = 200, description = "Deleted", body = Done),
     (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),

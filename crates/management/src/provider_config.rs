@@ -154,7 +154,11 @@ pub(super) async fn patch(
 /// Deletes one key.
 #[utoipa::path(
     delete, path = "/api/providers/{id}/config/{key}", tag = "provider-config",
-    params(("id" = String, Path), ("key" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version of the provider from which the key is meant to be deleted")),
+    params(
+        ("id" = String, Path), ("key" = String, Path),
+        ("If-Match" = Option<String>, Header,
+         description = "The `ETag` of the version of the provider from which the key is meant to be deleted"),
+    ),
     responses(
     (status = 200, description = "Deleted", body = Done),
     (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),

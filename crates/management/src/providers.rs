@@ -203,7 +203,10 @@ pub(super) async fn update(
 /// Deletes a provider with its configuration and its links.
 #[utoipa::path(
     delete, path = "/api/providers/{id}", tag = "providers",
-    params(("id" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is meant to be deleted")),
+    params(
+        ("id" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is meant to be deleted"),
+    ),
     responses(
     (status = 200, description = "Deleted", body = Done),
     (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),

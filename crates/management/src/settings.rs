@@ -247,7 +247,10 @@ pub(super) async fn put_many(
 /// Resets a setting to its default.
 #[utoipa::path(
     delete, path = "/api/settings/{key}", tag = "settings",
-    params(("key" = String, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is meant to be deleted")),
+    params(
+        ("key" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is meant to be deleted"),
+    ),
     responses(
     (status = 200, description = "The default", body = ResetSetting),
     (status = 412, description = "`version_changed`: it is not the version of `If-Match`", body = Failure),
