@@ -27,9 +27,9 @@ export function GuardFields() {
 export function RateFields() {
   return (
     <>
-      <Input at="limits.rpm" label="Requests per minute" unset="no limit" />
-      <Input at="limits.tpm" label="Tokens per minute" unset="no limit" />
-      <Input at="limits.concurrency" label="Requests at once" unset="no limit" />
+      <Input at="limits.rpm" label="Requests per minute" unset="no limit" hint="" />
+      <Input at="limits.tpm" label="Tokens per minute" unset="no limit" hint="Input and output together." />
+      <Input at="limits.concurrency" label="Requests at once" unset="no limit" hint="" />
     </>
   );
 }
