@@ -19,11 +19,15 @@ use signalbox_core::{openai::Usage, schema::RequestStatus, secret::Secret};
 use signalbox_daemon::ClientKeys;
 use signalbox_store::{Sealer, Store, catalog};
 use signalbox_upstream::AddressPolicy;
+use tokio::time::{Duration, Instant};
 
 use crate::rules::{FALLBACK, Keys, MODEL, PROVIDER};
 
 /// Number of keys. They are found by a hash, so their number hardly matters to a request.
 const KEYS: usize = 100;
+/// Requests that may wait for limits, and for how long; none does.
+const MAX_WAITING: usize = 1_024;
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A database with rules, and what the router makes of it.
 struct Gateway {
@@ -53,7 +57,8 @@ pub(super) async fn admit(body: &[u8], times: u64) -> anyhow::Result<()> {
         admission::check(caller, "chat", model)?;
         admission::check_fallbacks(caller, body)?;
         let route = plan.route.as_ref().map(|route| &*route.id);
-        let asked = Asked { body, model, choices: 1, is_answered: true, earlier_tokens: 0, route };
+        let latest = Instant::now() + LONGEST_WAIT;
+        let asked = Asked { body, model, choices: 1, is_answered: true, earlier_tokens: 0, route, latest };
         let mut targets = Vec::new();
         for candidate in &plan.candidates {
             targets.push(Target {
@@ -116,7 +121,7 @@ impl Gateway {
         let keys = Keys::new(KEYS)?;
         keys.write(&store).await?;
         let (metrics, prices) = (Metrics::default(), Prices::shipped()?);
-        Ok(Self { store, sealer, metrics, prices, ledger: Arc::default(), key: keys.key })
+        Ok(Self { store, sealer, metrics, prices, ledger: Arc::new(Ledger::new(MAX_WAITING)), key: keys.key })
     }
 
     /// Does the router's work after a change of the catalogue.
