@@ -72,6 +72,21 @@ impl Query {
         self.parameters.remove(name)
     }
 
+    /// Refuses parameters that have not been taken, and those that are given twice.
+    pub fn refuse_others(&mut self) {
+        let mut unknown: Vec<String> = self.parameters.keys().cloned().collect();
+        unknown.sort_unstable();
+        for name in unknown {
+            self.mistake(format!("{name} is not a parameter of this request"));
+        }
+        for at in 1..self.pairs.len() {
+            let name = &self.pairs[at].0;
+            if self.pairs[..at].iter().any(|(other, _)| other == name) {
+                self.mistake(format!("{name} is given twice"));
+            }
+        }
+    }
+
     /// Returns the values of a parameter that may be repeated, each once; empty ones count as absent.
     pub(super) fn texts(&mut self, name: &str) -> Vec<String> {
         let mut texts: Vec<String> = Vec::new();

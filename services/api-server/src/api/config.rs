@@ -87,8 +87,7 @@ pub(super) async fn export(State(app): State<App>, mut query: Query, headers: He
 )]
 pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Request) -> Result<Json<Applied>, Error> {
     let format = format_of(&mut query, request.headers(), header::CONTENT_TYPE);
-    let dry_run = query.boolean("dry_run").unwrap_or(false);
-    let prune = query.boolean("prune").unwrap_or(false);
+    let [dry_run, prune] = ["dry_run", "prune"].map(|name| switch(&mut query, name));
     let base_version = query.given("base_version").and_then(|text| {
         let version = text.parse().ok();
         if version.is_none() {
@@ -96,6 +95,8 @@ pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Req
         }
         version
     });
+    // A misspelt `dry_run` must not apply the document.
+    query.refuse_others();
     query.finish()?;
     let bytes = bytes_of(request, &app).await?;
     let text = std::str::from_utf8(&bytes).map_err(|_| Error::invalid("the document is not valid UTF-8"))?;
@@ -108,6 +109,18 @@ pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Req
     let (created, deleted, unchanged) = (plan.created, plan.deleted, plan.unchanged);
     let (changes, base_version) = (plan.fields, plan.base_version);
     Ok(Json(Applied { dry_run, created, updated, deleted, unchanged, changes, base_version }))
+}
+
+/// Takes `true` or `false`; an empty value is neither.
+fn switch(query: &mut Query, name: &str) -> bool {
+    match query.given(name).as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => {
+            query.mistake(format!("{name} must be true or false"));
+            false
+        }
+    }
 }
 
 /// Returns the format of the query, else of the header, else TOML.

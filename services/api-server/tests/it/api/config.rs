@@ -235,6 +235,9 @@ async fn what_cannot_be_read_is_told(site: &Site) {
     for (query, text, told) in [
         ("?format=xml", "", "format must be toml, yaml or json"),
         ("?dry_run=maybe", "", "dry_run must be true or false"),
+        ("?dry_run=", "", "dry_run must be true or false"),
+        ("?dryrun=true", "", "dryrun is not a parameter of this request"),
+        ("?dry_run=true&dry_run=false", "", "dry_run is given twice"),
         ("", "[canary\n", "invalid TOML at line 1"),
         ("?format=json", "{canary", "invalid JSON at line 1"),
         ("?format=yaml", "a: [canary", "invalid YAML at line"),
