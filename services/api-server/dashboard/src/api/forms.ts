@@ -252,6 +252,11 @@ export const ROUTE: FormNode = {
       ],
       "default": "priority"
     },
+    "resumable": {
+      "type": "boolean",
+      "description": "Whether clients that lose their connection may fetch the rest of a stream.",
+      "default": false
+    },
     "resume": {
       "type": "string",
       "description": "Continuation of a stream that broke after the client received a part of it.",

@@ -1376,7 +1376,10 @@ export interface paths {
         delete: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `ETag` of the version that is meant to be deleted */
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: string;
                 };
@@ -1422,6 +1425,15 @@ export interface paths {
                 };
                 /** @description The resource does not exist */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `version_changed`: it is not the version of `If-Match` */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -2794,7 +2806,10 @@ export interface paths {
         delete: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `ETag` of the version that is meant to be deleted */
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: string;
                 };
@@ -2840,6 +2855,15 @@ export interface paths {
                 };
                 /** @description The resource does not exist */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `version_changed`: it is not the version of `If-Match` */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -3864,7 +3888,10 @@ export interface paths {
         delete: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `ETag` of the version that is meant to be deleted */
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: string;
                 };
@@ -3910,6 +3937,15 @@ export interface paths {
                 };
                 /** @description The resource does not exist */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `version_changed`: it is not the version of `If-Match` */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -4209,7 +4245,10 @@ export interface paths {
         delete: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `ETag` of the version of the provider from which the key is meant to be deleted */
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: string;
                     key: string;
@@ -4256,6 +4295,15 @@ export interface paths {
                 };
                 /** @description The resource does not exist */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `version_changed`: it is not the version of `If-Match` */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -7111,7 +7159,8 @@ export interface paths {
         /**
          * Cancels a request: the provider's connection is closed, and the client gets an error.
          * @description A client whose answer has begun gets the error event of its API, and its connection breaks off. In the log, the
-         *     request has the status `cancelled`, and its error says why.
+         *     request has the status `cancelled`, and its error says why. A request that was cancelled a moment ago may be cancelled
+         *     again, with the same answer.
          */
         post: {
             parameters: {
@@ -8303,6 +8352,210 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/routes/clear-cache": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Removes the answers that routes would give again, in every router process.
+         * @description If one of the processes does not answer, the answers of the others are removed, and the request can be repeated.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description No process has a cached answer any more */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CacheCleared"];
+                    };
+                };
+                /** @description The request is invalid; `errors` lists every mistake */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The control token is required, and is missing or wrong */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The request comes from a web page whose origin is not allowed */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The host name of the request is not allowed */
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Too many wrong control tokens from the same address */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Internal error; the log has the details */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `router_unavailable`: a router process does not answer */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routes/reset-breakers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Closes all breakers and forgets the waits, in every router process: each target is tried again.
+         * @description If one of the processes does not answer, the breakers of the others are closed, and the request can be repeated.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description All breakers are closed */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BreakersReset"];
+                    };
+                };
+                /** @description The request is invalid; `errors` lists every mistake */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The control token is required, and is missing or wrong */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The request comes from a web page whose origin is not allowed */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The host name of the request is not allowed */
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Too many wrong control tokens from the same address */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Internal error; the log has the details */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `router_unavailable`: a router process does not answer */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/routes/{id}": {
         parameters: {
             query?: never;
@@ -8542,7 +8795,10 @@ export interface paths {
         delete: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `ETag` of the version that is meant to be deleted */
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: string;
                 };
@@ -8588,6 +8844,15 @@ export interface paths {
                 };
                 /** @description The resource does not exist */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `version_changed`: it is not the version of `If-Match` */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -10059,7 +10324,10 @@ export interface paths {
         delete: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `ETag` of the version that is meant to be deleted */
+                    "If-Match"?: string | null;
+                };
                 path: {
                     key: string;
                 };
@@ -10105,6 +10373,15 @@ export interface paths {
                 };
                 /** @description The resource does not exist */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description `version_changed`: it is not the version of `If-Match` */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -10656,11 +10933,39 @@ export interface components {
              */
             status?: number | null;
         };
+        /** @description Breakers were closed. */
+        BreakersReset: {
+            /**
+             * Format: int64
+             * @description The breakers that were not closed before.
+             */
+            closed: number;
+            /**
+             * Format: int64
+             * @description The router processes whose breakers were closed: all.
+             */
+            routers: number;
+            success: boolean;
+        };
         /**
          * @description Period of a budget. Days, weeks and months begin at midnight UTC, weeks on Monday.
          * @enum {string}
          */
         BudgetPeriod: "day" | "week" | "month" | "total";
+        /** @description Caches were cleared. */
+        CacheCleared: {
+            /**
+             * Format: int64
+             * @description The answers that were removed.
+             */
+            removed: number;
+            /**
+             * Format: int64
+             * @description The router processes whose caches were cleared: all.
+             */
+            routers: number;
+            success: boolean;
+        };
         /** @description A fall of the cached share. */
         CacheFall: {
             /**
@@ -10670,7 +10975,7 @@ export interface components {
             cause: string;
             /**
              * Format: double
-             * @description What they cost more than cached ones, in dollars; null if the price is unknown.
+             * @description Their cost above that of cached ones, in dollars; null if the price is unknown.
              */
             extra_cost_usd?: number | null;
             /**
@@ -10712,13 +11017,13 @@ export interface components {
         };
         /** @description A check. */
         Check: {
-            /** @description What was found. */
+            /** @description Finding, in one sentence. */
             finding: string;
             /** @description Area, subject and aspect, separated by dots: `provider.openai.key`. */
             id: string;
             /** @description Page and section of the documentation; null if none fits. */
             link?: string | null;
-            /** @description What to do about it; null if nothing. */
+            /** @description Remedy; null if none is needed. */
             remedy?: string | null;
             /** @description `ok`, `warn`, `fail` or `skipped`. */
             state: string;
@@ -10989,7 +11294,7 @@ export interface components {
             /** @description Why another attempt followed, or why none did. */
             why_next?: string | null;
         };
-        /** @description What the cache of a route had for the request. */
+        /** @description Outcome of the cache of a route for the request. */
         ExplainedCache: {
             /**
              * Format: int64
@@ -11012,13 +11317,13 @@ export interface components {
             /** @description Attempts, in order. */
             attempts: components["schemas"]["ExplainedAttempt"][];
             cache?: components["schemas"]["ExplainedCache"] | null;
-            /** @description What guardrails changed, without what they found. */
+            /** @description Changes by guardrails, without the content that they found. */
             guard: string[];
             /** @description Id of the request of which this one is a copy for the mirror of a route; null for all others. */
             mirror_of?: string | null;
             /** @description The requested model. */
             model: string;
-            /** @description What the request asked of its routing, with the names of the extension `signalbox` of the body. */
+            /** @description Overrides that the request asked for, with the names of the extension `signalbox` of the body. */
             overrides: {
                 [key: string]: unknown;
             };
@@ -11210,7 +11515,7 @@ export interface components {
          * @description Progress of a request in flight.
          * @enum {string}
          */
-        InFlightPhase: "waiting" | "answering";
+        InFlightPhase: "queued" | "waiting" | "answering";
         /** @description A request that has not ended. */
         InFlightRequest: {
             /**
@@ -11236,7 +11541,7 @@ export interface components {
             model: string;
             /** @description The path, such as `/v1/chat/completions`. */
             path: string;
-            /** @description `waiting` for the beginning of an answer, or `answering`. */
+            /** @description `queued` until a limit admits it, `waiting` for the beginning of an answer, or `answering`. */
             phase: components["schemas"]["InFlightPhase"];
             /** @description The provider that is asked now; null before the first attempt. */
             provider_id?: string | null;
@@ -11800,7 +12105,7 @@ export interface components {
             /** @description Only with `q`: the number of requests read for this response. */
             scanned?: number;
         };
-        /** @description What part of the prompt the provider had cached. */
+        /** @description Share of the prompt that the provider had cached. */
         PromptCache: {
             /** Format: int64 */
             cached_tokens: number;
@@ -12315,13 +12620,13 @@ export interface components {
         };
         /** @description A scene and its end. */
         Score: {
-            /** @description What the fake providers and the client did. */
+            /** @description Actions of the fake providers and of the client. */
             done: string;
             expected: string;
             /** @description `S01` to `S16`, `P01` to `P25`. */
             id: string;
             name: string;
-            /** @description What to change for a better end; null if nothing. */
+            /** @description Change that leads to a better end; null if none is needed. */
             remedy?: string | null;
             seen: string;
             /** @description `pass`, `partial`, `fail` or `skipped`. */
@@ -12910,7 +13215,7 @@ export interface components {
         };
         /** @description A session. */
         WholeSession: components["schemas"]["Session"] & {
-            /** @description What part of its prompts the providers had cached. */
+            /** @description Share of its prompts that the providers had cached. */
             prompt_cache: components["schemas"]["SessionPromptCache"];
             /** Format: int64 */
             request_count: number;
