@@ -2,8 +2,8 @@
 //!
 //! # Layout
 //! [`scenario`]: the requests. [`target`]: the programs under measurement, run as [`process`]es on [`cores`].
-//! [`measure`]: one scenario with one target, with single requests from [`probe`] and changes of keys by [`reload`]; [`others`] detects other load on the
-//! machine. [`results`] are shown as a [`table`] and a [`picture`].
+//! [`measure`]: one scenario with one target, with single requests from [`probe`] and changes of keys by [`reload`];
+//! [`others`] detects other load on the machine. [`results`] are shown as a [`table`] and a [`picture`].
 //!
 //! # Invariants
 //! - Dropping the future of [`run`], as an interrupt does, kills every process and removes every file of the run.

@@ -1,6 +1,7 @@
 //! The rules of an installation with many users: client keys with limits and budgets, routes, and prices.
 //!
-//! Every request is checked against them, and none of them refuses one: all limits are higher than any benchmark reaches.
+//! Every request is checked against them, and none of them refuses one: all limits are higher than any benchmark
+//! reaches.
 
 use std::io;
 

@@ -151,8 +151,8 @@ impl Refresher {
             return Ok(());
         }
         let (this, runtime) = (self.clone(), Handle::current());
-        // With ten thousand keys, reading the rows and freeing the last snapshot take tens of milliseconds, for which no
-        // request should wait.
+        // With ten thousand keys, reading the rows and freeing the last snapshot take milliseconds, for which no request
+        // should wait.
         let reloaded = tokio::task::spawn_blocking(move || this.reload(&runtime, qwen_proxy));
         reloaded.await.map_err(|error| Error::Unavailable(error.into()))?
     }
