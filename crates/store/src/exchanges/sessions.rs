@@ -65,6 +65,12 @@ struct SessionRow {
     created_at: i64,
 }
 
+/// Returns the hash under which a session is stored that continues something unknown: later requests find it, but it has
+/// not got the answer that it continues.
+fn unknown(hash: &str) -> String {
+    format!("~{hash}")
+}
+
 /// Returns the expiry of a session whose newest request arrived at `last_accessed`.
 pub(crate) const fn expiry(last_accessed: i64) -> i64 {
     last_accessed.saturating_add(SESSION_LIFETIME_MS)
@@ -84,11 +90,12 @@ impl<'a> Sessions<'a> {
         }
         openings.catch_up(tx).await?;
         let mut rows = Rows::new(FIND_SESSIONS.0, FIND_SESSIONS.1, FIND_SESSIONS.2);
-        hashes.iter().filter_map(|hash| openings.find(hash)).for_each(|id| rows.push([id.into()]));
+        let find = |hash: &str| openings.find(hash).or_else(|| openings.find(&unknown(hash)));
+        hashes.iter().filter_map(|hash| find(hash)).for_each(|id| rows.push([id.into()]));
         let found: Vec<SessionRow> = rows.all(tx).await?;
         let created: HashMap<&str, i64> = found.iter().map(|row| (&*row.id, row.created_at)).collect();
         let newest = hashes.into_iter().filter_map(|hash| {
-            let id = openings.find(&hash)?;
+            let id = find(&hash)?;
             let created_at = *created.get(id)?;
             Some((hash, (created_at, Cow::Owned(id.to_owned()))))
         });
@@ -121,7 +128,7 @@ impl<'a> Sessions<'a> {
                     return id;
                 }
                 self.count(uuid, begun);
-                self.open(uuid.clone(), hash, begun.received_at);
+                self.open_as(uuid.clone(), unknown(&hash), hash, begun.received_at);
                 return uuid.clone();
             }
         };
@@ -131,7 +138,11 @@ impl<'a> Sessions<'a> {
 
     /// Stores the opening by which later requests find a new session.
     pub(super) fn open(&mut self, id: Cow<'a, str>, hash: Cow<'a, str>, created_at: i64) {
-        let opening = Opening { hash: hash.to_string(), session_id: id.to_string(), created_at };
+        self.open_as(id, hash.to_string(), hash, created_at);
+    }
+
+    fn open_as(&mut self, id: Cow<'a, str>, stored: String, hash: Cow<'a, str>, created_at: i64) {
+        let opening = Opening { hash: stored, session_id: id.to_string(), created_at };
         self.openings.push(opening);
         let this = (created_at, id);
         let newest = self.newest.entry(hash).or_insert_with(|| this.clone());

@@ -238,7 +238,7 @@ async fn values_of_other_types_than_their_columns_are_converted() {
     assert_eq!(counts[0], "13|NULL");
     assert_eq!(find("uuid-2").0.timestamp, 1_700_000_000_000);
     assert_eq!(rows(&path, "message_count, last_accessed, expires_at", "sessions WHERE id = 'md5-3'").await, ["2|2|0"]);
-    assert_eq!(rows(&path, "DISTINCT expires_at", "qwen_credentials").await, ["1900000001"]);
+    assert_eq!(rows(&path, "MIN(expires_at), MAX(expires_at)", "qwen_credentials").await, ["1900000001|1900000001"]);
     assert_eq!(rows(&path, "priority, created_at", "providers WHERE id = 'lm-studio-default'").await, ["0|0"]);
     assert!(rows(&path, "key", "provider_configs WHERE key = 'token'").await.is_empty(), "a mask is no token");
     assert_eq!(rows(&path, "value", "settings WHERE key LIKE '%server.host'").await, ["'not a host'"]);

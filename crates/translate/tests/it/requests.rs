@@ -97,14 +97,14 @@ fn request(api: Api) -> impl Strategy<Value = Request> {
         })
     });
     let choice = prop_oneof![Just(ToolChoice::Auto), Just(ToolChoice::None), Just(ToolChoice::Required)];
-    let rest = (prop::option::of(1_u64..9999), prop::option::of(0_u32..10), any::<bool>(), prop::option::of(words()));
+    let rest = (prop::option::of(16_u64..9999), prop::option::of(0_u32..10), any::<bool>(), prop::option::of(words()));
     (conversation(), prop::collection::vec(tool, 0..3), choice, rest).prop_map(
         move |(messages, tools, choice, (max_tokens, temperature, stream, user))| {
             let mut request = Request::new(api, "model");
             request.messages = messages;
             request.tool_choice = Some(choice).filter(|_| !tools.is_empty());
             request.tools = tools;
-            request.max_tokens = max_tokens.or(Some(7));
+            request.max_tokens = max_tokens.or(Some(70));
             request.temperature = temperature.and_then(|tenths| Json::parse(&format!("0.{tenths}")));
             request.reasoning.effort = Some(Effort::High);
             request.stream = stream;
@@ -165,7 +165,7 @@ pub(crate) fn all_kinds(api: Api) -> impl Strategy<Value = Request> {
     let turn = (prop::collection::vec(any_of_model(), 1..5), prop::collection::vec(any_of_user(), 1..4), any::<bool>());
     (prop::collection::vec(any_of_user(), 1..3), prop::collection::vec(turn, 0..4)).prop_map(move |(first, turns)| {
         let mut request = Request::new(api, "model");
-        request.max_tokens = Some(7);
+        request.max_tokens = Some(70);
         request.messages.push(message(Role::User, first));
         for (mut answer, user, is_error) in turns {
             let mut results = Vec::new();
