@@ -22,7 +22,7 @@ const TIMES: [&str; 6] = ["timestamp", "created_at", "updated_at", "last_accesse
 /// Tables whose times are seconds.
 const IN_SECONDS: [&str; 3] = ["qwen_credentials", "request_logs", "schema_version"];
 
-/// Rounds numbers, reads dates that were stored as text, and empties what is no number. Returns the number of values
+/// Rounds numbers, reads dates that were stored as text, empties what is no number, and takes bytes for text. Returns the number of values
 /// that were changed.
 ///
 /// # Errors
@@ -37,6 +37,11 @@ pub(super) async fn give_types(tx: &mut Transaction) -> Result<u64, Error> {
             } else if let Some((_, may_be_missing)) = COUNTS.iter().find(|(count, _)| count == column) {
                 if *may_be_missing { "NULL" } else { "0" }.to_owned()
             } else {
+                // The audit log writes rows as JSON, which holds no bytes.
+                let text = format!(
+                    "UPDATE original_{name} SET {column} = CAST({column} AS TEXT) WHERE typeof({column}) = 'blob'"
+                );
+                changed += run(tx, text).await?;
                 continue;
             };
             let text = format!(

@@ -220,6 +220,7 @@ async fn values_of_other_types_than_their_columns_are_converted() {
          UPDATE sessions SET message_count = 1.5, last_accessed = 1.5, expires_at = '' WHERE id = 'md5-3';
          UPDATE qwen_credentials SET expires_at = 1900000000.5;
          UPDATE providers SET priority = 'high', updated_at = 1.5, created_at = 'x' WHERE id = 'lm-studio-default';
+         UPDATE providers SET description = x'ff'; UPDATE models SET description = x'6f6b';
          UPDATE models SET created_at = 'x'; UPDATE settings SET updated_at = 'x'; UPDATE metadata SET updated_at = 0.5;
          UPDATE errors SET timestamp = 0.5; UPDATE schema_version SET applied_at = '2023-11-14 22:13:20';
          UPDATE provider_configs SET value = '***MASKED***' WHERE key = 'token';
