@@ -139,32 +139,27 @@ async fn a_hook_allows_refuses_and_replaces() {
 }
 
 #[tokio::test]
-async fn limits_and_plans_come_before_the_hook() {
+async fn limits_come_before_the_hook() {
     let hook = FakeProvider::start().await.unwrap();
     let configuration = format!("[guard]\nhook_url = \"{}/chat/completions\"\n", hook.url());
     let gateway = gateway(Api::Chat, json!({}), &configuration).await;
     gateway.fake.script("m", Turn::says("done"));
     hook.script("guarded", Turn::raw("application/json", json!({"action": "allow"}).to_string()));
-    let grant = json!({"name": "one", "models": ["guarded", "absent"], "limits": {"rpm": 1}});
+    let grant = json!({"name": "one", "models": ["guarded"], "limits": {"rpm": 1}});
     let made = gateway.stack.api.post("/api/keys", &grant).await.expect(201).json();
     let key: &'static str = String::leak(made["key"].as_str().unwrap().to_owned());
     let client = gateway.router.with_key(Some(key));
     let known = async || (client.get("/v1/models").await.status == 200).then_some(());
     eventually("the key", known).await;
 
-    let absent = client.post(CHAT, &Api::Chat.request("absent", false, "hi")).await;
-    assert_eq!((absent.status, hook.calls().len()), (404, 0), "{}", absent.text());
-    let statuses = async || client.post(CHAT, &Api::Chat.request("guarded", false, "hi")).await.status;
-    let mut answered = vec![statuses().await, statuses().await];
-    answered.sort_unstable();
-    // The request for the absent model counts, too.
-    assert_eq!(answered[1], 429, "{answered:?}");
-    assert!(hook.calls().len() <= 1, "{}", hook.calls().len());
+    let asked = async || client.post(CHAT, &Api::Chat.request("guarded", false, "hi")).await.status;
+    assert_eq!((asked().await, hook.calls().len()), (200, 1));
+    assert_eq!((asked().await, hook.calls().len()), (429, 1), "the hook is not asked about a request beyond the limit");
     // What is counted only leaves the gateway after the hook has judged it, so nothing of it does.
     let count = json!({"model": "guarded", "messages": [{"role": "user", "content": "hi"}]});
     let counted = gateway.router.with_key(Some(key)).post("/v1/messages/count_tokens", &count).await.expect(200);
     assert_eq!(counted.header("x-signalbox-estimate"), "true");
-    assert!(hook.calls().len() <= 1);
+    assert_eq!(hook.calls().len(), 1);
 }
 
 #[tokio::test]
@@ -187,6 +182,7 @@ async fn the_whole_prompt_is_judged_once() {
     let question: Value = serde_json::from_slice(&questions[0].body).unwrap();
     assert_eq!((&question["api"], &question["request"]["input"]), (&json!("responses"), &json!("go on")), "{question}");
     assert!(question["earlier"].to_string().contains(REDACTED), "{question}");
+    recorded(&gateway, &answer).await;
     let path = format!("/api/requests/{}/explain", answer.header("x-request-id"));
     let explained = gateway.stack.api.get(&path).await.expect(200).json();
     assert_eq!(explained["guard"], json!(["earlier turns: 1 redacted"]), "{explained}");
@@ -219,7 +215,7 @@ async fn errors_and_comments_of_providers_are_judged_too() {
     let passed = ask(&gateway, Api::Chat, true, "hi").await.expect(200);
     assert_eq!(Api::Chat.streamed(&passed.text()), ("one two".to_owned(), true));
     assert!(!passed.text().contains("4111"), "{}", passed.text());
-    play(chunk("one", "\"stop\"") + &chunk("4111 1111 ", "null") + &chunk("1111 1111", "null"));
+    play(chunk("one ", "\"stop\"") + &chunk("4111 1111 ", "null") + &chunk("1111 1111", "null"));
     let late = ask(&gateway, Api::Chat, true, "hi").await;
     assert!(refusal(Api::Chat, &late, 400).starts_with("a guardrail refused the answer"), "{}", late.text());
     let path = format!("/api/requests/{}/explain", late.header("x-request-id"));
