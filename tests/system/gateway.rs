@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use signalbox_fakes::FakeProvider;
-use signalbox_harness::{Answer, Client, Launch, Stack};
+use signalbox_harness::{Answer, Client, Launch, Stack, eventually};
 
 /// The path used by most tests.
 pub(crate) const CHAT: &str = "/v1/chat/completions";
@@ -32,6 +32,17 @@ impl Gateway {
         stack.add_provider_of(kind, "fake", &fake.url()).await;
         let router = stack.router().await;
         Self { stack, router, fake }
+    }
+
+    /// Creates a key with these fields, and returns a client that has it, once the router knows the key. Without any
+    /// key, the router is open for every client.
+    pub(crate) async fn client_with_key(&self, grant: &Value) -> Client {
+        let made = self.stack.api.post("/api/keys", grant).await.expect(201).json();
+        let client = self.router.with_key(Some(&*made["key"].as_str().unwrap().to_owned().leak()));
+        let status = async |client: &Client| client.get("/v1/models").await.status;
+        let is_known = async || (status(&self.router).await == 401 && status(&client).await == 200).then_some(());
+        eventually("the key", is_known).await;
+        client
     }
 
     /// Requests a whole answer from a model.

@@ -146,18 +146,13 @@ async fn limits_come_before_the_hook() {
     gateway.fake.script("m", Turn::says("done"));
     hook.script("guarded", Turn::raw("application/json", json!({"action": "allow"}).to_string()));
     let grant = json!({"name": "one", "models": ["guarded"], "limits": {"rpm": 1}});
-    let made = gateway.stack.api.post("/api/keys", &grant).await.expect(201).json();
-    let key: &'static str = String::leak(made["key"].as_str().unwrap().to_owned());
-    let client = gateway.router.with_key(Some(key));
-    let known = async || (client.get("/v1/models").await.status == 200).then_some(());
-    eventually("the key", known).await;
-
+    let client = gateway.client_with_key(&grant).await;
     let asked = async || client.post(CHAT, &Api::Chat.request("guarded", false, "hi")).await.status;
     assert_eq!((asked().await, hook.calls().len()), (200, 1));
     assert_eq!((asked().await, hook.calls().len()), (429, 1), "the hook is not asked about a request beyond the limit");
     // What is counted only leaves the gateway after the hook has judged it, so nothing of it does.
     let count = json!({"model": "guarded", "messages": [{"role": "user", "content": "hi"}]});
-    let counted = gateway.router.with_key(Some(key)).post("/v1/messages/count_tokens", &count).await.expect(200);
+    let counted = client.post("/v1/messages/count_tokens", &count).await.expect(200);
     assert_eq!(counted.header("x-signalbox-estimate"), "true");
     assert_eq!(hook.calls().len(), 1);
 }

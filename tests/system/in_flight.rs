@@ -173,10 +173,7 @@ async fn neither_clients_nor_their_keys_reach_the_routes_of_the_services() {
         assert_eq!(refused["error"]["code"], "service_only", "{path}: {refused}");
     }
     router.post(&format!("/v1/admin/requests/{UNKNOWN}/cancel"), &json!({})).await.expect(403);
-    let made = gateway.stack.api.post("/api/keys", &json!({"name": "reader"})).await.expect(201).json();
-    let key: &'static str = Box::leak(made["key"].as_str().unwrap().to_owned().into_boxed_str());
-    let client = Client::new(router.port()).with_key(Some(key));
-    eventually("the key", async || (client.get("/v1/models").await.status == 200).then_some(())).await;
+    let client = gateway.client_with_key(&json!({"name": "reader"})).await;
     client.get("/v1/admin/requests").await.expect(403);
     // The list itself needs no key of a client, and with the router stopped it is not known.
     assert!(listed(&gateway.stack.api, LIST).await.is_empty());

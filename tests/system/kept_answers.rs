@@ -2,22 +2,11 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use signalbox_harness::{Answer, Client, eventually};
+use signalbox_harness::Answer;
 
-use crate::{
-    apis::Api,
-    gateway::{Gateway, request_id},
-};
+use crate::{apis::Api, gateway::request_id};
 
 const RESPONSES: &str = "/v1/responses";
-
-/// Creates a key, and returns a client that has it.
-async fn client(gateway: &Gateway, name: &str) -> Client {
-    let made = gateway.stack.api.post("/api/keys", &json!({"name": name})).await.expect(201).json();
-    let client = gateway.router.with_key(Some(&*made["key"].as_str().unwrap().to_owned().leak()));
-    eventually("the key", async || (client.get("/v1/models").await.status == 200).then_some(())).await;
-    client
-}
 
 fn continuing(id: &Value) -> Value {
     json!({"model": "fake/m", "input": "go on", "previous_response_id": id})
@@ -26,7 +15,8 @@ fn continuing(id: &Value) -> Value {
 #[tokio::test]
 async fn an_answer_that_a_provider_keeps_belongs_to_its_key() {
     let gateway = Api::Responses.gateway().await;
-    let (owner, other) = (client(&gateway, "owner").await, client(&gateway, "other").await);
+    let owner = gateway.client_with_key(&json!({"name": "owner"})).await;
+    let other = gateway.client_with_key(&json!({"name": "other"})).await;
     let first: Answer = owner.post(RESPONSES, &json!({"model": "fake/m", "input": "seven"})).await.expect(200);
     gateway.stack.recorded(&request_id(&first)).await;
     let id = first.json()["id"].clone();
