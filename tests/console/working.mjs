@@ -248,9 +248,9 @@ export async function login(context, server) {
   const add = page.getByRole("button", { name: "Add the login" });
   await header.fill("hello");
   await page.getByText("This is not a Cookie header").waitFor();
-  await header.fill("Cookie: cna=x; ssxmod_itna=y");
+  await header.fill("Cookie: a=x; ssxmod_itna=y");
   await page.getByText("The cookie named token is missing").first().waitFor();
-  await header.fill(`Cookie: cna=x; token=${token}; ssxmod_itna=y`);
+  await header.fill(`Cookie: a=x; token=${token}; ssxmod_itna=y`);
   await page.getByText("The token was found. It expires").waitFor();
   await page.getByLabel("Label").fill("work");
   await add.click();
