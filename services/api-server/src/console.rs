@@ -46,7 +46,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ];
 
-/// What a proxy gets whose `X-Forwarded-Prefix` cannot be used.
+/// Response to a proxy whose `X-Forwarded-Prefix` cannot be used.
 const MALFORMED_PREFIX: &str = "X-Forwarded-Prefix must be one absolute path of letters, digits, '.', '_', '~' and '-', \
     such as /signalbox\n";
 

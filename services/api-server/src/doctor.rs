@@ -161,7 +161,7 @@ impl Inner {
             Ok(ended) => ended.map_err(|error| Failure::Command(error.to_string()))?,
             Err(reason) => {
                 drop(lifeline);
-                // Whatever it prints is not complete.
+                // Its output is not complete, so it is not read.
                 let _ = timeout(END_LIMIT, ended).await;
                 return Err(Failure::Command(reason));
             }

@@ -1,8 +1,8 @@
 //! Streams whose clients may lose their connection and fetch the rest.
 //!
 //! The relay of such a stream is read by a task of its own ([`pump`]), which keeps the newest events in a bounded
-//! buffer ([`ring`]). Clients read that buffer ([`StreamReader`]): the one that sent the request, and then whoever
-//! [finds](Streams::find) the stream by the id of an event, with the same key.
+//! buffer ([`ring`]). Clients read that buffer ([`StreamReader`]): the one that sent the request, and then each one
+//! that [finds](Streams::find) the stream by the id of an event, with the same key.
 //!
 //! # Invariants
 //! - A stream is read by at most one client, and a client that misses an event never sees a proper end.

@@ -116,7 +116,7 @@ pub fn key(request: CachedRequest<'_>, terms: &RouteCache) -> Option<Key> {
 /// Returns whether a list of items names items of earlier answers by their id. The type of a reference may be left out.
 fn refers_to_items(input: &[u8]) -> bool {
     let mut refers = false;
-    // What is no list has no items.
+    // A value that is no list has no items.
     let _ = Reader::new(input).array(|item| {
         if item.peek()? != b'{' {
             return item.skip();

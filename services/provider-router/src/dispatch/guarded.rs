@@ -97,7 +97,7 @@ impl Judging {
                     }
                 };
                 let folded = fold_answer(self.api, &held, true).unwrap_or_default();
-                // What has no form of an answer is judged as it is.
+                // A body that is no answer of the API is judged as it is.
                 let content = folded.json.map_or_else(|| held.clone(), Bytes::from);
                 if let Err(refused) = app.guard.answer(&self.rules, &content, true, &about).await {
                     return Err(withheld(refused, hidden.or(folded.usage), exchange));

@@ -323,7 +323,7 @@ mod tests {
             format!(r#"{{"messages":[{{"content":"a"}},{{"content":[{{"text":"{CARD}"}}]}}],"user":"{}"}}"#, key());
         let found = searched(&document, Some(GuardAction::Redact), Some(GuardAction::Refuse));
         assert_eq!(found.refused, Some(("messages[1].content[0].text".to_owned(), "card number")));
-        // What is logged of it has no secret, either.
+        // The body as it is logged has no secret, either.
         let logged = String::from_utf8(found.redacted.unwrap().to_vec()).unwrap();
         assert!(!logged.contains(CARD) && !logged.contains(&key()), "{logged}");
     }

@@ -156,7 +156,7 @@ impl Texts {
     /// Adds the texts of an event.
     fn add(&mut self, event: &[u8]) {
         let mut path = String::new();
-        // What is no JSON has been searched as it is.
+        // An event that is no JSON has been searched as it is.
         let _ = self.value(&mut Reader::lenient(event), &mut path, 0);
     }
 

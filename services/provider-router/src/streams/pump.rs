@@ -94,7 +94,7 @@ async fn relayed(streams: &Streams, stream: &Stream, answer: &mut impl Answer) -
                     () = &mut abandoned => return None,
                     () = stream.has_changed() => {}
                     () = answer.stop().cancelled() => {
-                        // At the cut of a shutdown nobody waits for a reader that takes nothing.
+                        // At the cut of a shutdown, the pump does not wait for a reader that takes nothing.
                         if !answer.is_cancelled() {
                             return None;
                         }

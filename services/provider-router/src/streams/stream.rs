@@ -80,7 +80,7 @@ pub(super) enum StreamEnd {
     Broken,
 }
 
-/// What a reader finds.
+/// Result of a read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// The next event.

@@ -120,7 +120,7 @@ impl Arrival<'_> {
     }
 }
 
-/// What a request was admitted with.
+/// Outcome of the admission of a request.
 #[derive(Debug, Default)]
 pub(super) struct Reserved {
     /// Its reservation; `None` if nothing limits it.

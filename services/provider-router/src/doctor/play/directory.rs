@@ -56,7 +56,7 @@ pub(super) fn remove_abandoned() {
 }
 
 fn remove_abandoned_in(parent: &Path, now: SystemTime) {
-    // What cannot be read or removed belongs to another user.
+    // A directory that cannot be read or removed belongs to another user.
     let Ok(entries) = std::fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
         let is_of_doctor = entry.file_name().to_string_lossy().starts_with(PREFIX);

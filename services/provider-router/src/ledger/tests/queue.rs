@@ -184,7 +184,7 @@ async fn a_route_has_limits_and_a_queue_of_its_own() {
     assert!(denied.to_string().starts_with("the route `fast` is limited to 2 requests per minute; try again in 61 s"));
     assert_eq!(select(0, Some("r")).unwrap().quotas(ledger.now()).requests.unwrap().remaining, 4, "nothing was used");
     assert_eq!(select(1, Some("r")).unwrap().quotas(ledger.now()).requests.unwrap().limit, 2);
-    // What was used stays when the limits change.
+    // The used share stays when the limits change.
     route.plan.limits.queue = Some(LimitQueue { max_waiting: 1, timeout_ms: 100_000 });
     ledger.update(&keys, &Budgets::default(), std::slice::from_ref(&route));
     let started = Instant::now();
