@@ -45,6 +45,12 @@ export async function settled(page) {
   await page.waitForFunction(() => document.querySelector("[role=status][aria-label=Loading]") === null);
 }
 
+/** Waits until a field of a page has a value. */
+export async function holds(page, field, value) {
+  const handle = await field.elementHandle();
+  await page.waitForFunction(([element, expected]) => element.value === expected, [handle, value]);
+}
+
 export async function step(name, work) {
   const began = Date.now();
   await work();

@@ -37,6 +37,8 @@ export async function newcomer(context, server, fake) {
   const { stdout } = await promisify(execFile)("sh", ["-c", command]);
   assert.match(stdout, /data: \[DONE\]/);
   await page.getByRole("link", { name: "Playground", exact: true }).first().click();
+  // The page before has a field of the same name.
+  await page.getByRole("heading", { level: 1, name: "Playground" }).waitFor();
   await page.getByLabel("Model", { exact: true }).fill("fake-echo");
   await page.getByLabel("Message").fill("How do you do?");
   await page.keyboard.press("Control+Enter");

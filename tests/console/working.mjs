@@ -1,6 +1,6 @@
 // What somebody does who works with the console: requests in flight, conflicts, live figures, settings, logins, checks.
 import assert from "node:assert/strict";
-import { expecting, open, settled } from "./browser.mjs";
+import { expecting, holds, open, settled } from "./browser.mjs";
 import { freePort } from "./server.mjs";
 
 /** A stream that lasts longer than any step: a word every second. */
@@ -116,6 +116,8 @@ export async function conflicts(context, server) {
     assert.deepEqual([provider.name, provider.description], [name, "mine"], button);
     assert.equal(await description.inputValue(), "mine");
     assert.equal(await mine.getByLabel(/^Name/).inputValue(), name);
+    // The other tab is edited next: only what it has heard of is no conflict.
+    await holds(theirs, theirs.getByLabel("Description"), "mine");
   }
   const { id } = (await stored("/api/routes")).routes[0];
   for (const page of [mine, theirs]) await page.goto(`${server.url}/routes/${id}`);
