@@ -72,7 +72,7 @@ describe("a reader", () => {
   it("keeps a text as it is", async () => {
     const text = '\ufeff{ "a": 1.0 }\r\n';
     const { reader, opened } = await serving(new Response(text, { headers: { "x-signalbox-as-asked": "true" } }));
-    expect([reader.text(), opened]).toEqual([text, { bytes: 19, isTooLarge: false, isAsAsked: true }]);
+    expect([reader.text(), opened]).toEqual([text, { bytes: 17, isTooLarge: false, isAsAsked: true }]);
   });
 
   it("does not read what is too large", async () => {

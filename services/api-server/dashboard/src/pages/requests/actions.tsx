@@ -15,7 +15,6 @@ import { FlaskConical, RotateCw, Trash2 } from "../../parts/icons";
 import { Menu, type MenuItem } from "../../parts/menu";
 import { toast } from "../../parts/toast";
 import { useBase } from "../connect/base";
-import { askedMessages } from "./conversation";
 import { asCurl, needsFile } from "./curl";
 import { handoverOf, keepHandover } from "./handover";
 
@@ -103,7 +102,7 @@ async function commandOf(base: string, request: RequestDetail): Promise<string> 
 
 async function openInPlayground(request: RequestDetail, open: (model: string) => Promise<void>): Promise<void> {
   const body: unknown = JSON.parse(await bodyText(request.request_id, "asked"));
-  const handover = handoverOf(request.path, request.model, body, askedMessages(body));
+  const handover = handoverOf(request.model, body);
   if (handover === null) toast("The request has no messages that the playground could show.", { kind: "bad" });
   else if (keepHandover(handover)) await open(request.model);
   else toast("The conversation is too long for the playground. Replay sends it as it is.", { kind: "bad" });

@@ -123,42 +123,16 @@ describe("the command of a request", () => {
 });
 
 describe("the handover to the playground", () => {
-  it("has the messages of a chat as they were sent", () => {
-    const body = { model: "a", stream: true, temperature: 0, messages: [{ role: "user", content: "hi", name: "x" }] };
-    expect(handoverOf("/v1/chat/completions", "a", body, askedMessages(body))).toEqual({
-      messages: body.messages,
-      model: "a",
-      params: { temperature: 0 },
-    });
+  it("has the messages as they were sent, and the other fields", () => {
+    const messages = [{ role: "user", content: "hi", name: "x" }];
+    const body = { model: "a", stream: true, temperature: 0, system: "Be brief.", messages };
+    expect(handoverOf("a", body)).toEqual({ messages, model: "a", params: { temperature: 0, system: "Be brief." } });
+    expect(handoverOf("a", { input: messages, instructions: "x" })?.params).toEqual({ instructions: "x" });
+    expect(handoverOf("a", { prompt: "hi" })?.messages).toEqual([{ role: "user", content: "hi" }]);
   });
 
-  it("translates those of other APIs", () => {
-    const body = {
-      system: "Be brief.",
-      max_tokens: 9,
-      tools: [{ name: "look" }],
-      messages: [
-        {
-          role: "user",
-          content: [
-            { type: "text", text: "See" },
-            { type: "image", source: { type: "base64", media_type: "image/png", data: "AA==" } },
-          ],
-        },
-        { role: "assistant", content: [{ type: "tool_use", id: "t", name: "look", input: { a: 1 } }] },
-        { role: "user", content: [{ type: "tool_result", tool_use_id: "t", content: "found" }] },
-      ],
-    };
-    const handover = handoverOf("/v1/messages", "a", body, askedMessages(body));
-    expect(handover?.params).toEqual({ max_tokens: 9 });
-    expect(handover?.messages.map(({ role }) => role)).toEqual(["system", "user", "assistant", "tool"]);
-    expect(handover?.messages[0]).toEqual({ role: "system", content: "Be brief." });
-    expect(handover?.messages[1]?.content).toEqual([
-      { type: "text", text: "See" },
-      { type: "image_url", image_url: { url: "data:image/png;base64,AA==" } },
-    ]);
-    expect(handover?.messages[3]).toEqual({ role: "tool", tool_call_id: "t", content: "found" });
-    expect(handoverOf("/v1/embeddings", "a", {}, [])).toBeNull();
+  it("is none without a conversation", () => {
+    for (const body of [null, "x", [], {}, { messages: [] }, { input: 3 }]) expect(handoverOf("a", body)).toBeNull();
   });
 });
 
