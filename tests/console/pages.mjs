@@ -9,13 +9,18 @@ async function addresses(server) {
   const { requests } = await get("/api/requests?limit=50");
   const withTools = requests.find((one) => one.openai_request?.tools) ?? requests[0];
   const failed = requests.find((one) => one.status === "failed") ?? requests[0];
+  const answered = requests.find((one) => one.status === "completed" && one.request_id !== withTools.request_id) ?? withTools;
   const { id: route } = (await get("/api/routes")).routes[0];
   const sessions = (await get("/api/sessions?limit=50")).sessions;
   const session = sessions.sort((a, b) => b.request_count - a.request_count)[0].id;
   return {
     overview: "/", live: "/live", "live-by-model": "/live?by=model&range=24h", requests: "/requests",
     "requests-none": "/requests?status=interrupted", request: `/requests/${withTools.request_id}`,
-    "request-usage": `/requests/${withTools.request_id}?tab=usage`, "request-raw": `/requests/${withTools.request_id}?tab=raw`,
+    "request-usage": `/requests/${withTools.request_id}?tab=usage`, "request-tools": `/requests/${withTools.request_id}?tab=tools`,
+    "request-timing": `/requests/${failed.request_id}?tab=timing`, "request-explain": `/requests/${failed.request_id}?tab=explain`,
+    "request-find": `/requests/${withTools.request_id}?find=parser`, replay: `/requests/${withTools.request_id}/replay`,
+    "replay-compared": `/requests/${withTools.request_id}/replay?with=${answered.request_id}`,
+    "request-raw": `/requests/${withTools.request_id}?tab=raw`,
     "request-failed": `/requests/${failed.request_id}`, "request-missing": "/requests/none", sessions: "/sessions",
     session: `/sessions/${session}`, usage: "/usage?range=24h", "usage-by-model": "/usage?by=model&show=requests",
     playground: "/playground", "playground-two": "/playground?a=echo&b=fast", providers: "/providers", "provider-types": "/providers/new",

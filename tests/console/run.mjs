@@ -13,6 +13,7 @@ import { KEY, newcomer } from "./newcomer.mjs";
 import { expired, restarted } from "./outages.mjs";
 import { everyPage, pictures } from "./pages.mjs";
 import { belowPath, unnamedPath } from "./prefix.mjs";
+import * as request from "./request.mjs";
 import { Server, tools } from "./server.mjs";
 import { running, send } from "./traffic.mjs";
 import * as working from "./working.mjs";
@@ -211,6 +212,7 @@ async function everyDay() {
     const { cancel, followed, conflicts, ticking, examine, login, restart } = working;
     await step("cancel a request", () => cancel(context, everyday));
     await step("follow requests", () => followed(context, everyday));
+    for (const part of ["replay", "replays", "attempts", "bodies"]) await step(`a request: ${part}`, () => request[part](context, everyday));
     await step("two tabs", () => conflicts(context, everyday));
     await step("live figures", () => ticking(context, everyday));
     await step("examine", () => examine(context, everyday));

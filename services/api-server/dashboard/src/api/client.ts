@@ -38,8 +38,12 @@ export async function send(path: string, init?: RequestInit): Promise<Response> 
     throw asProblem(error);
   }
   if (response.ok) return response;
-  const body = await response.text();
-  throw refused(response, parsed(body));
+  throw await problemIn(response);
+}
+
+/** Returns why a request was refused. */
+export async function problemIn(response: Response) {
+  return refused(response, parsed(await response.text()));
 }
 
 function refused(response: Response, body: unknown) {

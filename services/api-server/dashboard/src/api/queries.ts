@@ -153,14 +153,6 @@ function textOf(content: unknown): string {
     .join(" ");
 }
 
-export const requestQuery = (id: string) =>
-  queryOptions({
-    queryKey: ["requests", "one", id],
-    queryFn: async ({ signal }) =>
-      // The answer has whole bodies without `view=short`.
-      (await data(api.GET("/api/requests/{id}", { params: { path: { id } }, signal }))) as Schemas["AnsweredRequest"],
-  });
-
 export const sessionsQuery = (sort: "created_at" | "last_accessed" | undefined) =>
   infiniteQueryOptions({
     queryKey: ["sessions", "list", sort ?? ""],

@@ -8,6 +8,7 @@ import { logsSearch } from "../pages/logs/search";
 import { modelsSearch } from "../pages/models/search";
 import { playgroundSearch } from "../pages/playground/search";
 import { newProviderSearch } from "../pages/providers/search";
+import { replaySearch } from "../pages/requests/replay/search";
 import { requestSearch, requestsSearch } from "../pages/requests/search";
 import { newRouteSearch, routesSearch } from "../pages/routes/search";
 import { sessionsSearch } from "../pages/sessions/search";
@@ -34,6 +35,12 @@ const request = createRoute({
   path: "/requests/$id",
   validateSearch: requestSearch,
   component: lazyRouteComponent(() => import("../pages/requests/detail")),
+});
+const replay = createRoute({
+  getParentRoute: () => root,
+  path: "/requests/$id/replay",
+  validateSearch: replaySearch,
+  component: lazyRouteComponent(() => import("../pages/requests/replay/page")),
 });
 const sessions = createRoute({
   getParentRoute: () => root,
@@ -171,6 +178,7 @@ const pages = [
   overview,
   requests,
   request,
+  replay,
   sessions,
   session,
   providers,

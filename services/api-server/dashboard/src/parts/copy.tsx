@@ -1,4 +1,5 @@
 import { useEffect, useState } from "react";
+import { asProblem } from "../api/problem";
 import { Button, classes, IconButton } from "./button";
 import { Check, Copy } from "./icons";
 import css from "./parts.module.css";
@@ -27,7 +28,7 @@ export async function copy(text: string): Promise<boolean> {
 
 interface CopyProps {
   /** The text, or how it is made. */
-  text: string | (() => string);
+  text: string | (() => string | Promise<string>);
   label: string;
   small?: boolean;
   /** Whether the label is shown. */
@@ -42,7 +43,14 @@ export function CopyButton({ text, label, small, worded }: CopyProps) {
     return () => clearTimeout(timer);
   }, [copied]);
   const run = async () => {
-    if (await copy(typeof text === "string" ? text : text())) setCopied(true);
+    let made: string;
+    try {
+      made = typeof text === "string" ? text : await text();
+    } catch (error) {
+      toast(asProblem(error).message, { kind: "bad" });
+      return;
+    }
+    if (await copy(made)) setCopied(true);
     else toast("The browser does not permit copying here. Select the text and press Ctrl+C.", { kind: "bad" });
   };
   const icon = copied ? Check : Copy;

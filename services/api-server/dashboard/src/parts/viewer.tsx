@@ -1,152 +1,190 @@
-/** A viewer for large texts: only visible lines are in the document. */
+/** A viewer for large texts: a worker reads them, and only visible lines are in the document. */
 
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { refusalOf } from "../api/bodies";
+import { Problem } from "../api/problem";
 import { bytes, count } from "../format/numbers";
-import { findLines, type Lines, lineAt, MAX_LINE } from "../workers/lines";
-import { splitLines } from "../workers/start";
-import { Button, IconButton, Row } from "./button";
+import type { Lines } from "../workers/lines";
+import { MAX_BYTES, type Opened, type Source } from "../workers/reader";
+import { type RemoteReader, startReader } from "../workers/start";
+import { Button, buttonClass, Row } from "./button";
 import { CopyButton } from "./copy";
-import { ArrowDown, ArrowUp, Download } from "./icons";
-import { Failure, Loading } from "./layout";
+import { Select } from "./field";
+import { Download } from "./icons";
+import { Empty, Failure, Loading, Notice } from "./layout";
 import css from "./viewer.module.css";
+import { FindField, useFind } from "./viewer-find";
+import { LineList, useFolds } from "./viewer-lines";
 
 interface ViewerProps {
-  text: string;
+  /** The text, or the address that it is fetched from. */
+  text?: string;
+  url?: string;
   /** Name of the file for downloads. */
+  name: string;
+  label: string;
+  /** Shown if the server has no such text. */
+  missing?: string;
+}
+
+interface Reading {
+  reader: RemoteReader;
+  opened: Opened;
+}
+
+export function Viewer({ text, url, name, label, missing }: ViewerProps) {
+  const [reading, setReading] = useState<Reading | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const [attempt, setAttempt] = useState(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each attempt begins anew
+  useEffect(() => {
+    const end = new AbortController();
+    setReading(null);
+    setError(null);
+    const source: Source = url === undefined ? { text: text ?? "" } : { url };
+    const reader = startReader(end.signal);
+    reader.call("open", source).then(
+      (opened) => setReading({ reader, opened }),
+      (failure) => !end.signal.aborted && setError(refusalOf(failure) ?? failure),
+    );
+    return () => end.abort();
+  }, [text, url, attempt]);
+  if (error != null) {
+    if (missing !== undefined && error instanceof Problem && error.isNotFound)
+      return <Empty title="This body was not kept">{missing}</Empty>;
+    return <Failure title="The text cannot be shown." error={error} retry={() => setAttempt(attempt + 1)} />;
+  }
+  if (reading === null) return <Loading rows={6} />;
+  if (reading.opened.isTooLarge) return <TooLarge bytes={reading.opened.bytes} {...{ url, name, label }} />;
+  return <Text {...reading} {...{ text, url, name, label }} />;
+}
+
+function TooLarge({ bytes: size, url, name, label }: { bytes: number; url: string | undefined } & Named) {
+  return (
+    <Empty title={`${label}: ${bytes(size)}`} action={url && <SaveLink {...{ url, name, label }} worded />}>
+      It is shown up to {bytes(MAX_BYTES)}. Save it, and open it with another program.
+    </Empty>
+  );
+}
+
+interface Named {
   name: string;
   label: string;
 }
 
-export function Viewer({ text, name, label }: ViewerProps) {
+/** Saves what the server has, byte for byte. */
+function SaveLink({ url, name, label, worded }: Named & { url: string; worded?: boolean }) {
+  return (
+    <a
+      className={buttonClass(worded ? "default" : "quiet", !worded, !worded)}
+      href={url}
+      download={name}
+      aria-label={`Save ${label}`}
+      title={`Save ${label}`}
+    >
+      <Download size={16} aria-hidden="true" />
+      {worded && "Save it"}
+    </a>
+  );
+}
+
+function Text({
+  reader,
+  opened,
+  text,
+  url,
+  name,
+  label,
+}: Reading & Named & { text?: string | undefined; url?: string | undefined }) {
   const [pretty, setPretty] = useState(true);
   const [wrap, setWrap] = useState(true);
   const [lines, setLines] = useState<Lines | null>(null);
   const [error, setError] = useState<unknown>(null);
   useEffect(() => {
-    const cancel = new AbortController();
-    setError(null);
-    splitLines(text, pretty, cancel.signal).then(setLines, setError);
-    return () => cancel.abort();
-  }, [text, pretty]);
+    let isCurrent = true;
+    reader.call("lines", pretty).then(
+      (lines) => isCurrent && setLines(lines),
+      (failure) => isCurrent && setError(failure),
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [reader, pretty]);
   if (error != null) return <Failure title="The text cannot be shown." error={error} />;
   if (lines === null) return <Loading rows={6} />;
-  return <LineList lines={lines} {...{ text, name, label, pretty, setPretty, wrap, setWrap }} />;
-}
-
-interface LineListProps extends ViewerProps {
-  lines: Lines;
-  pretty: boolean;
-  setPretty: (pretty: boolean) => void;
-  wrap: boolean;
-  setWrap: (wrap: boolean) => void;
-}
-
-function LineList({ lines, text, name, label, pretty, setPretty, wrap, setWrap }: LineListProps) {
-  const box = useRef<HTMLDivElement>(null);
-  const [wanted, setWanted] = useState("");
-  const [current, setCurrent] = useState(0);
-  const [unclipped, setUnclipped] = useState<ReadonlySet<number>>(new Set());
-  const found = useMemo(() => findLines(lines, wanted), [lines, wanted]);
-  const total = lines.offsets.length - 1;
-  const virtualizer = useVirtualizer({
-    count: total,
-    getScrollElement: () => box.current,
-    estimateSize: () => 20,
-    overscan: 20,
-  });
-  const show = (at: number) => {
-    const next = (at + found.length) % found.length;
-    setCurrent(next);
-    virtualizer.scrollToIndex(found[next]!, { align: "center" });
-  };
-  const hit = found[current];
+  const copied = text ?? (() => reader.call("text", undefined));
   return (
-    <div className={css.viewer}>
-      <Row className={css.tools}>
-        <input
-          type="search"
-          aria-label={`Find in ${label}`}
-          placeholder="Find"
-          data-shortcut="/"
-          value={wanted}
-          onChange={(event) => {
-            setWanted(event.target.value);
-            setCurrent(0);
-          }}
-          onKeyDown={(event) => {
-            if (event.key === "Enter" && found.length > 0)
-              show(event.shiftKey ? current - 1 : hit === undefined ? 0 : current + 1);
-          }}
-        />
-        {wanted !== "" && (
-          <>
-            <span role="status">
-              {found.length === 0 ? "nothing found" : `${count(current + 1)} of ${plus(found.length)}`}
-            </span>
-            <IconButton
+    <LoadedText
+      key={String(pretty)}
+      {...{ reader, lines, label, pretty, wrap }}
+      tools={
+        <>
+          <span className={css.push}>
+            {bytes(opened.bytes)}, {count(lines.offsets.length - 1)} lines
+          </span>
+          <Button small kind="quiet" onClick={() => setPretty(!pretty)}>
+            {pretty ? "As it is" : "Pretty"}
+          </Button>
+          <Button small kind="quiet" onClick={() => setWrap(!wrap)}>
+            {wrap ? "Do not wrap" : "Wrap"}
+          </Button>
+          <CopyButton small text={copied} label={`Copy ${label}`} />
+          {url === undefined ? (
+            <Button
               small
-              icon={ArrowUp}
-              label="Previous"
-              disabledBecause={found.length ? undefined : "Nothing found"}
-              onClick={() => show(current - 1)}
+              kind="quiet"
+              icon={Download}
+              aria-label={`Download ${label}`}
+              onClick={() => download(text ?? "", name)}
             />
-            <IconButton
-              small
-              icon={ArrowDown}
-              label="Next"
-              disabledBecause={found.length ? undefined : "Nothing found"}
-              onClick={() => show(current + 1)}
-            />
-          </>
-        )}
-        <span className={css.push}>
-          {bytes(text.length)}, {count(total)} lines
-        </span>
-        <Button small kind="quiet" onClick={() => setPretty(!pretty)}>
-          {pretty ? "As it is" : "Pretty"}
-        </Button>
-        <Button small kind="quiet" onClick={() => setWrap(!wrap)}>
-          {wrap ? "Do not wrap" : "Wrap"}
-        </Button>
-        <CopyButton small text={text} label={`Copy ${label}`} />
-        <IconButton small icon={Download} label={`Download ${label}`} onClick={() => download(text, name)} />
-      </Row>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so that it needs the keyboard */}
-      <section ref={box} className={css.lines} tabIndex={0} aria-label={label}>
-        <div style={{ height: virtualizer.getTotalSize(), position: "relative" }}>
-          {virtualizer.getVirtualItems().map((item) => {
-            const line = lineAt(lines, item.index);
-            const clipped = line.length > MAX_LINE && !unclipped.has(item.index);
-            return (
-              <div
-                key={item.key}
-                ref={virtualizer.measureElement}
-                data-index={item.index}
-                className={`${css.line} ${wrap ? css.wrapped : ""} ${item.index === hit ? css.hit : ""}`}
-                style={{ transform: `translateY(${item.start}px)` }}
-              >
-                <span className={css.number} aria-hidden="true">
-                  {item.index + 1}
-                </span>
-                <code>
-                  {clipped ? line.slice(0, MAX_LINE) : line}
-                  {clipped && (
-                    <Button small onClick={() => setUnclipped(new Set([...unclipped, item.index]))}>
-                      Show {bytes(line.length - MAX_LINE)} more
-                    </Button>
-                  )}
-                </code>
-              </div>
-            );
-          })}
-        </div>
-      </section>
-    </div>
+          ) : (
+            <SaveLink {...{ url, name, label }} />
+          )}
+        </>
+      }
+    />
   );
 }
 
-const plus = (found: number) => (found === 10_000 ? "10,000 or more" : count(found));
+interface LoadedProps {
+  reader: RemoteReader;
+  lines: Lines;
+  label: string;
+  pretty: boolean;
+  wrap: boolean;
+  tools: ReactNode;
+}
+
+const LEVELS: [string, string][] = [
+  ["", "Open"],
+  ["1", "1 level"],
+  ["2", "2 levels"],
+  ["3", "3 levels"],
+];
+
+function LoadedText({ reader, lines, label, pretty, wrap, tools }: LoadedProps) {
+  const scroll = useRef<((line: number) => void) | null>(null);
+  const folds = useFolds(lines);
+  const find = useFind(reader, pretty, (line) => {
+    folds.unfold(line);
+    // The list is drawn with the line unfolded before it is scrolled to.
+    requestAnimationFrame(() => scroll.current?.(line));
+  });
+  const brokenJson = pretty && !lines.isJson && /^\s*[[{]/.test(lines.text.slice(0, 1_000));
+  return (
+    <div className={css.viewer}>
+      <Row className={css.tools}>
+        <FindField label={label} find={find} />
+        {lines.closes.some((close) => close !== 0) && (
+          <Select aria-label="Levels shown" value={folds.level} onChange={folds.setLevel} options={LEVELS} />
+        )}
+        {tools}
+      </Row>
+      {brokenJson && <Notice tone="warn">This is no complete JSON, and is shown as it is.</Notice>}
+      <LineList {...{ lines, label, wrap, folds, scroll }} hit={find.hit} />
+    </div>
+  );
+}
 
 /** Saves a text as a file. */
 export function download(text: string, name: string, type = "application/json"): void {

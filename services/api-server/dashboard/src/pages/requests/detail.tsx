@@ -1,95 +1,69 @@
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { useCallback, useEffect, useMemo } from "react";
-import { api, data, type Schemas } from "../../api/client";
-import { queryClient, requestQuery } from "../../api/queries";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { useCallback } from "react";
+import { type RequestDetail, requestQuery } from "../../api/request";
 import { useKey } from "../../app/keys";
-import { age, exactTime } from "../../format/time";
-import { CopyButton } from "../../parts/copy";
-import { ask } from "../../parts/dialog";
-import { Select } from "../../parts/field";
-import { Trash2 } from "../../parts/icons";
-import { Card, Empty, Loaded, Notice, Page, Stack } from "../../parts/layout";
-import { Menu } from "../../parts/menu";
+import { Loaded, Notice, Page, Stack } from "../../parts/layout";
 import { Tabs } from "../../parts/tabs";
 import { toast } from "../../parts/toast";
-import { Viewer } from "../../parts/viewer";
-import { useBase } from "../connect/base";
-import { answeredMessages, askedMessages, offeredTools } from "./conversation";
-import { asCurl } from "./curl";
-import { MessageCard, Messages, Tools } from "./messages";
+import { RequestActions } from "./actions";
+import { ConversationTab, ToolsTab } from "./conversation-tab";
+import { ExplainTab } from "./explain";
 import { neighbourOf } from "./neighbours";
-import css from "./requests.module.css";
-import { type RequestSearch, STATUSES } from "./search";
-import { StatusMark, statusWords } from "./status-mark";
+import { RawTab } from "./raw";
+import { type RequestSearch, STATUSES, type TABS } from "./search";
+import { statusWords } from "./status-mark";
+import { Summary } from "./summary";
+import { TimingTab } from "./timing";
 import { Usage } from "./usage";
 
 const route = getRouteApi("/requests/$id");
 
-type Answered = Schemas["AnsweredRequest"];
+/** Milliseconds between two looks at a request that is being answered. */
+const LOOK_EVERY = 1_000;
+
+const TAB_NAMES: readonly (readonly [(typeof TABS)[number], string])[] = [
+  ["messages", "Messages"],
+  ["tools", "Tools"],
+  ["timing", "Timing"],
+  ["explain", "Explain"],
+  ["usage", "Usage and cost"],
+  ["raw", "Raw"],
+];
 
 export default function RequestPage() {
   const { id } = route.useParams();
   const search = route.useSearch();
-  const { tab = "messages", body } = search;
+  const { tab = "messages", body, find = "" } = search;
   const navigate = useNavigate({ from: "/requests/$id" });
-  const query = useQuery(requestQuery(id));
-  const base = useBase();
+  const query = useQuery({
+    ...requestQuery(id),
+    refetchInterval: ({ state }) => (state.data?.status === "pending" ? LOOK_EVERY : false),
+  });
   const request = query.data;
-  usePendingRefresh(request, () => void query.refetch());
   useNeighbourKeys(id, search.tab);
-  const go = (search: RequestSearch) => void navigate({ search, replace: true });
+  const go = useCallback((search: RequestSearch) => void navigate({ search, replace: true }), [navigate]);
+  const onFind = useCallback((find: string) => go({ tab, find: find === "" ? undefined : find }), [go, tab]);
   return (
     <Page
       title={request ? `${request.model || "Request"}: ${statusWords(request.status)}` : "Request"}
       heading={request ? request.model || "Request without a model" : "Request"}
       back={{ to: "/requests", label: "Requests" }}
       about={request && <Summary request={request} />}
-      actions={
-        request && (
-          <>
-            <CopyButton worded label="Copy as curl" text={() => asCurl(base, request)} />
-            <Menu
-              label="More"
-              items={[
-                {
-                  label: "Show its session",
-                  run: () => void navigate({ to: "/sessions/$id", params: { id: request.session_id } }),
-                },
-                {
-                  label: "Requests with this model",
-                  run: () => void navigate({ to: "/requests", search: { model: request.model } }),
-                },
-                {
-                  label: "Delete from the log",
-                  icon: Trash2,
-                  danger: true,
-                  run: () => askToDelete(request, () => navigate({ to: "/requests" })),
-                },
-              ]}
-            />
-          </>
-        )
-      }
+      actions={request && <RequestActions request={request} />}
     >
       <Loaded query={query} rows={8}>
         {(request) => (
           <Stack>
             <Outcome request={request} />
-            <Tabs
-              label="Views of the request"
-              current={tab}
-              onChange={(next) => go({ tab: next })}
-              tabs={[
-                ["messages", "Messages"],
-                ["usage", "Usage and cost"],
-                ["raw", "Raw"],
-              ]}
-            >
+            <Tabs label="Views of the request" current={tab} onChange={(next) => go({ tab: next })} tabs={TAB_NAMES}>
               <div style={{ paddingTop: 12 }}>
-                {tab === "messages" && <Conversation request={request} />}
+                {tab === "messages" && <ConversationTab request={request} find={find} onFind={onFind} />}
+                {tab === "tools" && <ToolsTab request={request} />}
+                {tab === "timing" && <TimingTab request={request} />}
+                {tab === "explain" && <ExplainTab request={request} />}
                 {tab === "usage" && <Usage request={request} />}
-                {tab === "raw" && <Raw request={request} body={body} onBody={(body) => go({ tab, body })} />}
+                {tab === "raw" && <RawTab request={request} body={body} onBody={(body) => go({ tab, body })} />}
               </div>
             </Tabs>
           </Stack>
@@ -119,44 +93,9 @@ function useNeighbourKeys(id: string, tab: RequestSearch["tab"]): void {
   );
 }
 
-/** Milliseconds between two looks at a request that is being answered. */
-const LOOK_EVERY = 1_000;
-
-function usePendingRefresh(request: Answered | undefined, refetch: () => void): void {
-  const pending = request?.status === "pending";
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only while it is pending
-  useEffect(() => {
-    if (!pending) return;
-    const timer = setInterval(refetch, LOOK_EVERY);
-    return () => clearInterval(timer);
-  }, [pending]);
-}
-
-function Summary({ request }: { request: Answered }) {
-  const { provider_id: provider, request_id: id } = request;
-  return (
-    <>
-      <StatusMark status={request.status} />
-      {provider && (
-        <>
-          {" by "}
-          <Link to="/providers/$id" params={{ id: provider }}>
-            {provider}
-          </Link>
-        </>
-      )}{" "}
-      · <time title={exactTime(request.timestamp)}>{age(request.timestamp)}</time> · <code>{request.path}</code> ·{" "}
-      {request.stream ? "streamed" : "whole"} ·{" "}
-      <span className={css.withCopy}>
-        <code className="break">{id}</code> <CopyButton small text={id} label="Copy request id" />
-      </span>
-    </>
-  );
-}
-
-function Outcome({ request }: { request: Answered }) {
+function Outcome({ request }: { request: RequestDetail }) {
   const meaning = STATUSES[request.status as keyof typeof STATUSES];
-  const error = request.response?.error;
+  const error = request.response?.error ?? request.error;
   if (request.status === "completed" || request.status === "pending") return null;
   return (
     <Notice tone={request.status === "failed" ? "bad" : "warn"}>
@@ -171,88 +110,4 @@ function Outcome({ request }: { request: Answered }) {
 /** Returns a text that begins with a capital letter. */
 function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-function Conversation({ request }: { request: Answered }) {
-  const asked = request.openai_request;
-  const answer = request.response?.openai_response ?? null;
-  const messages = useMemo(() => askedMessages(asked), [asked]);
-  const answers = useMemo(() => answeredMessages(answer), [answer]);
-  const tools = useMemo(() => offeredTools(asked), [asked]);
-  if (messages.length === 0 && answers.length === 0) {
-    return (
-      <Empty title="No messages were kept">
-        The body is not a conversation, or bodies are not logged: see logBodies of the provider, and logging.logRequests
-        in the settings.
-      </Empty>
-    );
-  }
-  return (
-    <Stack>
-      <Tools tools={tools} />
-      <Messages messages={messages} />
-      {answers.map((message, at) => (
-        <MessageCard key={at} message={message} note="the answer" />
-      ))}
-      {request.status === "pending" && <p className="muted">The answer is under way.</p>}
-    </Stack>
-  );
-}
-
-function Raw({
-  request,
-  body = "asked",
-  onBody,
-}: {
-  request: Answered;
-  body: string | undefined;
-  onBody: (body: string) => void;
-}) {
-  const bodies: [string, string, unknown][] = [
-    ["asked", "Asked: what the client sent", request.openai_request],
-    ["sent", "Sent: what the provider got", request.qwen_request],
-    ["answered", "Answered: what the client got", request.response?.openai_response],
-    ["received", "Received: what the provider answered", request.response?.qwen_response],
-  ];
-  const kept = bodies.filter(([, , value]) => value !== null && value !== undefined);
-  const current = kept.find(([key]) => key === body) ?? kept[0];
-  const text = useMemo(() => {
-    const value = current?.[2];
-    return typeof value === "string" ? value : JSON.stringify(value);
-  }, [current]);
-  if (!current || text === undefined)
-    return <Empty title="No body was kept">Bodies are not logged, or the request has none.</Empty>;
-  return (
-    <Card>
-      <Stack>
-        <div style={{ maxWidth: 360 }}>
-          <Select
-            aria-label="Body"
-            value={current[0]}
-            onChange={onBody}
-            options={kept.map(([key, name]) => [key, name])}
-          />
-        </div>
-        {request.qwen_request === null && current[0] === "asked" && (
-          <p className="muted">The provider got the same, except for the name of the model.</p>
-        )}
-        <Viewer key={current[0]} text={text} name={`${request.request_id}-${current[0]}.json`} label={current[1]} />
-      </Stack>
-    </Card>
-  );
-}
-
-function askToDelete(request: Answered, leave: () => Promise<unknown>): void {
-  ask({
-    title: "Delete this request?",
-    text: "The request and its answer are removed from the log, and from all sums.",
-    action: "Delete",
-    danger: true,
-    run: async () => {
-      await data(api.DELETE("/api/requests/{id}", { params: { path: { id: request.request_id } } }));
-      await leave();
-      void queryClient.invalidateQueries({ queryKey: ["requests"] });
-      toast("The request was deleted", { kind: "ok" });
-    },
-  });
 }

@@ -1,12 +1,14 @@
 /** Messages of a conversation. */
 
 import { useState } from "react";
-import { bytes, plural, short } from "../../format/numbers";
+import { bytes, clipped, plural, short } from "../../format/numbers";
 import { Button } from "../../parts/button";
-import { CopyButton } from "../../parts/copy";
+import { CopyButton, Snippet } from "../../parts/copy";
+import { Stack } from "../../parts/layout";
 import { Tag } from "../../parts/mark";
 import { Markdown } from "../../parts/markdown";
 import type { Message, Part, Tool } from "./conversation";
+import { excerptBegin, hasText, splitAt } from "./find";
 import css from "./requests.module.css";
 
 /** Characters of a text that are shown before it is folded. */
@@ -14,6 +16,8 @@ const FOLD_AT = 2_000;
 /** Messages at the beginning and the end of a conversation that are shown before the rest is folded. */
 const FIRST = 2;
 const LAST = 18;
+/** Messages that a button adds to those. */
+const MORE = 50;
 
 const ROLES: Record<string, string> = {
   system: "System",
@@ -24,19 +28,21 @@ const ROLES: Record<string, string> = {
 };
 
 export function Messages({ messages }: { messages: Message[] }) {
-  const [all, setAll] = useState(false);
-  const hidden = messages.length - FIRST - LAST;
-  const folded = !all && hidden > 5;
+  const [first, setFirst] = useState(FIRST);
+  const hidden = messages.length - first - LAST;
+  const isFolded = hidden > 5;
   return (
     <>
-      {(folded ? messages.slice(0, FIRST) : messages).map((message, at) => (
+      {(isFolded ? messages.slice(0, first) : messages).map((message, at) => (
         <MessageCard key={at} message={message} />
       ))}
-      {folded && (
+      {isFolded && (
         <>
-          <Button onClick={() => setAll(true)}>Show {plural(hidden, "message")} in between</Button>
+          <Button onClick={() => setFirst(first + MORE)}>
+            Show {hidden <= MORE ? plural(hidden, "message") : `${MORE} of ${plural(hidden, "message")}`} in between
+          </Button>
           {messages.slice(-LAST).map((message, at) => (
-            <MessageCard key={at + FIRST + hidden} message={message} />
+            <MessageCard key={at + first + hidden} message={message} />
           ))}
         </>
       )}
@@ -44,7 +50,14 @@ export function Messages({ messages }: { messages: Message[] }) {
   );
 }
 
-export function MessageCard({ message, note }: { message: Message; note?: string }) {
+interface CardProps {
+  message: Message;
+  note?: string;
+  /** Text that is marked wherever it stands. */
+  find?: string;
+}
+
+export function MessageCard({ message, note, find }: CardProps) {
   const text = message.parts
     .flatMap((part) => (part.kind === "text" ? [part.text] : part.kind === "result" ? [part.text] : []))
     .join("\n");
@@ -75,31 +88,37 @@ export function MessageCard({ message, note }: { message: Message; note?: string
       <div className={css.messageBody}>
         {message.parts.length === 0 && <span className="muted">(empty)</span>}
         {message.parts.map((part, at) => (
-          <PartView key={at} part={part} plain={plain} />
+          <PartView key={at} part={part} plain={plain} find={find} />
         ))}
       </div>
     </article>
   );
 }
 
-function PartView({ part, plain }: { part: Part; plain: boolean }) {
+interface PartProps {
+  part: Part;
+  plain: boolean;
+  find?: string | undefined;
+}
+
+function PartView({ part, plain, find }: PartProps) {
   switch (part.kind) {
     case "text":
-      return <Folded text={part.text} plain={plain} />;
+      return <Folded text={part.text} plain={plain} find={find} />;
     case "thinking":
       return (
-        <details className={css.part}>
+        <details className={css.part} open={hasText(part.text, find)}>
           <summary>Thinking, {short(part.text.length)} characters</summary>
-          <Folded text={part.text} plain={plain} />
+          <Folded text={part.text} plain={plain} find={find} />
         </details>
       );
     case "call":
       return (
-        <details className={css.part} open={part.input.length < 300}>
+        <details className={css.part} open={part.input.length < 300 || hasText(part.input, find)}>
           <summary>
             Calls <code>{part.name}</code>
           </summary>
-          <Folded text={part.input} plain mono />
+          <Folded text={part.input} plain mono find={find} />
         </details>
       );
     case "result":
@@ -108,9 +127,9 @@ function PartView({ part, plain }: { part: Part; plain: boolean }) {
           <span className="muted">
             Result of <code>{part.id || "a call"}</code>
           </span>
-          {part.text !== "" && <Folded text={part.text} plain={plain} mono />}
+          {part.text !== "" && <Folded text={part.text} plain={plain} mono find={find} />}
           {part.media.map((inner, at) => (
-            <PartView key={at} part={inner} plain={plain} />
+            <PartView key={at} part={inner} plain={plain} find={find} />
           ))}
         </>
       );
@@ -118,23 +137,39 @@ function PartView({ part, plain }: { part: Part; plain: boolean }) {
       return <Media part={part} />;
     case "other":
       return (
-        <details className={css.part}>
+        <details className={css.part} open={hasText(part.json, find)}>
           <summary>
             <code>{part.name}</code>
           </summary>
-          <Folded text={part.json} plain mono />
+          <Folded text={part.json} plain mono find={find} />
         </details>
       );
   }
 }
 
-function Folded({ text, plain, mono }: { text: string; plain: boolean; mono?: boolean }) {
+interface FoldedProps {
+  text: string;
+  plain: boolean;
+  mono?: boolean;
+  find?: string | undefined;
+}
+
+function Folded({ text, plain, mono, find }: FoldedProps) {
   const [open, setOpen] = useState(false);
   const long = text.length > FOLD_AT;
-  const shown = long && !open ? text.slice(0, FOLD_AT) : text;
+  const marked = hasText(text, find) ? find : undefined;
+  const begin = open || marked === undefined ? 0 : excerptBegin(text, marked, FOLD_AT);
+  const shown = long && !open ? text.slice(begin, begin + FOLD_AT) : text;
   return (
     <div>
-      {plain ? <div className={`${css.plain} ${mono ? "mono" : ""}`}>{shown}</div> : <Markdown text={shown} />}
+      {marked !== undefined || plain ? (
+        <div className={`${css.plain} ${mono ? "mono" : ""}`}>
+          {begin > 0 && "…"}
+          {marked === undefined ? shown : <Marked text={shown} find={marked} />}
+        </div>
+      ) : (
+        <Markdown text={shown} />
+      )}
       {long && (
         <Button small kind="quiet" onClick={() => setOpen(!open)}>
           {open ? "Show less" : `Show ${short(text.length - FOLD_AT)} more characters`}
@@ -142,6 +177,10 @@ function Folded({ text, plain, mono }: { text: string; plain: boolean; mono?: bo
       )}
     </div>
   );
+}
+
+function Marked({ text, find }: { text: string; find: string }) {
+  return splitAt(text, find).map((piece, at) => (at % 2 === 1 ? <mark key={at}>{piece}</mark> : piece));
 }
 
 const SHOWABLE = /^data:image\/(png|jpeg|gif|webp|avif);base64,/;
@@ -166,20 +205,25 @@ function Media({ part }: { part: Part & { kind: "media" } }) {
   );
 }
 
+/** The tools that a request offers, each with its schema folded. */
 export function Tools({ tools }: { tools: Tool[] }) {
-  if (tools.length === 0) return null;
   return (
-    <details>
-      <summary>{plural(tools.length, "tool")} offered</summary>
+    <div className={css.tools}>
       {tools.map((tool, at) => (
-        <details key={at} className={css.part} style={{ paddingInlineStart: 16 }}>
+        <details key={at} className={css.part}>
           <summary>
-            <code>{tool.name}</code> {tool.description.slice(0, 120)}
+            <code>{tool.name}</code> {clipped(tool.description, 120)}
           </summary>
-          <p className={css.plain}>{tool.description}</p>
-          <pre className={css.plain}>{JSON.stringify(tool.schema, null, 2)}</pre>
+          <Stack>
+            {tool.description !== "" && <p className={css.plain}>{tool.description}</p>}
+            {tool.schema === null ? (
+              <p className="muted">Its arguments are not described.</p>
+            ) : (
+              <Snippet text={JSON.stringify(tool.schema, null, 2)} label={`schema of ${tool.name}`} wrap />
+            )}
+          </Stack>
         </details>
       ))}
-    </details>
+    </div>
   );
 }

@@ -30,14 +30,16 @@ export function isFiltered(filters: RequestFilters): boolean {
   return Object.values(filters).some((value) => value !== undefined);
 }
 
-export const TABS = ["messages", "usage", "raw"] as const;
+export const TABS = ["messages", "tools", "timing", "explain", "usage", "raw"] as const;
 
 export interface RequestSearch {
   tab?: (typeof TABS)[number] | undefined;
   /** Body shown in the tab `raw`. */
   body?: string | undefined;
+  /** Text that is looked for in the messages. */
+  find?: string | undefined;
 }
 
 export function requestSearch(raw: Record<string, unknown>): RequestSearch {
-  return { tab: wordParam(raw, "tab", TABS), body: textParam(raw, "body") };
+  return { tab: wordParam(raw, "tab", TABS), body: textParam(raw, "body"), find: textParam(raw, "find") };
 }

@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import type { Schemas } from "../../api/client";
+import type { RequestDetail } from "../../api/request";
 import { count, dollars } from "../../format/numbers";
 import { duration, exactTime, UNKNOWN } from "../../format/time";
 import { Card, Empty, Facts, Grid } from "../../parts/layout";
@@ -18,7 +19,7 @@ const CLASSES: [keyof Schemas["TokensByClass"], string][] = [
   ["output_image", "Output, images"],
 ];
 
-export function Usage({ request }: { request: Schemas["AnsweredRequest"] }) {
+export function Usage({ request }: { request: RequestDetail }) {
   const { response } = request;
   if (!response)
     return <Empty title="Not answered yet">Tokens, cost and times appear with the end of the answer.</Empty>;
@@ -56,7 +57,7 @@ export function Usage({ request }: { request: Schemas["AnsweredRequest"] }) {
   );
 }
 
-function Tokens({ response }: { response: Schemas["LoggedResponse"] }) {
+function Tokens({ response }: { response: Schemas["ResponseFields"] }) {
   const { tokens } = response;
   if (!tokens) {
     return (
@@ -80,7 +81,7 @@ function Tokens({ response }: { response: Schemas["LoggedResponse"] }) {
   );
 }
 
-function speed(response: Schemas["LoggedResponse"]): string {
+function speed(response: Schemas["ResponseFields"]): string {
   const { completion_tokens: tokens, duration_ms: took, first_byte_ms: first } = response;
   if (tokens == null || took == null || first == null || took <= first) return UNKNOWN;
   return `${count((tokens * 1000) / (took - first))} tokens/s`;

@@ -1,0 +1,76 @@
+/** One request of the log: its outcome, its attempts, its bodies, and its repetition. */
+
+import { queryOptions } from "@tanstack/react-query";
+import { address } from "../app/base";
+import { api, data, type Schemas, send } from "./client";
+
+/** A request and its answer, without their bodies. */
+export type RequestDetail = Schemas["ShortDetail"];
+
+/** An attempt. Times are milliseconds since the request arrived; those that were not recorded are missing. */
+export type Attempt = Schemas["ExplainedAttempt"] & {
+  connect_ms?: number | null;
+  headers_ms?: number | null;
+};
+
+export type Explanation = Omit<Schemas["Explanation"], "attempts"> & { attempts: Attempt[] };
+
+export const BODIES = ["asked", "sent", "answered"] as const;
+export type BodyKind = (typeof BODIES)[number];
+
+export const requestQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["requests", "one", id],
+    queryFn: async ({ signal }) =>
+      (await data(
+        api.GET("/api/requests/{id}", { params: { path: { id }, query: { view: "short" } }, signal }),
+      )) as RequestDetail,
+  });
+
+export const explainQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["requests", "one", id, "explain"],
+    queryFn: async ({ signal }) =>
+      (await data(api.GET("/api/requests/{id}/explain", { params: { path: { id } }, signal }))) as Explanation,
+  });
+
+/** Returns the path of a body. */
+export function bodyPath(id: string, kind: BodyKind): string {
+  return `/api/requests/${encodeURIComponent(id)}/body/${kind}`;
+}
+
+/** Returns the whole address of a body, for workers and downloads. */
+export function bodyUrl(id: string, kind: BodyKind): string {
+  return new URL(address(bodyPath(id, kind)), location.href).href;
+}
+
+/** Returns a body as it was sent. */
+export async function bodyText(id: string, kind: BodyKind): Promise<string> {
+  return await (await send(bodyPath(id, kind))).text();
+}
+
+export type ReplayCommand = Schemas["ReplayCommand"];
+
+/** The outcome of one of several replays. */
+export interface Outcome {
+  /** Id in the log; `null` if the router did not answer. */
+  request_id: string | null;
+  status_code: number | null;
+  /** Milliseconds until the last byte. */
+  duration_ms: number;
+  complete: boolean;
+  error: string | null;
+}
+
+/** Header with the id under which the router logs a request. */
+export const LOGGED_ID = "x-signalbox-request-id";
+
+/** Sends a request once more. The response is that of the router, also if it is an error, or the outcomes of several. */
+export function sendReplay(id: string, command: ReplayCommand, signal: AbortSignal): Promise<Response> {
+  return fetch(address(`/api/requests/${encodeURIComponent(id)}/replay`), {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "text/event-stream, application/json" },
+    body: JSON.stringify(command),
+    signal,
+  });
+}
