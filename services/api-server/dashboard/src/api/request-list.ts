@@ -7,7 +7,7 @@ import { api, data, type Schemas, send } from "./client";
 /** Rows of one page of the list. */
 export const PAGE = 50;
 /** Maximum pages of the list that are kept in memory; a reconnect reads no more than these again. */
-const MAX_PAGES = 20;
+const MAX_PAGES = 10;
 /** Characters of a question that a row shows. */
 const PREVIEW = 200;
 /** Milliseconds for which a total is not counted again. */
