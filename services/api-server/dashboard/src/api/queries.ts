@@ -21,9 +21,6 @@ export const queryClient = new QueryClient({
 
 /** Rows of one page of a list. */
 const PAGE = 50;
-/** Requests of a session that are loaded at once, with their bodies. */
-const SESSION_PAGE = 20;
-
 export const aboutQuery = queryOptions({
   queryKey: ["about"],
   queryFn: ({ signal }) => data(api.GET("/api/about", { signal })),
@@ -86,53 +83,10 @@ export const requestQuery = (id: string) =>
       (await data(api.GET("/api/requests/{id}", { params: { path: { id } }, signal }))) as Schemas["AnsweredRequest"],
   });
 
-export const sessionsQuery = (sort: "created_at" | "last_accessed" | undefined) =>
-  infiniteQueryOptions({
-    queryKey: ["sessions", "list", sort ?? ""],
-    initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam, signal }) =>
-      data(
-        api.GET("/api/sessions", {
-          params: { query: { limit: PAGE, cursor: pageParam, sort: sort as never } },
-          signal,
-        }),
-      ),
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-  });
-
 export const sessionQuery = (id: string) =>
   queryOptions({
     queryKey: ["sessions", id],
     queryFn: ({ signal }) => data(api.GET("/api/sessions/{id}", { params: { path: { id } }, signal })),
-  });
-
-export const sessionRequestsQuery = (id: string) =>
-  infiniteQueryOptions({
-    queryKey: ["sessions", id, "requests"],
-    initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam, signal }) =>
-      data(
-        api.GET("/api/sessions/{id}/requests", {
-          params: { path: { id }, query: { limit: SESSION_PAGE, cursor: pageParam } },
-          signal,
-        }),
-      ),
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-  });
-
-/** Answers of a session, newest first. */
-export const sessionResponsesQuery = (id: string) =>
-  infiniteQueryOptions({
-    queryKey: ["sessions", id, "responses"],
-    initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam, signal }) =>
-      data(
-        api.GET("/api/responses/session/{id}", {
-          params: { path: { id }, query: { limit: SESSION_PAGE, cursor: pageParam } },
-          signal,
-        }),
-      ),
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
 
 export const settingsQuery = queryOptions({

@@ -177,8 +177,10 @@ export const totalQuery = (filters: RequestFilters) =>
 /** Returns the number of requests that are newer than a time, so that the list can begin with those before it. */
 export const newerQuery = (filters: RequestFilters, than: number) =>
   queryOptions({
-    queryKey: ["requests", "total", filters, than],
-    staleTime: 0,
+    queryKey: ["requests", "newer", filters, than],
+    // The list stays where it begins, however many there are by now.
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: KEPT_FOR,
     queryFn: ({ signal }) => {
       const query = parametersOf(filters, Date.now());
       return countOf({ ...query, start_date: Math.max(than + 1, query.start_date ?? 0) }, signal);

@@ -1,7 +1,8 @@
-/** Starting of workers under Trusted Types: one policy, which permits the worker of this build only. */
+/** Starting of workers under Trusted Types: one policy, which permits the workers of this build only. */
 
 import { type Lines, linesOf } from "./lines";
 import linesUrl from "./lines.worker?worker&url";
+import turnsUrl from "./turns.worker?worker&url";
 
 interface Policy {
   createScriptURL: (url: string) => string;
@@ -9,12 +10,13 @@ interface Policy {
 
 let policy: Policy | null = null;
 
-function trusted(url: string): string {
+/** Returns the address of a worker as the policy of the page wants it. */
+export function trusted(url: string): string {
   const factory = (window as { trustedTypes?: { createPolicy: (name: string, rules: Policy) => Policy } }).trustedTypes;
   if (!factory) return url;
   policy ??= factory.createPolicy("signalbox-worker", {
     createScriptURL: (wanted) => {
-      if (wanted !== linesUrl) throw new TypeError(`not a worker of the console: ${wanted}`);
+      if (wanted !== linesUrl && wanted !== turnsUrl) throw new TypeError(`not a worker of the console: ${wanted}`);
       return wanted;
     },
   });

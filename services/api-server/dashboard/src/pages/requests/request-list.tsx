@@ -16,7 +16,7 @@ import { MarkedActions } from "./marked-actions";
 import { RequestWindow } from "./request-window";
 import { SearchOn } from "./search-on";
 import { isFiltered, type ListSearch } from "./search";
-import { Summary } from "./summary";
+import { Summary } from "./list-summary";
 import { useReturn } from "./use-return";
 import { useRows } from "./use-rows";
 
