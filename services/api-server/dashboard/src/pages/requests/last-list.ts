@@ -21,7 +21,8 @@ let watching = false;
 
 /** Remembers the list as it is now. */
 export function remember(changes: Partial<LeftList> & Pick<LeftList, "search">): void {
-  left = { anchor: { at: 0 }, scroll: 0, row: null, ...left, ...changes };
+  const isSame = left !== null && JSON.stringify(left.search) === JSON.stringify(changes.search);
+  left = { anchor: { at: 0 }, scroll: 0, row: null, ...(isSame && left), ...changes };
 }
 
 /** Returns whether a path is that of one request, or of its replay. */

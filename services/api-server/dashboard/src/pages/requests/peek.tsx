@@ -24,7 +24,15 @@ interface PeekProps {
 export default function Peek({ id, onClose }: PeekProps) {
   const query = useQuery(peekQuery(id));
   return (
-    <aside className={css.peek} aria-label="The request beside the list">
+    <aside
+      className={css.peek}
+      aria-label="The request beside the list"
+      onKeyDown={(event) => {
+        if (event.key !== "Escape") return;
+        event.stopPropagation();
+        onClose();
+      }}
+    >
       <Row>
         <Link to="/requests/$id" params={{ id }} className={buttonClass("primary", true)}>
           Open

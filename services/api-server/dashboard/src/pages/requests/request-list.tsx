@@ -13,7 +13,7 @@ import { useKept } from "./kept";
 import type { LeftList } from "./last-list";
 import css from "./list.module.css";
 import { MarkedActions } from "./marked-actions";
-import { RequestWindow } from "./request-window";
+import { focusRow, RequestWindow } from "./request-window";
 import { SearchOn } from "./search-on";
 import { isFiltered, type ListSearch } from "./search";
 import { Summary } from "./list-summary";
@@ -48,7 +48,7 @@ export function RequestList({ filters, search, begin, left, change, clear, peek 
   const [exported, setExported] = useState<"all" | "marked" | null>(null);
   const isMarked = useRef(marked);
   isMarked.current = marked;
-  useReturn(search, list.anchor, returned, loaded.rows.length > 0);
+  const restoring = useReturn(search, list.anchor, returned, loaded.rows.length > 0);
   const isTop = list.anchor.at === 0;
   const { isSuccess } = query;
   useEffect(() => {
@@ -64,6 +64,10 @@ export function RequestList({ filters, search, begin, left, change, clear, peek 
     document.getElementById("main")?.scrollTo(0, 0);
   }, [refresh, reset]);
   const onMark = useCallback((row: RequestRow) => setMarked((old) => toggled(old, row)), []);
+  const closePeek = () => {
+    peek(undefined);
+    if (search.peek !== undefined) focusRow(search.peek, () => {});
+  };
   if (last === undefined) {
     return query.error ? (
       <Failure title="The requests could not be loaded." error={query.error} retry={() => void query.refetch()} />
@@ -111,9 +115,9 @@ export function RequestList({ filters, search, begin, left, change, clear, peek 
               columns={columns}
               selection={selection}
               more={more || searching}
-              loading={query.isFetchingNextPage}
               outdated={query.isPlaceholderData}
               beginWith={isReturn || begin.until === undefined ? undefined : begin.at}
+              restoring={restoring}
               onVisible={list.onVisible}
               onMark={onMark}
               onPeek={peek}
@@ -121,10 +125,11 @@ export function RequestList({ filters, search, begin, left, change, clear, peek 
           ) : searching ? null : (
             <Nothing search={search} filtered={filtered} clear={clear} change={change} />
           )}
+          {query.isFetchingNextPage && !searching && <Loading rows={3} />}
         </Card>
         {search.peek !== undefined && (
           <Suspense fallback={<Loading rows={6} />}>
-            <Peek id={search.peek} onClose={() => peek(undefined)} />
+            <Peek id={search.peek} onClose={closePeek} />
           </Suspense>
         )}
       </div>

@@ -3,7 +3,6 @@
 import { defaultRangeExtractor, type Range, useVirtualizer } from "@tanstack/react-virtual";
 import { type CSSProperties, type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { RequestRow } from "../../api/request-list";
-import { Loading } from "../../parts/layout";
 import { COLUMNS, type ColumnName, gridColumns } from "./columns";
 import { keyMove } from "./grid-keys";
 import css from "./list.module.css";
@@ -25,19 +24,20 @@ interface Props {
   selection: Selection;
   /** Whether there are more rows than those that are loaded. */
   more: boolean;
-  /** Whether rows are being loaded after the last one. */
-  loading: boolean;
   /** Whether the rows are of another part of the list, until those asked for arrive. */
   outdated: boolean;
   /** A row to begin with, such as the one at a time. */
   beginWith: number | undefined;
+  /** Whether the list is being scrolled to where it was left. */
+  restoring: boolean;
   onVisible: (start: number, end: number) => void;
   onMark: (row: RequestRow) => void;
   onPeek: (id: string | undefined) => void;
 }
 
 export function RequestWindow(props: Props) {
-  const { loaded, previews, columns, selection, more, loading, outdated, beginWith, onVisible, onMark, onPeek } = props;
+  const { loaded, previews, columns, selection, more, outdated, beginWith, restoring } = props;
+  const { onVisible, onMark, onPeek } = props;
   const { first, rows } = loaded;
   const body = useRef<HTMLDivElement>(null);
   const [above, setAbove] = useState(0);
@@ -67,9 +67,15 @@ export function RequestWindow(props: Props) {
   });
   const { range } = virtualizer;
   const [start, end] = [range?.startIndex ?? 0, range?.endIndex ?? 0];
-  useEffect(() => onVisible(start, end), [onVisible, start, end]);
+  const begun = useRef(beginWith === undefined);
   useEffect(() => {
-    if (beginWith !== undefined && beginWith < total) virtualizer.scrollToIndex(beginWith, { align: "start" });
+    // What is visible before it has been scrolled to is not what is looked at.
+    if (begun.current && !restoring) onVisible(start, end);
+  }, [onVisible, start, end, restoring]);
+  useEffect(() => {
+    if (begun.current || beginWith === undefined) return;
+    begun.current = true;
+    virtualizer.scrollToIndex(Math.min(beginWith, total - 1), { align: "start" });
   }, [beginWith, total, virtualizer]);
 
   const items = virtualizer.getVirtualItems();
@@ -81,6 +87,8 @@ export function RequestWindow(props: Props) {
   const pressed = (event: KeyboardEvent) => {
     const row = rowAt(event.target);
     if (!row || event.ctrlKey || event.metaKey || event.altKey) return;
+    // The space bar checks a box.
+    if (event.key === " " && event.target instanceof HTMLInputElement) return;
     const move = keyMove(event.key);
     if (move !== null) {
       event.preventDefault();
@@ -150,7 +158,6 @@ export function RequestWindow(props: Props) {
           );
         })}
       </div>
-      {loading && <Loading rows={3} />}
     </div>
   );
 }

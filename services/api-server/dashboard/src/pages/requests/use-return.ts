@@ -8,8 +8,8 @@ import { focusRow } from "./request-window";
 import { defined } from "./filter-words";
 import type { ListSearch } from "./search";
 
-/** Remembers the place in the list, and goes to the one that was left. */
-export function useReturn(search: ListSearch, anchor: Anchor, left: LeftList | null, hasRows: boolean): void {
+/** Remembers the place in the list, and goes to the one that was left. Returns whether it is on its way there. */
+export function useReturn(search: ListSearch, anchor: Anchor, left: LeftList | null, hasRows: boolean): boolean {
   const router = useRouter();
   const [target, setTarget] = useState(left);
   useLayoutEffect(() => {
@@ -49,4 +49,5 @@ export function useReturn(search: ListSearch, anchor: Anchor, left: LeftList | n
       main?.removeEventListener("focusin", focused);
     };
   }, [text, anchor, target]);
+  return target !== null;
 }

@@ -26,7 +26,8 @@ export function useRows(filters: RequestFilters, begin: Anchor, isReturn: boolea
   if (known.current.of !== of) known.current = { of, cursors: new Map() };
   const query = useInfiniteQuery({
     ...rowsQuery(filters, anchor),
-    refetchOnMount: isReturn ? false : "always",
+    // What was deleted meanwhile is read again.
+    refetchOnMount: ({ state }) => (isReturn ? state.isInvalidated : "always"),
     // Another part of the same list: its rows stay until those asked for arrive.
     placeholderData: (old, before) => (JSON.stringify(before?.queryKey[2]) === of ? old : undefined),
   });
@@ -36,7 +37,7 @@ export function useRows(filters: RequestFilters, begin: Anchor, isReturn: boolea
   if (!isPlaceholderData) learn(known.current.cursors, pages);
   const last = pages.at(-1);
   const searching = filters.q !== undefined && last?.complete === false;
-  const [visible, setVisible] = useState({ start: 0, end: 0 });
+  const [visible, setVisible] = useState({ start: begin.at, end: begin.at });
   const onVisible = useCallback((start: number, end: number) => setVisible({ start, end }), []);
   const more = hasNextPage && !searching;
   useEffect(() => {

@@ -7,8 +7,8 @@ export const SORTS = ["created_at", "last_accessed"] as const satisfies SessionS
 export type SessionsSearch = SessionFilters;
 
 export function sessionsSearch(raw: Record<string, unknown>): SessionsSearch {
-  const { model } = raw;
-  const models: string[] = Array.isArray(model) ? model.map(String) : (([textParam(raw, "model")] as string[]).filter(Boolean));
-  const chosen: Choice | undefined = models.length > 1 ? models.slice(0, 50) : models[0];
+  const given = Array.isArray(raw.model) ? raw.model : [raw.model];
+  const models = given.flatMap((one) => textParam({ one }, "one") ?? []).slice(0, 50);
+  const chosen: Choice | undefined = models.length > 1 ? models : models[0];
   return { sort: wordParam(raw, "sort", SORTS), q: textParam(raw, "q"), model: chosen };
 }
