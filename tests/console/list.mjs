@@ -97,7 +97,7 @@ export async function figures(context, server) {
   await page.keyboard.press("Enter");
   await page.waitForURL(/from=\d+/);
   await page.getByRole("button", { name: /^Clear time: from/ }).waitFor();
-  await page.getByLabel("From").waitFor();
+  await page.getByLabel("From", { exact: true }).waitFor();
   await page.goto(`${server.url}/requests?session=${SESSION}`);
   await figure("Requests").getByText("30").waitFor();
   await page.close();
@@ -204,7 +204,10 @@ export async function sessions(context, server) {
   });
   await row.getByRole("link").first().click();
   await page.getByText(/without an error/).waitFor();
-  await page.getByRole("article", { name: "User" }).getByText("Question 29 of the list").waitFor();
+  await page.getByRole("article", { name: "User" }).getByText("Question 9 of the list").waitFor();
+  assert.ok(bodies.length < 40, "what is not in view is not read");
+  await page.getByRole("region", { name: /^Request of/ }).last().scrollIntoViewIfNeeded();
+  await page.getByRole("article", { name: "Assistant" }).getByText("Question 29 of the list").waitFor();
   await page.getByRole("button", { name: "Show earlier requests" }).click();
   await page.getByRole("article", { name: "User" }).getByText("Question 0 of the list").waitFor();
   assert.equal(new Set(bodies).size, bodies.length, "each body is read once");

@@ -73,7 +73,7 @@ export const modelQuery = (id: string) =>
       (await data(api.GET("/api/models/{id}", { params: { path: { id } }, signal }))).model,
   });
 
-export { type RequestFilters, type RequestRow, requestsQuery } from "./request-list";
+export { type RequestFilters, type RequestRow, requestsQuery } from "./request-filters";
 
 export const requestQuery = (id: string) =>
   queryOptions({

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { InFlightRequest } from "./in-flight";
-import { type EndedRequest, filterOf, isListed, withOutcomes } from "./request-events";
-import type { RequestRow } from "./request-list";
+import { type EndedRequest, filterOf, withOutcomes } from "./request-events";
+import { isListed, type RequestRow } from "./request-list";
 
 const row = (request_id: string, status: string) =>
   ({ request_id, status, provider_id: null }) as unknown as RequestRow;

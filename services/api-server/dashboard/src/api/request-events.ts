@@ -3,7 +3,7 @@
 import { type InfiniteData, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useState } from "react";
 import { type InFlightRequest, inFlightQuery } from "./in-flight";
-import { type Choice, choices, type RequestFilters, type RequestRow, timeOf } from "./request-list";
+import type { RequestFilters, RequestRow } from "./request-filters";
 import { connection } from "./socket";
 
 export interface EndedRequest extends InFlightRequest {
@@ -41,26 +41,6 @@ export function withOutcomes(rows: RequestRow[], ended: readonly EndedRequest[])
     const figures = { duration_ms, error, prompt_tokens, completion_tokens, total_tokens, first_byte_ms, attempts };
     return { ...row, ...figures, status, provider_id: outcome.provider_id ?? row.provider_id };
   });
-}
-
-/** Returns whether a request in flight belongs to a list with these filters. What only its end tells, matches none. */
-export function isListed(request: InFlightRequest, filters: RequestFilters): boolean {
-  const { q, error, min_ms, max_ms, has_error, status, model, provider, key, session, path, stream } = filters;
-  if (q !== undefined || error !== undefined || min_ms !== undefined || max_ms !== undefined || has_error) return false;
-  const isOneOf = (wanted: Choice | undefined, value: string | null | undefined) =>
-    wanted === undefined || choices(wanted).includes(value ?? "");
-  const { from, to } = timeOf(filters, Date.now());
-  return (
-    isOneOf(status, "pending") &&
-    isOneOf(model, request.model) &&
-    isOneOf(provider, request.provider_id) &&
-    isOneOf(key, request.key_id) &&
-    isOneOf(session, request.session_id) &&
-    isOneOf(path, request.path) &&
-    (stream === undefined || stream === request.stream) &&
-    request.timestamp >= (from ?? 0) &&
-    request.timestamp <= (to ?? Number.POSITIVE_INFINITY)
-  );
 }
 
 type Lists = InfiniteData<{ requests: RequestRow[] }> | undefined;

@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 import type { RequestRow } from "../../api/request-list";
 import { count, dollars, short } from "../../format/numbers";
 import { duration } from "../../format/time";
+import { costOf } from "./request-cells";
 
 export type ColumnName = "attempts" | "first" | "took" | "in" | "out" | "cost";
 
@@ -33,21 +34,16 @@ export const COLUMNS: Column[] = [
     width: 64,
     value: (row) => duration(row.first_byte_ms),
   },
-  { name: "took", title: "Took", about: "Time to the end of the answer", width: 68, value: (row) => duration(row.duration_ms) },
-  { name: "in", title: "In", about: "Tokens of the prompt", width: 52, value: (row) => short(row.prompt_tokens) },
-  { name: "out", title: "Out", about: "Tokens of the answer", width: 52, value: (row) => short(row.completion_tokens) },
-  { name: "cost", title: "Cost", about: "Cost; – if it is unknown", width: 68, value: (row) => dollars(costOf(row)) },
+  { name: "took", title: "Took", about: "Time to the end of the answer", width: 64, value: (row) => duration(row.duration_ms) },
+  { name: "in", title: "In", about: "Tokens of the prompt", width: 44, value: (row) => short(row.prompt_tokens) },
+  { name: "out", title: "Out", about: "Tokens of the answer", width: 44, value: (row) => short(row.completion_tokens) },
+  { name: "cost", title: "Cost", about: "Cost; – if it is unknown", width: 60, value: (row) => dollars(costOf(row)) },
 ];
 
 export const COLUMN_NAMES = COLUMNS.map(({ name }) => name);
-export const USUAL_COLUMNS = COLUMN_NAMES;
-
-/** Returns the cost in dollars; `null` if it is unknown. */
-export function costOf({ cost_nanos }: RequestRow): number | null {
-  return cost_nanos == null ? null : cost_nanos / 1e9;
-}
+export const USUAL_COLUMNS = COLUMN_NAMES.filter((name) => name !== "attempts");
 
 /** Returns the columns of a grid: a mark, state, time, model and question, and the chosen ones. */
 export function gridColumns(shown: Column[]): string {
-  return ["18px 108px 112px minmax(100px, 180px) minmax(0, 1fr)", ...shown.map(({ width }) => `${width}px`)].join(" ");
+  return ["18px 104px 112px minmax(90px, 150px) minmax(0, 1fr)", ...shown.map(({ width }) => `${width}px`)].join(" ");
 }

@@ -88,7 +88,7 @@ export function Filters({ search, change, clear }: FiltersProps) {
           {more ? "Fewer filters" : "More filters"}
         </Button>
       </div>
-      <div id={id}>
+      <div id={id} hidden={!more}>
         {more && <MoreFilters search={search} change={change} keys={keys.data} facets={known} load={load} />}
       </div>
       {words.length > 0 && (

@@ -9,10 +9,10 @@ import { buttonClass, IconButton, Row } from "../../parts/button";
 import { CopyButton } from "../../parts/copy";
 import { X } from "../../parts/icons";
 import { Facts, Loaded, Notice } from "../../parts/layout";
-import { costOf } from "./columns";
 import { answeredMessages, askedMessages } from "./conversation";
 import css from "./list.module.css";
 import { MessageCard } from "./messages";
+import { costOf } from "./request-cells";
 import { STATUSES } from "./search";
 import { StatusMark } from "./status-mark";
 

@@ -1,14 +1,20 @@
 /** Contents of cells of requests. */
 
-import type { RequestRow } from "../../api/request-list";
+import type { RequestRow } from "../../api/request-filters";
 import { UNKNOWN } from "../../format/time";
 import css from "./requests.module.css";
 
-export function ModelName({ row: { model, provider_id } }: { row: RequestRow }) {
+/** Returns the cost in dollars; `null` if it is unknown. */
+export function costOf({ cost_nanos }: RequestRow): number | null {
+  return cost_nanos == null ? null : cost_nanos / 1e9;
+}
+
+export function ModelName({ row: { model, provider_id, attempts } }: { row: RequestRow }) {
   return (
     <>
       {model || UNKNOWN}
       {provider_id && provider_id !== model && <small> {provider_id}</small>}
+      {attempts != null && attempts > 1 && <small title={`${attempts} attempts`}> ↷{attempts}</small>}
     </>
   );
 }

@@ -1,11 +1,10 @@
 /** A few requests as rows, each of which is a link. */
 
 import { Link } from "@tanstack/react-router";
-import type { RequestRow } from "../../api/request-list";
+import type { RequestRow } from "../../api/request-filters";
 import { dollars, short } from "../../format/numbers";
 import { duration, exactTime, timeOfDay } from "../../format/time";
-import { costOf } from "./columns";
-import { ModelName, Question } from "./request-cells";
+import { costOf, ModelName, Question } from "./request-cells";
 import css from "./requests.module.css";
 import { StatusMark } from "./status-mark";
 

@@ -1,17 +1,9 @@
-import type { Choice, ListRange, RequestFilters } from "../../api/request-list";
+import type { Choice, ListRange, RequestFilters } from "../../api/request-filters";
 import { flagParam, numberParam, textParam, wordParam } from "../../app/search";
 import { RANGE_NAMES } from "../../format/ranges";
 
-/** States of a request, with their meaning. */
-export const STATUSES = {
-  pending: "it is being answered",
-  completed: "it was answered completely",
-  failed: "it was answered with an error",
-  truncated: "the answer broke off, and the client was told",
-  cancelled: "it was cancelled before there was an answer",
-  client_disconnected: "the client left before the end",
-  interrupted: "the router was killed while it was being answered",
-} as const;
+// The shell reads addresses, and needs no words for states.
+export { STATUSES } from "./statuses";
 
 /** The list, as it is in the address. */
 export interface ListSearch extends RequestFilters {

@@ -1,6 +1,6 @@
 /** The rows of the list: which of them are loaded, and what is loaded next. */
 
-import { type InfiniteData, type QueryClient, useInfiniteQuery, useQueries, useQueryClient } from "@tanstack/react-query";
+import { type InfiniteData, type QueryClient, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { type Anchor, previewsQuery, type RequestFilters, type RowPage, rowsQuery, TOP } from "../../api/request-list";
 import { anchorFor, learn, loadedOf, needOf, pagesWithin } from "./window";
@@ -84,16 +84,18 @@ function keepFirstPage(client: QueryClient, filters: RequestFilters): void {
 }
 
 const NO_PREVIEWS: Record<number, string> = {};
+const NO_PAGE: RowPage = { requests: [], at: 0, searched: 0 };
 
-/** Returns the questions of the rows of these pages. */
-function usePreviews(filters: RequestFilters, pages: RowPage[]): Record<number, string> {
-  return useQueries({
-    queries: pages.map((page) => previewsQuery(filters, page)),
-    combine: merged,
-  });
-}
-
-function merged(results: { data: Record<number, string> | undefined }[]): Record<number, string> {
-  const known = results.map(({ data }) => data).filter((data) => data !== undefined);
-  return known.length === 0 ? NO_PREVIEWS : Object.assign({}, ...known);
+/** Returns the questions of the rows of these pages: a window shows rows of three at most. */
+function usePreviews(filters: RequestFilters, [first, second, third]: RowPage[]): Record<number, string> {
+  const parts = [
+    useQuery({ ...previewsQuery(filters, first ?? NO_PAGE), enabled: first !== undefined }).data,
+    useQuery({ ...previewsQuery(filters, second ?? NO_PAGE), enabled: second !== undefined }).data,
+    useQuery({ ...previewsQuery(filters, third ?? NO_PAGE), enabled: third !== undefined }).data,
+  ];
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the parts, and not their list
+  return useMemo(() => {
+    const known = parts.filter((part) => part !== undefined);
+    return known.length === 0 ? NO_PREVIEWS : Object.assign({}, ...known);
+  }, parts);
 }
