@@ -68,15 +68,18 @@ export async function followed(context, server) {
     window.isSamePage = true;
   });
   const { id, end } = await begin(server);
-  await page.getByRole("link", { name: "1 in flight" }).waitFor();
+  await page.getByRole("button", { name: "1 in flight" }).waitFor();
+  const flying = page.getByRole("list", { name: "Requests in flight" }).getByRole("listitem").filter({ hasText: SLOW });
+  await flying.getByRole("button", { name: /^Cancel/ }).waitFor();
   await page.getByRole("button", { name: /^Show 1 new/ }).click();
-  const row = page.locator(`#main [data-row][href$="${id}"]`);
-  await row.getByText("pending").waitFor();
+  const row = page.locator(`#main [role=row][data-id="${id}"]`);
+  await row.getByText("pending").first().waitFor();
   await post(server, `/api/requests/${id}/cancel`, {});
   await end;
-  await row.getByText("cancelled", { exact: true }).waitFor();
-  await page.getByRole("link", { name: "1 in flight" }).waitFor({ state: "detached" });
+  await row.getByText("cancelled", { exact: true }).first().waitFor();
+  await page.getByRole("button", { name: "1 in flight" }).waitFor({ state: "detached" });
   // With filters, only those count that match.
+  await page.getByRole("button", { name: "More filters" }).click();
   await page.getByLabel("Streaming").selectOption("false");
   await page.getByText("Clear filters").first().waitFor();
   await settled(page);

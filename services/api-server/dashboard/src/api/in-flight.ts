@@ -12,6 +12,8 @@ export interface InFlightRequest {
   stream: boolean;
   /** The session that the client has named. */
   session_id: string | null;
+  /** The key that it was authenticated with. */
+  key_id?: string | null;
   /** The provider that is asked now; `null` before the first attempt. */
   provider_id: string | null;
   attempts: number;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { mistakesByField } from "./mistakes";
 import { asProblem, problemOf } from "./problem";
-import { preview } from "./queries";
+import { preview } from "./request-filters";
 
 describe("problems", () => {
   it("are read from each shape of an error", () => {

@@ -21,9 +21,6 @@ export const queryClient = new QueryClient({
 
 /** Rows of one page of a list. */
 const PAGE = 50;
-/** Requests of a session that are loaded at once, with their bodies. */
-const SESSION_PAGE = 20;
-
 export const aboutQuery = queryOptions({
   queryKey: ["about"],
   queryFn: ({ signal }) => data(api.GET("/api/about", { signal })),
@@ -76,83 +73,9 @@ export const modelQuery = (id: string) =>
       (await data(api.GET("/api/models/{id}", { params: { path: { id } }, signal }))).model,
   });
 
-/** Filters of the request list, as they are in the address. */
-export interface RequestFilters {
-  q?: string | undefined;
-  status?: string | undefined;
-  model?: string | undefined;
-  provider?: string | undefined;
-  session?: string | undefined;
-  stream?: boolean | undefined;
-  from?: number | undefined;
-  to?: number | undefined;
-}
+export { type RequestFilters, type RequestRow, requestsQuery } from "./request-filters";
 
-export const requestsQuery = (filters: RequestFilters, limit: number = PAGE) =>
-  infiniteQueryOptions({
-    queryKey: ["requests", "list", filters, limit],
-    initialPageParam: undefined as string | undefined,
-    queryFn: async ({ pageParam, signal }) => {
-      // Without `view=short`, rows have the beginnings of their bodies, and with them the question.
-      const page = (await data(
-        api.GET("/api/requests", {
-          params: {
-            query: {
-              limit,
-              cursor: pageParam,
-              q: filters.q,
-              status: listOf(filters.status),
-              model: listOf(filters.model),
-              provider_id: listOf(filters.provider),
-              session_id: filters.session,
-              stream: filters.stream,
-              start_date: filters.from,
-              end_date: filters.to,
-            },
-          },
-          signal,
-        }),
-      )) as Schemas["RequestList"];
-      return { ...page, requests: page.requests.map(withoutBodies) };
-    },
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-  });
-
-function listOf(value: string | undefined): string[] | undefined {
-  return value === undefined ? undefined : [value];
-}
-
-/** Characters of a question that a row shows. */
-const PREVIEW = 200;
-
-/** Keeps the preview of a row only: bodies may be megabytes. */
-function withoutBodies({ openai_request, qwen_request: _, ...row }: Schemas["SummarisedRequest"]) {
-  return { ...row, preview: preview(openai_request) };
-}
-
-export type RequestRow = ReturnType<typeof withoutBodies>;
-
-/** Returns the beginning of the last user message of a request. */
-export function preview(body: unknown): string {
-  const { messages, input, prompt } = (typeof body === "object" && body !== null ? body : {}) as Record<
-    string,
-    unknown
-  >;
-  const list = Array.isArray(messages) ? messages : Array.isArray(input) ? input : null;
-  const last = list?.findLast((item) => (item as { role?: unknown } | null)?.role === "user") ?? list?.at(-1);
-  return textOf(last ? (last as { content?: unknown }).content : (input ?? prompt)).slice(0, PREVIEW);
-}
-
-function textOf(content: unknown): string {
-  if (typeof content === "string") return content.slice(0, PREVIEW);
-  if (!Array.isArray(content)) return "";
-  const texts = content.map((part) => (typeof part === "string" ? part : (part as { text?: unknown } | null)?.text));
-  return texts
-    .filter((part): part is string => typeof part === "string")
-    .map((part) => part.slice(0, PREVIEW))
-    .join(" ");
-}
-
+<<<<<<< HEAD
 export const sessionsQuery = (sort: "created_at" | "last_accessed" | undefined) =>
   infiniteQueryOptions({
     queryKey: ["sessions", "list", sort ?? ""],
@@ -165,41 +88,20 @@ export const sessionsQuery = (sort: "created_at" | "last_accessed" | undefined) 
         }),
       ),
     getNextPageParam: (page) => page.next_cursor ?? undefined,
+=======
+export const requestQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["requests", "one", id],
+    queryFn: async ({ signal }) =>
+      // The answer has whole bodies without `view=short`.
+      (await data(api.GET("/api/requests/{id}", { params: { path: { id } }, signal }))) as Schemas["AnsweredRequest"],
+>>>>>>> c2
   });
 
 export const sessionQuery = (id: string) =>
   queryOptions({
     queryKey: ["sessions", id],
     queryFn: ({ signal }) => data(api.GET("/api/sessions/{id}", { params: { path: { id } }, signal })),
-  });
-
-export const sessionRequestsQuery = (id: string) =>
-  infiniteQueryOptions({
-    queryKey: ["sessions", id, "requests"],
-    initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam, signal }) =>
-      data(
-        api.GET("/api/sessions/{id}/requests", {
-          params: { path: { id }, query: { limit: SESSION_PAGE, cursor: pageParam } },
-          signal,
-        }),
-      ),
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-  });
-
-/** Answers of a session, newest first. */
-export const sessionResponsesQuery = (id: string) =>
-  infiniteQueryOptions({
-    queryKey: ["sessions", id, "responses"],
-    initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam, signal }) =>
-      data(
-        api.GET("/api/responses/session/{id}", {
-          params: { path: { id }, query: { limit: SESSION_PAGE, cursor: pageParam } },
-          signal,
-        }),
-      ),
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
   });
 
 export const settingsQuery = queryOptions({

@@ -3,7 +3,7 @@
 import { type InfiniteData, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useState } from "react";
 import { type InFlightRequest, inFlightQuery } from "./in-flight";
-import type { RequestFilters, RequestRow } from "./queries";
+import type { RequestFilters, RequestRow } from "./request-filters";
 import { connection } from "./socket";
 
 export interface EndedRequest extends InFlightRequest {
@@ -21,10 +21,11 @@ interface EventOf<Request> {
   requests: Request[];
 }
 
-/** Returns the filter of the subscription. Searches and times of a list have none: the list itself applies them. */
-export function filterOf({ model, provider, session, status, stream }: RequestFilters): Record<string, unknown> {
-  const filter = { model, provider_id: provider, session_id: session, status, stream };
-  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+/** Returns the filter of the subscription. Texts and times of a list have none: the list itself applies them. */
+export function filterOf(filters: RequestFilters): Record<string, unknown> {
+  const { model, provider, key, session, path, status, stream, has_error, min_ms, max_ms } = filters;
+  const known = { model, provider_id: provider, key, session_id: session, path, status, stream, has_error };
+  return Object.fromEntries(Object.entries({ ...known, min_ms, max_ms }).filter(([, value]) => value !== undefined));
 }
 
 /** Returns the rows with the outcome of those that have ended. Rows that say so already are left alone. */
@@ -34,28 +35,12 @@ export function withOutcomes(rows: RequestRow[], ended: readonly EndedRequest[])
   return rows.map((row) => {
     const outcome = outcomes.get(row.request_id);
     if (!outcome || row.status !== "pending") return row;
-    const { status, provider_id, duration_ms, error, prompt_tokens, completion_tokens } = outcome;
+    const { status, duration_ms, error, prompt_tokens, completion_tokens, first_byte_ms, attempts } = outcome;
     const unknown = prompt_tokens === null && completion_tokens === null;
     const total_tokens = unknown ? null : (prompt_tokens ?? 0) + (completion_tokens ?? 0);
-    const summary = { ...row.response_summary, duration_ms, error, total_tokens } as RequestRow["response_summary"];
-    return { ...row, status, provider_id: provider_id ?? row.provider_id, response_summary: summary };
+    const figures = { duration_ms, error, prompt_tokens, completion_tokens, total_tokens, first_byte_ms, attempts };
+    return { ...row, ...figures, status, provider_id: outcome.provider_id ?? row.provider_id };
   });
-}
-
-/** Returns whether a request in flight belongs to a list with these filters. A search knows what has ended only. */
-export function isListed(request: InFlightRequest, filters: RequestFilters): boolean {
-  const { q, status, model, provider, session, stream, from, to } = filters;
-  const is = (wanted: unknown, value: unknown) => wanted === undefined || wanted === value;
-  return (
-    q === undefined &&
-    is(status, "pending") &&
-    is(model, request.model) &&
-    is(provider, request.provider_id) &&
-    is(session, request.session_id) &&
-    is(stream, request.stream) &&
-    request.timestamp >= (from ?? 0) &&
-    request.timestamp <= (to ?? Number.POSITIVE_INFINITY)
-  );
 }
 
 type Lists = InfiniteData<{ requests: RequestRow[] }> | undefined;

@@ -23,7 +23,6 @@ import {
 import { expiryOf, readCookies, validityOf } from "./qwen/cookies";
 import { answeredMessages, askedMessages, offeredTools } from "./requests/conversation";
 import { translationParts } from "./requests/usage";
-import { newMessages } from "./sessions/turns";
 import {
   categoriesOf,
   isChanged,
@@ -106,14 +105,6 @@ describe("conversations", () => {
     ]) {
       expect(() => [askedMessages(body), answeredMessages(body), offeredTools(body)]).not.toThrow();
     }
-  });
-
-  it("show what is new in a turn", () => {
-    const turn = (...texts: string[]) =>
-      texts.map((text) => ({ role: "user", parts: [{ kind: "text" as const, text }] }));
-    expect(newMessages(turn("a"), turn("a", "b", "c"))).toEqual({ known: 1, fresh: turn("b", "c") });
-    expect(newMessages(turn("a"), turn("a"))).toEqual({ known: 0, fresh: turn("a") });
-    expect(newMessages(turn("a"), turn("x"))).toEqual({ known: 0, fresh: turn("x") });
   });
 
   it("name what a translation did", () => {

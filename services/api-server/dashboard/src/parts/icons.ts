@@ -9,6 +9,7 @@ export { default as Cable } from "lucide-react/icons/cable";
 export { default as ChartColumn } from "lucide-react/icons/chart-column";
 export { default as ChartLine } from "lucide-react/icons/chart-line";
 export { default as Check } from "lucide-react/icons/check";
+export { default as ChevronDown } from "lucide-react/icons/chevron-down";
 export { default as ChevronLeft } from "lucide-react/icons/chevron-left";
 export { default as Circle } from "lucide-react/icons/circle";
 export { default as CircleDollarSign } from "lucide-react/icons/circle-dollar-sign";

@@ -1,8 +1,14 @@
 /** Starting of workers under Trusted Types: one policy, which permits the workers of this build only. */
 
+<<<<<<< HEAD
 import diffUrl from "./diff.worker?worker&url";
 import type { Calls, Refusal, Source } from "./reader";
 import readerUrl from "./reader.worker?worker&url";
+=======
+import { type Lines, linesOf } from "./lines";
+import linesUrl from "./lines.worker?worker&url";
+import turnsUrl from "./turns.worker?worker&url";
+>>>>>>> c2
 
 interface Policy {
   createScriptURL: (url: string) => string;
@@ -10,12 +16,17 @@ interface Policy {
 
 let policy: Policy | null = null;
 
-function trusted(url: string): string {
+/** Returns the address of a worker as the policy of the page wants it. */
+export function trusted(url: string): string {
   const factory = (window as { trustedTypes?: { createPolicy: (name: string, rules: Policy) => Policy } }).trustedTypes;
   if (!factory) return url;
   policy ??= factory.createPolicy("signalbox-worker", {
     createScriptURL: (wanted) => {
+<<<<<<< HEAD
       if (wanted !== readerUrl && wanted !== diffUrl) throw new TypeError(`not a worker of the console: ${wanted}`);
+=======
+      if (wanted !== linesUrl && wanted !== turnsUrl) throw new TypeError(`not a worker of the console: ${wanted}`);
+>>>>>>> c2
       return wanted;
     },
   });

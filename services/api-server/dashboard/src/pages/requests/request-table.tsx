@@ -1,9 +1,10 @@
-/** Requests as rows. Each row holds a real link, and is one stop of the keyboard. */
+/** A few requests as rows, each of which is a link. */
 
 import { Link } from "@tanstack/react-router";
-import type { RequestRow } from "../../api/queries";
+import type { RequestRow } from "../../api/request-filters";
 import { dollars, short } from "../../format/numbers";
-import { duration, exactTime, timeOfDay, UNKNOWN } from "../../format/time";
+import { duration, exactTime, timeOfDay } from "../../format/time";
+import { costOf, ModelName, Question } from "./request-cells";
 import css from "./requests.module.css";
 import { StatusMark } from "./status-mark";
 
@@ -11,7 +12,9 @@ export function RequestTable({ rows }: { rows: RequestRow[] }) {
   return (
     <ul className={css.list} aria-label="Requests">
       <li aria-hidden="true">
-        <RequestHead />
+        <div className={css.head}>
+          <Cells state="State" time="Time" model="Model" preview="Question" took="Took" tokens="Tokens" cost="Cost" />
+        </div>
       </li>
       {rows.map((row) => (
         <li key={row.id}>
@@ -22,37 +25,17 @@ export function RequestTable({ rows }: { rows: RequestRow[] }) {
   );
 }
 
-export function RequestHead() {
-  return (
-    <div className={css.head} aria-hidden="true">
-      <Cells state="State" time="Time" model="Model" preview="Question" took="Took" tokens="Tokens" cost="Cost" />
-    </div>
-  );
-}
-
-export function RequestLink({ row }: { row: RequestRow }) {
-  const summary = row.response_summary;
+function RequestLink({ row }: { row: RequestRow }) {
   return (
     <Link to="/requests/$id" params={{ id: row.request_id }} className={css.row} data-row preload={false}>
       <Cells
         state={<StatusMark status={row.status} />}
         time={<time title={exactTime(row.timestamp)}>{timeOfDay(row.timestamp)}</time>}
-        model={
-          <>
-            {row.model || UNKNOWN}
-            {row.provider_id && row.provider_id !== row.model && <small> {row.provider_id}</small>}
-          </>
-        }
-        preview={
-          summary?.error ? (
-            <span className={css.error}>{summary.error}</span>
-          ) : (
-            row.preview || <span className="muted">{row.path}</span>
-          )
-        }
-        took={duration(summary?.duration_ms)}
-        tokens={short(summary?.total_tokens)}
-        cost={dollars(summary?.cost_usd)}
+        model={<ModelName row={row} />}
+        preview={<Question row={row} preview={row.preview} />}
+        took={duration(row.duration_ms)}
+        tokens={short(row.total_tokens)}
+        cost={dollars(costOf(row))}
       />
     </Link>
   );

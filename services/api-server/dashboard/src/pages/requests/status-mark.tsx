@@ -1,20 +1,16 @@
 import { Mark, type Tone } from "../../parts/mark";
+import { statusWords } from "./status-words";
 
-const MARKS: Record<string, [Tone, string]> = {
-  pending: ["busy", "pending"],
-  completed: ["ok", "completed"],
-  failed: ["bad", "failed"],
-  truncated: ["warn", "truncated"],
-  cancelled: ["off", "cancelled"],
-  client_disconnected: ["off", "client left"],
-  interrupted: ["warn", "interrupted"],
+const TONES: Record<string, Tone> = {
+  pending: "busy",
+  completed: "ok",
+  failed: "bad",
+  truncated: "warn",
+  interrupted: "warn",
 };
 
-/** Returns the words for a status. */
-export function statusWords(status: string): string {
-  return MARKS[status]?.[1] ?? status;
-}
+export { statusWords } from "./status-words";
 
 export function StatusMark({ status }: { status: string }) {
-  return <Mark tone={MARKS[status]?.[0] ?? "off"}>{statusWords(status)}</Mark>;
+  return <Mark tone={TONES[status] ?? "off"}>{statusWords(status)}</Mark>;
 }

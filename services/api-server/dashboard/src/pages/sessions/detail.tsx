@@ -2,39 +2,30 @@
 
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { api, data, type Schemas } from "../../api/client";
-import { queryClient, sessionQuery, sessionRequestsQuery, sessionResponsesQuery } from "../../api/queries";
-import { clipped, plural } from "../../format/numbers";
-import { duration, exactTime, timeOfDay } from "../../format/time";
+import { useEffect, useState } from "react";
+import { api, data } from "../../api/client";
+import { queryClient, sessionQuery } from "../../api/queries";
+import type { RequestRow } from "../../api/request-list";
+import { sessionSumsQuery, turnsQuery } from "../../api/session-list";
+import { clipped, count, percent, plural } from "../../format/numbers";
+import { duration, exactTime, UNKNOWN } from "../../format/time";
 import { Button, Row } from "../../parts/button";
 import { CopyButton } from "../../parts/copy";
 import { ask } from "../../parts/dialog";
 import { Trash2 } from "../../parts/icons";
-import { Empty, Loaded, Page, Stack } from "../../parts/layout";
+import { Card, Empty, Facts, Loaded, Page, Stack } from "../../parts/layout";
 import { toast } from "../../parts/toast";
-import { answeredMessages, askedMessages } from "../requests/conversation";
-import { MessageCard } from "../requests/messages";
-import { StatusMark } from "../requests/status-mark";
-import { newMessages } from "./turns";
+import { startTurns, type Turns } from "../../workers/start-turns";
+import { costWords } from "./session-row";
+import { TurnView } from "./turn-view";
 
 const route = getRouteApi("/sessions/$id");
-
-type Turn = Schemas["SessionRequests"]["requests"][number];
-type Answer = Schemas["ResponseList"]["responses"][number];
 
 export default function SessionPage() {
   const { id } = route.useParams();
   const navigate = useNavigate();
   const session = useQuery(sessionQuery(id));
-  const requests = useInfiniteQuery(sessionRequestsQuery(id));
-  const responses = useInfiniteQuery(sessionResponsesQuery(id));
-  const answers = new Map(
-    responses.data?.pages.flatMap((page) => page.responses).map((response) => [response.request_id, response]),
-  );
-  const loadEarlier = () => {
-    void requests.fetchNextPage();
-    if (responses.hasNextPage) void responses.fetchNextPage();
-  };
+  const requests = useInfiniteQuery(turnsQuery(id));
   return (
     <Page
       title={clipped(session.data?.first_user_message ?? "", 60) || "Session"}
@@ -59,56 +50,84 @@ export default function SessionPage() {
       }
     >
       <Loaded query={session} rows={2}>
-        {() => null}
+        {({ prompt_cache }) => <Sums id={id} cached={prompt_cache.share ?? null} />}
       </Loaded>
       <Loaded query={requests} rows={8}>
-        {({ pages }) => {
-          // The API has the newest first; a conversation reads from its beginning.
-          const turns = pages.flatMap((page) => page.requests).sort((a, b) => a.timestamp - b.timestamp || a.id - b.id);
-          return (
-            <Stack>
-              {requests.hasNextPage && (
-                <Row>
-                  <Button pending={requests.isFetchingNextPage} onClick={loadEarlier}>
-                    Show earlier requests
-                  </Button>
-                </Row>
-              )}
-              {turns.length === 0 && (
-                <Empty title="Its requests are gone">They were deleted, or are older than the log keeps.</Empty>
-              )}
-              {turns.map((turn, at) => (
-                <TurnView key={turn.id} turn={turn} answer={answers.get(turn.id)} before={turns[at - 1]} />
-              ))}
-            </Stack>
-          );
-        }}
+        {({ pages }) => (
+          <Conversation
+            rows={pages.flatMap(({ turns }) => turns)}
+            more={requests.hasNextPage}
+            loading={requests.isFetchingNextPage}
+            loadMore={() => void requests.fetchNextPage()}
+          />
+        )}
       </Loaded>
     </Page>
   );
 }
 
-function TurnView({ turn, answer, before }: { turn: Turn; answer: Answer | undefined; before: Turn | undefined }) {
-  const asked = askedMessages(turn.openai_request);
-  const { known, fresh } = newMessages(before ? askedMessages(before.openai_request) : [], asked);
+/** Shows the sums of the session. */
+function Sums({ id, cached }: { id: string; cached: number | null }) {
+  const query = useQuery(sessionSumsQuery(id));
+  const sums = query.data;
+  return (
+    <Card>
+      <Facts
+        facts={[
+          ["Answers", sums ? `${count(sums.total_responses)}, ${percent(sums.success_rate)} without an error` : UNKNOWN],
+          ["Tokens", `${count(sums?.total_prompt_tokens)} in, ${count(sums?.total_completion_tokens)} out`],
+          ["Read from caches", cached === null ? UNKNOWN : `${percent(100 * cached)} of the prompts`],
+          [
+            "Cost",
+            sums && sums.unpriced > 0
+              ? `${costWords(sums)}, ${plural(sums.unpriced, "answer")} without a known cost`
+              : costWords(sums),
+          ],
+          ["Mean time", duration(sums?.avg_duration_ms)],
+        ]}
+      />
+    </Card>
+  );
+}
+
+/** Returns the turns in the order of the conversation, each with the one before it. */
+export function inOrder(rows: RequestRow[], more: boolean): { turn: RequestRow; before: RequestRow | undefined }[] {
+  const turns = rows.toSorted((a, b) => a.timestamp - b.timestamp || a.id - b.id);
+  const pairs = turns.map((turn, at) => ({ turn, before: turns[at - 1] }));
+  // What is new in the oldest one is known once the one before it is.
+  return more ? pairs.slice(1) : pairs;
+}
+
+interface ConversationProps {
+  rows: RequestRow[];
+  more: boolean;
+  loading: boolean;
+  loadMore: () => void;
+}
+
+function Conversation({ rows, more, loading, loadMore }: ConversationProps) {
+  const [turns, setTurns] = useState<Turns | null>(null);
+  useEffect(() => {
+    const started = startTurns();
+    setTurns(started);
+    return started.end;
+  }, []);
+  if (rows.length === 0) {
+    return <Empty title="Its requests are gone">They were deleted, or are older than the log keeps.</Empty>;
+  }
   return (
     <Stack>
-      <Row className="muted">
-        <time title={exactTime(turn.timestamp)}>{timeOfDay(turn.timestamp)}</time>
-        <StatusMark status={turn.status} />
-        <span>{turn.model}</span>
-        <span>{duration(answer?.duration_ms)}</span>
-        {known > 0 && <span>after {plural(known, "message")} as before</span>}
-        <Link to="/requests/$id" params={{ id: turn.request_id }} data-row>
-          Open
-        </Link>
-      </Row>
-      {fresh.map((message, at) => (
-        <MessageCard key={at} message={message} />
-      ))}
-      {answeredMessages(answer?.openai_response).map((message, at) => (
-        <MessageCard key={at} message={message} note="the answer" />
-      ))}
+      {more && (
+        <Row>
+          <Button pending={loading} onClick={loadMore}>
+            Show earlier requests
+          </Button>
+        </Row>
+      )}
+      {turns !== null &&
+        inOrder(rows, more).map(({ turn, before }) => (
+          <TurnView key={turn.id} turn={turn} before={before} turns={turns} />
+        ))}
     </Stack>
   );
 }

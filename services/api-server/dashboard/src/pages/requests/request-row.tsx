@@ -1,0 +1,93 @@
+/** A row of the grid of requests. Its link covers it, and is its only stop of the keyboard. */
+
+import { Link } from "@tanstack/react-router";
+import { memo } from "react";
+import type { RequestRow } from "../../api/request-list";
+import { exactTime, timeOfDay } from "../../format/time";
+import { classes } from "../../parts/button";
+import { COLUMNS, type ColumnName } from "./columns";
+import css from "./list.module.css";
+import { ModelName, Question } from "./request-cells";
+import { StatusMark, statusWords } from "./status-mark";
+
+interface RowProps {
+  row: RequestRow;
+  preview: string | undefined;
+  columns: ColumnName[];
+  /** Number of the row, from one on; the head is the first. */
+  index: number;
+  isStop: boolean;
+  isMarked: boolean;
+  isPeeked: boolean;
+  onMark: (row: RequestRow) => void;
+}
+
+export const GridRow = memo(function GridRow(props: RowProps) {
+  const { row, preview, columns, index, isStop, isMarked, isPeeked, onMark } = props;
+  return (
+    <div
+      role="row"
+      aria-rowindex={index}
+      aria-selected={isMarked}
+      className={classes(css.row, isMarked && css.marked, isPeeked && css.peeked)}
+      data-id={row.request_id}
+    >
+      <span role="gridcell" className={css.mark}>
+        <input
+          type="checkbox"
+          tabIndex={-1}
+          checked={isMarked}
+          aria-label={`Mark the request of ${timeOfDay(row.timestamp)}`}
+          onChange={() => onMark(row)}
+        />
+      </span>
+      <span role="gridcell" className={css.state}>
+        <StatusMark status={row.status} />
+      </span>
+      <span role="gridcell" className={css.time}>
+        <time title={exactTime(row.timestamp)}>{timeOfDay(row.timestamp)}</time>
+      </span>
+      <span role="gridcell" className={css.model}>
+        <ModelName row={row} />
+      </span>
+      <span role="gridcell" className={css.question}>
+        <Link
+          to="/requests/$id"
+          params={{ id: row.request_id }}
+          preload={false}
+          data-row
+          data-request={row.request_id}
+          tabIndex={isStop ? 0 : -1}
+          className={css.link}
+        >
+          <Question row={row} preview={preview} />
+          <span className="visually-hidden">{statusWords(row.status)}</span>
+        </Link>
+      </span>
+      {COLUMNS.filter(({ name }) => columns.includes(name)).map(({ name, value }) => (
+        <span key={name} role="gridcell" className={classes(css.figure, css[name])}>
+          {value(row)}
+        </span>
+      ))}
+    </div>
+  );
+});
+
+export function GridHead({ columns }: { columns: ColumnName[] }) {
+  return (
+    <div role="row" aria-rowindex={1} className={css.head}>
+      <span role="columnheader">
+        <span className="visually-hidden">Mark</span>
+      </span>
+      <span role="columnheader">State</span>
+      <span role="columnheader">Time</span>
+      <span role="columnheader">Model</span>
+      <span role="columnheader">Question</span>
+      {COLUMNS.filter(({ name }) => columns.includes(name)).map(({ name, title, about }) => (
+        <span key={name} role="columnheader" title={about} className={classes(css.figure, css[name])}>
+          {title}
+        </span>
+      ))}
+    </div>
+  );
+}
