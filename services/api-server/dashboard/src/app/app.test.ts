@@ -33,10 +33,10 @@ describe("addresses", () => {
       to: undefined,
     });
     expect(requestSearch({ tab: "nothing", body: "sent" })).toEqual({ tab: undefined, body: "sent" });
-    expect(logsSearch({ log: "nginx", level: "warn", find: "" })).toEqual({
+    expect(logsSearch({ log: "nginx", level: "warn", q: "" })).toEqual({
       log: undefined,
       level: "warn",
-      find: undefined,
+      q: undefined,
     });
   });
 
