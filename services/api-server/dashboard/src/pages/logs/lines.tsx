@@ -140,9 +140,7 @@ const Content = memo(function Content({
 }) {
   if (line.gap) return <span>── {line.text} ──</span>;
   const parts: Pick<Part, "text">[] =
-    line.coloured === null
-      ? [{ text: line.text }]
-      : partsOf(line.coloured, line.raw.length - line.text.length);
+    line.coloured === null ? [{ text: line.text }] : partsOf(line.coloured, line.raw.length - line.text.length);
   return (
     <>
       {line.time !== null && <time title={line.time}>{line.time.slice(11, 23)}</time>}

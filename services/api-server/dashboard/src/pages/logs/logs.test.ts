@@ -16,7 +16,22 @@ describe("lines", () => {
       text: "signalbox_access: access id=1",
       coloured: null,
     });
-    expect(parseLine("[provider-router-2] panicked", 0)).toMatchObject({ service: "provider-router-2", text: "panicked" });
+    expect(parseLine("[provider-router-2] panicked", 0)).toMatchObject({
+      service: "provider-router-2",
+      text: "panicked",
+    });
+    const json = { timestamp: `${AT}:14Z`, level: "WARN", message: "soon", days: 2, target: "a::b" };
+    expect(parseLine(`[qwen-proxy] ${JSON.stringify(json)}`, 0)).toMatchObject({
+      service: "qwen-proxy",
+      time: `${AT}:14Z`,
+      level: "warn",
+      text: "a::b: soon days=2",
+    });
+    expect(["{", "{}", '{"timestamp":1}'].map((text) => parseLine(text, 0).text)).toEqual([
+      "{",
+      "{}",
+      '{"timestamp":1}',
+    ]);
     expect(parseLine("\u001b[31mred\u001b[0m", 0)).toMatchObject({ raw: "red", level: null });
   });
 
@@ -81,8 +96,11 @@ describe("pages of a log", () => {
   it("are read from answers, whatever is in them", async () => {
     const lines = [{ raw: "a", level: "info" }, "b", 5, {}];
     expect(pageFrom({ lines, next_cursor: "c" })).toEqual({ lines: ["a", "b"], before: "c" });
-    for (const answer of [null, [], {}, { lines: 1, next_cursor: 7 }]) expect(pageFrom(answer)).toEqual({ lines: [], before: null });
-    vi.spyOn(globalThis, "fetch").mockResolvedValueOnce(Response.json({ error: { message: "no log" } }, { status: 404 }));
+    for (const answer of [null, [], {}, { lines: 1, next_cursor: 7 }])
+      expect(pageFrom(answer)).toEqual({ lines: [], before: null });
+    vi.spyOn(globalThis, "fetch").mockResolvedValueOnce(
+      Response.json({ error: { message: "no log" } }, { status: 404 }),
+    );
     const signal = new AbortController().signal;
     await expect(readLog("x", {}, null, signal)).rejects.toMatchObject({ message: "no log" });
   });
@@ -109,7 +127,9 @@ describe("colours", () => {
       null,
       null,
     ]);
-    expect(partsOf("\u001b[4m\u001b[3mx\u001b[24m\u001b[23my").map(({ italic, underlined }) => [italic, underlined])).toEqual([
+    expect(
+      partsOf("\u001b[4m\u001b[3mx\u001b[24m\u001b[23my").map(({ italic, underlined }) => [italic, underlined]),
+    ).toEqual([
       [true, true],
       [false, false],
     ]);

@@ -60,7 +60,24 @@ export function parseLine(written: string, id: number): LogLine {
   }
   const prefix = /^\[([a-z0-9-]+)\] /.exec(raw);
   const text = raw.slice(prefix?.[0].length ?? 0);
-  return { ...line, service: prefix?.[1] ?? null, time: null, level: null, text };
+  return { ...line, service: prefix?.[1] ?? null, ...(fromJson(text) ?? { time: null, level: null, text }) };
+}
+
+const LEVELS: readonly unknown[] = ["error", "warn", "info", "debug", "trace"] satisfies Level[];
+
+/** Reads a line of the JSON format; `null` if it is none. */
+function fromJson(text: string): Pick<LogLine, "time" | "level" | "text"> | null {
+  if (!text.startsWith("{")) return null;
+  try {
+    const { timestamp, level, target, message, ...fields } = JSON.parse(text) as Record<string, unknown>;
+    const word = String(level).toLowerCase();
+    if (typeof timestamp !== "string" || !LEVELS.includes(word)) return null;
+    const rest = Object.entries(fields).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+    const shown = [typeof target === "string" ? `${target}:` : "", typeof message === "string" ? message : "", ...rest];
+    return { time: timestamp, level: word as Level, text: shown.filter(Boolean).join(" ") };
+  } catch {
+    return null;
+  }
 }
 
 /** Appends the new lines that match; `missed` counts those that were left out before them. */

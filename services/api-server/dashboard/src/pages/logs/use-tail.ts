@@ -78,8 +78,7 @@ export function useTail(service: string, level: Filter["level"], q: string | und
       );
     };
     const subscribed = (event: LogEvent) => {
-      if (event.service === service)
-        setTail((tail) => tail && rejoin(tail, event.lines ?? [], { filter, sparse }));
+      if (event.service === service) setTail((tail) => tail && rejoin(tail, event.lines ?? [], { filter, sparse }));
     };
     const line = (event: LogEvent) => {
       if (event.service !== service) return;

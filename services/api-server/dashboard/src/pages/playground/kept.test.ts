@@ -32,7 +32,12 @@ describe("what the tab keeps", () => {
     const image = "data:image/png;base64,AAAA";
     const first = { ...turn(1, "one"), asked: { a: { text: "one", images: [image, image] } } };
     const before = [{ role: "user", content: [{ type: "image_url", image_url: { url: image } }] }];
-    const text = storedText({ ...EMPTY, before, turns: [first], input: { ...EMPTY.input, a: { text: "", images: [image] } } });
+    const text = storedText({
+      ...EMPTY,
+      before,
+      turns: [first],
+      input: { ...EMPTY.input, a: { text: "", images: [image] } },
+    });
     expect(text).not.toContain("base64");
     const back = restored(text);
     expect([back.turns[0]?.asked.a, back.input.a]).toEqual([
@@ -43,14 +48,22 @@ describe("what the tab keeps", () => {
   });
 
   it("has no keys", () => {
-    const keys = ["sk-proj-0123456789abcdefghij", "sbx-0123456789abcdefghijklmnop", "Bearer abcdefghijklmnopqrstuvwxyz"];
-    const state = { ...EMPTY, turns: [turn(1, `my key is ${keys[0]}`, keys[1])], input: { ...EMPTY.input, a: { text: keys[2]!, images: [] } } };
+    const keys = [
+      "sk-proj-0123456789abcdefghij",
+      "sbx-0123456789abcdefghijklmnop",
+      "Bearer abcdefghijklmnopqrstuvwxyz",
+    ];
+    const state = {
+      ...EMPTY,
+      turns: [turn(1, `my key is ${keys[0]}`, keys[1])],
+      input: { ...EMPTY.input, a: { text: keys[2]!, images: [] } },
+    };
     const text = storedText(state);
     for (const key of keys) expect(text).not.toContain(key.slice(-16));
     expect(restored(text).turns[0]?.asked.a?.text).toBe("my key is [key]");
-    expect(restored(storedText({ ...EMPTY, turns: [turn(1, "a sk-learn task-based idea")] })).turns[0]?.asked.a?.text).toBe(
-      "a sk-learn task-based idea",
-    );
+    expect(
+      restored(storedText({ ...EMPTY, turns: [turn(1, "a sk-learn task-based idea")] })).turns[0]?.asked.a?.text,
+    ).toBe("a sk-learn task-based idea");
   });
 
   it("is bounded: the newest turns are kept, and the others counted", () => {
@@ -77,7 +90,12 @@ describe("what the tab keeps", () => {
 
   it("can be anything", () => {
     for (const text of [null, "", "null", "[]", "{", "3", '"x"', "{}"]) expect(restored(text)).toEqual(EMPTY);
-    const odd = { turns: [1, {}, { asked: { a: 1 }, answers: { a: [null, {}] }, shown: { a: "x" } }], input: 5, times: 7, before: [1] };
+    const odd = {
+      turns: [1, {}, { asked: { a: 1 }, answers: { a: [null, {}] }, shown: { a: "x" } }],
+      input: 5,
+      times: 7,
+      before: [1],
+    };
     const back = restored(JSON.stringify(odd));
     expect([back.turns.length, back.times, back.before.length, back.input]).toEqual([2, 1, 0, EMPTY.input]);
     expect(back.turns[1]?.answers.a?.[0]).toMatchObject({ state: "stopped", text: "" });
@@ -87,7 +105,10 @@ describe("what the tab keeps", () => {
 describe("a handover", () => {
   it("is read once", () => {
     const kept = new Map([[HANDOVER, JSON.stringify({ messages: [{ role: "user", content: "hi" }], model: "m" })]]);
-    const storage = { getItem: (key: string) => kept.get(key) ?? null, removeItem: (key: string) => void kept.delete(key) };
+    const storage = {
+      getItem: (key: string) => kept.get(key) ?? null,
+      removeItem: (key: string) => void kept.delete(key),
+    };
     expect(takeHandover(() => storage)).toMatchObject({ model: "m", input: { text: "hi" }, before: [] });
     expect(takeHandover(() => storage)).toBeNull();
     kept.set(HANDOVER, "{");
@@ -107,18 +128,33 @@ describe("a handover", () => {
         { role: "user", content: "list" },
         { role: "assistant", content: null, tool_calls: [{ id: "c", function: { name: "ls", arguments: "{}" } }] },
         { role: "tool", tool_call_id: "c", content: "a b" },
-        { role: "user", content: [{ type: "text", text: "look" }, { type: "image_url", image_url: { url: "data:image/png;base64,AA" } }] },
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "look" },
+            { type: "image_url", image_url: { url: "data:image/png;base64,AA" } },
+          ],
+        },
       ],
       params: { temperature: 0.5, max_tokens: 7, seed: 3, metadata: { a: 1 }, stream: true, model: "x" },
     });
     expect(found).toMatchObject({
-      parameters: { system: "be brief", temperature: "0.5", maxTokens: "7", more: JSON.stringify({ seed: 3 }, null, 2) },
+      parameters: {
+        system: "be brief",
+        temperature: "0.5",
+        maxTokens: "7",
+        more: JSON.stringify({ seed: 3 }, null, 2),
+      },
       input: { text: "look", images: ["data:image/png;base64,AA"] },
       left: ["metadata"],
     });
     expect(found?.before).toEqual([
       { role: "user", content: "list" },
-      { role: "assistant", content: null, tool_calls: [{ id: "c", type: "function", function: { name: "ls", arguments: "{}" } }] },
+      {
+        role: "assistant",
+        content: null,
+        tool_calls: [{ id: "c", type: "function", function: { name: "ls", arguments: "{}" } }],
+      },
       { role: "tool", tool_call_id: "c", content: "a b" },
     ]);
   });
@@ -127,25 +163,57 @@ describe("a handover", () => {
     const messages = handoverFrom({
       messages: [
         { role: "user", content: "go" },
-        { role: "assistant", content: [{ type: "thinking", thinking: "hm" }, { type: "tool_use", id: "t", name: "ls", input: { d: 1 } }] },
-        { role: "user", content: [{ type: "tool_result", tool_use_id: "t", content: "ok" }, { type: "text", text: "and?" }] },
+        {
+          role: "assistant",
+          content: [
+            { type: "thinking", thinking: "hm" },
+            { type: "tool_use", id: "t", name: "ls", input: { d: 1 } },
+          ],
+        },
+        {
+          role: "user",
+          content: [
+            { type: "tool_result", tool_use_id: "t", content: "ok" },
+            { type: "text", text: "and?" },
+          ],
+        },
       ],
-      params: { system: [{ type: "text", text: "sys" }], stop_sequences: ["x"], tools: [{ name: "ls", input_schema: { type: "object" } }] },
+      params: {
+        system: [{ type: "text", text: "sys" }],
+        stop_sequences: ["x"],
+        tools: [{ name: "ls", input_schema: { type: "object" } }],
+      },
     });
     expect(messages).toMatchObject({ parameters: { system: "sys" }, input: { text: "" }, left: ["thinking"] });
-    expect(messages?.before.map((message) => (message as { role: string }).role)).toEqual(["user", "assistant", "tool", "user"]);
+    expect(messages?.before.map((message) => (message as { role: string }).role)).toEqual([
+      "user",
+      "assistant",
+      "tool",
+      "user",
+    ]);
     expect(JSON.parse(messages!.parameters.tools)).toEqual([
       { type: "function", function: { name: "ls", parameters: { type: "object" } } },
     ]);
     const call = (id: string) => ({ type: "function_call", call_id: id, name: "ls", arguments: "{}" });
     const result = (id: string) => ({ type: "function_call_output", call_id: id, output: "ok" });
     const responses = handoverFrom({
-      messages: [{ role: "user", content: [{ type: "input_text", text: "go" }] }, call("1"), call("2"), result("1"), result("2")],
+      messages: [
+        { role: "user", content: [{ type: "input_text", text: "go" }] },
+        call("1"),
+        call("2"),
+        result("1"),
+        result("2"),
+      ],
       params: { instructions: "sys", max_output_tokens: 9 },
     });
     expect(responses).toMatchObject({ parameters: { system: "sys", maxTokens: "9" } });
-    expect(responses?.before.map((message) => (message as { role: string }).role)).toEqual(["user", "assistant", "tool", "tool"]);
-    expect((responses?.before[1] as { tool_calls: unknown[] }).tool_calls).toHaveLength(2);
+    expect(responses?.before.map((message) => (message as { role: string }).role)).toEqual([
+      "user",
+      "assistant",
+      "tool",
+      "tool",
+    ]);
+    expect((responses!.before[1] as { tool_calls: unknown[] }).tool_calls).toHaveLength(2);
   });
 });
 
@@ -171,7 +239,13 @@ describe("names", () => {
   it("can be known in several ways, and deleted", () => {
     const known = ["fast", "quick", "echo", "openai/anything", "gpt-5", "gpt-"].map((name) => isKnown(name, names));
     expect(known).toEqual([true, true, true, true, true, true]);
-    expect(["off", "gone", "openai", "", "gpt"].map((name) => isKnown(name, names))).toEqual([false, false, false, false, false]);
+    expect(["off", "gone", "openai", "", "gpt"].map((name) => isKnown(name, names))).toEqual([
+      false,
+      false,
+      false,
+      false,
+      false,
+    ]);
     expect(existing({ a: "gone", b: "echo" }, names)).toEqual({ b: "echo" });
   });
 });

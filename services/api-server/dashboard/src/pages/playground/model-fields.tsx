@@ -3,7 +3,7 @@ import { Switch, TextField } from "../../parts/field";
 import { Plus, X } from "../../parts/icons";
 import css from "./playground.module.css";
 import { usePlayground } from "./store";
-import { isKnown, namesOf, useNames } from "./use-models";
+import { isKnown, namesOf, type useNames } from "./use-models";
 
 /** Names of the models; the second one is absent while only one is asked. */
 export interface Chosen {

@@ -134,7 +134,8 @@ const KNOWN = [
  * does not have.
  */
 export function parametersFrom(fields: Json): { parameters: Parameters; left: string[] } {
-  const { temperature, top_p, max_tokens, max_output_tokens, tools, response_format, stop_sequences, ...others } = fields;
+  const { temperature, top_p, max_tokens, max_output_tokens, tools, response_format, stop_sequences, ...others } =
+    fields;
   const number = (value: unknown) => (typeof value === "number" ? String(value) : "");
   const parameters = { ...NO_PARAMETERS };
   parameters.temperature = number(temperature);
@@ -161,7 +162,10 @@ function asFunction(tool: unknown): unknown {
   const schema = tool.input_schema ?? tool.parameters;
   if (schema === undefined) return tool;
   const { name, description } = tool;
-  return { type: "function", function: { name, ...(description === undefined ? {} : { description }), parameters: schema } };
+  return {
+    type: "function",
+    function: { name, ...(description === undefined ? {} : { description }), parameters: schema },
+  };
 }
 
 function pretty(value: unknown): string {

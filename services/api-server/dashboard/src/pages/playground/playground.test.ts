@@ -272,7 +272,10 @@ describe("parameters", () => {
       [{ tools: '[{"function":{"name":"f"}}]' }, /\[0\]\.type is missing/],
       [{ tools: '[{"type":"function"}]' }, /\[0\]\.function\.name/],
       [{ tools: '[{"type":"function","function":{"name":"f","parameters":[]}}]' }, /parameters/],
-      [{ tools: '[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"f"}}]' }, /another/],
+      [
+        { tools: '[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"f"}}]' },
+        /another/,
+      ],
       [{ schema: "[]" }, /JSON object/],
       [{ more: "1" }, /JSON object/],
       [{ more: '{"model":"x"}' }, /cannot be set here/],

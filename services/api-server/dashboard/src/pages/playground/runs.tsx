@@ -65,7 +65,11 @@ export function Runs({ answers, shown, onShow }: RunsProps) {
                   <td className="numeric">{isOver(answer) ? duration(took) : UNKNOWN}</td>
                   <td>
                     {answer.logId && (
-                      <Link to="/requests/$id" params={{ id: answer.logId }} aria-label={`Answer ${run + 1} in the log`}>
+                      <Link
+                        to="/requests/$id"
+                        params={{ id: answer.logId }}
+                        aria-label={`Answer ${run + 1} in the log`}
+                      >
                         log
                       </Link>
                     )}

@@ -41,7 +41,8 @@ export const EMPTY: Playground = {
 };
 
 /** Matches what looks like a key of a provider, a client or this server. */
-const KEY = /\b(?:(?:sk|sbx|pk|rk|gsk|hf|xai|ghp|glpat)[-_]|AIza)[A-Za-z0-9_-]{16,}|\bBearer\s+[A-Za-z0-9._~+/=-]{16,}/g;
+const KEY =
+  /\b(?:(?:sk|sbx|pk|rk|gsk|hf|xai|ghp|glpat)[-_]|AIza)[A-Za-z0-9_-]{16,}|\bBearer\s+[A-Za-z0-9._~+/=-]{16,}/g;
 
 /** Returns the text to store, or `null` if there is nothing to keep. */
 export function storedText(state: Playground): string | null {
@@ -64,7 +65,7 @@ export function storedText(state: Playground): string | null {
 
 function keptTurn({ id, asked, answers, shown, settings }: Turn): unknown {
   const kept = mapSides(answers, (list) =>
-    list.map(({ problem, ...answer }) => ({ ...answer, problem: problem && problem.message })),
+    list.map(({ problem, ...answer }) => ({ ...answer, problem: problem?.message })),
   );
   return { id, shown, settings, asked: mapSides(asked, withoutImages), answers: kept };
 }

@@ -33,7 +33,9 @@ export function isKnown(name: string, { routes, models, providers }: Names): boo
   return routes.some(({ enabled, model }) => {
     const [start = "", ...rest] = model.split("*");
     const end = rest.join("*");
-    return rest.length > 0 && enabled && name.length >= model.length - 1 && name.startsWith(start) && name.endsWith(end);
+    return (
+      rest.length > 0 && enabled && name.length >= model.length - 1 && name.startsWith(start) && name.endsWith(end)
+    );
   });
 }
 
