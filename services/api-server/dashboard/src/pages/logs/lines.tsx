@@ -4,6 +4,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, type RefObject, useEffect, useLayoutEffect, useRef } from "react";
 import { asProblem } from "../../api/problem";
 import { plural } from "../../format/numbers";
+import { clockOf } from "../../format/time";
 import { Button, classes, Row } from "../../parts/button";
 import { type Part, partsOf, splitAt } from "./colours";
 import css from "./logs.module.css";
@@ -143,7 +144,7 @@ const Content = memo(function Content({
     line.coloured === null ? [{ text: line.text }] : partsOf(line.coloured, line.raw.length - line.text.length);
   return (
     <>
-      {line.time !== null && <time title={line.time}>{line.time.slice(11, 23)}</time>}
+      {line.time !== null && <time title={line.time}>{clockOf(line.time)}</time>}
       {line.level !== null && <b className={css[line.level]}>{line.level.toUpperCase()}</b>}
       {combined && line.service !== null && <i>{line.service}</i>}
       <span>

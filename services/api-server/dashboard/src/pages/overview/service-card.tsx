@@ -106,6 +106,7 @@ function Buttons({ service, state }: { service: Service; state: ServiceState }) 
       ) : (
         <>
           <Button
+            sends
             pending={state.pending === "stop"}
             disabledBecause={busy}
             onClick={() => void command("stop", service)}
@@ -113,6 +114,7 @@ function Buttons({ service, state }: { service: Service; state: ServiceState }) 
             Stop
           </Button>
           <Button
+            sends
             pending={restarting}
             disabledBecause={busy}
             onClick={() => void command("restart", service)}

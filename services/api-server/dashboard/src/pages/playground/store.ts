@@ -90,8 +90,9 @@ export function send(sides: readonly Side[], models: Partial<Record<Side, string
     const { text, images } = input[apart ? side : "a"];
     turn.asked[side] = { text, images };
   }
-  const used: Side[] = apart ? [...sides] : ["a"];
-  set({ turns: [...turns, turn], input: used.reduce((rest, side) => ({ ...rest, [side]: NO_QUESTION }), input) });
+  const rest = { ...input };
+  for (const side of apart ? sides : (["a"] as const)) rest[side] = NO_QUESTION;
+  set({ turns: [...turns, turn], input: rest });
   for (const side of sides) ask(id, side, models[side] ?? "", times);
 }
 

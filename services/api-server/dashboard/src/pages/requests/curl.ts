@@ -1,4 +1,4 @@
-import { shell } from "../connect/snippets";
+import { shell } from "../connect/curl";
 
 /** Returns the command that sends a logged request once more. */
 export function asCurl(base: string, request: { method: string; path: string; openai_request?: unknown }): string {
