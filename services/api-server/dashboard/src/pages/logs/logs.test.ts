@@ -87,16 +87,16 @@ describe("lines", () => {
 
 describe("pages of a log", () => {
   it("are asked for with what is shown", () => {
-    expect(pathOf("qwen-proxy", {})).toBe("/api/logs/qwen-proxy?format=json&lines=500");
-    expect(pathOf("combined", { level: "warn", q: "a&b" }, "12")).toBe(
-      "/api/logs/combined?format=json&lines=500&level=warn&q=a%26b&before=12",
+    expect(pathOf("qwen-proxy", {}, null)).toBe("/api/logs/qwen-proxy?lines=500&before=9999999999999");
+    expect(pathOf("combined", { level: "warn", q: "a&b" }, "1f-2-")).toBe(
+      "/api/logs/combined?lines=500&before=1f-2-&level=warn&q=a%26b",
     );
   });
 
   it("are read from answers, whatever is in them", async () => {
-    const lines = [{ raw: "a", level: "info" }, "b", 5, {}];
-    expect(pageFrom({ lines, next_cursor: "c" })).toEqual({ lines: ["a", "b"], before: "c" });
-    for (const answer of [null, [], {}, { lines: 1, next_cursor: 7 }])
+    const lines = ["a", "b", 5, {}];
+    expect(pageFrom({ lines, before: "c" })).toEqual({ lines: ["a", "b"], before: "c" });
+    for (const answer of [null, [], {}, { lines: 1, before: 7 }])
       expect(pageFrom(answer)).toEqual({ lines: [], before: null });
     vi.spyOn(globalThis, "fetch").mockResolvedValueOnce(
       Response.json({ error: { message: "no log" } }, { status: 404 }),

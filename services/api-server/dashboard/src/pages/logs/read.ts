@@ -14,11 +14,14 @@ export interface LogPage {
 /** Lines of one page. */
 export const PAGE_LINES = 500;
 
-/** Returns the path of a request for lines. */
-export function pathOf(service: string, { level, q }: Filter, before: string | null = null): string {
-  const query = new URLSearchParams({ format: "json", lines: String(PAGE_LINES) });
-  for (const [name, value] of Object.entries({ level, q, before })) {
-    if (value !== undefined && value !== null && value !== "") query.set(name, value);
+/** A time after all lines, in milliseconds: a page before it says what the page before itself is asked for with. */
+const NEWEST = "9999999999999";
+
+/** Returns the path of a request for lines. They are asked for as they were written, to be joined with live ones. */
+export function pathOf(service: string, { level, q }: Filter, before: string | null): string {
+  const query = new URLSearchParams({ lines: String(PAGE_LINES), before: before ?? NEWEST });
+  for (const [name, value] of Object.entries({ level, q })) {
+    if (value) query.set(name, value);
   }
   return `/api/logs/${encodeURIComponent(service)}?${query}`;
 }
@@ -35,12 +38,9 @@ export async function readLog(
 
 /** Reads an answer. Lines that are not understood are left out. */
 export function pageFrom(answer: unknown): LogPage {
-  const { lines, next_cursor } = record(answer);
-  const texts = (Array.isArray(lines) ? lines : []).flatMap((line) => {
-    const raw = typeof line === "string" ? line : record(line).raw;
-    return typeof raw === "string" ? [raw] : [];
-  });
-  return { lines: texts, before: typeof next_cursor === "string" ? next_cursor : null };
+  const { lines, before } = record(answer);
+  const texts = (Array.isArray(lines) ? lines : []).filter((line) => typeof line === "string");
+  return { lines: texts, before: typeof before === "string" ? before : null };
 }
 
 /** Returns the address of the whole log, as a file. */
