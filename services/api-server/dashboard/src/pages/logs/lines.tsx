@@ -41,6 +41,14 @@ export function Lines({ source, lines, following, follow, pause, wrap, wanted, c
   useEffect(() => {
     if (following) virtualizer.scrollToIndex(lines.length - 1, { align: "end" });
   }, [following, lines]);
+  const seen = useRef(0);
+  /** Notices that the bar was dragged up: what the page does itself only goes down. */
+  const scrolled = () => {
+    const { scrollTop = 0, scrollHeight = 0, clientHeight = 0 } = box.current ?? {};
+    if (following && scrollTop < seen.current && scrollHeight - scrollTop - clientHeight > 2 * ROW) pause();
+    seen.current = scrollTop;
+    readAhead();
+  };
   const readAhead = () => {
     if (!following && (box.current?.scrollTop ?? READ_AHEAD) < READ_AHEAD && earlier.error === null) readEarlier();
   };
@@ -59,7 +67,7 @@ export function Lines({ source, lines, following, follow, pause, wrap, wanted, c
         aria-busy={earlier.pending}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so that it needs the keyboard
         tabIndex={0}
-        onScroll={readAhead}
+        onScroll={scrolled}
         onWheel={(event) => {
           if (event.deltaY < 0) pause();
         }}

@@ -10,6 +10,7 @@ import { Mark } from "../../parts/mark";
 import { Markdown } from "../../parts/markdown";
 import { type Answer, figuresOf, isOver } from "./answer";
 import { Billed } from "./billed";
+import { blocksOf } from "./blocks";
 import css from "./playground.module.css";
 import { Runs } from "./runs";
 import { STATES } from "./states";
@@ -56,7 +57,7 @@ export function AnswerCard({ answers, shown, onShow, onStop, onAgain, onEdit, cu
           <p className={css.thinking}>{answer.thinking}</p>
         </details>
       )}
-      {over ? <Markdown text={answer.text} /> : <p className={css.live}>{answer.text}</p>}
+      {over ? <Markdown text={answer.text} /> : <Arriving text={answer.text} />}
       {answer.calls.map(({ name, input }, at) => (
         <div key={`${name} ${at}`}>
           Calls <code>{name}</code> <code className="break">{input}</code>
@@ -82,6 +83,19 @@ export function AnswerCard({ answers, shown, onShow, onStop, onAgain, onEdit, cu
       )}
       <Figures answer={answer} />
     </section>
+  );
+}
+
+/** Blocks that are complete are not read again with each word. */
+function Arriving({ text }: { text: string }) {
+  const { settled, rest } = blocksOf(text);
+  return (
+    <>
+      {settled.map((block, at) => (
+        <Markdown key={at} text={block} />
+      ))}
+      <p className={css.live}>{rest}</p>
+    </>
   );
 }
 

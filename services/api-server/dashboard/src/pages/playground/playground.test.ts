@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { type Answer, errorIn, figuresOf, spreadOf, waiting, withChunk } from "./answer";
 import { askModel, MAX_ANSWER } from "./ask";
 import { billedWords } from "./billed";
+import { blocksOf } from "./blocks";
 import { bodyFor, fullBecause, isShared, MAX_TURNS, type Turn } from "./chat";
 import { fieldsOf, NO_PARAMETERS } from "./parameters";
 import { Pool } from "./pool";
@@ -65,6 +66,20 @@ describe("an answer", () => {
   it("has the spread of the times that are known", () => {
     expect(spreadOf([null, 5, 1, null, 3])).toEqual({ least: 1, median: 3, most: 5 });
     expect([spreadOf([4, 2])?.median, spreadOf([null]), spreadOf([])]).toEqual([3, null, null]);
+  });
+
+  it("has blocks that stay the same while it grows, and code in one of them", () => {
+    const text = "One\n\n```js\na\n\nb\n```\n\n- x\n- y\n\nend";
+    const { settled, rest } = blocksOf(text);
+    expect([settled, rest]).toEqual([["One\n\n", "```js\na\n\nb\n```\n\n", "- x\n- y\n\n"], "end"]);
+    let known: string[] = [];
+    for (let length = 0; length <= text.length; length += 1) {
+      const now = blocksOf(text.slice(0, length));
+      expect(now.settled.slice(0, known.length)).toEqual(known);
+      expect(now.settled.join("") + now.rest).toBe(text.slice(0, length));
+      known = now.settled;
+    }
+    expect(blocksOf("~~~\n```\n\nx").settled).toEqual([]);
   });
 
   it("says what was billed, and what is not known", () => {

@@ -8,9 +8,11 @@ import { AnswerCard } from "./answer-card";
 import { bodyFor, isShared, type Question, SIDES, type Side, shownAnswer, type Turn } from "./chat";
 import css from "./playground.module.css";
 import { sendAgain, showRun, stop, takeBack, usePlayground } from "./store";
+import { useStickToEnd } from "./use-stick";
 
 export function Turns() {
   const turns = usePlayground((state) => state.turns);
+  useStickToEnd(turns, turns.length);
   const lastOf = (side: Side) => turns.findLast((turn) => turn.asked[side] !== undefined);
   const last = { a: lastOf("a"), b: lastOf("b") };
   return turns.map((turn, at) => (
