@@ -15,6 +15,8 @@ export async function restarted(context, server) {
     await server.halt();
     await page.getByText("Disconnected since").waitFor();
     assert.equal(await description.inputValue(), "not saved yet", "the input stays");
+    const save = page.getByRole("button", { name: "Save", exact: true });
+    assert.deepEqual([await save.getAttribute("aria-disabled"), await save.getAttribute("title")], ["true", "The server does not answer"]);
     await server.resume();
     await page.getByText("Disconnected since").waitFor({ state: "detached" });
     await page.getByText("API connected").waitFor();

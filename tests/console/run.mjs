@@ -9,13 +9,19 @@ import { startFake } from "./fake.mjs";
 import { expecting, independent, open, step } from "./browser.mjs";
 import { keyWithQueue, routeWithSections } from "./forms.mjs";
 import { preferences, reachable, withoutMouse } from "./keyboard.mjs";
+<<<<<<< HEAD
 import * as list from "./list.mjs";
+=======
+import { logs } from "./logs.mjs";
+>>>>>>> c3
 import { KEY, newcomer } from "./newcomer.mjs";
 import { expired, restarted } from "./outages.mjs";
 import { everyPage, pictures } from "./pages.mjs";
+import { playground } from "./playground.mjs";
 import { belowPath, unnamedPath } from "./prefix.mjs";
 import * as request from "./request.mjs";
 import { Server, tools } from "./server.mjs";
+import * as shell from "./shell.mjs";
 import { running, send } from "./traffic.mjs";
 import * as working from "./working.mjs";
 
@@ -222,6 +228,13 @@ async function everyDay() {
     await step("live figures", () => ticking(context, everyday));
     await step("examine", () => examine(context, everyday));
     await step("paste a login", () => login(context, everyday));
+    await step("the playground", () => playground(context, everyday));
+    await step("logs", () => logs(context, everyday));
+    await step("keys", () => shell.keys(context, everyday));
+    await step("the palette", () => shell.palette(context, everyday));
+    await step("time zones", () => shell.zones(browser, everyday));
+    await step("on a phone", () => shell.phone(browser, everyday));
+    await step("refused commands", () => shell.refused(context, everyday));
     await step("restart for a setting", () => restart(context, everyday));
     await step("api-server restarts", () => restarted(context, everyday));
     await step("a session ends", async () => expired(await browser.newContext(), guarded));

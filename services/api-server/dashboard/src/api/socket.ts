@@ -1,37 +1,22 @@
 /** Live events: connection, and what each event changes. */
 
 import { io, type Socket } from "socket.io-client";
-import { create } from "zustand";
 import { address } from "../app/base";
 import { askToSignIn } from "../app/session";
 import { SERVICES, send, sendStatus } from "../lifecycle/store";
 import { toast } from "../parts/toast";
+import { useConnection } from "./connection";
 import { queryClient } from "./queries";
 
-interface Connection {
-  connected: boolean;
-  /** When the connection was lost; `null` while it stands or was never there. */
-  lostAt: number | null;
-  attempts: number;
-  extension: boolean;
-  /** Requests that arrived since the list was last shown at its top. */
-  news: number;
-}
+export { useConnection };
 
-export const useConnection = create<Connection>(() => ({
-  connected: false,
-  lostAt: null,
-  attempts: 0,
-  extension: false,
-  news: 0,
-}));
-
-/** Milliseconds after a lost connection in which the extension is not reported as gone. */
-const EXTENSION_GRACE = 2_000;
+/** Milliseconds of a lost connection that are not worth a word; the extension is not reported as gone in them either. */
+const GRACE = 2_000;
 
 let socket: Socket | null = null;
 let connectedOnce = false;
 let quietUntil = 0;
+let leaving: ReturnType<typeof setTimeout> | undefined;
 
 /** Returns the connection, opening it first. */
 export function connection(): Socket {
@@ -57,7 +42,8 @@ function open(): Socket {
   socket.on("disconnect", lost);
   socket.on("connect_error", (error) => {
     if (error.message.startsWith("Unauthorized")) askToSignIn();
-    useConnection.setState((state) => ({ attempts: state.attempts + 1, lostAt: state.lostAt ?? Date.now() }));
+    lost();
+    useConnection.setState((state) => ({ attempts: state.attempts + 1 }));
   });
   socket.on("proxy:status", (event: { status?: StatusEvent }) => {
     if (event.status) received(event.status);
@@ -96,21 +82,24 @@ function received(status: StatusEvent): void {
 }
 
 function connected(): void {
-  quietUntil = Date.now() + EXTENSION_GRACE;
+  quietUntil = Date.now() + GRACE;
+  clearTimeout(leaving);
+  leaving = undefined;
   for (const service of SERVICES) send(service, { type: "reconnected" });
-  useConnection.setState({ connected: true, lostAt: null, attempts: 0 });
-  if (connectedOnce) {
-    toast("API Server connected", { kind: "ok" });
-    void queryClient.invalidateQueries();
-  }
+  if (useConnection.getState().away) toast("API Server connected", { kind: "ok" });
+  useConnection.setState({ connected: true, lostAt: null, away: false, attempts: 0 });
+  if (connectedOnce) void queryClient.invalidateQueries();
   connectedOnce = true;
 }
 
+/** A short loss, such as that of a restart, is not shown. A longer one is, and the banner stays as long as it lasts. */
 function lost(): void {
-  // The banner stays as long as the connection is lost.
-  toast("API Server disconnected");
-  quietUntil = Date.now() + EXTENSION_GRACE;
-  useConnection.setState({ connected: false, lostAt: Date.now() });
+  quietUntil = Date.now() + GRACE;
+  useConnection.setState(({ lostAt }) => ({ connected: false, lostAt: lostAt ?? Date.now() }));
+  leaving ??= setTimeout(() => {
+    useConnection.setState({ away: true });
+    if (connectedOnce) toast("API Server disconnected");
+  }, GRACE);
 }
 
 function invalidate(...roots: string[]): Promise<unknown> {

@@ -3,7 +3,7 @@ import { logsSearch } from "../pages/logs/search";
 import { neighbourIn } from "../pages/requests/neighbours";
 import { isFiltered, requestSearch, requestsSearch } from "../pages/requests/search";
 import { baseFrom } from "./base";
-import { matches } from "./palette-match";
+import { matches, ranked, withRecent } from "./palette-match";
 import { parsePreferences } from "./preferences";
 
 describe("the path of a reverse proxy", () => {
@@ -33,10 +33,10 @@ describe("addresses", () => {
       to: undefined,
     });
     expect(requestSearch({ tab: "nothing", body: "sent" })).toEqual({ tab: undefined, body: "sent" });
-    expect(logsSearch({ log: "nginx", level: "warn", find: "" })).toEqual({
+    expect(logsSearch({ log: "nginx", level: "warn", q: "" })).toEqual({
       log: undefined,
       level: "warn",
-      find: undefined,
+      q: undefined,
     });
   });
 
@@ -67,11 +67,28 @@ describe("preferences", () => {
       density: "compact",
       keys: false,
       statusBar: true,
+      utc: false,
     });
   });
 });
 
 describe("the palette", () => {
+  it("has the recent choices first", () => {
+    const entries = ["Logs", "Audit", "Doctor"].map((label) => ({ label, kind: "Page" }));
+    const recent = withRecent(withRecent([], entries[2]!), entries[1]!);
+    expect(withRecent(recent, entries[2]!)).toEqual(["Page: Doctor", "Page: Audit"]);
+    const labels = (typed: string) =>
+      ranked(entries, typed, recent).map(({ entry, isRecent }) => [entry.label, isRecent]);
+    expect(labels("")).toEqual([
+      ["Audit", true],
+      ["Doctor", true],
+      ["Logs", false],
+    ]);
+    expect(labels("page l")).toEqual([["Logs", false]]);
+    const many = Array.from({ length: 9 }, (_, at) => ({ label: String(at), kind: "Page" }));
+    expect(many.reduce<string[]>(withRecent, [])).toHaveLength(6);
+  });
+
   it("finds words in any order", () => {
     expect([
       matches("Restart provider-router Command", "router rest"),

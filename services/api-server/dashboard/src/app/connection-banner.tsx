@@ -1,15 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
+import { useAway, useConnection } from "../api/connection";
 import { aboutQuery } from "../api/queries";
-import { reconnect, useConnection } from "../api/socket";
+import { reconnect } from "../api/socket";
 import { age, timeOfDay } from "../format/time";
 import { Button } from "../parts/button";
 import { Notice } from "../parts/layout";
-import { useSession } from "./session";
 import css from "./shell.module.css";
-
-/** Milliseconds of a lost connection that are not worth a word. */
-const SILENT_FOR = 2_000;
 
 /** Says since when the data is old, while there is no connection, and when the console itself is old. */
 export function ConnectionBanner() {
@@ -43,16 +40,16 @@ function NewerConsole() {
 }
 
 function Disconnected() {
-  const { connected, lostAt } = useConnection();
-  const needed = useSession((state) => state.needed);
-  const [now, setNow] = useState(Date.now());
+  const lostAt = useConnection((state) => state.lostAt);
+  const away = useAway();
+  const [now, setNow] = useState(Date.now);
   useEffect(() => {
-    if (lostAt === null) return;
+    if (away === undefined) return;
     setNow(Date.now());
     const timer = setInterval(() => setNow(Date.now()), 1_000);
     return () => clearInterval(timer);
-  }, [lostAt]);
-  if (connected || needed || lostAt === null || now - lostAt < SILENT_FOR) return null;
+  }, [away]);
+  if (away === undefined) return null;
   return (
     <div className={css.banner}>
       <Notice

@@ -1,31 +1,12 @@
 /** Keyboard shortcuts of the whole console. */
 
-import { useNavigate } from "@tanstack/react-router";
+import { type AnyRouter, useRouter } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { NAVIGATION } from "./navigation";
 import { usePreferences } from "./preferences";
 
 /** Milliseconds between the two keys of `g o`. */
 const SEQUENCE_WITHIN = 1_200;
-
-export interface Shortcut {
-  keys: string[];
-  meaning: string;
-}
-
-export const SHORTCUTS: Shortcut[] = [
-  { keys: ["Ctrl", "K"], meaning: "Search and commands" },
-  { keys: ["/"], meaning: "Go to the search field" },
-  { keys: ["j"], meaning: "Next row" },
-  { keys: ["k"], meaning: "Previous row" },
-  { keys: ["Enter"], meaning: "Open the row" },
-  { keys: ["["], meaning: "Earlier request" },
-  { keys: ["]"], meaning: "Later request" },
-  { keys: ["f"], meaning: "Follow or pause the log" },
-  { keys: ["Esc"], meaning: "Close, or back to the list" },
-  { keys: ["?"], meaning: "Shortcuts" },
-  ...NAVIGATION.map(({ key, label }) => ({ keys: ["g", key], meaning: label })),
-];
 
 /** Returns whether a key is meant for an input, and not for the page. */
 export function isTyping(target: EventTarget | null): boolean {
@@ -37,14 +18,63 @@ export function isTyping(target: EventTarget | null): boolean {
   );
 }
 
+/** Returns the rows of the page, and the one that has the focus. */
+function rowsOf(): { rows: HTMLElement[]; focused: HTMLElement | null | undefined } {
+  const rows = [...document.querySelectorAll<HTMLElement>("#main [data-row]")];
+  return { rows, focused: document.activeElement?.closest<HTMLElement>("[data-row]") };
+}
+
+function focusOn(row: HTMLElement | undefined): void {
+  row?.focus();
+  row?.scrollIntoView({ block: "nearest" });
+}
+
 /** Moves the focus to the next or previous row of the page. */
 export function moveRow(by: 1 | -1): void {
-  const rows = [...document.querySelectorAll<HTMLElement>("#main [data-row]")];
-  const focused = document.activeElement?.closest<HTMLElement>("[data-row]");
+  const { rows, focused } = rowsOf();
   const at = focused ? rows.indexOf(focused) : by === 1 ? -1 : rows.length;
-  const next = rows[Math.max(0, Math.min(rows.length - 1, at + by))];
-  next?.focus();
-  next?.scrollIntoView({ block: "nearest" });
+  focusOn(rows[Math.max(0, Math.min(rows.length - 1, at + by))]);
+}
+
+/** Moves the focus from a row to the first or last one. Returns whether a row had it: otherwise the page scrolls. */
+function moveToEnd(at: 0 | -1): boolean {
+  const { rows, focused } = rowsOf();
+  if (focused) focusOn(rows.at(at));
+  return Boolean(focused);
+}
+
+/** Opens the actions of the row with the focus, or those of the page. */
+function openActions(): void {
+  const MENU = "[aria-haspopup='menu']";
+  const row = document.activeElement?.closest("tr, li, article");
+  (row?.querySelector<HTMLElement>(MENU) ?? document.querySelector<HTMLElement>(`#main ${MENU}`))?.click();
+}
+
+/** Paths by their position in the history of the tab, as far as this page has seen it. */
+const visited: string[] = [];
+
+/** Address whose row gets the focus on the list that it was opened from. */
+let left: string | null = null;
+
+/** Goes back to the list of the page, as it was left if that is one step back. Returns whether the page has one. */
+function backToList(router: AnyRouter): boolean {
+  const link = document.querySelector<HTMLAnchorElement>("#main a[data-back]");
+  if (!link || document.querySelector("dialog[open]")) return false;
+  left = location.pathname;
+  if (visited[positionIn(router) - 1] === link.pathname) router.history.back();
+  else link.click();
+  return true;
+}
+
+const positionIn = (router: AnyRouter): number => router.history.location.state.__TSR_index;
+
+/** Notes which page is shown, and gives the focus back after a return to a list. */
+function arrived(router: AnyRouter): void {
+  const at = positionIn(router);
+  visited.length = Math.min(visited.length, at);
+  visited[at] = location.pathname;
+  if (left !== null) document.querySelector<HTMLElement>(`#main [data-row][href="${CSS.escape(left)}"]`)?.focus();
+  left = null;
 }
 
 /** Listens for a single key on the whole page, unless something is being typed. */
@@ -64,7 +94,8 @@ export function useKey(key: string, run: () => void): void {
 /** Listens for the shortcuts that work everywhere. */
 export function useShortcuts(open: { palette: () => void; help: () => void }): void {
   const { palette, help } = open;
-  const navigate = useNavigate();
+  const router = useRouter();
+  useEffect(() => router.subscribe("onRendered", () => arrived(router)), [router]);
   useEffect(() => {
     let began = 0;
     const pressed = (event: KeyboardEvent) => {
@@ -73,15 +104,22 @@ export function useShortcuts(open: { palette: () => void; help: () => void }): v
         palette();
         return;
       }
-      const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
-      if (!plain || isTyping(event.target) || !usePreferences.getState().keys) return;
+      const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !event.defaultPrevented;
+      if (!plain || isTyping(event.target)) return;
+      const ends: Record<string, () => boolean> = {
+        Escape: () => backToList(router),
+        Home: () => moveToEnd(0),
+        End: () => moveToEnd(-1),
+      };
+      if (ends[event.key]?.()) event.preventDefault();
+      if (event.key.length > 1 || !usePreferences.getState().keys) return;
       const second = event.timeStamp - began < SEQUENCE_WITHIN;
       began = 0;
       if (second) {
         const entry = NAVIGATION.find(({ key }) => key === event.key);
         if (entry) {
           event.preventDefault();
-          void navigate({ to: entry.path });
+          void router.navigate({ to: entry.path });
         }
         return;
       }
@@ -92,6 +130,7 @@ export function useShortcuts(open: { palette: () => void; help: () => void }): v
         j: () => moveRow(1),
         k: () => moveRow(-1),
         "/": () => document.querySelector<HTMLElement>("#main [data-shortcut='/']")?.focus(),
+        ".": openActions,
         "?": help,
       };
       const action = actions[event.key];
@@ -102,5 +141,5 @@ export function useShortcuts(open: { palette: () => void; help: () => void }): v
     };
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
-  }, [palette, help, navigate]);
+  }, [palette, help, router]);
 }

@@ -1,6 +1,7 @@
 /** Choices of this browser. */
 
 import { create } from "zustand";
+import { setUtc } from "../format/time";
 
 export const THEMES = ["system", "light", "dark"] as const;
 export const DENSITIES = ["comfortable", "compact"] as const;
@@ -13,6 +14,8 @@ export interface Preferences {
   statusBar: boolean;
   /** Whether the first steps are shown on the overview. */
   firstSteps: boolean;
+  /** Whether times are in UTC, and not in the zone of the browser. */
+  utc: boolean;
 }
 
 const KEY = "signalbox.console";
@@ -22,6 +25,7 @@ const DEFAULTS: Preferences = {
   keys: true,
   statusBar: true,
   firstSteps: true,
+  utc: false,
 };
 
 /** Returns stored preferences; whatever is missing or not understood has its default. */
@@ -40,6 +44,7 @@ export function parsePreferences(stored: string | null): Preferences {
     keys: flag(given.keys, DEFAULTS.keys),
     statusBar: flag(given.statusBar, DEFAULTS.statusBar),
     firstSteps: flag(given.firstSteps, DEFAULTS.firstSteps),
+    utc: flag(given.utc, DEFAULTS.utc),
   };
 }
 
@@ -64,6 +69,7 @@ export function applyPreferences(): void {
     const { dataset } = document.documentElement;
     dataset.theme = preferences.theme;
     dataset.density = preferences.density;
+    setUtc(preferences.utc);
   };
   apply(usePreferences.getState());
   usePreferences.subscribe((preferences) => {

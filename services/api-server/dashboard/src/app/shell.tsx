@@ -1,14 +1,18 @@
 /** The frame around all pages. */
 
+import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { Fragment, lazy, Suspense, useCallback, useEffect, useState } from "react";
+import { useAway } from "../api/connection";
+import { aboutQuery } from "../api/queries";
+import { zoneName } from "../format/time";
 import { Button, IconButton } from "../parts/button";
-import { Dialog, DialogBody, Questions } from "../parts/dialog";
+import { Dialog, Questions } from "../parts/dialog";
 import { Menu as MenuIcon, Moon, Search, Sun, SunMoon } from "../parts/icons";
 import { Toasts } from "../parts/toast";
 import { address } from "./base";
 import { ConnectionBanner } from "./connection-banner";
-import { SHORTCUTS, useShortcuts } from "./keys";
+import { useShortcuts } from "./keys";
 import { NAVIGATION } from "./navigation";
 import { setPreferences, THEMES, usePreferences } from "./preferences";
 import { useSession } from "./session";
@@ -16,6 +20,7 @@ import css from "./shell.module.css";
 import { StatusBar } from "./status-bar";
 
 const Palette = lazy(() => import("./palette"));
+const Shortcuts = lazy(() => import("./shortcuts"));
 const SignIn = lazy(() => import("./sign-in"));
 
 type Overlay = "palette" | "help" | "navigation" | null;
@@ -30,7 +35,8 @@ export function Shell() {
   // biome-ignore lint/correctness/useExhaustiveDependencies: closes whenever another page is shown
   useEffect(close, [path, close]);
   const needed = useSession((state) => state.needed);
-  const statusBar = usePreferences((state) => state.statusBar);
+  const { statusBar, utc } = usePreferences();
+  const away = useAway();
   return (
     <div className={css.shell}>
       <a className={css.skip} href="#main">
@@ -49,12 +55,14 @@ export function Shell() {
           <kbd>Ctrl K</kbd>
         </button>
         <span className={css.push} />
+        <ZoneButton />
         <ThemeButton />
       </header>
       <Navigation />
       <ConnectionBanner />
-      <main id="main" tabIndex={-1} className={css.main}>
-        <Outlet />
+      <main id="main" tabIndex={-1} className={css.main} data-away={away}>
+        {/* All times of the page are formatted anew. */}
+        <Outlet key={`utc ${utc}`} />
       </main>
       {statusBar && <StatusBar />}
       <BottomBar more={() => setOverlay("navigation")} />
@@ -62,9 +70,9 @@ export function Shell() {
       <Questions />
       <Suspense>
         {overlay === "palette" && <Palette onClose={close} onHelp={help} />}
+        {overlay === "help" && <Shortcuts onClose={close} />}
         {needed && <SignIn />}
       </Suspense>
-      {overlay === "help" && <Shortcuts onClose={close} />}
       {overlay === "navigation" && (
         <Dialog title="Navigation" className={css.drawer} onClose={close}>
           <Navigation />
@@ -75,13 +83,14 @@ export function Shell() {
 }
 
 function Navigation() {
+  const { data: about } = useQuery(aboutQuery);
   return (
     <nav className={css.side} aria-label="Pages">
-      <Link to="/" className={css.brand}>
+      <Link to="/" className={css.brand} title={location.host}>
         <img src={address("/favicon.svg")} width="28" height="28" alt="" />
         <span>
           Signalbox
-          <small>{location.host}</small>
+          <small>{about?.instance || location.host}</small>
         </span>
       </Link>
       {NAVIGATION.map(({ path, label, icon: Icon, group, key }, at) => (
@@ -120,6 +129,23 @@ function BottomBar({ more }: { more: () => void }) {
   );
 }
 
+function ZoneButton() {
+  const utc = usePreferences((state) => state.utc);
+  const zone = zoneName();
+  return (
+    <Button
+      kind="quiet"
+      small
+      className={css.minor}
+      aria-pressed={utc}
+      title={`Times are those of ${zone}. Change to ${utc ? "the zone of this browser" : "UTC"}`}
+      onClick={() => setPreferences({ utc: !utc })}
+    >
+      {zone}
+    </Button>
+  );
+}
+
 const THEME_ICONS = { system: SunMoon, light: Sun, dark: Moon };
 
 function ThemeButton() {
@@ -131,29 +157,5 @@ function ThemeButton() {
       label={`Theme: ${theme}. Change to ${next}`}
       onClick={() => setPreferences({ theme: next })}
     />
-  );
-}
-
-function Shortcuts({ onClose }: { onClose: () => void }) {
-  return (
-    <Dialog title="Shortcuts" onClose={onClose}>
-      <DialogBody title="Shortcuts" actions={<Button onClick={onClose}>Close</Button>}>
-        <div className={css.keys}>
-          {SHORTCUTS.map(({ keys, meaning }) => (
-            <div key={keys.join()}>
-              <span>{meaning}</span>
-              <span>
-                {keys.map((key) => (
-                  <Fragment key={key}>
-                    <kbd>{key}</kbd>{" "}
-                  </Fragment>
-                ))}
-              </span>
-            </div>
-          ))}
-        </div>
-        <p className="muted">Shortcuts of a single key can be switched off in the settings.</p>
-      </DialogBody>
-    </Dialog>
   );
 }

@@ -1,6 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { bytes, clipped, count, dollars, percent, plural, short } from "./numbers";
-import { age, duration, fromLocalInput, fromSeconds, remaining, toLocalInput } from "./time";
+import {
+  age,
+  clockOf,
+  duration,
+  fromLocalInput,
+  fromSeconds,
+  remaining,
+  setUtc,
+  timeOfDay,
+  toLocalInput,
+  zoneName,
+} from "./time";
 
 describe("cut texts", () => {
   it("end with a word and a sign, and short ones are left alone", () => {
@@ -81,6 +92,24 @@ describe("times", () => {
     ]);
     expect([remaining(1_000, 1_000), remaining(61_000, 0)]).toEqual([null, "1 min"]);
     expect([fromSeconds(null), fromSeconds(2)]).toEqual([null, 2_000]);
+  });
+
+  it("are in the zone that is chosen", () => {
+    const at = Date.UTC(2026, 10, 30, 23, 59, 7, 5);
+    setUtc(true);
+    expect([zoneName(), timeOfDay(at, at), timeOfDay(at, at + 60_000)]).toEqual([
+      "UTC",
+      "23:59:07",
+      "30 Nov, 23:59:07",
+    ]);
+    expect(clockOf("2026-11-30T01:02:03.456789Z")).toBe("01:02:03.456");
+    expect(clockOf("2026-11-30T01:02:03.456+02:00")).toBe("23:02:03.456");
+    expect(clockOf("soon")).toBe("soon");
+    expect(toLocalInput(at)).toBe("2026-11-30T23:59");
+    expect(fromLocalInput("2026-11-30T23:59")).toBe(Date.UTC(2026, 10, 30, 23, 59));
+    setUtc(false);
+    expect(zoneName()).toBe(Intl.DateTimeFormat().resolvedOptions().timeZone);
+    expect(timeOfDay(at, at)).toBe(new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" }).format(at));
   });
 
   it("survive an input field", () => {

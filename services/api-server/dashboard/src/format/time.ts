@@ -8,32 +8,51 @@ const DAY = 24 * HOUR;
 /** Text for a value that is not known. */
 export const UNKNOWN = "–";
 
-const clock = new Intl.DateTimeFormat("en-GB", {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hour12: false,
-});
-const dayAndClock = new Intl.DateTimeFormat("en-GB", {
-  day: "2-digit",
-  month: "short",
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hour12: false,
-});
-const full = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" });
+/** Zone of all times; `undefined`: that of the browser. */
+let zone: "UTC" | undefined;
+
+/** Chooses UTC, or the zone of the browser, for what is formatted or read from now on. */
+export function setUtc(utc: boolean): void {
+  zone = utc ? "UTC" : undefined;
+}
+
+/** Returns the name of the zone of all times, such as `Europe/Berlin`. */
+export function zoneName(): string {
+  return zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+/** Returns a function that formats times in the zone that is chosen then. */
+export function formatter(options: Intl.DateTimeFormatOptions): (at: number) => string {
+  const made = new Map<string | undefined, Intl.DateTimeFormat>();
+  return (at) => {
+    const format = made.get(zone) ?? new Intl.DateTimeFormat("en-GB", { ...options, timeZone: zone });
+    made.set(zone, format);
+    return format.format(at);
+  };
+}
+
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false } as const;
+const clock = formatter(CLOCK);
+const dayAndClock = formatter({ day: "2-digit", month: "short", ...CLOCK });
+const day = formatter({ dateStyle: "short" });
+const full = formatter({ dateStyle: "full", timeStyle: "long" });
+const exactClock = formatter({ ...CLOCK, fractionalSecondDigits: 3 });
+
+/** Returns the time of day with milliseconds, of a time as logs have it. A text that is none is returned. */
+export function clockOf(written: string): string {
+  const at = Date.parse(written);
+  return Number.isNaN(at) ? written : exactClock(at);
+}
 
 /** Returns the time of day, with the date if it is not that of `now`. */
 export function timeOfDay(at: number | null | undefined, now: number = Date.now()): string {
   if (at == null || !Number.isFinite(at)) return UNKNOWN;
-  const date = new Date(at);
-  return date.toDateString() === new Date(now).toDateString() ? clock.format(date) : dayAndClock.format(date);
+  return day(at) === day(now) ? clock(at) : dayAndClock(at);
 }
 
 /** Returns date, time and zone. */
 export function exactTime(at: number | null | undefined): string {
-  return at == null || !Number.isFinite(at) ? UNKNOWN : full.format(new Date(at));
+  return at == null || !Number.isFinite(at) ? UNKNOWN : full(at);
 }
 
 /** Returns a duration in its two largest units, such as `812 ms`, `4.1 s`, `3 min 20 s` or `3 d 4 h`. */
@@ -78,16 +97,16 @@ export function fromSeconds(seconds: number | null | undefined): number | null {
   return seconds == null ? null : seconds * SECOND;
 }
 
-/** Returns the value of an `<input type="datetime-local">`, in local time. */
+/** Returns the value of an `<input type="datetime-local">`, in the chosen zone. */
 export function toLocalInput(at: number | undefined): string {
   if (at === undefined) return "";
-  const shifted = new Date(at - new Date(at).getTimezoneOffset() * MINUTE);
+  const shifted = new Date(zone ? at : at - new Date(at).getTimezoneOffset() * MINUTE);
   return shifted.toISOString().slice(0, 16);
 }
 
 /** Returns the time of an `<input type="datetime-local">`, or `undefined` if it is empty or incomplete. */
 export function fromLocalInput(text: string): number | undefined {
   if (text === "") return undefined;
-  const at = new Date(text).getTime();
+  const at = new Date(zone ? `${text}Z` : text).getTime();
   return Number.isNaN(at) ? undefined : at;
 }

@@ -16,16 +16,21 @@ export interface StartOptions {
 
 const PATHS = { start: "/api/proxy/start", stop: "/api/proxy/stop", restart: "/api/proxy/restart" } as const;
 
+/** A command that was refused, and why. */
+export interface Refusal {
+  problem: Problem;
+  command: Command;
+  /** The service that it was for; `null`: both. */
+  service: Service | null;
+}
+
 /** Refusal of the last command, shown where it was given. */
-export const useRefusal = create<{ problem: Problem | null; command: Command | null }>(() => ({
-  problem: null,
-  command: null,
-}));
+export const useRefusal = create<{ refusal: Refusal | null }>(() => ({ refusal: null }));
 
 /** Runs a command on a service, or on both. Never throws: the outcome is in the state. */
 export async function command(kind: Command, service: Service | null, options: StartOptions = {}): Promise<void> {
   const affected = service === null ? SERVICES : [service];
-  useRefusal.setState({ problem: null, command: null });
+  useRefusal.setState({ refusal: null });
   for (const one of affected) send(one, { type: "commanded", command: kind, now: Date.now() });
   const body = service === null ? options : { ...options, service };
   try {
@@ -36,7 +41,7 @@ export async function command(kind: Command, service: Service | null, options: S
   } catch (error) {
     const problem = asProblem(error);
     for (const one of affected) send(one, { type: "refused", command: kind, message: problem.message });
-    useRefusal.setState({ problem, command: kind });
+    useRefusal.setState({ refusal: { problem, command: kind, service } });
     void queryClient.invalidateQueries({ queryKey: ["status"] });
   }
 }

@@ -3,7 +3,6 @@ import { fieldChanges } from "../parts/field-changes";
 import { changesIn, formatOf, valuesOf } from "./config/plan";
 import { baseOf } from "./connect/base";
 import { CLIENTS, curl, shell } from "./connect/snippets";
-import { append, atLeast, EMPTY, find, MAX_LINES, parseLine, rejoin } from "./logs/tail";
 import { capabilitiesFrom, capabilitiesOf } from "./models/capabilities";
 import { bodyOf as bodyOfModel, changesOf as changesOfModel, textsOf } from "./models/form";
 import { resourceFacts, sparkline } from "./overview/resources";
@@ -209,51 +208,6 @@ describe("provider forms", () => {
     expect(remedy("cannot resolve api.openai.com: failed to lookup address information")).toContain("host name");
     expect(remedy("it answered with status 401 Unauthorized")).toContain("key");
     expect(remedy("something else")).toBeNull();
-  });
-});
-
-describe("logs", () => {
-  const LINE = "[qwen-proxy] 2026-11-30T03:11:14.624087Z  INFO signalbox_access: access id=1";
-
-  it("are read line by line", () => {
-    expect(parseLine(LINE, 3)).toMatchObject({
-      id: 3,
-      service: "qwen-proxy",
-      time: "2026-11-30T03:11:14.624087Z",
-      level: "info",
-      text: "signalbox_access: access id=1",
-    });
-    expect(parseLine("\u001b[31mred\u001b[0m", 0)).toMatchObject({ raw: "red", level: null });
-  });
-
-  it("are joined after a reconnection without repeating lines", () => {
-    const tail = append(EMPTY, ["a", "b"], 0);
-    expect(rejoin(tail, ["a", "b", "c"]).lines.map(({ raw }) => raw)).toEqual(["a", "b", "c"]);
-    expect(rejoin(tail, ["x"]).lines.map(({ gap }) => gap)).toEqual([false, false, true, false]);
-    expect(rejoin(EMPTY, ["x"]).lines).toHaveLength(1);
-  });
-
-  it("count what was missed, and are bounded", () => {
-    expect(append(EMPTY, ["a"], 412).lines[0]).toMatchObject({
-      gap: true,
-      text: "412 lines were too fast for this page",
-    });
-    const full = append(
-      EMPTY,
-      Array.from({ length: MAX_LINES + 5 }, (_, at) => String(at)),
-      0,
-    );
-    expect([full.lines.length, full.lines[0]!.raw, full.lines[0]!.id]).toEqual([MAX_LINES, "5", 5]);
-  });
-
-  it("are filtered with the lines that belong to them", () => {
-    const lines = append(
-      EMPTY,
-      ["2026-11-30T03:11:14Z ERROR bad", "  at x", "2026-11-30T03:11:14Z INFO fine", "  more"],
-      0,
-    ).lines;
-    expect(atLeast(lines, "warn").map(({ raw }) => raw)).toEqual(["2026-11-30T03:11:14Z ERROR bad", "  at x"]);
-    expect(find(lines, "FINE")).toEqual([2]);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { LucideIcon } from "lucide-react";
 import type { ComponentProps, ReactNode } from "react";
+import { useAway } from "../api/connection";
 import css from "./parts.module.css";
 
 type Kind = "default" | "primary" | "danger" | "quiet";
@@ -12,6 +13,8 @@ interface ButtonProps extends Omit<ComponentProps<"button">, "disabled"> {
   pending?: boolean;
   /** Reason why it cannot be pressed. It stays reachable, so that the reason can be read. */
   disabledBecause?: string | undefined;
+  /** Whether it needs the server, as primary and dangerous ones do unless they say otherwise. */
+  sends?: boolean;
 }
 
 export function buttonClass(kind: Kind = "default", small = false, iconOnly = false): string {
@@ -23,8 +26,20 @@ export function classes(...names: (string | false | null | undefined)[]): string
   return names.filter(Boolean).join(" ");
 }
 
-export function Button({ kind, small, icon: Icon, pending, disabledBecause, children, onClick, ...rest }: ButtonProps) {
-  const disabled = pending || disabledBecause !== undefined;
+export function Button({
+  kind,
+  small,
+  icon: Icon,
+  pending,
+  disabledBecause,
+  sends = kind === "primary" || kind === "danger",
+  children,
+  onClick,
+  ...rest
+}: ButtonProps) {
+  const away = useAway();
+  const reason = disabledBecause ?? (sends ? away : undefined);
+  const disabled = pending || reason !== undefined;
   return (
     <button
       type="button"
@@ -32,7 +47,7 @@ export function Button({ kind, small, icon: Icon, pending, disabledBecause, chil
       className={classes(buttonClass(kind, small), rest.className)}
       aria-disabled={disabled}
       aria-busy={pending}
-      title={disabledBecause ?? rest.title}
+      title={reason ?? rest.title}
       onClick={(event) => {
         if (disabled) event.preventDefault();
         else onClick?.(event);
@@ -44,7 +59,7 @@ export function Button({ kind, small, icon: Icon, pending, disabledBecause, chil
   );
 }
 
-interface IconButtonProps extends Omit<ButtonProps, "children" | "icon"> {
+interface IconButtonProps extends Omit<ButtonProps, "children" | "icon" | "sends"> {
   icon: LucideIcon;
   /** Name for screen readers, also shown as a tooltip. */
   label: string;

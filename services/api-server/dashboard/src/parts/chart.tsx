@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { timeOfDay, UNKNOWN } from "../format/time";
+import { formatter, timeOfDay, UNKNOWN, zoneName } from "../format/time";
 import css from "./chart.module.css";
 
 interface Line {
@@ -65,6 +65,7 @@ function Plot({ label, times, lines, format, partialFrom, onZoom }: ChartProps) 
         legend: { show: false },
         cursor: { sync: { key: CURSOR }, drag: { x: true, y: false, setScale: false } },
         padding: [8, 22, 0, 0],
+        tzDate: (second) => uPlot.tzDate(new Date(second * 1000), zoneName()),
         scales: {
           x: { range: (_, min, max) => [min, max + latest.current.step] },
           y: { range: (_, __, max) => [0, max > 0 ? max * 1.05 : 1] },
@@ -213,13 +214,14 @@ function hatch(plot: uPlot, from: number | null, colour: string): void {
 }
 
 const DAY = 86_400;
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hour12: false });
-const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const clock = formatter({ hour: "2-digit", minute: "2-digit", hour12: false });
+const date = formatter({ day: "numeric", month: "short" });
 
 /** Returns the label of a time on the axis, for ticks that are `step` seconds apart. */
 function tick(second: number, step: number): string {
-  const at = new Date(second * 1000);
-  return step >= DAY || (at.getHours() === 0 && at.getMinutes() === 0) ? date.format(at) : clock.format(at);
+  const at = second * 1000;
+  const time = clock(at);
+  return step >= DAY || time === "00:00" ? date(at) : time;
 }
 
 /** Returns the colour that a custom property stands for in the theme of an element. */

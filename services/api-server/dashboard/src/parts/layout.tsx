@@ -1,8 +1,10 @@
 /** Frames of pages, cards and lists, and the states that every page has. */
 
+import { useQuery } from "@tanstack/react-query";
 import { Link, type LinkProps } from "@tanstack/react-router";
 import { type ReactNode, useEffect } from "react";
 import { asProblem } from "../api/problem";
+import { aboutQuery, queryClient } from "../api/queries";
 import { Button, classes } from "./button";
 import { CopyButton } from "./copy";
 import { ChevronLeft } from "./icons";
@@ -20,14 +22,16 @@ interface PageProps {
 }
 
 export function Page({ title, heading, about, actions, back, wide, children }: PageProps) {
+  // Tabs of several servers can be told apart.
+  const instance = useQuery(aboutQuery, queryClient).data?.instance;
   useEffect(() => {
-    document.title = `${title} · Signalbox`;
-  }, [title]);
+    document.title = [title, instance, "Signalbox"].filter(Boolean).join(" · ");
+  }, [title, instance]);
   return (
     <div className={classes(css.page, wide && css.wide)}>
       <div>
         {back && (
-          <Link to={back.to as never} className={css.back}>
+          <Link to={back.to as never} className={css.back} data-back>
             <ChevronLeft size={14} aria-hidden="true" />
             {back.label}
           </Link>

@@ -21,6 +21,7 @@ export function LeaveGuard({ dirty, onLeave }: GuardProps) {
             <Button onClick={blocker.reset}>Stay</Button>
             <Button
               kind="danger"
+              sends={false}
               onClick={() => {
                 onLeave?.();
                 blocker.proceed();

@@ -1,5 +1,9 @@
 /** Configurations of clients, filled in. They are those of docs/clients, which are tried with the real clients. */
 
+import { curl, KEY_PLACEHOLDER, QUESTION, shell } from "./curl";
+
+export { curl, KEY_PLACEHOLDER, shell };
+
 export interface Snippet {
   /** File or place that the text belongs to. */
   where: string;
@@ -13,22 +17,6 @@ export interface Client {
   surface: string;
   snippets: (base: string, model: string, key: string) => Snippet[];
   note?: string;
-}
-
-export const KEY_PLACEHOLDER = "any";
-
-const QUESTION = "Is anybody there?";
-
-/** Returns the command that sends a first message. */
-export function curl(base: string, model: string, key: string = KEY_PLACEHOLDER): string {
-  const body = JSON.stringify({ model, stream: true, messages: [{ role: "user", content: QUESTION }] });
-  const header = key === KEY_PLACEHOLDER ? "" : ` -H ${shell(`Authorization: Bearer ${key}`)}`;
-  return `curl -N ${base}/v1/chat/completions${header} -d ${shell(body)}`;
-}
-
-/** Quotes a text for a POSIX shell. */
-export function shell(text: string): string {
-  return /^[A-Za-z0-9_./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Quotes a text for TOML, YAML, JSON, Python and JavaScript, which agree on such texts. */

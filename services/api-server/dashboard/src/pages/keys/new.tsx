@@ -27,6 +27,7 @@ export default function NewKey() {
             <Row>
               <Button
                 kind="primary"
+                sends={false}
                 onClick={() => void navigate({ to: "/keys/$id", params: { id: made.id }, ignoreBlocker: true })}
               >
                 I have stored it

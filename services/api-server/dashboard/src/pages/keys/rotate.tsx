@@ -41,7 +41,7 @@ export function RotateDialog({ of: key, onClose }: { of: KeyView; onClose: () =>
         <DialogBody
           title={`New key of ${key.name}`}
           actions={
-            <Button kind="primary" onClick={onClose}>
+            <Button kind="primary" sends={false} onClick={onClose}>
               I have stored it
             </Button>
           }

@@ -31,7 +31,7 @@ export function SecretGuard() {
         actions={
           <>
             <Button onClick={blocker.reset}>Show it again</Button>
-            <Button kind="danger" onClick={blocker.proceed}>
+            <Button kind="danger" sends={false} onClick={blocker.proceed}>
               Leave
             </Button>
           </>

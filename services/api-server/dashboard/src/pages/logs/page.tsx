@@ -1,18 +1,20 @@
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { useKey } from "../../app/keys";
 import { count } from "../../format/numbers";
-import { Button, IconButton, Row } from "../../parts/button";
+import { Button, Row } from "../../parts/button";
 import { SearchField, Select } from "../../parts/field";
-import { ArrowDown, ArrowUp, Download, Pause, Play } from "../../parts/icons";
-import { Empty, Failure, Page } from "../../parts/layout";
+import { Download, Pause, Play } from "../../parts/icons";
+import { Empty, Failure, Loading, Page } from "../../parts/layout";
+import { Menu } from "../../parts/menu";
 import { Tabs } from "../../parts/tabs";
 import { download } from "../../parts/viewer";
+import { Lines } from "./lines";
 import css from "./logs.module.css";
+import { downloadAddress } from "./read";
 import { LEVELS, LOGS, type LogsSearch } from "./search";
-import { atLeast, find, type LogLine } from "./tail";
-import { useTail } from "./use-tail";
+import type { LogLine } from "./tail";
+import { type Log, useTail } from "./use-tail";
 
 const route = getRouteApi("/logs");
 
@@ -39,52 +41,33 @@ export default function Logs() {
 }
 
 function LogView({ log, search, go }: { log: string; search: LogsSearch; go: (changes: LogsSearch) => void }) {
-  const { tail, error } = useTail(log);
+  const { level, q } = search;
+  const source = useTail(log, level, q);
+  const { tail, error, retry } = source;
+  const next = tail?.next ?? 0;
+  const lines = tail?.lines ?? [];
   const [following, setFollowing] = useState(true);
   const [wrap, setWrap] = useState(true);
-  const [current, setCurrent] = useState(-1);
   const [pausedAt, setPausedAt] = useState(0);
-  const lines = useMemo(() => atLeast(tail.lines, search.level), [tail, search.level]);
-  const found = useMemo(() => find(lines, search.find ?? ""), [lines, search.find]);
-  const commit = useCallback((find: string) => go({ find: find || undefined }), [go]);
-  const toggle = useCallback(() => {
-    setPausedAt(tail.next);
-    setFollowing((on) => !on);
-  }, [tail.next]);
-  useKey("f", toggle);
+  const commit = useCallback((text: string) => go({ q: text || undefined }), [go]);
+  const follow = useCallback(() => setFollowing(true), []);
   const pause = useCallback(() => {
     setFollowing((on) => {
-      if (on) setPausedAt(tail.next);
+      if (on) setPausedAt(next);
       return false;
     });
-  }, [tail.next]);
-  const step = (by: number) => {
-    if (found.length === 0) return;
-    pause();
-    setCurrent((at) => (at === -1 ? found.length - 1 : (at + by + found.length) % found.length));
-  };
-  const hit = current === -1 ? undefined : found[Math.min(current, found.length - 1)];
+  }, [next]);
+  const toggle = following ? pause : follow;
+  useKey("f", toggle);
+  const filtered = level !== undefined || q !== undefined;
   return (
     <div className={css.view}>
       <Row>
-        <SearchField label="Find" value={search.find ?? ""} onCommit={commit} />
-        {search.find !== undefined && (
-          <>
-            <span role="status" className="muted">
-              {found.length === 0
-                ? "nothing found"
-                : current === -1
-                  ? `${count(found.length)} found`
-                  : `${count(current + 1)} of ${count(found.length)}`}
-            </span>
-            <IconButton small icon={ArrowUp} label="Earlier" onClick={() => step(-1)} />
-            <IconButton small icon={ArrowDown} label="Later" onClick={() => step(1)} />
-          </>
-        )}
+        <SearchField label="Search the log" value={q ?? ""} onCommit={commit} />
         <div>
           <Select
             aria-label="Level"
-            value={search.level ?? ""}
+            value={level ?? ""}
             onChange={(level) => go({ level: (level || undefined) as LogsSearch["level"] })}
             options={[
               ["", "All levels"],
@@ -105,91 +88,58 @@ function LogView({ log, search, go }: { log: string; search: LogsSearch; go: (ch
           aria-keyshortcuts="f"
           title="Follow or pause (f)"
         >
-          {following ? "Following" : tail.next > pausedAt ? `Follow, ${count(tail.next - pausedAt)} new` : "Follow"}
+          {following ? "Following" : next > pausedAt ? `Follow, ${count(next - pausedAt)} new` : "Follow"}
         </Button>
-        <IconButton
-          small
-          icon={Download}
-          label="Download these lines"
-          onClick={() => download(lines.map((line) => line.raw).join("\n"), `${log}.log`, "text/plain")}
-        />
+        <Menu label="Download" icon={Download} items={downloads(log, lines, filtered)} />
       </Row>
-      {error && <Failure title="The log cannot be followed." error={new Error(error)} />}
-      {lines.length === 0 ? (
-        <Empty title="No line yet">
-          {tail.lines.length === 0 ? "New lines appear here as they are written." : "No line has this level."}
-        </Empty>
+      {error != null && <Failure title="The log cannot be read." error={error} retry={retry} />}
+      {tail === null ? (
+        error == null && <Loading rows={8} />
+      ) : lines.length === 0 ? (
+        <Nothing source={source} filtered={filtered} clear={() => go({ level: undefined, q: undefined })} />
       ) : (
-        <Lines lines={lines} following={following} pause={pause} wrap={wrap} hit={hit} combined={log === "combined"} />
+        <Lines
+          source={source}
+          lines={lines}
+          following={following}
+          follow={follow}
+          pause={pause}
+          wrap={wrap}
+          wanted={q ?? ""}
+          combined={log === "combined"}
+        />
       )}
     </div>
   );
 }
 
-interface LinesProps {
-  lines: LogLine[];
-  following: boolean;
-  pause: () => void;
-  wrap: boolean;
-  hit: number | undefined;
-  combined: boolean;
+function downloads(log: string, lines: LogLine[], filtered: boolean) {
+  const shown = () => download(lines.map((line) => line.raw).join("\n"), `${log}.log`, "text/plain");
+  const whole = () => {
+    const link = document.createElement("a");
+    link.href = downloadAddress(log);
+    link.download = "";
+    link.click();
+  };
+  return [
+    { label: "The whole log", icon: Download, run: whole },
+    { label: `${filtered ? "The lines that match" : "These lines"} (${count(lines.length)})`, run: shown },
+  ];
 }
 
-function Lines({ lines, following, pause, wrap, hit, combined }: LinesProps) {
-  const box = useRef<HTMLDivElement>(null);
-  const virtualizer = useVirtualizer({
-    count: lines.length,
-    getScrollElement: () => box.current,
-    estimateSize: () => 20,
-    overscan: 30,
-    getItemKey: (at) => lines[at]!.id,
-  });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: to the end with each new line
+/** A log without lines that match. Earlier ones are searched by themselves, until there are no more. */
+function Nothing({ source, filtered, clear }: { source: Log; filtered: boolean; clear: () => void }) {
+  const { hasEarlier, earlier, readEarlier } = source;
   useEffect(() => {
-    if (following) virtualizer.scrollToIndex(lines.length - 1, { align: "end" });
-  }, [following, lines]);
-  useEffect(() => {
-    if (hit !== undefined) virtualizer.scrollToIndex(hit, { align: "center" });
-  }, [hit, virtualizer]);
+    if (hasEarlier && !earlier.pending && earlier.error === null) readEarlier();
+  }, [hasEarlier, earlier, readEarlier]);
+  if (earlier.error !== null)
+    return <Failure title="Earlier lines cannot be read." error={earlier.error} retry={readEarlier} />;
+  if (hasEarlier || earlier.pending) return <Empty title="Searching earlier lines…" />;
+  if (!filtered) return <Empty title="No line yet">New lines appear here as they are written.</Empty>;
   return (
-    <section
-      ref={box}
-      className={css.lines}
-      role="log"
-      aria-live="off"
-      aria-label="Log lines"
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so that it needs the keyboard
-      tabIndex={0}
-      onWheel={(event) => {
-        if (event.deltaY < 0) pause();
-      }}
-      onTouchMove={pause}
-      onKeyDown={(event) => {
-        if (["ArrowUp", "PageUp", "Home"].includes(event.key)) pause();
-      }}
-      onMouseUp={() => {
-        if (getSelection()?.isCollapsed === false) pause();
-      }}
-    >
-      <div style={{ height: virtualizer.getTotalSize(), position: "relative" }}>
-        {virtualizer.getVirtualItems().map((item) => {
-          const line = lines[item.index]!;
-          return (
-            <div
-              key={item.key}
-              ref={virtualizer.measureElement}
-              data-index={item.index}
-              className={`${css.line} ${wrap ? css.wrap : ""} ${item.index === hit ? css.hit : ""} ${line.gap ? css.gap : ""}`}
-              style={{ transform: `translateY(${item.start}px)` }}
-            >
-              {line.time !== null && <time title={line.time}>{line.time.slice(11, 23)}</time>}
-              {line.level !== null && <b className={css[line.level]}>{line.level.toUpperCase()}</b>}
-              {combined && line.service !== null && <i>{line.service}</i>}
-              <span>{line.gap ? `── ${line.text} ──` : line.text}</span>
-            </div>
-          );
-        })}
-      </div>
-    </section>
+    <Empty title="No line matches" action={<Button onClick={clear}>Show all lines</Button>}>
+      Lines that match appear here as they are written.
+    </Empty>
   );
 }

@@ -7,9 +7,10 @@ export interface LogsSearch {
   log?: (typeof LOGS)[number] | undefined;
   /** Least important level that is shown. */
   level?: (typeof LEVELS)[number] | undefined;
-  find?: string | undefined;
+  /** Text that the shown lines have. */
+  q?: string | undefined;
 }
 
 export function logsSearch(raw: Record<string, unknown>): LogsSearch {
-  return { log: wordParam(raw, "log", LOGS), level: wordParam(raw, "level", LEVELS), find: textParam(raw, "find") };
+  return { log: wordParam(raw, "log", LOGS), level: wordParam(raw, "level", LEVELS), q: textParam(raw, "q") };
 }

@@ -12,7 +12,7 @@ import { Snippet } from "../../parts/copy";
 import { Check, Circle } from "../../parts/icons";
 import { Card } from "../../parts/layout";
 import { useBase } from "../connect/base";
-import { curl } from "../connect/snippets";
+import { curl } from "../connect/curl";
 import css from "./overview.module.css";
 
 export function FirstSteps() {

@@ -64,6 +64,7 @@ function BothServices() {
       )}
       {idle.length < 2 && (
         <Button
+          sends
           pending={pending === "stop"}
           onClick={() =>
             ask({

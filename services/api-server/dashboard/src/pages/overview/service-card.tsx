@@ -106,6 +106,7 @@ function Buttons({ service, state }: { service: Service; state: ServiceState }) 
       ) : (
         <>
           <Button
+            sends
             pending={state.pending === "stop"}
             disabledBecause={busy}
             onClick={() => void command("stop", service)}
@@ -113,6 +114,7 @@ function Buttons({ service, state }: { service: Service; state: ServiceState }) 
             Stop
           </Button>
           <Button
+            sends
             pending={restarting}
             disabledBecause={busy}
             onClick={() => void command("restart", service)}
@@ -131,10 +133,11 @@ function Buttons({ service, state }: { service: Service; state: ServiceState }) 
 
 /** Why the last command was refused, with what can be done about it. */
 export function Refused() {
-  const { problem, command: refused } = useRefusal();
-  if (!problem) return null;
+  const { refusal } = useRefusal();
+  if (refusal === null) return null;
+  const { problem, command: refused, service } = refusal;
   const { owner, port, code } = problem.details;
-  const forget = () => useRefusal.setState({ problem: null, command: null });
+  const forget = () => useRefusal.setState({ refusal: null });
   if (code === "superseded") {
     return (
       <Notice
@@ -149,14 +152,17 @@ export function Refused() {
       </Notice>
     );
   }
-  if (code !== "PORT_IN_USE") return <Failure title={`The ${refused} failed.`} error={problem} retry={forget} />;
+  if (code !== "PORT_IN_USE") {
+    const again = () => void command(refused, service);
+    return <Failure title={`The ${refused} of ${service ?? "both services"} failed.`} error={problem} retry={again} />;
+  }
   const holder = owner ? `process ${owner.pid}${owner.name ? ` (${owner.name})` : ""}` : "another process";
   return (
     <Notice
       tone="bad"
       action={
         <Row>
-          <Button small onClick={() => void command("start", null, { autoPort: true })}>
+          <Button small onClick={() => void command("start", service, { autoPort: true })}>
             Use the next free port
           </Button>
           {owner && (
@@ -169,7 +175,7 @@ export function Refused() {
                   text: `It holds port ${port}. What it has not saved is lost.`,
                   action: `End process ${owner.pid}`,
                   danger: true,
-                  run: () => command("start", null, { force: true, expectPid: owner.pid }),
+                  run: () => command("start", service, { force: true, expectPid: owner.pid }),
                 })
               }
             >
@@ -182,7 +188,8 @@ export function Refused() {
         </Row>
       }
     >
-      <strong>Port {port} is taken</strong> by {holder}.
+      <strong>Port {port} is taken</strong> by {holder}
+      {service !== null && `, so that ${service} cannot start`}.
     </Notice>
   );
 }

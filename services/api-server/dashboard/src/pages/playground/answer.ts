@@ -9,7 +9,8 @@ export interface Tokens {
 
 export interface Answer {
   model: string;
-  state: "waiting" | "streaming" | "done" | "stopped" | "failed";
+  /** `queued`: it waits for its turn in this browser, and is not sent yet. */
+  state: "queued" | "waiting" | "streaming" | "done" | "stopped" | "failed";
   text: string;
   thinking: string;
   /** Tool calls, with the pieces of their arguments joined. */
@@ -25,10 +26,10 @@ export interface Answer {
   logId: string | null;
 }
 
-export function waiting(model: string, startedAt: number): Answer {
+export function waiting(model: string, startedAt: number, state: Answer["state"] = "waiting"): Answer {
   return {
     model,
-    state: "waiting",
+    state,
     text: "",
     thinking: "",
     calls: [],
@@ -99,6 +100,22 @@ export function figuresOf({ startedAt, firstAt, endedAt, tokens }: Answer, now: 
     first: firstAt === null ? null : firstAt - startedAt,
     speed: output !== null && seconds > 0 ? output / seconds : null,
   };
+}
+
+/** Least, middle and largest of some numbers. */
+export interface Spread {
+  least: number;
+  median: number;
+  most: number;
+}
+
+/** Returns the spread of the numbers that are known, or `null` if none is. */
+export function spreadOf(values: readonly (number | null)[]): Spread | null {
+  const known = values.filter((value) => value !== null).sort((one, other) => one - other);
+  if (known.length === 0) return null;
+  const middle = (known.length - 1) / 2;
+  const median = (known[Math.floor(middle)]! + known[Math.ceil(middle)]!) / 2;
+  return { least: known[0]!, median, most: known.at(-1)! };
 }
 
 export function isOver({ state }: Answer): boolean {

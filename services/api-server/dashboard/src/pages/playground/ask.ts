@@ -1,13 +1,16 @@
 /** Sends a chat through the API server, which asks the router with its own credentials. */
 
-import { send } from "../../api/client";
-import { asProblem, Problem } from "../../api/problem";
+import { asProblem, Problem, problemOf } from "../../api/problem";
+import { address } from "../../app/base";
+import { askToSignIn } from "../../app/session";
 import { type Answer, errorIn, waiting, withChunk } from "./answer";
 import { EventReader } from "./sse";
 
 const RELAY = "/api/playground/chat/completions";
 /** Header with the id under which the router logs the request. */
 const LOGGED_ID = "x-signalbox-request-id";
+/** Maximum characters of an answer. */
+export const MAX_ANSWER = 4 << 20;
 
 /** Asks, and reports the answer whenever it has grown. Never rejects: a failure is part of the answer. */
 export async function askModel(
@@ -24,19 +27,23 @@ export async function askModel(
   };
   report(answer);
   try {
-    const response = await send(RELAY, {
+    const response = await fetch(address(RELAY), {
       method: "POST",
       headers: { "content-type": "application/json", accept: "text/event-stream" },
       body: JSON.stringify(body),
       signal,
     });
     answer = { ...answer, logId: response.headers.get(LOGGED_ID) };
+    if (!response.ok) throw await refusal(response);
     for await (const data of eventsOf(response)) {
       if (data === "[DONE]") break;
       const chunk = parsed(data);
       const error = errorIn(chunk);
       if (error !== null) throw new Problem(error, { status: response.status });
       answer = withChunk(answer, chunk, now());
+      if (answer.text.length + answer.thinking.length > MAX_ANSWER) {
+        throw new Problem("The answer is longer than this page keeps, and was cancelled.", { status: null });
+      }
       report(answer);
     }
     return end({ state: "done" });
@@ -44,6 +51,12 @@ export async function askModel(
     if (signal.aborted) return end({ state: "stopped" });
     return end({ state: "failed", problem: lost(error, answer) });
   }
+}
+
+async function refusal(response: Response): Promise<Problem> {
+  if (response.status === 401) askToSignIn();
+  const body = await response.text();
+  return problemOf(response.status, parsed(body) ?? body, response.headers.get("x-request-id") ?? undefined);
 }
 
 /** A connection that breaks while an answer arrives is no reason to say that the server does not answer. */
@@ -64,10 +77,15 @@ async function* eventsOf(response: Response): AsyncGenerator<string> {
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   const events = new EventReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    yield* done ? events.end() : events.push(decoder.decode(value, { stream: true }));
-    if (done) return;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      yield* done ? events.end() : events.push(decoder.decode(value, { stream: true }));
+      if (done) return;
+    }
+  } finally {
+    // After an error in the stream, or its end, nothing more is wanted.
+    reader.cancel().catch(() => undefined);
   }
 }
 

@@ -1,94 +1,87 @@
-/** A conversation with one or two models, and the requests that continue it. */
+/** A conversation with one or two models, and the requests that continue it. Pure. */
 
 import type { Answer } from "./answer";
 
 export const SIDES = ["a", "b"] as const;
 export type Side = (typeof SIDES)[number];
 
-export interface Turn {
-  id: number;
+export interface Question {
   text: string;
   /** Data URLs. */
   images: string[];
-  answers: Partial<Record<Side, Answer>>;
+  /** Images that a reload of the page has dropped. */
+  lost?: number;
 }
 
-export interface Parameters {
+/** What a request has besides its messages. */
+export interface Settings {
   system: string;
-  temperature: string;
-  topP: string;
-  maxTokens: string;
-  /** Further fields of the request, as a JSON object. */
-  more: string;
+  fields: Record<string, unknown>;
 }
 
-export const NO_PARAMETERS: Parameters = { system: "", temperature: "", topP: "", maxTokens: "", more: "" };
-
-/** Fields that the page sets itself. */
-const OWN = ["model", "messages", "stream", "stream_options"];
-
-export type Fields = { fields: Record<string, unknown>; mistakes: Map<keyof Parameters, string> };
-
-/** Returns the fields to send. Those that are empty are not sent. */
-export function fieldsOf(given: Parameters): Fields {
-  const mistakes: Fields["mistakes"] = new Map();
-  const fields: Record<string, unknown> = {};
-  for (const [name, field] of [
-    ["temperature", "temperature"],
-    ["topP", "top_p"],
-    ["maxTokens", "max_tokens"],
-  ] as const) {
-    const typed = given[name].trim();
-    if (typed === "") continue;
-    const value = Number(typed);
-    if (Number.isFinite(value)) fields[field] = value;
-    else mistakes.set(name, `${field} must be a number`);
-  }
-  const more = objectOf(given.more);
-  if (typeof more === "string") mistakes.set("more", more);
-  else {
-    const own = OWN.filter((name) => name in more);
-    if (own.length > 0) mistakes.set("more", `${own.join(", ")} cannot be set here; the page sets it`);
-    Object.assign(fields, more);
-  }
-  return { fields, mistakes };
+export interface Turn {
+  id: number;
+  /** The question to each model that was asked. */
+  asked: Partial<Record<Side, Question>>;
+  /** The answers of each model: several if it was asked several times at once. */
+  answers: Partial<Record<Side, Answer[]>>;
+  /** Which of the answers is shown, and continues the conversation. */
+  shown: Partial<Record<Side, number>>;
+  settings: Settings;
 }
 
-/** Returns the object in a text, or what is wrong with it. */
-function objectOf(typed: string): Record<string, unknown> | string {
-  if (typed.trim() === "") return {};
-  try {
-    const value: unknown = JSON.parse(typed);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-    return 'It must be a JSON object, such as {"seed": 1}';
-  } catch (error) {
-    return `It must be JSON: ${error instanceof Error ? error.message : "it cannot be read"}`;
-  }
+/** Maximum turns of a conversation. */
+export const MAX_TURNS = 100;
+/** Maximum characters of a conversation, its images included: a request may have 32 MiB. */
+export const MAX_CHARACTERS = 24 << 20;
+
+/** Returns the answer of a model that is shown, and continues the conversation. */
+export function shownAnswer(turn: Turn, side: Side): Answer | undefined {
+  return turn.answers[side]?.[turn.shown[side] ?? 0];
+}
+
+/** Returns whether both models were asked the same, or only one was asked. */
+export function isShared({ asked: { a, b } }: Turn): boolean {
+  return a === undefined || b === undefined || (a.text === b.text && a.images.join() === b.images.join());
 }
 
 /** Returns the body that asks a model for the last turn. Earlier turns that it did not answer are left out. */
-export function bodyFor(
-  model: string,
-  turns: readonly Turn[],
-  side: Side,
-  system: string,
-  fields: Record<string, unknown>,
-): Record<string, unknown> {
+export function bodyFor(model: string, before: readonly unknown[], turns: readonly Turn[], side: Side) {
+  const { system, fields } = turns.at(-1)?.settings ?? { system: "", fields: {} };
   const messages: unknown[] = system.trim() === "" ? [] : [{ role: "system", content: system }];
+  messages.push(...before);
   for (const [at, turn] of turns.entries()) {
-    const answered = turn.answers[side]?.text;
+    const question = turn.asked[side];
+    const answered = shownAnswer(turn, side)?.text;
     const isLast = at === turns.length - 1;
-    if (!isLast && !answered) continue;
-    messages.push({ role: "user", content: contentOf(turn) });
+    if (question === undefined || (!isLast && !answered)) continue;
+    messages.push({ role: "user", content: contentOf(question) });
     if (!isLast) messages.push({ role: "assistant", content: answered });
   }
   return { ...fields, model, messages, stream: true, stream_options: { include_usage: true } };
 }
 
-function contentOf({ text, images }: Turn): unknown {
+function contentOf({ text, images }: Question): unknown {
   if (images.length === 0) return text;
   return [
     ...(text === "" ? [] : [{ type: "text", text }]),
     ...images.map((url) => ({ type: "image_url", image_url: { url } })),
   ];
+}
+
+/** Returns why nothing more can be added to a conversation. */
+export function fullBecause(before: readonly unknown[], turns: readonly Turn[]): string | undefined {
+  if (turns.length >= MAX_TURNS) return `The conversation has ${MAX_TURNS} messages; clear it to go on`;
+  const size = before.length === 0 ? 0 : JSON.stringify(before).length;
+  return size + turns.reduce((sum, turn) => sum + sizeOf(turn), 0) > MAX_CHARACTERS
+    ? "The conversation is too large for a request; clear it to go on"
+    : undefined;
+}
+
+function sizeOf(turn: Turn): number {
+  return SIDES.reduce((sum, side) => {
+    const { text = "", images = [] } = turn.asked[side] ?? {};
+    const answer = shownAnswer(turn, side)?.text ?? "";
+    return sum + text.length + answer.length + images.reduce((all, url) => all + url.length, 0);
+  }, 0);
 }

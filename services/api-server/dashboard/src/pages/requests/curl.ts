@@ -1,4 +1,4 @@
-import { shell } from "../connect/snippets";
+import { shell } from "../connect/curl";
 
 /** Characters of a body that a command line may have; systems refuse longer arguments. */
 const MAX_ARGUMENT = 100_000;

@@ -272,6 +272,7 @@ function Appearance() {
             checked={preferences.keys}
             onChange={(keys) => setPreferences({ keys })}
           />
+          <Switch label="Times in UTC" checked={preferences.utc} onChange={(utc) => setPreferences({ utc })} />
           <Switch
             label="Status bar"
             checked={preferences.statusBar}
