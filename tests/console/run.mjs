@@ -9,11 +9,8 @@ import { startFake } from "./fake.mjs";
 import { expecting, independent, open, step } from "./browser.mjs";
 import { keyWithQueue, routeWithSections } from "./forms.mjs";
 import { preferences, reachable, withoutMouse } from "./keyboard.mjs";
-<<<<<<< HEAD
 import * as list from "./list.mjs";
-=======
 import { logs } from "./logs.mjs";
->>>>>>> c3
 import { KEY, newcomer } from "./newcomer.mjs";
 import { expired, restarted } from "./outages.mjs";
 import { everyPage, pictures } from "./pages.mjs";
@@ -219,11 +216,8 @@ async function everyDay() {
     const { cancel, followed, conflicts, ticking, examine, login, restart } = working;
     await step("cancel a request", () => cancel(context, everyday));
     await step("follow requests", () => followed(context, everyday));
-<<<<<<< HEAD
     for (const part of ["replay", "replays", "attempts", "bodies"]) await step(`a request: ${part}`, () => request[part](context, everyday));
-=======
     await list.steps(step, context, everyday);
->>>>>>> c2
     await step("two tabs", () => conflicts(context, everyday));
     await step("live figures", () => ticking(context, everyday));
     await step("examine", () => examine(context, everyday));

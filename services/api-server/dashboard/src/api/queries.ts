@@ -75,29 +75,6 @@ export const modelQuery = (id: string) =>
 
 export { type RequestFilters, type RequestRow, requestsQuery } from "./request-filters";
 
-<<<<<<< HEAD
-export const sessionsQuery = (sort: "created_at" | "last_accessed" | undefined) =>
-  infiniteQueryOptions({
-    queryKey: ["sessions", "list", sort ?? ""],
-    initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam, signal }) =>
-      data(
-        api.GET("/api/sessions", {
-          params: { query: { limit: PAGE, cursor: pageParam, sort: sort as never } },
-          signal,
-        }),
-      ),
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-=======
-export const requestQuery = (id: string) =>
-  queryOptions({
-    queryKey: ["requests", "one", id],
-    queryFn: async ({ signal }) =>
-      // The answer has whole bodies without `view=short`.
-      (await data(api.GET("/api/requests/{id}", { params: { path: { id } }, signal }))) as Schemas["AnsweredRequest"],
->>>>>>> c2
-  });
-
 export const sessionQuery = (id: string) =>
   queryOptions({
     queryKey: ["sessions", id],

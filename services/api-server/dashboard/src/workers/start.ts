@@ -1,18 +1,16 @@
 /** Starting of workers under Trusted Types: one policy, which permits the workers of this build only. */
 
-<<<<<<< HEAD
 import diffUrl from "./diff.worker?worker&url";
 import type { Calls, Refusal, Source } from "./reader";
 import readerUrl from "./reader.worker?worker&url";
-=======
-import { type Lines, linesOf } from "./lines";
-import linesUrl from "./lines.worker?worker&url";
 import turnsUrl from "./turns.worker?worker&url";
->>>>>>> c2
 
 interface Policy {
   createScriptURL: (url: string) => string;
 }
+
+/** The workers of this build. */
+const WORKERS = [diffUrl, readerUrl, turnsUrl];
 
 let policy: Policy | null = null;
 
@@ -22,11 +20,7 @@ export function trusted(url: string): string {
   if (!factory) return url;
   policy ??= factory.createPolicy("signalbox-worker", {
     createScriptURL: (wanted) => {
-<<<<<<< HEAD
-      if (wanted !== readerUrl && wanted !== diffUrl) throw new TypeError(`not a worker of the console: ${wanted}`);
-=======
-      if (wanted !== linesUrl && wanted !== turnsUrl) throw new TypeError(`not a worker of the console: ${wanted}`);
->>>>>>> c2
+      if (!WORKERS.includes(wanted)) throw new TypeError(`not a worker of the console: ${wanted}`);
       return wanted;
     },
   });
