@@ -72,7 +72,7 @@ use signalbox_daemon::variables::{FORWARDED, Variable};
 use signalbox_daemon::{
     CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, ServiceSigner, control_token, sealing_key, variable,
 };
-use signalbox_store::{Sealer, Store, seal_stored, settings};
+use signalbox_store::{Page, Sealer, Store, api_keys, seal_stored, settings};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
