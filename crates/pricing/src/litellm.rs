@@ -73,6 +73,20 @@ pub struct Imported {
 /// Prices by class, in pico-dollars per token.
 type Picos = BTreeMap<usize, u128>;
 
+/// Returns the provider types whose prices are converted.
+#[must_use]
+pub fn types() -> Vec<&'static str> {
+    let mut types = PROVIDERS.map(|(_, kind)| kind).to_vec();
+    types.dedup();
+    types
+}
+
+/// Returns whether prices of a provider type are converted.
+#[must_use]
+pub fn has_type(kind: &str) -> bool {
+    PROVIDERS.into_iter().any(|(_, known)| known == kind)
+}
+
 /// Converts a map; `types` limits it to some provider types, and is empty for all.
 ///
 /// # Errors
