@@ -222,7 +222,8 @@ async fn tried(
         let span = exchange.attempt(candidate, place, step.target.map(|target| &target.params), request.envelope);
         exchange.hold_quota(taken);
         let (context, stop, began) = (exchange.context().clone(), exchange.stop().clone(), Instant::now());
-        let attempt = attempt::attempt(app, step, Sender { context: &context, span: &span }, request);
+        // Boxed, because the future is large and is moved into each of those around it.
+        let attempt = Box::pin(attempt::attempt(app, step, Sender { context: &context, span: &span }, request));
         let attempt = async {
             tokio::select! {
                 biased;

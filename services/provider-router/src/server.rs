@@ -73,7 +73,9 @@ impl Server {
     async fn admitted(self, api: Option<Api>, request: Request<RequestBody>) -> Response<ResponseBody> {
         if let Some(api) = api {
             return match request.method() {
-                &Method::POST => inference::inference(&self.app, api, request).await,
+                // Boxed, because the future is large: hyper keeps room for it in each connection, also while a stream or
+                // nothing is under way, and each layer around it moves it.
+                &Method::POST => Box::pin(inference::inference(&self.app, api, request)).await,
                 method => {
                     let error = match method {
                         // Codex tries a WebSocket first, and falls back at once only after this status.
