@@ -54,11 +54,11 @@ pub async fn delete(store: &Store, source: PriceSource) -> Result<bool, Error> {
     Ok(deleted > 0)
 }
 
-pub(crate) fn select(source: PriceSource) -> Statement {
+pub(crate) fn select(source: PriceSource) -> Statement<'static> {
     Statement::new("SELECT document, updated_at FROM price_layers WHERE id = $1").bind(source.id())
 }
 
-pub(crate) fn remove(source: PriceSource) -> Statement {
+pub(crate) fn remove(source: PriceSource) -> Statement<'static> {
     Statement::new("DELETE FROM price_layers WHERE id = $1").bind(source.id())
 }
 
