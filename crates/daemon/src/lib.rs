@@ -15,13 +15,17 @@
 //!   `Host` and `Origin` headers.
 //! - [`addresses`]: addresses that a supervisor publishes for its children. [`admin`]: shutdown over HTTP.
 //!   [`adoption`]: takeover of the children of a killed supervisor. [`identity`]: detection of reused process ids.
-//! - `descriptors`: raises the limit of open files. [`auth`]: client keys; `new_key`: their creation; `guesses`: the rate limit for wrong ones.
-//!   [`hops`]: detection of request loops. [`forwarded`]: requests that provider-router passes on to api-server;
-//!   [`instance`]: the address of the running api-server. `sealing_key`: the key for secrets in the database;
-//!   `control_token`: the token of the control API; both are stored as a `secret_file`. [`terminal`]: prompts for the
-//!   user. [`telemetry`]: logs; `traces`: the
-//!   export of spans; `trace_parent`: the trace that a client began. [`log_file`]: the file they are redirected to.
-//!   [`exit`]: exit codes. `status`: the first line on stdout. `stdout`: the output of a command.
+//! - [`auth`]: client keys; `new_key`: their creation; `auth_throttle`: the rate limit for wrong ones. [`caller`]: the
+//!   key of a request. `sealing_key`: the key for secrets in the database; `control_token`: the token of the control
+//!   API; both are stored as a `secret_file`.
+//! - [`body`]: request bodies, with bounds on size and time. [`context`]: the parts of a request that all steps need;
+//!   [`request`]: its spans and access line. `peer`: the address of the client.
+//! - [`hops`]: detection of request loops. `internal_request`: the mark of requests from the router. [`forwarded`]:
+//!   requests that provider-router passes on to api-server; [`instance`]: the address of the running api-server.
+//! - [`telemetry`]: logs; `traces`: the export of spans; `trace_parent`: the trace that a client began. [`log_file`]:
+//!   the file they are redirected to. `exposition`: metrics as text.
+//! - [`terminal`]: prompts for the user. `descriptors`: raises the limit of open files. [`exit`]: exit codes. `status`:
+//!   the first line on stdout. `stdout`: the output of a command.
 //!
 //! # Theory
 //! A shutdown has two stages. When the *drain* begins, the process accepts no new connections and finishes the requests

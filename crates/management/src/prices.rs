@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use signalbox_daemon::clock::unix_ms;
 use signalbox_pricing::{Layer, LayerKind, Table};
-use signalbox_store::prices;
+use signalbox_store::prices::{self, PriceSource};
 use utoipa::ToSchema;
 
 use super::bodies::PricesToPut;
@@ -18,7 +18,8 @@ use super::{App, Error};
 /// The price table in effect.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PriceTable {
-    /// The version that is logged with each cost: that of the shipped prices, and a digest of the overrides.
+    /// The version that is logged with each cost: that of the shipped prices, with digests of the
+    /// imported prices and of the overrides.
     version: String,
     /// When the overrides were written; null if there are none.
     updated_at: Option<i64>,
@@ -33,7 +34,7 @@ pub(super) struct PriceTable {
 #[derive(Debug, Serialize, ToSchema)]
 struct PriceRow {
     id: String,
-    /// `shipped` with the program, or `api`: an override.
+    /// `shipped` with the program, `file`: imported, or `api`: an override.
     source: &'static str,
     /// A digest that changes with every field of the row.
     digest: String,
@@ -66,7 +67,7 @@ pub(super) async fn put(
     let document = document(given);
     check(&document, &mut form);
     form.finish()?;
-    prices::put(&app.store, &document.to_string(), unix_ms()).await?;
+    prices::put(&app.store, PriceSource::Overrides, &document.to_string(), unix_ms()).await?;
     shown(&app).await.map(Json)
 }
 
@@ -76,7 +77,7 @@ pub(super) async fn put(
     responses((status = 200, description = "There are no overrides now", body = Done)),
 )]
 pub(super) async fn delete(State(app): State<App>) -> Result<Json<Done>, Error> {
-    prices::delete(&app.store).await?;
+    prices::delete(&app.store, PriceSource::Overrides).await?;
     Ok(Json(Done::new("Price overrides deleted")))
 }
 
@@ -103,12 +104,15 @@ fn document(given: PricesToPut) -> Value {
 
 /// Returns the table in effect, and the stored overrides with the time at which they were written.
 pub(super) async fn in_effect(app: &App) -> Result<(Table, Option<Value>, Option<i64>), Error> {
-    let stored = prices::get(&app.store).await?;
+    let imported = prices::get(&app.store, PriceSource::Import).await?;
+    let stored = prices::get(&app.store, PriceSource::Overrides).await?;
     let updated_at = stored.as_ref().map(|layer| layer.updated_at);
     let overrides: Option<Value> = stored.and_then(|layer| serde_json::from_str(&layer.document).ok());
     let mut table = Table::shipped().map_err(|mistakes| Error::Prices(mistakes.to_string()))?;
-    if let Some(document) = &overrides {
-        match Layer::from_value(LayerKind::Api, document) {
+    let imported = imported.map(|layer| Layer::from_json(LayerKind::File, &layer.document));
+    let overriding = overrides.as_ref().map(|document| Layer::from_value(LayerKind::Api, document));
+    for layer in imported.into_iter().chain(overriding) {
+        match layer {
             Ok(layer) => table = table.with(layer),
             Err(mistakes) => tracing::warn!(%mistakes, "stored prices cannot be read and are not in effect"),
         }

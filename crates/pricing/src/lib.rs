@@ -5,6 +5,7 @@
 //!   charged. [`Usage`]: both, with the service tier.
 //! - [`Money`]: an exact amount of dollars. [`Cost`]: the amounts of one request by class. [`Priced`]: a cost with its
 //!   origin, or what is missing to compute it.
+//! - [`litellm`]: a converter of LiteLLM's price map to a document of prices.
 //! - [`Price`]: the price of one model. [`Table`]: the shipped prices and the operator's overrides, in [`Layer`]s.
 //!
 //! # Invariants
@@ -20,6 +21,7 @@ mod date;
 mod decimal;
 mod hours;
 mod layer;
+pub mod litellm;
 mod mistake;
 mod money;
 mod name;

@@ -54,7 +54,7 @@ impl<'a> Names<'a> {
 }
 
 /// Removes a date or `-latest` from the end of a name.
-fn without_date(name: &str) -> &str {
+pub(crate) fn without_date(name: &str) -> &str {
     let is_date = |text: &str| {
         let digits = |range: std::ops::Range<usize>| -> Option<u32> {
             let digits = text.get(range)?;

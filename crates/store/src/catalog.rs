@@ -14,7 +14,7 @@ use signalbox_core::schema::{ApiKey, LinkedModel, Model, Provider, ProviderConfi
 pub use self::change::{Change, change};
 pub use crate::condition::only_at;
 use crate::model_lists::{self, ModelList};
-use crate::prices::{self, PriceLayer};
+use crate::prices::{self, PriceLayer, PriceSource};
 use crate::row::{Columns, FromRow, readable};
 use crate::statement::Statement;
 use crate::transaction::Transaction;
@@ -36,6 +36,8 @@ pub struct Catalog {
     pub settings: Vec<Setting>,
     /// The operator's document of prices, if there is one.
     pub prices: Option<String>,
+    /// The document of imported prices, if there is one.
+    pub imported_prices: Option<String>,
     /// All routes, enabled and disabled, by model name. Those that cannot be read are left out.
     pub routes: Vec<Route>,
     /// All keys of clients, revoked and expired ones too, by name. Those that cannot be read are left out.
@@ -100,7 +102,9 @@ pub async fn load(store: &Store) -> Result<Catalog, Error> {
     let models = tx.all(Statement::new("SELECT * FROM models ORDER BY id")).await?;
     let lists = tx.all(Statement::new(model_lists::ALL)).await?;
     let settings = tx.all(Statement::new("SELECT * FROM settings ORDER BY key")).await?;
-    let prices = tx.first::<PriceLayer>(Statement::new(prices::CURRENT)).await?.map(|layer| layer.document);
+    let document = |layer: Option<PriceLayer>| layer.map(|layer| layer.document);
+    let prices = document(tx.first(prices::select(PriceSource::Overrides)).await?);
+    let imported_prices = document(tx.first(prices::select(PriceSource::Import)).await?);
     let routes = tx.all(Statement::new("SELECT * FROM routes ORDER BY model")).await?;
     let keys = tx.all(Statement::new("SELECT * FROM api_keys ORDER BY name")).await?;
 
@@ -119,7 +123,7 @@ pub async fn load(store: &Store) -> Result<Catalog, Error> {
     };
     let providers = providers.into_iter().map(with_parts).collect();
     let (routes, keys) = (readable(routes), readable(keys));
-    Ok(Catalog { version, providers, models, lists, settings, prices, routes, keys })
+    Ok(Catalog { version, providers, models, lists, settings, prices, imported_prices, routes, keys })
 }
 
 // === impl FromRow ===

@@ -214,7 +214,7 @@ impl Usage {
 // === impl Logs ===
 
 impl Logs {
-    /// Converts the settings for the log keeper.
+    /// Converts the settings for the log rotator.
     #[must_use]
     pub fn retention(&self) -> Retention {
         Retention { max_size: self.max_size.bytes(), keep: self.keep }

@@ -1,7 +1,7 @@
 //! The child services: which are run, and in which order.
 //!
 //! [`launch`] starts one task that owns both services; [`Fleet`] is the handle to it. provider-router may be several
-//! processes (`team`). A command is a sequence of steps on the children (build missing executables, start, stop one
+//! processes (`worker_group`). A command is a sequence of steps on the children (build missing executables, start, stop one
 //! after the other). It continues if its caller goes away, and a newer command aborts it between two steps.
 //!
 //! Start: qwen-proxy, then provider-router, without waiting in between. Stop: provider-router completely, then

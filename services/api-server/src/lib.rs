@@ -72,7 +72,7 @@ use signalbox_daemon::variables::{FORWARDED, Variable};
 use signalbox_daemon::{
     CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, ServiceSigner, control_token, sealing_key, variable,
 };
-use signalbox_store::{Sealer, Store, seal_stored, settings};
+use signalbox_store::{Page, Sealer, Store, api_keys, seal_stored, settings};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -227,7 +227,13 @@ async fn work(
     let service = TowerToHyperService::new(server::app(app, &layers, sockets));
     let welcome = async {
         if let Some(started) = started.filter(|_| config.services.welcome) {
-            welcome::print(context.scheme(), context.listener.local_addr(), &fleet, started).await;
+            // Without an answer of the database, the message is that for an installation without keys.
+            let issued = api_keys::list(&watched, Page { limit: 0, offset: 0 }).await.map_or(0, |keys| keys.total);
+            let needed = welcome::Needed {
+                client_key: issued > 0 || !common.auth.client_keys.is_empty(),
+                control_token: requires_token(config, context),
+            };
+            welcome::print(context.scheme(), context.listener.local_addr(), &fleet, started, needed).await;
         }
         std::future::pending::<Result<(), Exit>>().await
     };

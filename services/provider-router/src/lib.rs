@@ -4,13 +4,15 @@
 //! [`server`] passes a request through the [`entry`] and requests for an answer to [`api::inference`], which reads the
 //! body and parses its [`envelope`]. [`route`] determines the candidates from the newest snapshot of the [`catalog`].
 //! The [`journal`] records that the request has begun. [`dispatch`] calls one [`provider`] after another until one
-//! succeeds. A stream then passes through [`relay`], and one that can be resumed through [`streams`]. The [`exchange`] tracks the request from arrival to end.
+//! succeeds. A stream then passes through [`relay`], and one that can be resumed through [`streams`]. The [`exchange`]
+//! tracks the request from arrival to end.
 //!
 //! [`cli`] contains the commands that configure providers and models, and that show the request log. [`doctor`] examines
 //! an installation.
 //!
 //! # Invariants
-//! - No request waits for the database, except one that names an earlier answer of Responses which the request log has.
+//! - No request waits for the database, except one that names an earlier answer of Responses which the request log has,
+//!   and a hit of the cache that such requests may name.
 //! - Every request that reaches a provider has a begin record in the journal before, and gets exactly one end record,
 //!   before its last byte is released.
 //! - After the first byte has been sent to the client, no other provider is tried, and a stream that breaks off ends

@@ -79,7 +79,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let rows =
         signalbox_store::catalog::load(&store).await.map_err(|error| Exit::of_database(error.exit_code(), error))?;
     let prices = Prices::shipped().map_err(|mistakes| Exit::Config(format!("the shipped prices: {mistakes}")))?;
-    prices.set_overrides(rows.prices.as_deref());
+    prices.update(rows.imported_prices.as_deref(), rows.prices.as_deref());
     let max_in_flight = config.limits.max_in_flight.min(Semaphore::MAX_PERMITS);
     let ledger = Arc::new(Ledger::new(max_in_flight / WAITING_SHARE));
     ledger.update(&rows.keys, &Budgets::read(&rows.settings), &rows.routes);

@@ -1,8 +1,8 @@
 //! Earlier answers of Responses, from the request log.
 //!
 //! A provider that speaks Responses keeps the answers that later requests continue. In front of any other provider the
-//! log does: the ids of an answer and of its items contain the id of their request. Only requests that name such an id
-//! read the database.
+//! log does: the ids of an answer and of its items contain the id of their request. Only requests that name such an id,
+//! and hits of the cache, read the database.
 
 use std::sync::Arc;
 

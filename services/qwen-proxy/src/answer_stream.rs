@@ -68,7 +68,7 @@ pub struct AnswerChunk {
 // === impl AnswerStream ===
 
 impl AnswerStream {
-    /// Creates an exchange for the request `parsed` with this login. `id` is the id of the response; `permit` is its
+    /// Creates the answer to the request `parsed` with this login. `id` is the id of the response; `permit` is its
     /// permit among the requests in flight.
     #[must_use]
     pub fn new(
@@ -94,6 +94,12 @@ impl AnswerStream {
             attempt,
             _permit: permit,
         }
+    }
+
+    /// Returns the span of the request, in which everything about it is logged.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.context.span().clone()
     }
 
     /// Sends the request to the site. Returns once the site has begun to answer.
@@ -278,7 +284,7 @@ impl Drop for AnswerStream {
         let outcome = Outcome { status, status_code, ..partial };
         self.tell_details(&outcome);
         let (log, kept) = (self.app.log.clone(), self.app.log_policy.now());
-        self.app.tasks.spawn(async move { record.end(&log, kept, outcome).await });
+        self.app.tasks.spawn(async move { record.end(&log, kept, outcome).await }.instrument(self.span()));
     }
 }
 

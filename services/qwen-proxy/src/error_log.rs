@@ -10,6 +10,7 @@ use signalbox_store::{
 };
 use tokio::time::{Duration, timeout};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::{
     api::error::{ApiError, ReportedRequest},
@@ -73,7 +74,7 @@ impl ErrorLog {
             report.error_message
         );
         let store = self.store.clone();
-        self.tasks.spawn(async move {
+        let put = async move {
             match timeout(DATABASE_TIMEOUT, errors::put(&store, &[report])).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!("cannot store the error: {error}"),
@@ -81,7 +82,8 @@ impl ErrorLog {
                     tracing::warn!("cannot store the error: the database did not respond within {DATABASE_TIMEOUT:?}")
                 }
             }
-        });
+        };
+        self.tasks.spawn(put.in_current_span());
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use signalbox_core::openai::{Chunk, DONE_EVENT};
 use tokio::time::{Duration, sleep};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::{
     answer_stream::{AnswerChunk, AnswerStream},
@@ -87,9 +88,14 @@ pub fn body(
         abort: app.abort_streams.clone(),
         _streaming: app.metrics.streaming(),
     };
-    Body::from_stream(stream::unfold(relay, |mut relay| async move {
-        let piece = relay.next().await?;
-        Some((piece, relay))
+    // The body is polled by the connection, outside the span of the request.
+    let span = relay.answer_stream.span();
+    Body::from_stream(stream::unfold(relay, move |mut relay| {
+        async move {
+            let piece = relay.next().await?;
+            Some((piece, relay))
+        }
+        .instrument(span.clone())
     }))
 }
 

@@ -65,7 +65,7 @@ impl Keys {
         for route in routes() {
             routes::insert(store, &route, 0).await?;
         }
-        prices::put(store, PRICES, 0).await?;
+        prices::put(store, prices::PriceSource::Overrides, PRICES, 0).await?;
         api_keys::insert_all(store, &self.rows, 0).await
     }
 }

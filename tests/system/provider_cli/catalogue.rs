@@ -104,6 +104,36 @@ async fn a_key_is_printed_once() {
 }
 
 #[tokio::test]
+async fn prices_are_imported_from_the_map_of_litellm() {
+    let home = Home::new();
+    let shell = CommandLine::new(&home);
+    let file = home.path().join("map.json");
+    let map = json!({
+        "gpt-mine": {"litellm_provider": "openai", "input_cost_per_token": 1.5e-6, "output_cost_per_token": 7e-6},
+        "claude-mine": {"litellm_provider": "anthropic", "input_cost_per_token": 1e-6, "output_cost_per_token": 5e-6},
+        "picture": {"litellm_provider": "openai", "output_cost_per_image": 0.04},
+    });
+    std::fs::write(&file, map.to_string()).unwrap();
+    let path = file.to_str().unwrap();
+    let dry = shell.provider_router(&["price", "import", path, "--dry-run", "--json"]).await.expect(0).json();
+    assert_eq!(dry["document"]["prices"].as_array().unwrap().len(), 2);
+    assert_eq!(shell.provider_router(&words("price show openai/gpt-mine --json")).await.expect(0).json()["total"], 0);
+    let done = shell.provider_router(&["price", "import", path, "--type", "openai"]).await.expect(0).stdout;
+    assert_eq!(done, "Prices imported successfully: 1 rows; 1 models left out\n");
+    let shown = shell.provider_router(&words("price show openai/gpt-mine")).await.expect(0).stdout;
+    assert!(shown.contains("│ openai/gpt-mine │ 1.5   │ 7      │ file"), "{shown}");
+    let none = shell.provider_router(&words("price show anthropic/claude-mine --json")).await.expect(0).json();
+    assert_eq!(none["total"], 0);
+    let refused = shell.provider_router(&["price", "import", path, "--type", "nonsense"]).await.expect(1).stderr;
+    assert!(refused.contains("nothing was changed") && refused.contains("anthropic"), "{refused}");
+    std::fs::write(&file, "{}").unwrap();
+    let empty = shell.provider_router(&["price", "import", path]).await.expect(1).stderr;
+    assert!(empty.contains("no prices by tokens"), "{empty}");
+    let reset = shell.provider_router(&words("price reset --imported --yes")).await.expect(0).stdout;
+    assert_eq!(reset, "The imported prices are removed.\n");
+}
+
+#[tokio::test]
 async fn prices_are_set_shown_and_reset() {
     let home = Home::new();
     let shell = CommandLine::new(&home);
@@ -122,8 +152,8 @@ async fn prices_are_set_shown_and_reset() {
     std::fs::write(&file, r#"{"prices": [{"id": "openai/mine", "base": {"in": "-1", "out": "7"}}], "x": 1}"#).unwrap();
     let refused = shell.provider_router(&["price", "set", file.to_str().unwrap()]).await.expect(1).stderr;
     assert!(refused.starts_with("Error: nothing was changed:\n  ") && refused.lines().count() == 3, "{refused}");
-    assert_eq!(type_in("price reset --yes").await.stdout, "The shipped prices are in effect.\n");
-    assert_eq!(type_in("price reset --yes").await.stdout, "There are no overrides already\n");
+    assert_eq!(type_in("price reset --yes").await.stdout, "The overrides of the shipped prices are removed.\n");
+    assert_eq!(type_in("price reset --yes").await.stdout, "There are no overrides of the shipped prices already\n");
     let none = shell.provider_router(&words("price show --overrides")).await.expect(1);
     assert!(none.stderr.contains("there are no overrides"), "{}", none.stderr);
 }

@@ -6,7 +6,7 @@ use signalbox_fakes::{
     qwen::{Endpoint, Extra, Reply, Turn, trouble},
     script::FaultKind,
 };
-use signalbox_harness::Answer;
+use signalbox_harness::{Answer, eventually};
 
 use super::{LoneQwen, request};
 use crate::gateway::{CHAT, error_of};
@@ -116,6 +116,24 @@ async fn a_broken_stream_is_never_marked_complete() {
         error_of(&answer, 502);
     }
     assert_eq!(lone.asked(Endpoint::Completion), 4, "a broken answer is not retried");
+}
+
+/// The body of a stream is polled by its connection, long after the handler has returned.
+#[tokio::test]
+async fn what_is_logged_about_a_stream_carries_the_id_of_its_request() {
+    let launch = LoneQwen::logged_in().arg("--log-format").arg("json").arg("--log-level").arg("info");
+    let lone = LoneQwen::launch(launch).await;
+    lone.site.script(Endpoint::Completion, Turn::default().after(3, FaultKind::Close));
+    let stream = lone.client().stream(CHAT, &request("qwen3-max", true, "one two three four")).await;
+    let id = stream.headers["x-request-id"].to_str().unwrap().to_owned();
+    assert!(!stream.finish().await.complete);
+    let line = eventually("the line of the failure", async || {
+        let lines = lone.proxy.as_ref().unwrap().process.stderr();
+        let mut lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.find(|line| line["error_id"].is_string())
+    })
+    .await;
+    assert_eq!((&line["spans"][0]["name"], &line["spans"][0]["id"]), (&"request".into(), &id.into()), "{line}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod bounds;
 mod golden;
 mod layers;
+mod litellm;
 mod mistakes;
 mod money;
 mod properties;

@@ -2,6 +2,7 @@
 
 use signalbox_core::schema::{ApiKeyFields, ConfigValue, NewModel, NewProvider, NewRoute, Provider};
 
+use crate::prices::PriceSource;
 use crate::statement::Statement;
 use crate::tables::provider_models::{self, NewLink};
 use crate::tables::{api_keys, models, provider_configs, providers, routes};
@@ -121,8 +122,8 @@ async fn execute_change(tx: &mut Transaction, sealer: &Sealer, change: &Change, 
         Change::Setting { key, value } => return crate::settings::set(tx, key, value, now_ms).await,
         Change::Route(route) => return routes::put(tx, route, now_ms).await,
         Change::Key { id, fields } => return api_keys::update(tx, id, fields, now_ms).await.map(drop),
-        Change::Prices(document) => return crate::prices::set(tx, document, now_ms).await,
-        Change::DeletePrices => Statement::new(crate::prices::DELETE),
+        Change::Prices(document) => return crate::prices::set(tx, PriceSource::Overrides, document, now_ms).await,
+        Change::DeletePrices => crate::prices::remove(PriceSource::Overrides),
         Change::DeleteRoute(id) => Statement::new("DELETE FROM routes WHERE id = $1").bind(id),
         Change::DeleteProvider(id) => Statement::new("DELETE FROM providers WHERE id = $1").bind(id),
         Change::DeleteModel(id) => Statement::new("DELETE FROM models WHERE id = $1").bind(id),

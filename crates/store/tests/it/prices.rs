@@ -3,30 +3,34 @@
 use signalbox_core::schema::{AuditEntry, RequestCost};
 use signalbox_store::exchanges::{SessionRef, record};
 use signalbox_store::requests::{self, Filter, RequestKey};
+use signalbox_store::prices::PriceSource;
 use signalbox_store::{Page, audit, catalog, prices, responses};
 
 use crate::exchanges::whole;
 use crate::fixture::{Database, on_both};
 
-on_both!(overrides_are_part_of_the_catalogue_and_audited, costs_are_read_as_they_were_written);
+on_both!(
+    overrides_are_part_of_the_catalogue_and_audited,
+    imported_prices_stand_beside_the_overrides,
+    costs_are_read_as_they_were_written);
 
 async fn overrides_are_part_of_the_catalogue_and_audited(database: &Database) {
     let store = &database.store;
-    assert_eq!(prices::get(store).await.unwrap(), None);
+    assert_eq!(prices::get(store, PriceSource::Overrides).await.unwrap(), None);
     assert_eq!(catalog::load(store).await.unwrap().prices, None);
     let mut versions = vec![catalog::version(store).await.unwrap()];
     for document in ["{\"prices\":[]}", "{\"prices\":[1]}"] {
-        prices::put(store, document, 7).await.unwrap();
-        let stored = prices::get(store).await.unwrap().unwrap();
+        prices::put(store, PriceSource::Overrides, document, 7).await.unwrap();
+        let stored = prices::get(store, PriceSource::Overrides).await.unwrap().unwrap();
         assert_eq!((&*stored.document, stored.updated_at), (document, 7));
         assert_eq!(catalog::load(store).await.unwrap().prices.as_deref(), Some(document));
         versions.push(catalog::version(store).await.unwrap());
     }
-    assert!(prices::delete(store).await.unwrap());
+    assert!(prices::delete(store, PriceSource::Overrides).await.unwrap());
     versions.push(catalog::version(store).await.unwrap());
-    assert!(!prices::delete(store).await.unwrap());
+    assert!(!prices::delete(store, PriceSource::Overrides).await.unwrap());
     assert!(versions.is_sorted_by(|one, next| one < next), "{versions:?}");
-    assert_eq!(prices::get(store).await.unwrap(), None);
+    assert_eq!(prices::get(store, PriceSource::Overrides).await.unwrap(), None);
 
     let filter = audit::Filter { resource: Some("prices".to_owned()), ..audit::Filter::default() };
     let entries = audit::list(store, &filter, Page::ALL).await.unwrap().items;
@@ -34,6 +38,18 @@ async fn overrides_are_part_of_the_catalogue_and_audited(database: &Database) {
     assert_eq!(told, [("deleted", "api"), ("updated", "api"), ("created", "api")]);
     assert_eq!(entries[1].after.as_ref().unwrap()["document"], "{\"prices\":[1]}");
 }
+
+async fn imported_prices_stand_beside_the_overrides(database: &Database) {
+    let store = &database.store;
+    prices::put(store, PriceSource::Overrides, "{}", 1).await.unwrap();
+    prices::put(store, PriceSource::Import, "{\"v\":1}", 2).await.unwrap();
+    let loaded = catalog::load(store).await.unwrap();
+    assert_eq!((loaded.prices.as_deref(), loaded.imported_prices.as_deref()), (Some("{}"), Some("{\"v\":1}")));
+    assert!(prices::delete(store, PriceSource::Import).await.unwrap());
+    assert_eq!(prices::get(store, PriceSource::Import).await.unwrap(), None);
+    assert!(prices::get(store, PriceSource::Overrides).await.unwrap().is_some());
+}
+
 
 async fn costs_are_read_as_they_were_written(database: &Database) {
     let store = &database.store;

@@ -1,6 +1,6 @@
 //! Live log lines, for listeners that send `logs:subscribe`.
 //!
-//! The log keeper publishes new lines, and one task forwards them. A subscription starts with the last lines
+//! The log rotator publishes new lines, and one task forwards them. A subscription starts with the last lines
 //! (`logs:subscribed`); a line written while these are read is sent twice instead of never. No listener is waited for:
 //! lines that do not fit into an event, or into the queue of a slow listener, are left out, and the next event counts
 //! them (`missed`).

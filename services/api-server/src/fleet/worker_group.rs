@@ -1,6 +1,6 @@
 //! The workers of one service: processes that accept from the same sockets.
 //!
-//! A service with a single worker is a team, too. A restart replaces one worker after the other, each by handover, so
+//! A service with a single worker is a group, too. A restart replaces one worker after the other, each by handover, so
 //! that the number of serving workers never drops; a failure ends the sequence, and the remaining workers stay
 //! unchanged.
 
@@ -126,7 +126,7 @@ impl Watchers {
         self.0.iter().map(|(name, watch)| Worker { name, snapshot: watch.borrow().clone() }).collect()
     }
 
-    /// Resolves when any state has changed since the last call; `Err` once the team is closed. Cancel safe.
+    /// Resolves when any state has changed since the last call; `Err` once the group is closed. Cancel safe.
     pub(super) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
         select_all(self.0.iter_mut().map(|(_, watch)| Box::pin(watch.changed()))).await.0
     }

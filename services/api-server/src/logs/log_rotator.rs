@@ -108,7 +108,7 @@ impl LogRotator {
     pub async fn close(self) {
         self.closing.cancel();
         if let Err(error) = self.task.await {
-            tracing::error!(%error, "the log keeper task failed");
+            tracing::error!(%error, "the log rotator task failed");
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Actor {
     spec: Option<Arc<Spec>>,
     /// Bound while a process listens on it or is about to.
     port: Option<Arc<Port>>,
-    /// State shared with the other children of the team.
+    /// State shared with the other children of the worker group.
     shared_listener: SharedListener,
     /// Held while the child answers clients.
     serving: Option<ServingGuard>,
@@ -278,8 +278,8 @@ impl Actor {
         }
     }
 
-    /// Closes the port when no process may listen on it, and starts the stand-in when a process has been due for too
-    /// long.
+    /// Closes the port when no process may listen on it, and starts the fallback responder when a process has been due
+    /// for too long.
     fn update_port(&mut self) {
         let state = self.machine.state();
         if !state.keeps_port() {
@@ -292,7 +292,7 @@ impl Actor {
         }
         if !state.is_dark() {
             if self.unserved_since.take().is_some() {
-                // A child that still has no serving process starts the stand-in again after its own wait.
+                // A child that still has no serving process starts the fallback responder again after its own wait.
                 self.shared_listener.dismiss();
             }
             return;
@@ -309,7 +309,7 @@ impl Actor {
         if let Some(port) = self.port.as_ref().filter(|_| !answered)
             && let Err(error) = self.shared_listener.start_fallback(port)
         {
-            tracing::warn!(child = self.name, %error, "cannot run the stand-in listener, clients have to wait");
+            tracing::warn!(child = self.name, %error, "cannot run the fallback responder, clients have to wait");
         }
     }
 }

@@ -12,7 +12,7 @@ use super::Listen;
 use super::fallback_responder::FallbackResponder;
 use super::port::{BindError, Port};
 
-/// State shared by the children of a team. Clones share it.
+/// State shared by the children of a worker group. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct SharedListener(Arc<Shared>);
 
@@ -62,7 +62,7 @@ impl SharedListener {
         self.0.port.lock().await.upgrade().is_some_and(|port| port.is_in_the_way_of(listen))
     }
 
-    /// Registers a serving child, and stops the stand-in.
+    /// Registers a serving child, and stops the fallback responder.
     pub(super) fn serve(&self) -> ServingGuard {
         let serving = ServingGuard { _mark: Arc::clone(&self.0.serving) };
         self.dismiss();
@@ -79,7 +79,7 @@ impl SharedListener {
         self.fallback_responder().is_some()
     }
 
-    /// Starts the stand-in, which answers until a child serves.
+    /// Starts the fallback responder, which answers until a child serves.
     pub(super) fn start_fallback(&self, port: &Port) -> io::Result<()> {
         *self.fallback_responder() = Some(FallbackResponder::begin(port.sockets())?);
         Ok(())

@@ -178,6 +178,7 @@ fn snapshot(policy: RoutePolicy) -> Snapshot {
         lists: Vec::new(),
         settings: Vec::new(),
         prices: None,
+        imported_prices: None,
         routes: vec![Route {
             id: "r".to_owned(),
             model: "r".to_owned(),

@@ -97,7 +97,7 @@ fn prices() -> Prices {
     let document =
         r#"{"prices":[{"id":"dear","provider_id":"p","match":["m"],"base":{"in":"1000000","out":"1000000"}}]}"#;
     Layer::from_json(LayerKind::Api, document).unwrap();
-    prices.set_overrides(Some(document));
+    prices.update(None, Some(document));
     prices
 }
 

@@ -64,7 +64,7 @@ where
 
 #[expect(
     clippy::too_many_lines,
-    reason = "the steps of a request stand here in their order, each in a room of its own"
+    reason = "the steps of a request stand here in their order, each in a module of its own"
 )]
 async fn answer<B>(
     app: &Arc<App>,

@@ -161,7 +161,7 @@ impl Refresher {
     fn reload(&self, runtime: &Handle, qwen_proxy: Option<String>) -> Result<(), CatalogUnavailable> {
         let begin = Instant::now();
         let rows = runtime.block_on(in_time(catalog::load(&self.store)))?;
-        self.prices.set_overrides(rows.prices.as_deref());
+        self.prices.update(rows.imported_prices.as_deref(), rows.prices.as_deref());
         self.ledger.update(&rows.keys, &Budgets::read(&rows.settings), &rows.routes);
         let snapshot = Snapshot::new(rows, &self.sealer, &self.policy, &self.metrics, qwen_proxy);
         let (version, providers, keys) = (snapshot.version(), snapshot.len(), snapshot.client_keys().len());

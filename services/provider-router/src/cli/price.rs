@@ -6,8 +6,8 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use signalbox_core::text::is_line;
-use signalbox_pricing::{Layer, LayerKind, Table};
-use signalbox_store::prices;
+use signalbox_pricing::{Layer, LayerKind, Table, litellm};
+use signalbox_store::prices::{self, PriceSource};
 
 use super::{
     context::CliContext,
@@ -22,6 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   provider-router price show openai
   provider-router price show --overrides > prices.json; edit prices.json; provider-router price set prices.json
+  provider-router price import model_prices_and_context_window.json --type openai --type anthropic
   provider-router price reset";
 
 #[derive(Debug, Subcommand)]
@@ -40,8 +41,26 @@ pub(super) enum Command {
         /// Document of prices: a .json or .toml file, or - for stdin
         file: PathBuf,
     },
-    /// Remove the overrides, so that the shipped prices are in effect
+    /// Import prices from a file: LiteLLM's price map. They win over the shipped prices, and overrides win over them
+    ///
+    /// The file is model_prices_and_context_window.json of LiteLLM's repository. Models without a price by tokens, and
+    /// providers of unknown types, are left out. Another import replaces this one.
+    #[command(after_help = EXAMPLES)]
+    Import {
+        /// The price map, or - for stdin
+        file: PathBuf,
+        /// Only prices of this provider type. Can be repeated
+        #[arg(long = "type", value_name = "TYPE")]
+        types: Vec<String>,
+        /// Print the document and the models that are left out, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Remove the overrides, so that the imported and the shipped prices are in effect
     Reset {
+        /// Remove the imported prices instead
+        #[arg(long)]
+        imported: bool,
         /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
@@ -56,17 +75,20 @@ impl Command {
             Self::Show { overrides: true, .. } => show_overrides(context, out).await,
             Self::Show { text, overrides: false } => show(text.as_deref().unwrap_or_default(), context, out).await,
             Self::Set { file } => set(&file, context, out).await,
-            Self::Reset { yes } => reset(yes, context, out).await,
+            Self::Import { file, types, dry_run } => import(&file, &types, dry_run, context, out).await,
+            Self::Reset { imported, yes } => reset(imported, yes, context, out).await,
         }
     }
 }
 
 async fn show(text: &str, context: &CliContext, out: &mut Output) -> CommandOutcome {
     let mut table_in_effect = shipped()?;
-    if let Some(stored) = prices::get(&context.store).await? {
-        let document: Value = serde_json::from_str(&stored.document).context("the stored prices cannot be read")?;
-        let layer = Layer::from_value(LayerKind::Api, &document).context("the stored prices are not in effect")?;
-        table_in_effect = table_in_effect.with(layer);
+    for (source, kind) in [(PriceSource::Import, LayerKind::File), (PriceSource::Overrides, LayerKind::Api)] {
+        if let Some(stored) = prices::get(&context.store, source).await? {
+            let layer =
+                Layer::from_json(kind, &stored.document).context("the stored prices are not in effect")?;
+            table_in_effect = table_in_effect.with(layer);
+        }
     }
     let mut rows = Vec::new();
     let mut facts = Vec::new();
@@ -90,7 +112,7 @@ async fn show(text: &str, context: &CliContext, out: &mut Output) -> CommandOutc
 }
 
 async fn show_overrides(context: &CliContext, out: &mut Output) -> CommandOutcome {
-    let stored = prices::get(&context.store).await?;
+    let stored = prices::get(&context.store, PriceSource::Overrides).await?;
     let document: Option<Value> = stored
         .map(|layer| serde_json::from_str(&layer.document))
         .transpose()
@@ -112,24 +134,70 @@ async fn set(file: &std::path::Path, context: &CliContext, out: &mut Output) -> 
         }
     };
     let rows = layer.prices().len();
-    prices::put(&context.store, &document.to_string(), unix_ms()).await.context("nothing was changed")?;
+    prices::put(&context.store, PriceSource::Overrides, &document.to_string(), unix_ms())
+        .await
+        .context("nothing was changed")?;
     out.coloured(Colour::Green, &format!("Prices set successfully: {rows} rows"));
     Ok(CommandResult::done(json!({ "version": shipped()?.with(layer).version(), "rows": rows })))
 }
 
-async fn reset(yes: bool, context: &CliContext, out: &mut Output) -> CommandOutcome {
+async fn import(
+    file: &std::path::Path,
+    types: &[String],
+    is_dry: bool,
+    context: &CliContext,
+    out: &mut Output,
+) -> CommandOutcome {
+    let map = document::read(file)?;
+    let types: Vec<&str> = types.iter().map(String::as_str).collect();
+    let unknown: Vec<&&str> = types.iter().filter(|kind| !litellm::has_type(kind)).collect();
+    if !unknown.is_empty() {
+        bail!("nothing was changed: the price map has no provider of the types {unknown:?}; it has {}", litellm::types().join(", "));
+    }
+    let imported = litellm::import(&map, &types).map_err(|mistakes| {
+        let lines: Vec<String> = mistakes.0.iter().map(|mistake| format!("\n  {mistake}")).collect();
+        anyhow::anyhow!("nothing was changed:{}", lines.concat())
+    })?;
+    anyhow::ensure!(
+        imported.rows > 0,
+        "nothing was changed: the file has no prices by tokens; is it LiteLLM's model_prices_and_context_window.json?"
+    );
+    let skipped: Vec<Value> =
+        imported.skipped.iter().map(|(model, why)| json!({ "model": model, "reason": why })).collect();
+    if is_dry {
+        out.line(serde_json::to_string_pretty(&imported.document)?);
+        for (model, why) in &imported.skipped {
+            tracing::debug!(model, why, "left out");
+        }
+        return Ok(CommandResult::done(json!({ "document": imported.document, "skipped": skipped })));
+    }
+    prices::put(&context.store, PriceSource::Import, &imported.document.to_string(), unix_ms())
+        .await
+        .context("nothing was changed")?;
+    out.coloured(
+        Colour::Green,
+        &format!("Prices imported successfully: {} rows; {} models left out", imported.rows, skipped.len()),
+    );
+    Ok(CommandResult::done(json!({ "rows": imported.rows, "skipped": skipped })))
+}
+
+async fn reset(is_imported: bool, yes: bool, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let (source, what) = match is_imported {
+        true => (PriceSource::Import, "imported prices"),
+        false => (PriceSource::Overrides, "overrides of the shipped prices"),
+    };
     if !yes {
-        anyhow::ensure!(context.asks, "removing the overrides needs confirmation, but there is no terminal: use --yes");
-        if !prompt::confirm("Remove all overrides of the shipped prices?", false).await? {
+        anyhow::ensure!(context.asks, "removing the {what} needs confirmation, but there is no terminal: use --yes");
+        if !prompt::confirm(&format!("Remove all {what}?"), false).await? {
             out.line("Nothing was changed.");
             return Ok(CommandResult::done(json!({ "reset": false })));
         }
     }
-    let reset = prices::delete(&context.store).await.context("nothing was changed")?;
+    let reset = prices::delete(&context.store, source).await.context("nothing was changed")?;
     if reset {
-        out.coloured(Colour::Green, "The shipped prices are in effect.");
+        out.coloured(Colour::Green, &format!("The {what} are removed."));
     } else {
-        out.coloured(Colour::Yellow, "There are no overrides already");
+        out.coloured(Colour::Yellow, &format!("There are no {what} already"));
     }
     Ok(CommandResult::done(json!({ "reset": reset })))
 }

@@ -50,7 +50,7 @@ pub(super) enum AttemptError {
     #[error(transparent)]
     Guarded(#[from] Refused),
     /// A stream has no content in time.
-    #[error("no first token within {after:?}")]
+    #[error("the provider sent no first token within {} s; raise deadlines.first_token_ms of the route, or ask another model", after.as_secs_f64())]
     FirstToken { after: Duration },
     #[error("the router is shutting down before the provider has answered; send the request again")]
     ShuttingDown,

@@ -67,7 +67,7 @@ impl Subject {
         let policy = config.upstream.policy();
         let snapshot = Snapshot::new(rows.clone(), &sealer, &policy, &Metrics::default(), qwen_proxy);
         let prices = Prices::shipped().unwrap_or_default();
-        prices.set_overrides(rows.prices.as_deref());
+        prices.update(rows.imported_prices.as_deref(), rows.prices.as_deref());
         let read =
             |document: &str| signalbox_pricing::Layer::from_json(signalbox_pricing::LayerKind::Api, document).map(drop);
         let price_mistakes =

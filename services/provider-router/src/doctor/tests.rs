@@ -23,6 +23,7 @@ fn catalog() -> Catalog {
         lists: vec![],
         settings: vec![],
         prices: None,
+        imported_prices: None,
         routes: vec![],
         keys: vec![],
     }

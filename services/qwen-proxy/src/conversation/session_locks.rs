@@ -22,12 +22,12 @@ pub struct SessionLock {
 // === impl SessionLocks ===
 
 impl SessionLocks {
-    /// Takes the seat of the session, if it is free.
+    /// Locks the session, if it is free.
     pub fn try_acquire(&self, session_id: &str) -> Option<SessionLock> {
         self.lock(session_id).try_lock_owned().ok().map(|guard| SessionLock { _guard: guard })
     }
 
-    /// Takes the seat of the session, waiting in FIFO order. Cancel-safe; a cancelled waiter loses its position.
+    /// Locks the session, waiting in FIFO order. Cancel-safe; a cancelled waiter loses its position.
     pub async fn acquire(&self, session_id: &str) -> SessionLock {
         let lock = self.lock(session_id);
         SessionLock { _guard: lock.lock_owned().await }

@@ -127,7 +127,7 @@ impl Gateway {
     /// Does the router's work after a change of the catalogue.
     async fn read(&self) -> anyhow::Result<Snapshot> {
         let rows = catalog::load(&self.store).await?;
-        self.prices.set_overrides(rows.prices.as_deref());
+        self.prices.update(rows.imported_prices.as_deref(), rows.prices.as_deref());
         self.ledger.update(&rows.keys, &Budgets::read(&rows.settings), &rows.routes);
         Ok(Snapshot::new(rows, &self.sealer, &AddressPolicy::default(), &self.metrics, None))
     }

@@ -1,4 +1,4 @@
-//! Tests of the listening port, and of the stand-in.
+//! Tests of the listening port, and of the fallback responder.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;

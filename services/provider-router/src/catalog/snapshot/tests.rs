@@ -72,6 +72,7 @@ pub(crate) fn routed(rows: &[Row<'_>], active: Option<&str>, routes: Vec<schema:
         lists: lists.collect(),
         settings: active.map(setting).into_iter().collect(),
         prices: None,
+        imported_prices: None,
         routes,
         keys: vec![],
     };
@@ -159,6 +160,7 @@ fn a_list_of_another_base_url_is_ignored() {
             lists: vec![list(base_url)],
             settings: vec![],
             prices: None,
+            imported_prices: None,
             routes: vec![],
             keys: vec![],
         };
@@ -179,6 +181,7 @@ fn a_qwen_proxy_without_an_address_is_the_one_beside_the_router() {
             lists: vec![],
             settings: vec![],
             prices: None,
+            imported_prices: None,
             routes: vec![],
             keys: vec![],
         };
