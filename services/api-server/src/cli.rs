@@ -132,7 +132,7 @@ impl Cli {
             Manage::KillPort(kill) => manage(kill.json, async |out| kill_port::kill_port(&kill, args, out).await),
             Manage::Config(config) => match config.document {
                 Some(command) => manage(command.json(), async |out| command.act(args, out).await),
-                None => manage(config.json, async |out| settings::config(&config, args, out)),
+                None => manage(config.json, async |out| settings::config(&config, args, out).await),
             },
             Manage::Cleanup(cleanup) => manage(cleanup.json, async |out| cleanup::cleanup(args, out).await),
             Manage::Token(token) => manage(token.json, async |out| token::token(args, out)),

@@ -65,6 +65,6 @@ impl Installation {
 /// Loads the effective configuration.
 pub(super) fn loaded(args: &Args) -> anyhow::Result<Loaded<Config>> {
     let loaded: Loaded<Config> = load(&SPEC, &args.common, args.overlay())?;
-    loaded.own.check()?;
+    loaded.own.check_with(&loaded.common)?;
     Ok(loaded)
 }
