@@ -183,7 +183,7 @@ async fn invalid_arguments_are_reported_and_change_nothing() {
 async fn a_failed_start_reports_its_reason() {
     let (home, shell) = anywhere();
     let broken = shell.api_server(&["start", "--database-url", "sqlite:///dev/null/signalbox.db"]).await.expect(1);
-    assert!(broken.stderr.contains("exited with code 75") && broken.stderr.contains("database"), "{}", broken.stderr);
+    assert!(broken.stderr.contains("exited with code 73") && broken.stderr.contains("database"), "{}", broken.stderr);
     assert_eq!(processes::of(&home), [0; 0]);
     std::fs::write(home.data().join("provider-router.toml"), "nonsense = 1\n").unwrap();
     let failed = shell.api_server(&["start"]).await.expect(1);
