@@ -70,7 +70,7 @@ pub(super) async fn config(command: &Config, args: &Args, out: &mut Output) -> a
         return Ok(CommandResult::done(json!({ "file": file, "settings": settings })));
     }
     // A file that is already invalid has to be edited by hand: any change would be refused because of the old mistake.
-    let installation = Installation::read(&args)?;
+    let installation = Installation::read(&args).await?;
     let file = file(&args, &installation.common.data_dir);
     private_directory(&installation.common.data_dir).context("cannot create the data directory")?;
     let text = changed(&file, &changes)?;
