@@ -194,12 +194,9 @@ pub(super) async fn delete(
     Path(id): Path<String>,
     if_match: IfMatch,
 ) -> Result<Json<Done>, Error> {
-    if_match.guard(&app, || present(&app, &id), || remove(&app, &id)).await?;
+    let of = (ResourceKind::Model, &*id);
+    if_match.delete(&app, of, || present(&app, &id), || models::delete(&app.store, &id)).await?;
     Ok(Json(Done::new("Model deleted")))
-}
-
-async fn remove(app: &App, id: &str) -> Result<(), Error> {
-    models::delete(&app.store, id).await.or_missing(ResourceKind::Model, id)
 }
 
 const NAME: &str = "name is required and must be a non-empty string";
