@@ -13,7 +13,7 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use signalbox_core::id::is_resource_id;
+use signalbox_core::id::check_model_id;
 use signalbox_store::audit::{Actor, with_actor};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -151,15 +151,14 @@ async fn sync(app: &App, provider: &Provider, actor: Actor) -> Outcome {
 
 /// Returns the ids that are valid in the catalogue, and all skipped entries with the reason.
 fn for_catalogue(listed: &ParsedList) -> (Vec<String>, Vec<String>) {
-    let (good, bad): (Vec<&str>, Vec<&str>) =
-        listed.models.iter().map(|model| &*model.id).partition(|id| is_resource_id(id));
-    let bad = bad.into_iter().map(|id| {
-        format!(
-            "{}: the catalogue accepts ids of at most 128 letters, digits and the characters . _ : / @ + -",
-            json!(id)
-        )
-    });
-    (good.into_iter().map(str::to_owned).collect(), listed.skipped.iter().cloned().chain(bad).collect())
+    let (mut good, mut skipped) = (Vec::new(), listed.skipped.clone());
+    for model in &listed.models {
+        match check_model_id(&model.id) {
+            Ok(()) => good.push(model.id.clone()),
+            Err(mistake) => skipped.push(format!("{}: an id in the catalogue {mistake}", json!(model.id))),
+        }
+    }
+    (good, skipped)
 }
 
 #[cfg(test)]

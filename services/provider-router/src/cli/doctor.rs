@@ -38,7 +38,8 @@ pub(super) struct Doctor {
     #[arg(long, conflicts_with = "offline")]
     against_fakes: bool,
     /// Play only this route; may be given several times
-    #[arg(long, value_name = "MODEL", requires = "against_fakes")]
+    // `requires` alone is not checked beside an option that excludes the required one.
+    #[arg(long, value_name = "MODEL", requires = "against_fakes", conflicts_with = "offline")]
     route: Vec<String>,
     /// End when standard input ends: a program that started this command and holds it has gone away
     #[arg(long, hide = true)]
