@@ -3,6 +3,7 @@
 use std::{io, process::ExitCode};
 
 use signalbox_daemon::{Exit, Shutdown, config::Common};
+use signalbox_management::doctor::{Score, Scorecard, Tally, Verdict};
 use tokio::sync::oneshot;
 
 use super::{
@@ -11,10 +12,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    doctor::{
-        self, Check, Report, State,
-        play::card::{Score, Scorecard, Tally, Verdict},
-    },
+    doctor::{self, Check, Report, State},
 };
 
 const EXAMPLES: &str = "\
@@ -144,7 +142,7 @@ fn line(check: &Check, width: usize, out: &mut Output) {
         State::Fail => out.coloured(Colour::Red, &line),
     }
     if let Some(remedy) = &check.remedy {
-        let link = check.link.map(|link| format!(" ({link})")).unwrap_or_default();
+        let link = check.link.as_ref().map(|link| format!(" ({link})")).unwrap_or_default();
         out.line(format!("           → {}{link}", plain(remedy)));
     }
 }
@@ -187,7 +185,7 @@ fn scene(score: &Score, out: &mut Output) {
         out.line(format!("           done:     {}", score.done));
         out.line(format!("           expected: {}", score.expected));
     }
-    if let Some(remedy) = score.remedy {
+    if let Some(remedy) = &score.remedy {
         out.line(format!("           → {remedy}"));
     }
 }
