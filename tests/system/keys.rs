@@ -305,10 +305,9 @@ async fn a_hook_is_refused_where_the_router_has_none() {
     let lone = LoneRouter::launch(Launch::default()).await;
     let (router, rules) = (lone.client(), json!({"hook": true}));
     let targets = json!([{"provider": "echo", "model": "echo"}]);
-    for (path, mut body) in [
-        ("/v1/keys", json!({"name": "k"})),
-        ("/v1/routes", json!({"model": "r", "targets": targets})),
-    ] {
+    for (path, mut body) in
+        [("/v1/keys", json!({"name": "k"})), ("/v1/routes", json!({"model": "r", "targets": targets}))]
+    {
         body["guard"] = rules.clone();
         let refused = router.post(path, &body).await.expect(400);
         assert!(refused.text().contains("set guard.hook_url"), "{path}: {}", refused.text());

@@ -235,8 +235,8 @@ pub fn running(data_dir: &Path) -> io::Result<Option<InstanceRecord>> {
         Some(record) => Ok(Some(record)),
         None => {
             let error = format!(
-                "an api-server holds the lock of {}, but its record is missing or damaged: it may be starting or ending, \
-                 so try again; if the error persists, end the process that has {} open (`fuser` and `lsof` name it)",
+                "an api-server holds the lock of {}, but its record is missing or damaged: it may be starting or \
+                 ending, so try again; if the error persists, end the process that has {} open (`fuser` and `lsof` name it)",
                 data_dir.display(),
                 lock_path(data_dir).display()
             );

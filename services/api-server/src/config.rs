@@ -140,8 +140,8 @@ pub const DEFAULTS: &str = include_str!("../config.default.toml");
 // === impl Config ===
 
 impl Config {
-    /// Checks the constraints that the types do not express, also those of api-server for the sections that all programs
-    /// share.
+    /// Checks the constraints that the types do not express, also those of api-server for the sections that all
+    /// programs share.
     ///
     /// # Errors
     /// [`Exit::Config`] names the key and its permitted values.
@@ -179,10 +179,9 @@ impl Config {
                 characters"
             )));
         }
-        for (key, duration) in [
-            ("startup_timeout", self.services.startup_timeout),
-            ("probe_interval", self.services.probe_interval),
-        ] {
+        for (key, duration) in
+            [("startup_timeout", self.services.startup_timeout), ("probe_interval", self.services.probe_interval)]
+        {
             if duration.get().is_zero() {
                 return Err(Exit::Config(format!("services.{key} must be greater than zero")));
             }

@@ -1,8 +1,8 @@
 //! `doctor`: checks of the configuration that the router would run with, and a trial of its routes against faults.
 //!
 //! # Layout
-//! - [`signalbox_management::doctor`]: the checks and the scorecard, as documents. [`subject`]: what is examined: the configuration and the
-//!   catalogue, read as the router reads them.
+//! - [`signalbox_management::doctor`]: the checks and the scorecard, as documents. [`subject`]: what is examined: the
+//!   configuration and the catalogue, read as the router reads them.
 //! - [`local`]: the data directory and the database. [`catalogue`], [`routes`], [`keys`]: what the tables say; pure.
 //!   [`network`]: the providers, asked for their list of models.
 //! - [`play`]: the trial of the routes.

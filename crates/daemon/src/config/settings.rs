@@ -186,7 +186,11 @@ fn list(value: &str) -> Result<Value, &'static str> {
 pub(super) fn database_url(value: &str) -> Result<&str, &'static str> {
     if let Some(place) = value.strip_prefix("sqlite:") {
         let is_absolute = place.starts_with("///") || matches!(place, ":memory:" | "//:memory:");
-        return if is_absolute { Ok(value) } else { Err("an absolute path in a SQLite URL: sqlite:///path/to/file.db") };
+        return if is_absolute {
+            Ok(value)
+        } else {
+            Err("an absolute path in a SQLite URL: sqlite:///path/to/file.db")
+        };
     }
     let known = ["postgres://", "postgresql://"].iter().any(|scheme| value.starts_with(scheme));
     if known { Ok(value) } else { Err("a URL that begins with sqlite:///, postgres:// or postgresql://") }

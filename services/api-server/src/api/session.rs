@@ -27,7 +27,7 @@ pub(super) struct SignIn {
 pub(super) struct SignedIn {
     /// Whether the token was right, and a session has begun.
     signed_in: bool,
-    /// Whether the control token is asked for. If not, everybody who reaches this server may use it, and nobody signs in.
+    /// Whether the control token is asked for. If not, requests need no session.
     token_required: bool,
 }
 

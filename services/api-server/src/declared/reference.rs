@@ -1,7 +1,7 @@
 //! References to secrets stored elsewhere: `${env:NAME}` and `${file:PATH}`, alone or within a text.
 
 use std::fmt::Write as _;
-use fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Component, Path, PathBuf};
 
@@ -222,9 +222,7 @@ mod tests {
         for (name, told) in
             [("pipe", "not a regular file"), ("directory", "not a regular file"), ("more", "more than 65536 bytes")]
         {
-            for (references, name) in
-                [(&server, name.to_owned()), (&own(), secrets.join(name).display().to_string())]
-            {
+            for (references, name) in [(&server, name.to_owned()), (&own(), secrets.join(name).display().to_string())] {
                 let error = references.resolve(&format!("${{file:{name}}}")).unwrap_err();
                 assert!(error.contains(told), "{name}: {error}");
             }

@@ -1,8 +1,8 @@
 //! One port for several children: the first one to need it binds it, the others get the same sockets.
 //!
 //! A port is open as long as one child keeps it. There are several while the children move from one port to another:
-//! adopted children may have listened on different ones. The [`FallbackResponder`] does not answer while any child serves:
-//! clients then wait for that child.
+//! adopted children may have listened on different ones. The [`FallbackResponder`] does not answer while any child
+//! serves: clients then wait for that child.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -51,10 +51,7 @@ const fn is_zero(count: &usize) -> bool {
 /// `POST /v1/models/sync`: syncs all providers. The status is 200 even if some do not answer; see `results`.
 ///
 /// The changes have the actor of the request in the audit log, if it has one.
-pub(super) async fn all(
-    State(app): State<Arc<App>>,
-    actor: Option<Extension<Actor>>,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn all(State(app): State<Arc<App>>, actor: Option<Extension<Actor>>) -> Result<Json<Value>, ApiError> {
     let actor = of_request(actor);
     app.refresher.refresh().await?;
     let providers: Vec<_> = app.catalog.current().providers().to_vec();

@@ -1,5 +1,5 @@
-//! Management requests that this process answers itself: its loaded providers, their tests and reloads, and the syncs of
-//! their models.
+//! Management requests that this process answers itself: its loaded providers, their tests and reloads, and the syncs
+//! of their models.
 //!
 //! api-server asks for the same on behalf of its own callers. It signs these requests, has checked its callers, and
 //! records their requests.

@@ -42,9 +42,8 @@ impl Managed {
 /// Returns whether this process answers a management request itself: the list of loaded providers, their tests and
 /// reloads, and the syncs of their models.
 fn is_own(method: &Method, path: &str) -> bool {
-    path.strip_prefix("/v1/").is_some_and(|path| {
-        is_below(path, "providers") || method == Method::POST && is_below(path, "models/sync")
-    })
+    path.strip_prefix("/v1/")
+        .is_some_and(|path| is_below(path, "providers") || method == Method::POST && is_below(path, "models/sync"))
 }
 
 /// Returns whether a path below `/api` changes the state of router processes, and nothing in the database: it closes their
@@ -55,8 +54,8 @@ pub(super) fn is_of_process(path: &str) -> bool {
 
 /// Returns the path below `/api` that answers this request; `None` if the management API does not. `path` has no query.
 ///
-/// `GET /v1/models…`, `GET /v1/providers`, `GET /v1/providers/{id}`, and the tests, reloads and syncs are the router's
-/// own.
+/// `GET /v1/models…`, `GET /v1/providers`, `GET /v1/providers/{id}`, and the tests, reloads and syncs are the
+/// router's own.
 fn api_path(method: &Method, path: &str) -> Option<String> {
     if let Some(rest) = path.strip_prefix("/api/v1/activity/") {
         return Some(format!("/api/activity/{rest}"));

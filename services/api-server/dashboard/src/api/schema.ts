@@ -12850,7 +12850,7 @@ export interface components {
         SignedIn: {
             /** @description Whether the token was right, and a session has begun. */
             signed_in: boolean;
-            /** @description Whether the control token is asked for. If not, everybody who reaches this server may use it, and nobody signs in. */
+            /** @description Whether the control token is asked for. If not, requests need no session. */
             token_required: boolean;
         };
         /** @description The position of a page in the list of requests. */

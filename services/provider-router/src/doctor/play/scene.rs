@@ -116,7 +116,15 @@ impl Seen {
     pub(super) fn score(self, scenario: &Scenario) -> Score {
         let Scenario { id, name, done, expected, .. } = *scenario;
         let [id, name, done, expected] = [id, name, done, expected].map(Cow::Borrowed);
-        Score { id, name, done, expected, seen: self.text, verdict: self.verdict, remedy: self.remedy.map(Cow::Borrowed) }
+        Score {
+            id,
+            name,
+            done,
+            expected,
+            seen: self.text,
+            verdict: self.verdict,
+            remedy: self.remedy.map(Cow::Borrowed),
+        }
     }
 }
 
