@@ -47,7 +47,7 @@ INSERT INTO provider_models (id, provider_id, model_id, is_default, config, crea
 -- The Node.js version stored integers as 3001.0. It stored its default host for every installation, which would open
 -- the router to the network, so that value is kept under another key, like names and texts that are no address.
 INSERT INTO settings (key, value, updated_at)
-    SELECT CASE WHEN key = 'server.host' AND value <> 'localhost' AND (value = '0.0.0.0' OR value GLOB '*[^0-9a-fA-F.:]*')
+    SELECT CASE WHEN key = 'server.host' AND value <> 'localhost' AND (value IN ('0.0.0.0', '::') OR value GLOB '*[^0-9a-fA-F.:]*')
              THEN 'original.server.host' ELSE key END,
         CASE WHEN value GLOB '[0-9]*.0' AND substr(value, 1, length(value) - 2) NOT GLOB '*[^0-9]*'
              THEN substr(value, 1, length(value) - 2) ELSE value END,

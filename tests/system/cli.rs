@@ -154,9 +154,17 @@ async fn invalid_arguments_are_reported_and_change_nothing() {
         (&["config", "--set", "logs.max_size=1KiB"], "64KiB"),
         (&["config", "--log-level", "loud"], "loud"),
         (&["config", "--set", "nonsense"], "KEY=VALUE"),
+        // What a start refuses, too.
+        (&["config", "--set", "server.host=0.0.0.0"], "server.host: 0.0.0.0 can be reached from other machines"),
+        (&["config", "--host", "no such"], "server.host: cannot listen on `no such`"),
+        (&["config", "--set", "server.allowed_origins=[\"*\"]"], "server.allowed_origins"),
+        (&["config", "--set", "notify.secret=short"], "notify.secret"),
+        (&["config", "--set", "services.startup_timeout=0s"], "services.startup_timeout"),
+        (&["config", "--set", "tls={cert=\"/nonexistent\",key=\"/nonexistent\"}"], "/nonexistent"),
     ] {
         let typed = shell.api_server(words).await.expect(1);
         assert!(typed.stderr.contains(complaint), "{words:?}: {}", typed.stderr);
+        assert!(typed.stderr.contains("nothing was changed") || words.contains(&"nonsense"), "{}", typed.stderr);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), before, "{words:?}");
         assert_eq!(std::fs::read_dir(home.data()).unwrap().count(), 1, "{words:?} left files behind");
     }
@@ -175,7 +183,7 @@ async fn invalid_arguments_are_reported_and_change_nothing() {
 async fn a_failed_start_reports_its_reason() {
     let (home, shell) = anywhere();
     let broken = shell.api_server(&["start", "--database-url", "sqlite:///dev/null/signalbox.db"]).await.expect(1);
-    assert!(broken.stderr.contains("exited with code 75") && broken.stderr.contains("database"), "{}", broken.stderr);
+    assert!(broken.stderr.contains("exited with code 73") && broken.stderr.contains("database"), "{}", broken.stderr);
     assert_eq!(processes::of(&home), [0; 0]);
     std::fs::write(home.data().join("provider-router.toml"), "nonsense = 1\n").unwrap();
     let failed = shell.api_server(&["start"]).await.expect(1);

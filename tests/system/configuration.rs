@@ -384,3 +384,34 @@ async fn a_failed_write_to_stdout_is_an_error() {
         assert_eq!(output.status.code(), Some(0), "{program} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_key_that_could_not_be_printed_is_reported_with_its_remedy() {
+    let home = Home::new();
+    let shell = CommandLine::new(&home);
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    for (words, told) in [
+        (&["key", "create", "--name", "full"][..], "the key full was created, but not printed"),
+        (&["key", "rotate", "full", "--json"], "the previous one is no longer valid: rotate it again"),
+        (&["key", "rotate", "full", "--overlap", "60"], "the previous one stays valid for 60 s: rotate it again"),
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        for (stdout, code) in [(std::process::Stdio::from(full), 1), (closed.try_clone().unwrap().into(), 0)] {
+            let mut command = shell.command("provider-router", words);
+            command.stdout(stdout);
+            let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            if words[1] == "create" && code == 0 {
+                // The key exists by now.
+                assert!(said.contains("nothing was changed"), "{said}");
+                continue;
+            }
+            assert_eq!(output.status.code(), Some(code), "{words:?}: {said}");
+            assert!(said.contains(told), "{words:?}: {said}");
+        }
+    }
+    let printed = shell.provider_router(&["key", "rotate", "full"]).await.expect(0);
+    assert_eq!(printed.stderr, "");
+}

@@ -114,6 +114,7 @@ async fn usage_errors_have_a_code_of_their_own() {
     for (words, told) in [
         (&["doctor", "--nope"][..], "--nope"),
         (&["doctor", "--route", "x"], "--against-fakes"),
+        (&["doctor", "--offline", "--route", "x"], "--offline"),
         (&["doctor", "--offline", "--against-fakes"], "--offline"),
         (&["doctor", "extra"], "extra"),
     ] {

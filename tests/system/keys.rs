@@ -94,8 +94,9 @@ async fn a_key_may_do_what_it_is_allowed() {
     assert_eq!(error_of(&responses, 403)["code"], "api_not_allowed");
     let vectors = guarded.client().post("/v1/embeddings", &json!({"model": "fake/a1", "input": "hi"})).await;
     assert_eq!(error_of(&vectors, 403)["code"], "api_not_allowed");
-    for path in ["/metrics", "/v1/providers"] {
-        assert_eq!(guarded.client().get(path).await.status, 403, "{path}");
+    assert_eq!(guarded.client().get("/metrics").await.status, 403);
+    for path in ["/v1/responses/x", "/v1/responses/resp_x/input_items"] {
+        assert_eq!(error_of(&guarded.client().get(path).await, 403)["code"], "api_not_allowed", "{path}");
     }
     assert_eq!(
         error_of(&guarded.lone.client().post(CHAT, &chat("fake/a1", false)).await, 401)["code"],
@@ -297,4 +298,23 @@ async fn a_key_has_only_the_kept_answers_to_its_own_requests() {
     }
     assert_eq!(guarded.lone.fake.calls().len(), calls);
     own.get(&path).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_hook_is_refused_where_the_router_has_none() {
+    let lone = LoneRouter::launch(Launch::default()).await;
+    let (router, rules) = (lone.client(), json!({"hook": true}));
+    let targets = json!([{"provider": "echo", "model": "echo"}]);
+    for (path, mut body) in
+        [("/v1/keys", json!({"name": "k"})), ("/v1/routes", json!({"model": "r", "targets": targets}))]
+    {
+        body["guard"] = rules.clone();
+        let refused = router.post(path, &body).await.expect(400);
+        assert!(refused.text().contains("set guard.hook_url"), "{path}: {}", refused.text());
+        assert_eq!(router.get(path).await.expect(200).json()["total"], 0, "{path}");
+    }
+    // Nothing listens there, and nothing is asked.
+    let config = "[guard]\nhook_url = \"http://127.0.0.1:9/\"\n";
+    let lone = LoneRouter::launch(Launch::default().config("provider-router", config)).await;
+    lone.client().post("/v1/keys", &json!({"name": "k", "guard": rules})).await.expect(201);
 }

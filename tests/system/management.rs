@@ -213,6 +213,12 @@ async fn a_client_key_does_not_authorise_management() {
         (Method::GET, "/v1/providers/echo/config"),
         (Method::DELETE, "/v1/providers/echo"),
         (Method::POST, "/v1/models"),
+        (Method::POST, "/v1/models/sync"),
+        (Method::POST, "/v1/models/sync/echo"),
+        (Method::GET, "/v1/providers"),
+        (Method::GET, "/v1/providers/echo"),
+        (Method::POST, "/v1/providers/echo/test"),
+        (Method::POST, "/v1/providers/echo/reload"),
         (Method::GET, "/api/v1/activity/recent"),
     ] {
         for (client, who) in [(none, "no key"), (client, "a client")] {
@@ -222,6 +228,39 @@ async fn a_client_key_does_not_authorise_management() {
         }
     }
     control.put("/v1/settings/x", &json!({"value": "1"})).await.expect(200);
+    control.get("/v1/providers").await.expect(200);
+    control.post("/v1/providers/echo/test", &json!({})).await.expect(200);
+    control.post("/v1/models/sync", &json!({})).await.expect(200);
+    // An id that no answer has is not one of management.
+    let unknown = client.get("/v1/responses/x").await.expect(404).json();
+    assert_eq!(unknown["error"]["type"], "invalid_request_error", "{unknown}");
+}
+
+#[tokio::test]
+async fn what_the_router_answers_itself_takes_the_token_of_its_api_server_and_is_recorded() {
+    let key = "sk-both-0123456789abcdef";
+    let stack = Stack::builder().client_key(key).start().await;
+    // The token of this api-server is not that of the data directory.
+    let file = signalbox_daemon::control_token(&stack.home.data()).unwrap().0;
+    let file: &'static str = Box::leak(file.expose().to_owned().into_boxed_str());
+    assert_ne!(file, key);
+    let router = stack.router().await;
+    for refused in [None, Some(file)] {
+        let answer = router.with_key(refused).post("/v1/models/sync", &json!({})).await;
+        assert_eq!(answer.status, 401, "{refused:?} {}", answer.text());
+    }
+    let router = router.with_key(Some(key));
+    router.get("/v1/providers").await.expect(200);
+    router.post("/v1/models/sync", &json!({})).await.expect(200);
+    router.post("/v1/providers/echo/reload", &json!({})).await.expect(200);
+    let log = stack.api.get("/api/audit?resource=request&actor=router:127.0.0.1").await.expect(200).json();
+    let paths: Vec<&str> =
+        log["entries"].as_array().unwrap().iter().map(|entry| entry["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["/v1/providers/echo/reload", "/v1/models/sync"]);
+    // api-server asks for the same with a signature, and records the request itself.
+    stack.api.post("/api/models/sync", &json!({})).await.expect(200);
+    let log = stack.api.get("/api/audit?resource=request&actor=router:127.0.0.1").await.expect(200).json();
+    assert_eq!(log["total"], 2, "{log}");
 }
 
 #[tokio::test]

@@ -34,6 +34,20 @@ pub fn is_resource_id(id: &str) -> bool {
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/@+-".contains(&b))
 }
 
+/// Characters that ids of models may have, for messages.
+const MODEL_ID: &str = "must have 1 to 128 letters, digits and the characters - . _ : / @ +";
+
+/// Checks the id of a new model: a [resource id](is_resource_id), and not the name of a route.
+///
+/// # Errors
+/// Returns the mistake, without its subject.
+pub fn check_model_id(id: &str) -> Result<(), &'static str> {
+    if id == "sync" {
+        return Err("must be another one: `sync` belongs to the route /api/models/sync");
+    }
+    if is_resource_id(id) { Ok(()) } else { Err(MODEL_ID) }
+}
+
 /// Last segment of `/api/providers/types`, which a provider of this id would collide with.
 const RESERVED: &str = "types";
 
@@ -57,6 +71,13 @@ pub fn is_slug(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_model_has_no_id_of_a_route() {
+        assert!(check_model_id("sync-2").is_ok() && check_model_id("a/sync").is_ok());
+        assert!(check_model_id("sync").unwrap_err().contains("/api/models/sync"));
+        assert!(check_model_id("a b").unwrap_err().contains("1 to 128"));
+    }
 
     #[test]
     fn resource_ids_contain_allowed_characters_only() {

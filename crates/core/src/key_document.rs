@@ -64,7 +64,8 @@ pub fn read(document: Map<String, Value>, expiry: Expiry) -> Result<ApiKeyFields
     if !is_named {
         fields.mistake("name", "is required: what the key is for");
     }
-    let name = fields.line("name", MAX_NAME).unwrap_or_default();
+    // Names that differ in blanks around them cannot be told apart.
+    let name = fields.line("name", MAX_NAME).map(|name| name.trim().to_owned()).unwrap_or_default();
     if name.strip_prefix(CONFIGURED).is_some_and(|number| number.parse::<u32>().is_ok()) {
         fields.mistake("name", "is that of a key of the configuration; choose another one");
     }

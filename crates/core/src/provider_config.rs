@@ -145,10 +145,13 @@ fn api_key(value: Value) -> Result<Value, String> {
         other => text(other)?,
     };
     let first = key.split_ascii_whitespace().next().unwrap_or_default();
-    if first.eq_ignore_ascii_case("bearer") && first.len() < key.len() {
+    if first.eq_ignore_ascii_case("bearer") {
         return Err("must be the key alone: remove the word Bearer, which is added automatically".to_owned());
     }
     not_a_reference(&key)?;
+    if ['"', '\''].iter().any(|quote| key.len() > 1 && key.starts_with(*quote) && key.ends_with(*quote)) {
+        return Err("must be the key alone: remove the quotes around it".to_owned());
+    }
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("must be one word of ASCII characters, without blanks or line breaks".to_owned());
     }

@@ -67,6 +67,7 @@ impl Exit {
         let message = format!("the database cannot be used: {error}");
         match code {
             75 => Self::Temporary(message),
+            77 => Self::Permission(message),
             78 => Self::Config(message),
             _ => Self::CannotOpen(message),
         }
@@ -85,7 +86,7 @@ mod tests {
 
     #[test]
     fn an_error_of_the_database_keeps_its_code() {
-        for code in [73, 75, 78] {
+        for code in [73, 75, 77, 78] {
             let exit = Exit::of_database(code, "it is locked");
             assert_eq!((exit.code(), exit.to_string().as_str()), (code, "the database cannot be used: it is locked"));
         }

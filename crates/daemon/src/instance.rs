@@ -51,6 +51,9 @@ pub struct Instance {
 /// test it.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
+/// Maximum time to wait for the record of a process that has the lock: it writes one when it starts, and puts it back
+/// after [`WATCH_INTERVAL`] if it is lost.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(4);
 /// Interval between looks for the files.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -195,11 +198,28 @@ fn taken(data_dir: &Path, holder: Option<&InstanceRecord>) -> Exit {
     ))
 }
 
+/// Returns the record of the api-server that is running in this data directory, if any. Waits for a record that is
+/// missing.
+///
+/// # Errors
+/// As [`running`].
+pub async fn running_soon(data_dir: &Path) -> io::Result<Option<InstanceRecord>> {
+    let mut timeout_left = RECORD_TIMEOUT;
+    loop {
+        match running(data_dir) {
+            Err(error) if error.kind() == ErrorKind::InvalidData && !timeout_left.is_zero() => {}
+            other => return other,
+        }
+        timeout_left = timeout_left.saturating_sub(LOCK_RETRY_INTERVAL);
+        tokio::time::sleep(LOCK_RETRY_INTERVAL).await;
+    }
+}
+
 /// Returns the record of the api-server that is running in this data directory, if any.
 ///
 /// # Errors
-/// Returns an error when the lock is held but there is no record of a live process, or when the lock file cannot be
-/// opened.
+/// Returns [`ErrorKind::InvalidData`] when the lock is held but there is no record of a live process, and other errors
+/// when the lock file cannot be opened.
 pub fn running(data_dir: &Path) -> io::Result<Option<InstanceRecord>> {
     let lock = match open_lock(data_dir) {
         Ok(lock) => lock,
@@ -213,11 +233,15 @@ pub fn running(data_dir: &Path) -> io::Result<Option<InstanceRecord>> {
     }
     match read(&record_path(data_dir)).filter(|record| record.identity.is_alive()) {
         Some(record) => Ok(Some(record)),
-        None => Err(io::Error::other(format!(
-            "an api-server holds the lock of {}, but its record is missing: it may be starting or ending, so try \
-            again; if the error persists, find the process with the tools of the operating system",
-            data_dir.display()
-        ))),
+        None => {
+            let error = format!(
+                "an api-server holds the lock of {}, but its record is missing or damaged: it may be starting or \
+                 ending, so try again; if the error persists, end the process that has {} open (`fuser` and `lsof` name it)",
+                data_dir.display(),
+                lock_path(data_dir).display()
+            );
+            Err(io::Error::new(ErrorKind::InvalidData, error))
+        }
     }
 }
 
@@ -340,5 +364,22 @@ mod tests {
         let _first = Instance::acquire(dir.path(), &record()).await.unwrap();
         fs::write(record_path(dir.path()), "{").unwrap();
         assert!(running(dir.path()).unwrap_err().to_string().contains("holds the lock"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_damaged_record_is_waited_for_until_it_is_put_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = Instance::acquire(dir.path(), &record()).await.unwrap();
+        for damage in ["garbage", "{\"pid\": 1, \"port\": 1}", ""] {
+            fs::write(record_path(dir.path()), damage).unwrap();
+            let kept = tokio::select! {
+                never = first.keep() => match never {},
+                found = running_soon(dir.path()) => found.unwrap(),
+            };
+            assert_eq!(kept, Some(record()), "{damage}");
+        }
+        fs::write(record_path(dir.path()), "garbage").unwrap();
+        let told = running_soon(dir.path()).await.unwrap_err().to_string();
+        assert!(told.contains("run/api-server.lock open"), "{told}");
     }
 }

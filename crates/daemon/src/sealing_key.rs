@@ -58,7 +58,7 @@ pub(crate) fn of_file(path: &Path, advice: &str) -> Result<Secret<[u8; KEY_BYTES
     match text {
         Ok(text) => decode(&text).ok_or_else(|| Exit::Config(format!("the key file {} {EXPECTED}", path.display()))),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Err(Exit::Permission(format!("the key file {} {error}", path.display())))
+            Err(Exit::Permission(format!("the key file {}: {error}", path.display())))
         }
         Err(error) => Err(refused(&error)),
     }
@@ -120,6 +120,14 @@ mod tests {
         let exit = load(dir.path(), &Environment::empty()).unwrap_err();
         assert!(exit.code() == 78 && !exit.to_string().contains("canary"), "{exit}");
         assert_eq!(fs::read_to_string(dir.path().join(SEALING_KEY_FILE)).unwrap(), "canary\n");
+    }
+
+    #[test]
+    fn a_directory_in_its_place_is_refused_as_such() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(SEALING_KEY_FILE)).unwrap();
+        let exit = load(dir.path(), &Environment::empty()).unwrap_err();
+        assert!(exit.code() == 73 && exit.to_string().contains("it is not a regular file"), "{exit}");
     }
 
     #[cfg(unix)]

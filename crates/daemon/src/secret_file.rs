@@ -9,13 +9,18 @@ use ring::rand::{SecureRandom, SystemRandom};
 /// Reads the text of the file.
 ///
 /// # Errors
-/// Returns [`io::ErrorKind::PermissionDenied`], with a remedy in the message, when other users can access the file.
+/// Returns [`io::ErrorKind::PermissionDenied`], with a remedy in the message, when other users can access the file, and
+/// [`io::ErrorKind::InvalidInput`] when it is a directory, a pipe or a device.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
-            let why = format!("can be read by other users: run `chmod 600 {}`", path.display());
+        if metadata.permissions().mode() & 0o077 != 0 {
+            let why = format!("it can be read by other users: run `chmod 600 {}`", path.display());
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
     }

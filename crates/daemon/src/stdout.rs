@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Write};
 #[derive(Debug, Default)]
 pub struct Stdout {
     failure: Option<io::Error>,
+    is_closed: bool,
 }
 
 // === impl Stdout ===
@@ -16,9 +17,13 @@ pub struct Stdout {
 impl Stdout {
     /// Writes a text and flushes it.
     pub fn print(&mut self, text: &str) {
-        if self.failure.is_none() {
-            self.failure = print_to(&mut io::stdout().lock(), text).err();
-        }
+        self.print_to(&mut io::stdout().lock(), text);
+    }
+
+    /// Returns whether everything has been written: there was no failure, and no reader left early.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.failure.is_none() && !self.is_closed
     }
 
     /// Returns a message about the first failure, if the output is incomplete.
@@ -26,12 +31,16 @@ impl Stdout {
     pub fn failure(&self) -> Option<String> {
         self.failure.as_ref().map(|error| format!("cannot write to standard output: {error}; the output is incomplete"))
     }
-}
 
-fn print_to(out: &mut impl Write, text: &str) -> io::Result<()> {
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        done => done,
+    fn print_to(&mut self, out: &mut dyn Write, text: &str) {
+        if !self.is_complete() {
+            return;
+        }
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.is_closed = true,
+            Err(error) => self.failure = Some(error),
+        }
     }
 }
 
@@ -53,15 +62,20 @@ mod tests {
 
     #[test]
     fn only_a_closed_pipe_is_not_a_failure() {
-        assert!(print_to(&mut Broken(ErrorKind::BrokenPipe), "x").is_ok());
-        assert!(print_to(&mut Broken(ErrorKind::StorageFull), "x").is_err());
-        assert!(print_to(&mut Broken(ErrorKind::WriteZero), "x").is_err());
-        assert!(print_to(&mut Vec::new(), "x").is_ok());
+        let printed = |out: &mut dyn Write| {
+            let mut stdout = Stdout::default();
+            stdout.print_to(out, "x");
+            (stdout.failure().is_none(), stdout.is_complete())
+        };
+        assert_eq!(printed(&mut Broken(ErrorKind::BrokenPipe)), (true, false));
+        assert_eq!(printed(&mut Broken(ErrorKind::StorageFull)), (false, false));
+        assert_eq!(printed(&mut Broken(ErrorKind::WriteZero)), (false, false));
+        assert_eq!(printed(&mut Vec::new()), (true, true));
     }
 
     #[test]
     fn a_failure_is_reported() {
-        let stdout = Stdout { failure: Some(ErrorKind::StorageFull.into()) };
+        let stdout = Stdout { failure: Some(ErrorKind::StorageFull.into()), is_closed: false };
         assert!(stdout.failure().unwrap().starts_with("cannot write to standard output: "));
         assert_eq!(Stdout::default().failure(), None);
     }

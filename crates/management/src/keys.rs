@@ -155,12 +155,9 @@ pub(super) async fn delete(
     Path(id): Path<String>,
     if_match: IfMatch,
 ) -> Result<Json<Done>, Error> {
-    if_match.guard(&app, || present(&app, &id), || remove(&app, &id)).await?;
+    let of = (ResourceKind::Key, &*id);
+    if_match.delete(&app, of, || present(&app, &id), || api_keys::delete(&app.store, &id)).await?;
     Ok(Json(Done::new("Key deleted")))
-}
-
-async fn remove(app: &App, id: &str) -> Result<(), Error> {
-    api_keys::delete(&app.store, id).await.or_missing(ResourceKind::Key, id)
 }
 
 /// Replaces the secret of a key, whose permissions stay. The response is the only one that contains the new key.

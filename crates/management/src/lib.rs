@@ -11,6 +11,7 @@
 //!   at once, each with its field (`mistake`). [`extract`]: extractors for them. [`once`]: rejects duplicate names. `cursor`: the position in a paged
 //!   list.
 //! - `precondition`: versions of resources, `ETag` and `If-Match`.
+//! - [`doctor`]: the documents of the doctor of provider-router.
 //! - [`live`]: requests in flight and activity of a router, as [`Runtime`] reports them.
 //! - `bodies`, `filters`, [`error_schemas`]: request bodies, parameters of lists and error responses; the OpenAPI
 //!   document describes the same types.
@@ -27,6 +28,7 @@ mod audit;
 mod bodies;
 mod config_values;
 mod cursor;
+pub mod doctor;
 mod done;
 pub mod error;
 pub mod error_schemas;

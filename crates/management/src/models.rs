@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use signalbox_core::id::is_resource_id;
+use signalbox_core::id::{check_model_id, is_resource_id};
 use signalbox_core::schema::{Model, ModelUpdate, NewModel, Provider};
 use signalbox_core::text::{NOT_A_LINE, is_line};
 use signalbox_daemon::clock::unix_ms;
@@ -134,6 +134,8 @@ pub(super) async fn create(
     if !id.is_empty() && !is_resource_id(&id) {
         // More permissive than the Node.js version: model names contain dots, slashes and colons.
         form.mistake("id must contain only letters, numbers, and the characters - . _ : / @ +, at most 128 of them");
+    } else if let Some(mistake) = check_model_id(&id).err().filter(|_| !id.is_empty()) {
+        form.mistake(format!("id {mistake}"));
     }
     let model = NewModel {
         id,
@@ -194,12 +196,9 @@ pub(super) async fn delete(
     Path(id): Path<String>,
     if_match: IfMatch,
 ) -> Result<Json<Done>, Error> {
-    if_match.guard(&app, || present(&app, &id), || remove(&app, &id)).await?;
+    let of = (ResourceKind::Model, &*id);
+    if_match.delete(&app, of, || present(&app, &id), || models::delete(&app.store, &id)).await?;
     Ok(Json(Done::new("Model deleted")))
-}
-
-async fn remove(app: &App, id: &str) -> Result<(), Error> {
-    models::delete(&app.store, id).await.or_missing(ResourceKind::Model, id)
 }
 
 const NAME: &str = "name is required and must be a non-empty string";

@@ -14,6 +14,7 @@ use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 use signalbox_store::{Error as StoreError, catalog};
 
+use super::error::{ResourceKind, StoreErrorExt as _};
 use super::{App, Error};
 
 /// Attempts if other resources change between the check and the write.
@@ -109,6 +110,24 @@ impl IfMatch {
         }
         let message = "The configuration kept changing, and nothing was written; try again".to_owned();
         Err(Error::Conflict { code: "configuration_changed", message })
+    }
+
+    /// Deletes a resource if the client means its present version. `present` and `delete` are as for [`Self::guard`].
+    ///
+    /// # Errors
+    /// As [`Self::guard`], and [`Error::Missing`].
+    pub(super) async fn delete<V, W>(
+        &self,
+        app: &App,
+        (what, id): (ResourceKind, &str),
+        present: impl Fn() -> V,
+        delete: impl Fn() -> W,
+    ) -> Result<(), Error>
+    where
+        V: Future<Output = Result<Version, Error>>,
+        W: Future<Output = Result<(), StoreError>>,
+    {
+        self.guard(app, present, || async { delete().await.or_missing(what, id) }).await
     }
 
     /// Reads the values of the header: tags in quotes, separated by commas. Quotes may be missing. A value that is no

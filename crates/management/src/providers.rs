@@ -217,12 +217,9 @@ pub(super) async fn delete(
     Path(id): Path<String>,
     if_match: IfMatch,
 ) -> Result<Json<Done>, Error> {
-    if_match.guard(&app, || present(&app, &id), || remove(&app, &id)).await?;
+    let of = (ResourceKind::Provider, &*id);
+    if_match.delete(&app, of, || present(&app, &id), || providers::delete(&app.store, &id)).await?;
     Ok(Json(Done::new("Provider deleted")))
-}
-
-async fn remove(app: &App, id: &str) -> Result<(), Error> {
-    providers::delete(&app.store, id).await.or_missing(ResourceKind::Provider, id)
 }
 
 /// Enables the provider: requests are routed to it.

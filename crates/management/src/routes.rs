@@ -141,12 +141,9 @@ pub(super) async fn delete(
     Path(id): Path<String>,
     if_match: IfMatch,
 ) -> Result<Json<Done>, Error> {
-    if_match.guard(&app, || present(&app, &id), || remove(&app, &id)).await?;
+    let of = (ResourceKind::Route, &*id);
+    if_match.delete(&app, of, || present(&app, &id), || routes::delete(&app.store, &id)).await?;
     Ok(Json(Done::new("Route deleted")))
-}
-
-async fn remove(app: &App, id: &str) -> Result<(), Error> {
-    routes::delete(&app.store, id).await.or_missing(ResourceKind::Route, id)
 }
 
 async fn find(app: &App, id: &str) -> Result<Route, Error> {

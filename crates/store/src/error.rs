@@ -30,6 +30,14 @@ pub enum Error {
     /// The database is unreachable, locked, busy, full or read-only: the same call may succeed later.
     #[error("the database is not available: {0}")]
     Unavailable(Cause),
+    /// The file of the database cannot be opened until somebody repairs its path or its permissions.
+    #[error("{message}")]
+    CannotOpen {
+        /// The file and the reason.
+        message: String,
+        /// Whether the operating system denies permission.
+        is_denied: bool,
+    },
     /// The catalogue has not the version that was read before; see [`only_at`](crate::catalog::only_at).
     #[error("the configuration has changed since it was read")]
     Stale,
@@ -63,11 +71,12 @@ impl Error {
     }
 
     /// Returns the exit code of a program that cannot open its database: 75 if a restart may help, 78 if the
-    /// configuration is wrong, 73 if the database needs manual repair.
+    /// configuration is wrong, 77 if permission is denied, 73 if the database needs manual repair.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Unavailable(_) => 75,
+            Self::CannotOpen { is_denied: true, .. } => 77,
             Self::Invalid(_) => 78,
             _ => 73,
         }

@@ -132,13 +132,13 @@ impl Cli {
             Manage::KillPort(kill) => manage(kill.json, async |out| kill_port::kill_port(&kill, args, out).await),
             Manage::Config(config) => match config.document {
                 Some(command) => manage(command.json(), async |out| command.act(args, out).await),
-                None => manage(config.json, async |out| settings::config(&config, args, out)),
+                None => manage(config.json, async |out| settings::config(&config, args, out).await),
             },
             Manage::Cleanup(cleanup) => manage(cleanup.json, async |out| cleanup::cleanup(args, out).await),
-            Manage::Token(token) => manage(token.json, async |out| token::token(args, out)),
+            Manage::Token(token) => manage(token.json, async |out| token::token(args, out).await),
             Manage::Openapi(_) => manage(false, async |out| openapi::openapi(out)),
             Manage::Service(service) => manage(service.json(), async |out| service::service(&service, args, out).await),
-            Manage::TestPorts(test) => manage(test.json, async |out| ports::test_ports(&test, args, out)),
+            Manage::TestPorts(test) => manage(test.json, async |out| ports::test_ports(&test, args, out).await),
         }
     }
 

@@ -7,13 +7,15 @@ use std::num::NonZeroU32;
 use serde::Deserialize;
 use signalbox_core::secret::Secret;
 use signalbox_daemon::config::{Duration, Size};
-use signalbox_daemon::{Exit, MIN_TOKEN, Spec};
+use signalbox_daemon::listener::check_host;
+use signalbox_daemon::{Common, Exit, MIN_TOKEN, Spec, Tls};
 
 pub use flags::{Args, Given};
 
 use crate::fleet::MAX_WORKERS;
 use crate::logs::Retention;
 use crate::notify;
+use crate::server::check_origins;
 use crate::supervisor::Resources;
 
 /// Sections of the configuration that belong to api-server.
@@ -138,11 +140,32 @@ pub const DEFAULTS: &str = include_str!("../config.default.toml");
 // === impl Config ===
 
 impl Config {
-    /// Checks the constraints that the types do not express.
+    /// Checks the constraints that the types do not express, also those of api-server for the sections that all
+    /// programs share.
     ///
     /// # Errors
     /// [`Exit::Config`] names the key and its permitted values.
-    pub fn check(&self) -> Result<(), Exit> {
+    pub fn check_with(&self, common: &Common) -> Result<(), Exit> {
+        check_origins(&common.server.allowed_origins)?;
+        self.check()
+    }
+
+    /// Checks that a start with this configuration would not be refused: [`Config::check_with`], and what depends on
+    /// this machine. Ports that are taken do not count.
+    ///
+    /// # Errors
+    /// The error of the start.
+    pub async fn check_start(&self, common: &Common) -> Result<(), Exit> {
+        self.check_with(common)?;
+        Tls::load(&common.tls)?;
+        let guarded = !common.auth.client_keys.is_empty() || common.auth.insecure_no_auth;
+        check_host(&common.server.host, guarded).await.map_err(|exit| match exit {
+            Exit::Config(message) => Exit::Config(format!("server.host: {message}")),
+            other => other,
+        })
+    }
+
+    fn check(&self) -> Result<(), Exit> {
         if self.logs.max_size < MIN_LOG {
             return Err(Exit::Config("logs.max_size must be at least 64KiB".to_owned()));
         }
@@ -155,6 +178,13 @@ impl Config {
                 "api.token (API_TOKEN) must have at least {MIN_TOKEN} printable ASCII \
                 characters"
             )));
+        }
+        for (key, duration) in
+            [("startup_timeout", self.services.startup_timeout), ("probe_interval", self.services.probe_interval)]
+        {
+            if duration.get().is_zero() {
+                return Err(Exit::Config(format!("services.{key} must be greater than zero")));
+            }
         }
         if !(1..=MAX_WORKERS).contains(&self.services.workers) {
             return Err(Exit::Config(format!("services.workers must be from 1 to {MAX_WORKERS}")));
@@ -267,6 +297,16 @@ mod tests {
             let mut config: Config = toml::from_str(DEFAULTS).unwrap();
             config.services.workers = workers;
             assert_eq!(config.check().err().map(|exit| exit.code()), code, "{workers}");
+        }
+    }
+
+    #[test]
+    fn times_without_which_no_service_becomes_ready_are_checked() {
+        for key in ["startup_timeout", "probe_interval"] {
+            let mut defaults: Table = DEFAULTS.parse().unwrap();
+            defaults["services"][key] = "0s".into();
+            let exit = defaults.try_into::<Config>().unwrap().check().unwrap_err();
+            assert!(exit.code() == 78 && exit.to_string().starts_with(&format!("services.{key} ")), "{exit}");
         }
     }
 

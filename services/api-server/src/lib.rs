@@ -100,7 +100,7 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     let sealing_key = sealing_key(&context.common.data_dir)?;
     let sealer = Sealer::new(&sealing_key);
     let signer = ServiceSigner::new(&sealing_key);
-    config.check()?;
+    config.check_with(&context.common)?;
     let data_dir = &context.common.data_dir;
     let mut instance = Instance::acquire(data_dir, &record(&config, &context)).await?;
     let key = adoption_key(data_dir)?;

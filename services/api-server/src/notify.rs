@@ -95,11 +95,9 @@ impl Config {
     }
 
     fn target(&self) -> Result<Option<Target>, Exit> {
-        let url = self.webhook_url.expose();
-        if url.is_empty() {
-            return Ok(None);
-        }
-        if self.secret.expose().len() < MIN_SECRET {
+        let (url, secret) = (self.webhook_url.expose(), self.secret.expose());
+        // A secret of its own is checked without a URL, too, which may be added later.
+        if secret.len() < MIN_SECRET && !(url.is_empty() && secret.is_empty()) {
             return Err(Exit::Config(format!(
                 "notify.secret, the key for signing messages, must have at least {MIN_SECRET} characters; `openssl \
                  rand -hex 32` creates one"
@@ -107,6 +105,9 @@ impl Config {
         }
         if self.attempts == 0 || self.timeout.get().is_zero() {
             return Err(Exit::Config("notify.attempts and notify.timeout must be greater than zero".to_owned()));
+        }
+        if url.is_empty() {
+            return Ok(None);
         }
         // The receiver may be on this machine or in a private network.
         let policy = AddressPolicy { allow_private: true, allow_loopback: true };
@@ -190,6 +191,7 @@ mod tests {
         assert!(config("https://hooks.example/x", secret).check().is_ok());
         for (url, secret) in [
             ("https://hooks.example/x", "short"),
+            ("", "short"),
             ("ftp://hooks.example/x", secret),
             ("hooks.example", secret),
             ("http://169.254.169.254/latest", secret),

@@ -23,7 +23,7 @@ use crate::router_client;
 
 use self::entry::ApiPolicy;
 
-pub use self::host_origin_guard::guard as host_origin_guard;
+pub use self::host_origin_guard::{check_origins, guard as host_origin_guard};
 
 /// Access control of the server.
 #[derive(Clone, Debug)]

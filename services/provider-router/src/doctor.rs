@@ -1,8 +1,8 @@
 //! `doctor`: checks of the configuration that the router would run with, and a trial of its routes against faults.
 //!
 //! # Layout
-//! - [`report`]: the checks and their outcome, as a document. [`subject`]: what is examined: the configuration and the
-//!   catalogue, read as the router reads them.
+//! - [`signalbox_management::doctor`]: the checks and the scorecard, as documents. [`subject`]: what is examined: the
+//!   configuration and the catalogue, read as the router reads them.
 //! - [`local`]: the data directory and the database. [`catalogue`], [`routes`], [`keys`]: what the tables say; pure.
 //!   [`network`]: the providers, asked for their list of models.
 //! - [`play`]: the trial of the routes.
@@ -18,14 +18,13 @@ mod keys;
 mod local;
 mod network;
 pub mod play;
-pub mod report;
 mod routes;
 mod subject;
 
 use signalbox_daemon::config::Common;
+pub use signalbox_management::doctor::{Check, CheckState as State, DoctorReport as Report};
 use tokio::time::Duration;
 
-pub use self::report::{Check, Report, State};
 use self::subject::Subject;
 use crate::{clock, config::Config};
 

@@ -4,7 +4,8 @@
 //! An api-server that runs in the same data directory is the only writer of the configuration, so requests are
 //! forwarded to it, with the address of the caller for its audit log. If none is running, the same handlers
 //! ([`signalbox_management`]) answer from the store in this process. In both cases the router's own snapshot is
-//! refreshed before a write is answered.
+//! refreshed before a write is answered. What concerns this process alone, such as the providers that it has loaded, it
+//! answers itself ([`Managed::Own`]), to the same callers.
 //!
 //! # Invariants
 //! - A client key never authorises these routes. If api-server requires the control token, api-server checks it. If
@@ -16,6 +17,7 @@
 
 mod forward;
 mod in_effect;
+mod own;
 mod paths;
 pub mod refused;
 mod unknown;
@@ -24,11 +26,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::{Router, body::Body};
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use signalbox_daemon::forwarded::FORWARDED;
 use signalbox_daemon::instance::{self, InstanceRecord};
 use signalbox_daemon::{
-    ClientKeys, Context, Denied, Entry, HostOriginGuard, PeerAddr, RequestBody, RequestContext, control_token,
+    ClientKeys, Context, Denied, Entry, HostOriginGuard, PeerAddr, RequestBody, RequestContext, ServiceSigner,
+    control_token,
 };
 use signalbox_management::{
     Pending, Runtime, Statuses,
@@ -40,7 +43,7 @@ use signalbox_upstream::Client;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-pub use self::paths::api_path;
+pub use self::paths::Managed;
 use self::paths::is_of_process;
 use self::{in_effect::refreshed, refused::ManagementError};
 use crate::{
@@ -71,6 +74,8 @@ pub struct Management {
     client: Client,
     entry: Entry<RouterPolicy>,
     token: Token,
+    /// Verifies requests of api-server for what this process answers itself.
+    services: ServiceSigner,
     data_dir: PathBuf,
     supervised: bool,
     max_body: usize,
@@ -101,7 +106,7 @@ impl Management {
     pub fn new(
         config: &Config,
         context: &Context,
-        (store, sealer): (Store, Sealer),
+        (store, sealer, services): (Store, Sealer, ServiceSigner),
         ((catalog, refresher), live): ((Arc<Catalog>, Arc<Refresher>), Arc<LiveRequests>),
         (client, cache): (Client, Arc<AnswerCache>),
     ) -> Self {
@@ -130,6 +135,7 @@ impl Management {
             client,
             entry: Entry::new(Arc::new(guard), Arc::new(ClientKeys::of(&[])), RouterPolicy { catalog: None }),
             token: Token::new(config, context),
+            services,
             data_dir: context.common.data_dir.clone(),
             supervised: context.supervised,
             max_body: config.limits.max_body.as_usize(),
@@ -142,7 +148,7 @@ impl Management {
         &self.entry
     }
 
-    /// Answers a request that has passed [`Self::entry`]. `path` is its [`api_path`].
+    /// Answers a request that has passed [`Self::entry`]. `path` is its path below `/api`.
     pub async fn answer(&self, request: Request<RequestBody>, path: &str) -> Response<ResponseBody> {
         let id = RequestContext::of(request.extensions()).id().to_string();
         self.answered(request, path, &id).await.unwrap_or_else(|error| error.response())
@@ -157,21 +163,22 @@ impl Management {
         if request.headers().contains_key(FORWARDED) {
             return Err(ManagementError::ForwardingLoop.into());
         }
-        // An api-server that requires the token checks it itself, after forwarding.
         let server = self.api_server().await?;
-        let is_checked_there = server.as_ref().is_some_and(|server| server.requires_token);
         // An api-server asks all router processes that it runs; this one is none of them if it was started on its own.
         if !self.supervised && is_of_process(path) && request.method() == Method::POST {
-            let token = if is_checked_there { &Token::of(&self.data_dir) } else { &self.token };
-            token.admit(request.headers(), request.extensions().get())?;
-            return self.local(request, path, id).await;
+            let (request, refusal) = self.checked(server.as_ref(), request).await?;
+            return match refusal {
+                Some(refusal) => Ok(refusal),
+                None => self.local(request, path, id).await,
+            };
         }
-        if !is_checked_there {
+        // An api-server that requires the token checks it itself, after forwarding.
+        if server.as_ref().is_none_or(|server| !server.requires_token) {
             self.token.admit(request.headers(), request.extensions().get())?;
         }
         let path = path_and_query(path, request.uri());
         let asked = (request.method().clone(), request.uri().path().to_owned());
-        let writes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let writes = !is_read(request.method());
         let response = match server {
             Some(server) => self.forward(&server, request, &path).await?,
             None if self.supervised => return Err(ManagementError::Unavailable("it is restarting".to_owned()).into()),
@@ -202,17 +209,26 @@ impl Management {
     ) -> Result<Response<ResponseBody>, ApiError> {
         let actor = actor(&request, id);
         *request.uri_mut() = path.parse().map_err(|_| not_found(&request))?;
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let reads = is_read(request.method());
         let answer = self.local.clone().oneshot(request.map(Body::new));
         let answered = if reads { answer.await } else { with_actor(actor.clone(), answer).await };
         let response = answered.unwrap_or_else(|never| match never {});
-        if !reads
-            && let Err(error) = audit::log_request(&self.store, &actor, response.status().as_u16(), unix_ms()).await
-        {
-            tracing::warn!(%error, "a request is missing in the audit log; its table changes are recorded");
+        if !reads {
+            self.record(&actor, response.status()).await;
         }
         Ok(response.map(ResponseBody::Api))
     }
+
+    /// Records the outcome of a write in the audit log.
+    async fn record(&self, actor: &Actor, status: StatusCode) {
+        if let Err(error) = audit::log_request(&self.store, actor, status.as_u16(), unix_ms()).await {
+            tracing::warn!(%error, "a request is missing in the audit log; its table changes are recorded");
+        }
+    }
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 fn not_found<B>(request: &Request<B>) -> ApiError {

@@ -358,7 +358,7 @@ impl Relay {
         if let Some(event) = typed {
             return Ok(Frame::data(join(before, &event)));
         }
-        let body = ErrorBody::new("upstream_error", why.code(), why.to_string());
+        let body = ErrorBody::new(why.kind(), why.code(), why.to_string());
         // Start with a blank line, because the stream may have broken off in the middle of an event.
         Ok(Frame::data(join(before, format!("\n\n{}", body.to_event()).as_bytes())))
     }

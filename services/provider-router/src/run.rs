@@ -122,7 +122,9 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     guard.warn_of(&asking);
     let cache = Arc::new(AnswerCache::new(&config.cache));
     let streams = Arc::new(Streams::new(&config.streams, context.shutdown.drain_token()));
-    let (shown, refreshed) = ((store.clone(), sealer), (Arc::clone(&catalog), Arc::clone(&refresher)));
+    let services = ServiceSigner::new(&key);
+    let shown = (store.clone(), sealer, services.clone());
+    let refreshed = (Arc::clone(&catalog), Arc::clone(&refresher));
     let live = Arc::new(LiveRequests::new(Arc::clone(&metrics.totals), context.shutdown.abort_token()));
     let of_requests = (client.clone(), Arc::clone(&cache));
     let management = Management::new(&config, &context, shown, (refreshed, Arc::clone(&live)), of_requests);
@@ -140,7 +142,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         store: store.clone(),
         control: ShutdownControl::new(&context.common.data_dir, &keys),
         signer: RequestSigner::new(&key),
-        services: ServiceSigner::new(&key),
+        services,
         entry: Entry::new(
             Arc::new(context.common.server.host_origin_guard()),
             Arc::new(keys),

@@ -26,7 +26,7 @@ use crate::{
     app::App,
     body::ResponseBody,
     direct::DirectApi,
-    management::{self, Management},
+    management::{Managed, Management},
 };
 
 /// Request handler of the service. Cheap to clone.
@@ -55,14 +55,15 @@ impl Server {
         let api = Api::of_path(path);
         let is_of_api = request.method() == Method::POST || request.headers().contains_key(header::UPGRADE);
         let is_answered = if api.is_some() { is_of_api } else { is_of_api && DirectApi::of_path(path).is_some() };
-        let managed = if is_answered { None } else { management::api_path(request.method(), path) };
+        let managed = if is_answered { None } else { Managed::of(request.method(), path) };
         let entry = if managed.is_some() { self.management.entry() } else { &self.app.entry };
         entry.handle(request, |request| {
             let server = self.clone();
             async move {
                 Ok(match managed {
                     // Boxed to keep the futures of all other requests small.
-                    Some(path) => Box::pin(server.management.answer(request, &path)).await,
+                    Some(Managed::Api(path)) => Box::pin(server.management.answer(request, &path)).await,
+                    Some(Managed::Own) => Box::pin(server.management.answer_own(request, server.router)).await,
                     None => server.admitted(api, request).await,
                 })
             }

@@ -40,6 +40,7 @@ fn every_field_is_read() {
 fn missing_fields_restrict_nothing() {
     let expected = ApiKeyFields { name: "n".into(), grant: KeyGrant::default(), expires_at: None };
     assert_eq!(read(json!({"name": "n"})).unwrap(), expected);
+    assert_eq!(read(json!({"name": " n\u{a0}"})).unwrap(), expected);
     assert_eq!(read(json!({"name": "n", "models": null, "budget": null, "expires_at": null})).unwrap(), expected);
 }
 

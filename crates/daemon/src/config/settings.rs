@@ -181,10 +181,19 @@ fn list(value: &str) -> Result<Value, &'static str> {
     Ok(Value::Array(items))
 }
 
-/// Checks the scheme of a database URL from any source.
+/// Checks the scheme of a database URL from any source. The services may have other working directories than their
+/// user, so a SQLite file has an absolute path.
 pub(super) fn database_url(value: &str) -> Result<&str, &'static str> {
-    let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| value.starts_with(scheme));
-    if known { Ok(value) } else { Err("a URL that begins with sqlite:, postgres:// or postgresql://") }
+    if let Some(place) = value.strip_prefix("sqlite:") {
+        let is_absolute = place.starts_with("///") || matches!(place, ":memory:" | "//:memory:");
+        return if is_absolute {
+            Ok(value)
+        } else {
+            Err("an absolute path in a SQLite URL: sqlite:///path/to/file.db")
+        };
+    }
+    let known = ["postgres://", "postgresql://"].iter().any(|scheme| value.starts_with(scheme));
+    if known { Ok(value) } else { Err("a URL that begins with sqlite:///, postgres:// or postgresql://") }
 }
 
 /// Returns the URL of a SQLite file. Characters with a special meaning in URLs are escaped, so that any path is

@@ -152,6 +152,8 @@ fn an_invalid_value_in_the_file_names_the_file() {
         ("[server]\nsend_buffer = \"1KiB\"", "from 4KiB"),
         ("[log]\nlevel = \"loud\"", "`warn`"),
         ("[database]\nurl = \"mysql://x\"", "sqlite:"),
+        ("[database]\nurl = \"sqlite://x.db\"", "absolute path"),
+        ("[database]\nurl = \"sqlite:x.db\"", "absolute path"),
         ("[auth]\nclient_keys = [\"\"]", "empty keys"),
         ("server = 1", "server"),
         ("[server\n", "line 1"),

@@ -1,6 +1,6 @@
 //! The known settings: their types, defaults and rules. Other keys are stored unchanged.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::Value;
 use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_blank, is_line, is_prose};
@@ -273,6 +273,10 @@ fn host(value: &Value) -> Result<String, String> {
             }
             Err(_) => Err("Invalid host format".to_owned()),
         };
+    }
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    if let Ok(address) = bare.parse::<Ipv6Addr>() {
+        return Ok(address.to_string());
     }
     let label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -142,7 +142,7 @@ impl Error {
     #[must_use]
     pub const fn class(&self) -> Class {
         match self {
-            Self::Unavailable(_) => Class::Transient,
+            Self::Unavailable(_) | Self::CannotOpen { .. } => Class::Transient,
             Self::NotFound { .. }
             | Self::Conflict { .. }
             | Self::Stale

@@ -121,7 +121,7 @@ async fn an_unwritable_path_is_named() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("file"), "").unwrap();
     let error = Store::open(&url(&directory.path().join("file/test.db"))).await.unwrap_err();
-    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    assert!(matches!(error, Error::CannotOpen { is_denied: false, .. }), "{error:?}");
     assert!(error.to_string().contains("file"), "{error}");
 }
 

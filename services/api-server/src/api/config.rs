@@ -100,7 +100,7 @@ pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Req
     query.finish()?;
     let bytes = bytes_of(request, &app).await?;
     let text = std::str::from_utf8(&bytes).map_err(|_| Error::invalid("the document is not valid UTF-8"))?;
-    let references = References::of_server(app.logs.data_dir());
+    let references = References::Server(app.logs.data_dir().to_owned());
     let document = read(text, format, &references).map_err(invalid)?;
     document.check_host(app.management.guarded).await.map_err(invalid)?;
     let how = Apply { dry_run, prune, base_version };

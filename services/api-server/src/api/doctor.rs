@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use signalbox_management::doctor::{DoctorReport, Scorecard};
 use signalbox_management::form::Field;
 use utoipa::ToSchema;
 
@@ -25,97 +26,6 @@ pub(super) struct DoctorResults {
     checks: Option<DoctorReport>,
     /// The last scorecard of the routes; null before the first run.
     scorecard: Option<Scorecard>,
-}
-
-/// Checks of the installation.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(super) struct DoctorReport {
-    /// Time of the run, Unix milliseconds.
-    checked_at: i64,
-    /// Version of provider-router.
-    version: String,
-    /// Whether the providers were left alone.
-    offline: bool,
-    summary: CheckSummary,
-    checks: Vec<Check>,
-}
-
-/// Number of checks by state.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-struct CheckSummary {
-    ok: u32,
-    warn: u32,
-    fail: u32,
-    skipped: u32,
-}
-
-/// A check.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-struct Check {
-    /// Area, subject and aspect, separated by dots: `provider.openai.key`.
-    id: String,
-    /// `ok`, `warn`, `fail` or `skipped`.
-    state: String,
-    /// Finding, in one sentence.
-    finding: String,
-    /// Remedy; null if none is needed.
-    remedy: Option<String>,
-    /// Page and section of the documentation; null if none fits.
-    link: Option<String>,
-}
-
-/// Scores of the routes against the faults of providers.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(super) struct Scorecard {
-    /// Time of the run, Unix milliseconds.
-    played_at: i64,
-    /// Version of provider-router.
-    version: String,
-    /// Divisor of all deadlines and times of the run.
-    time_divisor: u32,
-    summary: Tally,
-    routes: Vec<RouteScores>,
-    /// The routes that were not played, with the reason.
-    not_played: Vec<String>,
-}
-
-/// Number of scenes by verdict.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-struct Tally {
-    pass: u32,
-    partial: u32,
-    fail: u32,
-    skipped: u32,
-}
-
-/// Scores of a route.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-struct RouteScores {
-    /// Model name of the route; null for the implied route of requests that name no model.
-    route: Option<String>,
-    /// Whether the links and priorities of the providers imply it.
-    is_implied: bool,
-    policy: String,
-    /// The targets, as `provider/model`.
-    targets: Vec<String>,
-    summary: Tally,
-    scores: Vec<Score>,
-}
-
-/// A scene and its end.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-struct Score {
-    /// `S01` to `S16`, `P01` to `P25`.
-    id: String,
-    name: String,
-    /// Actions of the fake providers and of the client.
-    done: String,
-    expected: String,
-    seen: String,
-    /// `pass`, `partial`, `fail` or `skipped`.
-    verdict: String,
-    /// Change that leads to a better end; null if none is needed.
-    remedy: Option<String>,
 }
 
 /// Options of a run.

@@ -25,16 +25,19 @@ pub(super) struct SignIn {
 /// Whether the sender is signed in.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SignedIn {
+    /// Whether the token was right, and a session has begun.
     signed_in: bool,
+    /// Whether the control token is asked for. If not, requests need no session.
+    token_required: bool,
 }
 
 /// Signs a browser in: its further requests carry a cookie instead of the control token, for twelve hours.
 ///
-/// Where no token is required, nothing is checked, and no cookie is set.
+/// Where no token is required, nothing is checked, no cookie is set, and `signed_in` is false.
 #[utoipa::path(
     post, path = super::SESSION, tag = "session", request_body = SignIn,
     responses(
-    (status = 200, description = "Signed in, with a cookie", body = SignedIn),
+    (status = 200, description = "Signed in, with a cookie; or no token is required", body = SignedIn),
     (status = 401, description = "The token is wrong", body = Failure),
     ),
 )]
@@ -47,8 +50,9 @@ pub(super) async fn open(
     let token = form.required_text(token, MISTAKE);
     form.finish()?;
     app.keys.admit_with(&HeaderMap::new(), Some(&token), extensions.get())?;
-    let cookie = if app.keys.is_empty() { None } else { app.sessions.open() };
-    Ok(with_cookie(SignedIn { signed_in: true }, cookie))
+    let token_required = !app.keys.is_empty();
+    let cookie = if token_required { app.sessions.open() } else { None };
+    Ok(with_cookie(SignedIn { signed_in: cookie.is_some(), token_required }, cookie))
 }
 
 /// Signs a browser out: its session ends on the server, and its cookie is removed.
@@ -58,7 +62,7 @@ pub(super) async fn open(
 )]
 pub(super) async fn close(State(app): State<App>, headers: HeaderMap) -> Response {
     let cookie = app.sessions.close(&headers);
-    with_cookie(SignedIn { signed_in: false }, cookie)
+    with_cookie(SignedIn { signed_in: false, token_required: !app.keys.is_empty() }, cookie)
 }
 
 fn with_cookie(state: SignedIn, cookie: Option<HeaderValue>) -> Response {

@@ -22,7 +22,7 @@ pub(super) struct Cleanup {
 }
 
 pub(super) async fn cleanup(args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
-    let installation = Installation::read(args)?;
+    let installation = Installation::read(args).await?;
     if let Some(server) = &installation.running {
         let pid = server.identity.pid;
         out.line(format!("Server is running (PID: {pid}), nothing to clean up"));

@@ -68,7 +68,8 @@ impl Command {
             Self::Export(export) => export.act(&store, &sealer, out).await,
             Self::Apply(apply) => {
                 let guarded = !common.auth.client_keys.is_empty() || common.auth.insecure_no_auth;
-                with_actor(Actor::command_line(&user_name()), apply.act(&store, &sealer, guarded, out)).await
+                let rules = (References::Own(common.data_dir.clone()), guarded);
+                with_actor(Actor::command_line(&user_name()), apply.act((&store, &sealer), rules, out)).await
             }
         };
         store.close().await;
@@ -97,9 +98,8 @@ impl Export {
 impl ApplyFile {
     async fn act(
         &self,
-        store: &Store,
-        sealer: &Sealer,
-        guarded: bool,
+        (store, sealer): (&Store, &Sealer),
+        (references, guarded): (References, bool),
         out: &mut Output,
     ) -> anyhow::Result<CommandResult> {
         let text = text_of(&self.file)?;
@@ -107,7 +107,7 @@ impl ApplyFile {
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let format = self.format.or_else(|| Format::of_word(self.file.extension()?.to_str()?)).unwrap_or(Format::Toml);
         let shown = self.file.display();
-        let document = match read(text, format, &References::Own) {
+        let document = match read(text, format, &references) {
             Ok(document) => document,
             Err(mistakes) => return refused(&shown.to_string(), &mistakes),
         };

@@ -24,9 +24,10 @@ pub(super) struct Installation {
 
 impl Installation {
     /// Reads the configuration from flags, environment and file, and the record of the running server.
-    pub(super) fn read(args: &Args) -> anyhow::Result<Self> {
+    pub(super) async fn read(args: &Args) -> anyhow::Result<Self> {
         let Loaded { common, own: config, .. } = loaded(args)?;
-        let running = instance::running(&common.data_dir).context("cannot determine whether api-server is running")?;
+        let running = instance::running_soon(&common.data_dir).await;
+        let running = running.context("cannot determine whether api-server is running")?;
         Ok(Self { common, config, running })
     }
 
@@ -65,6 +66,6 @@ impl Installation {
 /// Loads the effective configuration.
 pub(super) fn loaded(args: &Args) -> anyhow::Result<Loaded<Config>> {
     let loaded: Loaded<Config> = load(&SPEC, &args.common, args.overlay())?;
-    loaded.own.check()?;
+    loaded.own.check_with(&loaded.common)?;
     Ok(loaded)
 }

@@ -34,7 +34,7 @@ pub(super) struct KillPort {
 
 pub(super) async fn kill_port(command: &KillPort, args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
     let port = command.port;
-    let installation = Installation::read(args)?;
+    let installation = Installation::read(args).await?;
     out.line(format!("Checking for processes on port {port}..."));
     let holder = match ports::state(&installation.common.server.host, port)? {
         State::Available => {

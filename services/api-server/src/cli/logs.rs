@@ -35,7 +35,7 @@ pub(super) struct Logs {
 pub(super) async fn logs(command: &Logs, args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
     // Installed before the first output: a reader of the output may send an interrupt at once.
     let mut interrupts = interrupts()?;
-    let installation = Installation::read(args)?;
+    let installation = Installation::read(args).await?;
     let logs = installation.logs();
     let file = logs.file(&command.service).context("the log does not exist")?;
     // Opened before the last lines are read: a line written in between is printed twice instead of never.

@@ -34,8 +34,8 @@ pub(super) enum State {
     Refused(String),
 }
 
-pub(super) fn test_ports(command: &TestPorts, args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
-    let installation = Installation::read(args)?;
+pub(super) async fn test_ports(command: &TestPorts, args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
+    let installation = Installation::read(args).await?;
     let host = &installation.common.server.host;
     let asked: Vec<(&str, u16)> = match command.port {
         Some(port) => vec![("", port)],

@@ -97,7 +97,7 @@ impl Service {
 
 pub(super) async fn service(command: &Service, args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
     let (Action::Install(choice) | Action::Uninstall(choice)) = &command.action;
-    let machine = Machine::this(args, choice.dry_run)?;
+    let machine = Machine::this(args, choice.dry_run).await?;
     let plan = match (&command.action, choice.manager) {
         (Action::Install(_), Manager::Systemd) => systemd::install(&machine)?,
         (Action::Install(_), Manager::Launchd) => launchd::install(&machine)?,
@@ -121,8 +121,8 @@ pub(super) async fn service(command: &Service, args: &Args, out: &mut Output) ->
 // === impl Machine ===
 
 impl Machine {
-    fn this(args: &Args, dry_run: bool) -> anyhow::Result<Self> {
-        let installation = Installation::read(args)?;
+    async fn this(args: &Args, dry_run: bool) -> anyhow::Result<Self> {
+        let installation = Installation::read(args).await?;
         let program = std::env::current_exe().context("cannot find the executable of api-server")?;
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).unwrap_or_else(|| OsString::from("/"));
         #[cfg(unix)]

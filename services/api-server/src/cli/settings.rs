@@ -51,7 +51,7 @@ pub(super) struct Config {
     pub(super) json: bool,
 }
 
-pub(super) fn config(command: &Config, args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
+pub(super) async fn config(command: &Config, args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
     let changes = command.changes()?;
     // Here `--log-level` is a value to write, not the level of this run.
     let common = CommonArgs { log_level: None, ..args.common.clone() };
@@ -70,11 +70,11 @@ pub(super) fn config(command: &Config, args: &Args, out: &mut Output) -> anyhow:
         return Ok(CommandResult::done(json!({ "file": file, "settings": settings })));
     }
     // A file that is already invalid has to be edited by hand: any change would be refused because of the old mistake.
-    let installation = Installation::read(&args)?;
+    let installation = Installation::read(&args).await?;
     let file = file(&args, &installation.common.data_dir);
     private_directory(&installation.common.data_dir).context("cannot create the data directory")?;
     let text = changed(&file, &changes)?;
-    validate(&args, &file, &text)?;
+    validate(&args, &file, &text).await?;
     replace(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
     for (key, value) in &changes {
         out.line(format!("Updated {key} = {}", value.to_string().trim()));
@@ -160,12 +160,15 @@ fn set(table: &mut Table, key: &str, value: Value) -> anyhow::Result<()> {
     set(inner, rest, value)
 }
 
-/// Checks the new text the way the server loads it, apart from its flags and environment.
-fn validate(args: &Args, file: &Path, text: &str) -> anyhow::Result<()> {
+/// Checks the new text the way a start does, apart from its flags and environment.
+async fn validate(args: &Args, file: &Path, text: &str) -> anyhow::Result<()> {
     let trial = file.with_extension("toml.trial");
     write_private(&trial, text).with_context(|| format!("cannot write {}", trial.display()))?;
     let common = CommonArgs { config: Some(trial.clone()), ..args.common.clone() };
-    let judged = loaded(&Args { common, ..args.clone() });
+    let judged = match loaded(&Args { common, ..args.clone() }) {
+        Ok(loaded) => loaded.own.check_start(&loaded.common).await.map_err(anyhow::Error::from),
+        Err(error) => Err(error),
+    };
     fs::remove_file(&trial).with_context(|| format!("cannot remove {}", trial.display()))?;
     if let Err(error) = judged {
         let why = format!("{error:#}").replace(&format!("{}: ", trial.display()), "");

@@ -36,7 +36,7 @@ pub(super) struct Restart {
 }
 
 pub(super) async fn start(command: Start, out: &mut Output) -> anyhow::Result<CommandResult> {
-    let installation = Installation::read(&command.args)?;
+    let installation = Installation::read(&command.args).await?;
     out.line("Starting Signalbox...");
     if let Some(server) = &installation.running {
         let url = server.url();
@@ -50,7 +50,7 @@ pub(super) async fn start(command: Start, out: &mut Output) -> anyhow::Result<Co
 /// Stops and starts the server. Without own flags, the new server gets those of the old one.
 pub(super) async fn restart(command: Restart, out: &mut Output) -> anyhow::Result<CommandResult> {
     let mut args = command.args;
-    let installation = Installation::read(&args)?;
+    let installation = Installation::read(&args).await?;
     out.line("Restarting Signalbox...");
     match &installation.running {
         Some(server) => {
@@ -59,7 +59,7 @@ pub(super) async fn restart(command: Restart, out: &mut Output) -> anyhow::Resul
                 args = Cli::args_of(&server.args).unwrap_or(args);
             }
             // Validate before stopping: a server that could not start again keeps running.
-            Installation::read(&args)?;
+            Installation::read(&args).await?;
             stop::stop_running(&installation, server, out).await?;
         }
         None => out.line("Server is not running"),
@@ -71,7 +71,7 @@ pub(super) async fn restart(command: Restart, out: &mut Output) -> anyhow::Resul
 async fn bring_up(mut args: Args, force: &free_ports::Force, out: &mut Output) -> anyhow::Result<CommandResult> {
     // `start` implies starting the services.
     args.start_services_unless_told();
-    let installation = Installation::read(&args)?;
+    let installation = Installation::read(&args).await?;
     free_ports::clear(&installation, force, out).await?;
     let server = &installation.common.server;
     out.line(format!("Starting server on {}:{}...", server.host, server.port));

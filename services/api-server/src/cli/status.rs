@@ -21,7 +21,7 @@ pub(super) struct Status {
 }
 
 pub(super) async fn status(args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
-    let installation = Installation::read(args)?;
+    let installation = Installation::read(args).await?;
     out.line("Signalbox Status");
     out.line("=".repeat(60));
     match &installation.running {

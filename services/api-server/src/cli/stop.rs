@@ -27,7 +27,7 @@ pub(super) struct Stop {
 }
 
 pub(super) async fn stop(args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
-    let installation = Installation::read(args)?;
+    let installation = Installation::read(args).await?;
     out.line("Stopping Signalbox...");
     let Some(server) = &installation.running else {
         out.line("Server is not running");

@@ -14,8 +14,8 @@ pub(super) struct Token {
     pub(super) json: bool,
 }
 
-pub(super) fn token(args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
-    let installation = Installation::read(args)?;
+pub(super) async fn token(args: &Args, out: &mut Output) -> anyhow::Result<CommandResult> {
+    let installation = Installation::read(args).await?;
     let token = match installation.token()? {
         Some(token) => token,
         None => control_token(&installation.common.data_dir)?.0,

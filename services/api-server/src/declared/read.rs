@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use signalbox_core::id::{check_provider_id, is_resource_id};
+use signalbox_core::id::{check_model_id, check_provider_id};
 use signalbox_core::key_document::{self, Expiry};
 use signalbox_core::provider_config::{Mistake, check_key, check_link, check_type, check_value};
 use signalbox_core::route_document;
@@ -208,8 +208,8 @@ fn resolve(value: &mut Value, references: &References) -> Result<bool, String> {
 }
 
 fn model(path: &str, id: &str, value: Value, mistakes: &mut Vec<String>) -> Option<NewModel> {
-    if !is_resource_id(id) {
-        mistakes.push(format!("{path}: an id must have 1 to 128 letters, digits and the characters - . _ : / @ +"));
+    if let Err(mistake) = check_model_id(id) {
+        mistakes.push(format!("{path}: an id {mistake}"));
     }
     let mut fields = Fields { path, fields: object(path, value, mistakes)?, mistakes };
     let model = NewModel {

@@ -15,6 +15,15 @@ use crate::events;
 /// # Errors
 /// [`Exit::Config`] when all origins are permitted: each could then redirect every key.
 pub fn guard(host: &str, hosts: &[String], origins: &[String]) -> Result<HostOriginGuard, Exit> {
+    check_origins(origins)?;
+    Ok(HostOriginGuard::of(host, hosts, origins).extra_origins(is_extension_route).unsafe_subtree(events::PATH))
+}
+
+/// Checks that not all origins are permitted.
+///
+/// # Errors
+/// As [`guard`].
+pub fn check_origins(origins: &[String]) -> Result<(), Exit> {
     if origins.iter().any(|origin| origin == "*") {
         return Err(Exit::Config(
             "server.allowed_origins (ALLOWED_ORIGINS) of api-server must not contain `*`, because any page could \
@@ -22,7 +31,7 @@ pub fn guard(host: &str, hosts: &[String], origins: &[String]) -> Result<HostOri
                 .to_owned(),
         ));
     }
-    Ok(HostOriginGuard::of(host, hosts, origins).extra_origins(is_extension_route).unsafe_subtree(events::PATH))
+    Ok(())
 }
 
 /// Returns whether an origin is an extension, on a path that extensions may use.

@@ -90,7 +90,14 @@ impl Port {
 }
 
 fn name(holder: Option<&Holder>) -> String {
-    holder.map_or_else(|| "an unknown process".to_owned(), ToString::to_string)
+    match holder {
+        None => "an unknown process".to_owned(),
+        // The sockets of all services are open here.
+        Some(holder) if holder.pid == std::process::id() => {
+            format!("{holder}, which keeps it for itself or for another of its services")
+        }
+        Some(holder) => holder.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -106,7 +113,9 @@ mod tests {
         let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = stranger.local_addr().unwrap().port();
         let Err(BindError::InUse { port, holder }) = Port::bind(&listen(taken, false)).await else { panic!() };
-        assert_eq!((port, holder.map(|holder| holder.pid)), (taken, Some(std::process::id())));
+        assert_eq!((port, holder.as_ref().map(|holder| holder.pid)), (taken, Some(std::process::id())));
+        let told = BindError::InUse { port, holder }.to_string();
+        assert!(told.contains("for itself or for another of its services"), "{told}");
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! One port for several children: the first one to need it binds it, the others get the same sockets.
 //!
-//! The port is open as long as one child keeps it. The [`FallbackResponder`] does not answer while any child serves:
-//! clients then wait for that child.
+//! A port is open as long as one child keeps it. There are several while the children move from one port to another:
+//! adopted children may have listened on different ones. The [`FallbackResponder`] does not answer while any child
+//! serves: clients then wait for that child.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -18,8 +19,9 @@ pub struct SharedListener(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Locked while the port is bound, so that the other children use the result instead of trying again.
-    port: Turn<Weak<Port>>,
+    /// Ports that children keep, and some that are closed by now. Locked while a port is bound, so that the other
+    /// children use the result instead of trying again.
+    ports: Turn<Vec<Weak<Port>>>,
     /// Cloned by each child that serves; the reference count is the number of serving children.
     serving: Arc<()>,
     fallback_responder: Mutex<Option<FallbackResponder>>,
@@ -34,32 +36,27 @@ pub(super) struct ServingGuard {
 // === impl SharedListener ===
 
 impl SharedListener {
-    /// Returns the port for `listen`: the present one if it suits, a new one otherwise.
+    /// Returns the port for `listen`: an open one if any suits, a new one otherwise.
     pub(super) async fn port(&self, listen: &Listen) -> Result<Arc<Port>, BindError> {
-        let mut present = self.0.port.lock().await;
-        if let Some(port) = present.upgrade().filter(|port| port.suits(listen)) {
+        let mut ports = self.0.ports.lock().await;
+        if let Some(port) = open(&ports).find(|port| port.suits(listen)) {
             return Ok(port);
         }
-        let port = Arc::new(Port::bind(listen).await?);
-        *present = Arc::downgrade(&port);
-        Ok(port)
+        let port = Port::bind(listen).await?;
+        Ok(keep(&mut ports, port))
     }
 
-    /// Returns the port of an adopted child: the present one if another child has brought copies of the same sockets
+    /// Returns the port of an adopted child: an open one if another child has brought copies of the same sockets
     /// already.
     pub(super) async fn adopted(&self, port: Port) -> Arc<Port> {
-        let mut present = self.0.port.lock().await;
-        if let Some(same) = present.upgrade().filter(|present| present.addr() == port.addr()) {
-            return same;
-        }
-        let port = Arc::new(port);
-        *present = Arc::downgrade(&port);
-        port
+        let mut ports = self.0.ports.lock().await;
+        let same = open(&ports).find(|present| present.addr() == port.addr());
+        same.unwrap_or_else(|| keep(&mut ports, port))
     }
 
-    /// Returns whether `listen` cannot be bound while the present port is open.
+    /// Returns whether `listen` cannot be bound while the present ports are open.
     pub(crate) async fn is_in_the_way_of(&self, listen: &Listen) -> bool {
-        self.0.port.lock().await.upgrade().is_some_and(|port| port.is_in_the_way_of(listen))
+        open(&*self.0.ports.lock().await).any(|port| port.is_in_the_way_of(listen))
     }
 
     /// Registers a serving child, and stops the fallback responder.
@@ -94,6 +91,17 @@ impl SharedListener {
     }
 }
 
+fn open(ports: &[Weak<Port>]) -> impl Iterator<Item = Arc<Port>> {
+    ports.iter().filter_map(Weak::upgrade)
+}
+
+fn keep(ports: &mut Vec<Weak<Port>>, port: Port) -> Arc<Port> {
+    let port = Arc::new(port);
+    ports.retain(|port| port.strong_count() > 0);
+    ports.push(Arc::downgrade(&port));
+    port
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +120,22 @@ mod tests {
         drop(first);
         assert!(std::net::TcpListener::bind(addr).is_err(), "the port is not kept open");
         drop(second);
+        std::net::TcpListener::bind(addr).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_child_that_was_adopted_on_another_port_can_move_to_that_of_the_others() {
+        let shared_listener = SharedListener::default();
+        let wanted = shared_listener.port(&listen(0)).await.unwrap();
+        let old = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = old.local_addr().unwrap();
+        let old = shared_listener.adopted(Port::adopted(listen(addr.port()), vec![old], addr)).await;
+        assert_ne!(old.addr(), wanted.addr());
+        let moved = shared_listener.port(&listen(wanted.addr().port())).await.unwrap();
+        assert!(Arc::ptr_eq(&moved, &wanted));
+        // The old port is closed by the last child that leaves it.
+        drop(old);
         std::net::TcpListener::bind(addr).unwrap();
     }
 

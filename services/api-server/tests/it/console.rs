@@ -58,7 +58,7 @@ async fn a_browser_signs_in_with_the_token_and_out_again() {
     let right = sign_in("sbx-right").await;
     let cookie = right.headers["set-cookie"].to_str().unwrap().to_owned();
     assert_eq!(right.headers["cache-control"], "no-store");
-    right.expect(200);
+    assert_eq!(right.expect(200), json!({"signed_in": true, "token_required": true}));
     assert!(cookie.contains("; HttpOnly; SameSite=Strict; Path=/") && !cookie.contains("sbx-right"), "{cookie}");
 
     let cookie = cookie.split(';').next().unwrap();
@@ -81,7 +81,8 @@ async fn a_browser_signs_in_with_the_token_and_out_again() {
     assert_eq!((&about["token_required"], &about["instance"]), (&json!(true), &json!("box")));
     assert_eq!(about["surfaces"], json!(["chat", "messages", "responses"]));
 
-    send(&site, Method::DELETE, "/api/session", cookie, None).await.expect(200);
+    let out = send(&site, Method::DELETE, "/api/session", cookie, None).await.expect(200);
+    assert_eq!(out, json!({"signed_in": false, "token_required": true}));
     send(&site, Method::GET, "/api/providers", cookie, None).await.expect(401);
     site.close().await;
 }
@@ -102,6 +103,6 @@ async fn without_a_token_signing_in_changes_nothing() {
     let site = Site::new().await;
     let answer = site.post("/api/session", json!({"token": "anything"})).await;
     assert!(!answer.headers.contains_key("set-cookie"));
-    assert_eq!(answer.expect(200), json!({"signed_in": true}));
+    assert_eq!(answer.expect(200), json!({"signed_in": false, "token_required": false}));
     site.close().await;
 }

@@ -28,7 +28,11 @@ async fn export(store: &Store, format: Format) -> String {
 }
 
 fn parsed(text: &str, format: Format) -> Document {
-    read(text, format, &References::Own).unwrap_or_else(|mistakes| panic!("{mistakes:?} in\n{text}"))
+    read(text, format, &own()).unwrap_or_else(|mistakes| panic!("{mistakes:?} in\n{text}"))
+}
+
+fn own() -> References {
+    References::Own("/nonexistent".into())
 }
 
 fn formats() -> impl Strategy<Value = Format> {
@@ -261,7 +265,7 @@ async fn mistakes_of_routes_and_keys_are_told_with_their_paths() {
             "route: unknown section; use providers, models, settings, routes, keys or prices",
         ),
     ] {
-        let mistakes = match read(&text, Format::Toml, &References::Own) {
+        let mistakes = match read(&text, Format::Toml, &own()) {
             Err(mistakes) => mistakes,
             Ok(document) => match declared::apply(&store, &sealer(), &document, Apply::default(), 7).await {
                 Err(declared::Error::Mistakes(mistakes)) => mistakes,

@@ -7,13 +7,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use signalbox_core::id::is_resource_id;
+use signalbox_core::id::check_model_id;
 use signalbox_store::audit::{Actor, with_actor};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -49,16 +49,19 @@ const fn is_zero(count: &usize) -> bool {
 }
 
 /// `POST /v1/models/sync`: syncs all providers. The status is 200 even if some do not answer; see `results`.
-pub(super) async fn all(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
+///
+/// The changes have the actor of the request in the audit log, if it has one.
+pub(super) async fn all(State(app): State<Arc<App>>, actor: Option<Extension<Actor>>) -> Result<Json<Value>, ApiError> {
+    let actor = of_request(actor);
     app.refresher.refresh().await?;
     let providers: Vec<_> = app.catalog.current().providers().to_vec();
     let (permits, mut asking) = (Arc::new(Semaphore::new(MAX_CONCURRENT)), JoinSet::new());
     for provider in providers {
-        let (app, permits) = (Arc::clone(&app), Arc::clone(&permits));
+        let (app, permits, actor) = (Arc::clone(&app), Arc::clone(&permits), actor.clone());
         asking.spawn(async move {
             // The semaphore is never closed.
             let _permit = permits.acquire().await;
-            (provider.id.clone(), sync(&app, &provider).await)
+            (provider.id.clone(), sync(&app, &provider, actor).await)
         });
     }
     let results: BTreeMap<String, Outcome> = asking.join_all().await.into_iter().collect();
@@ -84,7 +87,7 @@ pub(super) async fn all(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiE
 }
 
 /// `POST /v1/models/sync/{provider}`: syncs one provider.
-pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Response {
+pub(super) async fn one(State(app): State<Arc<App>>, actor: Option<Extension<Actor>>, Path(id): Path) -> Response {
     // The provider may have been created a moment ago.
     if let Err(away) = app.refresher.refresh().await {
         return refusal(&away.into());
@@ -93,7 +96,7 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(id): Path) -> Response
         Ok(provider) => provider,
         Err(error) => return refusal(&error),
     };
-    let outcome = sync(&app, &provider).await;
+    let outcome = sync(&app, &provider, of_request(actor)).await;
     let warning = app.refresher.refresh().await.err().map(|away| away.not_in_effect());
     let message = match &outcome.error {
         None => format!("Models of {id} synced successfully"),
@@ -112,7 +115,12 @@ fn refusal(error: &ApiError) -> Response {
     (error.status(), Json(body)).into_response()
 }
 
-async fn sync(app: &App, provider: &Provider) -> Outcome {
+/// Returns the actor of a request; the router if api-server has sent it.
+fn of_request(actor: Option<Extension<Actor>>) -> Actor {
+    actor.map_or_else(Actor::router, |Extension(actor)| actor)
+}
+
+async fn sync(app: &App, provider: &Provider, actor: Actor) -> Outcome {
     let failed = |error: String| Outcome { error: Some(error), ..Outcome::default() };
     let listed = match model_lists::fetch(app, provider).await {
         Ok(None) => return Outcome { success: true, ..Outcome::default() },
@@ -124,7 +132,7 @@ async fn sync(app: &App, provider: &Provider) -> Outcome {
         app.refresher.keep_list(provider, &listed.models).await?;
         app.refresher.sync(&provider.id, &ids).await
     };
-    match with_actor(Actor::router(), written).await {
+    match with_actor(actor, written).await {
         Ok(synced) => Outcome {
             success: true,
             models_added: synced.models_added,
@@ -140,15 +148,14 @@ async fn sync(app: &App, provider: &Provider) -> Outcome {
 
 /// Returns the ids that are valid in the catalogue, and all skipped entries with the reason.
 fn for_catalogue(listed: &ParsedList) -> (Vec<String>, Vec<String>) {
-    let (good, bad): (Vec<&str>, Vec<&str>) =
-        listed.models.iter().map(|model| &*model.id).partition(|id| is_resource_id(id));
-    let bad = bad.into_iter().map(|id| {
-        format!(
-            "{}: the catalogue accepts ids of at most 128 letters, digits and the characters . _ : / @ + -",
-            json!(id)
-        )
-    });
-    (good.into_iter().map(str::to_owned).collect(), listed.skipped.iter().cloned().chain(bad).collect())
+    let (mut good, mut skipped) = (Vec::new(), listed.skipped.clone());
+    for model in &listed.models {
+        match check_model_id(&model.id) {
+            Ok(()) => good.push(model.id.clone()),
+            Err(mistake) => skipped.push(format!("{}: an id in the catalogue {mistake}", json!(model.id))),
+        }
+    }
+    (good, skipped)
 }
 
 #[cfg(test)]

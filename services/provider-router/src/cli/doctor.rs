@@ -3,6 +3,7 @@
 use std::{io, process::ExitCode};
 
 use signalbox_daemon::{Exit, Shutdown, config::Common};
+use signalbox_management::doctor::{Score, Scorecard, Tally, Verdict};
 use tokio::sync::oneshot;
 
 use super::{
@@ -11,10 +12,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    doctor::{
-        self, Check, Report, State,
-        play::card::{Score, Scorecard, Tally, Verdict},
-    },
+    doctor::{self, Check, Report, State},
 };
 
 const EXAMPLES: &str = "\
@@ -38,7 +36,8 @@ pub(super) struct Doctor {
     #[arg(long, conflicts_with = "offline")]
     against_fakes: bool,
     /// Play only this route; may be given several times
-    #[arg(long, value_name = "MODEL", requires = "against_fakes")]
+    // `requires` alone is not checked beside an option that excludes the required one.
+    #[arg(long, value_name = "MODEL", requires = "against_fakes", conflicts_with = "offline")]
     route: Vec<String>,
     /// End when standard input ends: a program that started this command and holds it has gone away
     #[arg(long, hide = true)]
@@ -143,7 +142,7 @@ fn line(check: &Check, width: usize, out: &mut Output) {
         State::Fail => out.coloured(Colour::Red, &line),
     }
     if let Some(remedy) = &check.remedy {
-        let link = check.link.map(|link| format!(" ({link})")).unwrap_or_default();
+        let link = check.link.as_ref().map(|link| format!(" ({link})")).unwrap_or_default();
         out.line(format!("           → {}{link}", plain(remedy)));
     }
 }
@@ -186,7 +185,7 @@ fn scene(score: &Score, out: &mut Output) {
         out.line(format!("           done:     {}", score.done));
         out.line(format!("           expected: {}", score.expected));
     }
-    if let Some(remedy) = score.remedy {
+    if let Some(remedy) = &score.remedy {
         out.line(format!("           → {remedy}"));
     }
 }

@@ -186,7 +186,11 @@ async fn create(command: &Create, context: &CliContext, out: &mut Output) -> Com
     };
     out.coloured(Colour::Green, "Key created successfully!");
     tell(key.expose(), out);
-    Ok(with_secret(&made, key.expose()))
+    let name = plain(&made.name);
+    Ok(with_secret(&made, key.expose()).if_unwritten(format!(
+        "the key {name} was created, but not printed, and cannot be shown again: replace it with `provider-router key \
+         rotate`, or delete it"
+    )))
 }
 
 async fn rotate(name: &str, overlap: i64, context: &CliContext, out: &mut Output) -> CommandOutcome {
@@ -209,7 +213,15 @@ async fn rotate(name: &str, overlap: i64, context: &CliContext, out: &mut Output
         seconds => out.line(format!("The previous key stays valid for {seconds} s.")),
     }
     tell(key.expose(), out);
-    Ok(with_secret(&rotated, key.expose()))
+    let previous = match overlap {
+        0 => "the previous one is no longer valid".to_owned(),
+        seconds => format!("the previous one stays valid for {seconds} s"),
+    };
+    Ok(with_secret(&rotated, key.expose()).if_unwritten(format!(
+        "the key {} was rotated, but the new one was not printed and cannot be shown again, and {previous}: rotate it \
+         again",
+        plain(&rotated.name)
+    )))
 }
 
 async fn revoke(name: &str, yes: bool, context: &CliContext, out: &mut Output) -> CommandOutcome {

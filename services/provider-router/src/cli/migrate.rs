@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use signalbox_core::{
-    id::is_resource_id,
+    id::check_model_id,
     provider_config::check_value,
     schema::{NewModel, NewProvider, ProviderConfig, Setting},
     secret::Secret,
@@ -126,7 +126,12 @@ impl Variables {
     }
 
     fn of_file(path: &Path) -> anyhow::Result<Self> {
-        let entries = dotenvy::from_path_iter(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let entries = dotenvy::from_path_iter(path).map_err(|error| match error {
+            // Shown without the parser's error around it, which repeats it.
+            dotenvy::Error::Io(error) => anyhow::Error::new(error),
+            other => other.into(),
+        });
+        let entries = entries.with_context(|| format!("cannot read {}", path.display()))?;
         let mut variables = HashMap::new();
         for (at, entry) in entries.enumerate() {
             // The parser's own error is dropped: it quotes the line, which may contain a secret.
@@ -267,10 +272,9 @@ impl MigrationPlan {
             self.changes.push(Change::Config { provider_id: id.clone(), value });
         }
         if let Some(model_id) = model {
-            anyhow::ensure!(
-                is_resource_id(&model_id),
-                "the variables of {id}: a model id has 1 to 128 letters, digits and the characters . _ : / -"
-            );
+            if let Err(mistake) = check_model_id(&model_id) {
+                anyhow::bail!("the variables of {id}: a model id {mistake}");
+            }
             let known = catalog.models.iter().any(|model| model.id == model_id);
             if !known {
                 let (name, capabilities) = (model_id.clone(), vec!["chat".to_owned()]);

@@ -4,7 +4,7 @@ use anyhow::{bail, ensure};
 use clap::Subcommand;
 use serde_json::json;
 use signalbox_core::{
-    id::is_resource_id,
+    id::check_model_id,
     schema::NewModel,
     text::{NOT_A_LINE, NOT_PROSE, is_line, is_prose},
 };
@@ -128,10 +128,9 @@ async fn list(capability: Option<&str>, context: &CliContext, out: &mut Output) 
 async fn add(command: Add, context: &CliContext, out: &mut Output) -> CommandOutcome {
     let catalog = context.catalog().await?;
     let new = |id: &str| {
-        ensure!(
-            is_resource_id(id),
-            "a model id has 1 to 128 letters, digits and the characters . _ : / @ + -, not `{id}`"
-        );
+        if let Err(mistake) = check_model_id(id) {
+            bail!("a model id {mistake}, not `{id}`");
+        }
         ensure!(catalog.models.iter().all(|model| model.id != id), "a model with the id {id} exists already");
         Ok(id.to_owned())
     };

@@ -23,6 +23,8 @@ pub(super) struct Output {
 pub(super) struct CommandResult {
     done: bool,
     data: Value,
+    /// Sentence for stderr if the output cannot be written.
+    if_unwritten: Option<String>,
 }
 
 // === impl Output ===
@@ -54,7 +56,7 @@ impl Output {
             if !self.json {
                 print_error(&format!("Error: {error}"));
             }
-            CommandResult { done: false, data: json!({ "error": error }) }
+            CommandResult::failed(json!({ "error": error }))
         });
         if self.json {
             let mut data = result.data;
@@ -64,6 +66,9 @@ impl Output {
         let failure = self.stdout.failure();
         if let Some(failure) = &failure {
             print_error(&format!("Error: {failure}"));
+        }
+        if let Some(remark) = result.if_unwritten.filter(|_| !self.stdout.is_complete()) {
+            print_error(&format!("Error: {remark}"));
         }
         if result.done && failure.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
@@ -79,11 +84,17 @@ pub(super) fn print_error(line: &str) {
 impl CommandResult {
     /// Creates the outcome of a command that succeeded.
     pub(super) const fn done(data: Value) -> Self {
-        Self { done: true, data }
+        Self { done: true, data, if_unwritten: None }
     }
 
     /// Creates the outcome of a command that failed and has already printed the reason.
     pub(super) const fn failed(data: Value) -> Self {
-        Self { done: false, data }
+        Self { done: false, data, if_unwritten: None }
+    }
+
+    /// Adds a sentence that is printed on stderr if the output cannot be written, for output that is needed and cannot
+    /// be had again.
+    pub(super) fn if_unwritten(self, remark: String) -> Self {
+        Self { if_unwritten: Some(remark), ..self }
     }
 }

@@ -5,14 +5,13 @@
 //! - [`route`]: the routes to play. [`stage`]: a router process with a temporary data directory, one per route.
 //!   [`directory`]: that directory.
 //! - [`fake`], [`speech`]: the providers of the run. [`client`]: its clients.
-//! - [`scene`]: a fault or pain and what was seen of it; [`faults`], [`pains`]: their lists. [`card`]: the scores.
+//! - [`scene`]: a fault or pain and what was seen of it; [`faults`], [`pains`]: their lists.
 //!
 //! # Invariants
 //! - No real provider is called: base URLs and keys are replaced, and the environment of the router is cleared.
 //! - Nothing of the installation is changed: its catalogue is read once, and copied.
 //! - A run ends after [`TIME`], whatever the router does. Scenes for which no time is left are skipped.
 
-pub mod card;
 mod client;
 mod directory;
 mod fake;
@@ -26,6 +25,7 @@ mod stage;
 use std::sync::Arc;
 
 use signalbox_daemon::config::Common;
+use signalbox_management::doctor::{RouteScores, Score, Scorecard, Tally};
 use tokio::{
     sync::Semaphore,
     task::{JoinSet, LocalSet},
@@ -33,7 +33,6 @@ use tokio::{
 };
 
 use self::{
-    card::{RouteCard, Score, Scorecard, Tally},
     faults::FAULTS,
     pains::{RECORDS, REQUESTS, SERVICE},
     route::{DIVISOR, Played, divided},
@@ -90,7 +89,7 @@ pub async fn play(config: &Config, common: &Common, wanted: &[String]) -> anyhow
         }
     }
     let summary = Tally::of(played.iter().flat_map(|card| &card.scores));
-    let version = env!("CARGO_PKG_VERSION");
+    let version = env!("CARGO_PKG_VERSION").to_owned();
     Ok(Scorecard { played_at: unix_ms(), version, time_divisor: DIVISOR, summary, routes: played, not_played })
 }
 
@@ -102,7 +101,7 @@ fn concurrent() -> Vec<Scenario> {
 }
 
 /// Plays a route.
-async fn card_of(route: Played, config: &Config, timeout: Option<&str>, due: Instant) -> anyhow::Result<RouteCard> {
+async fn card_of(route: Played, config: &Config, timeout: Option<&str>, due: Instant) -> anyhow::Result<RouteScores> {
     let (name, is_implied, targets) = (route.model.clone(), route.is_implied, route.targets.clone());
     let policy = serde_json::to_value(route.plan.policy)?.as_str().unwrap_or_default().to_owned();
     let concurrent = concurrent();
@@ -117,8 +116,8 @@ async fn card_of(route: Played, config: &Config, timeout: Option<&str>, due: Ins
     if let Some(stage) = Arc::into_inner(stage) {
         stage.clear().await;
     }
-    scores.sort_by_key(|score| (score.id.starts_with('P'), score.id));
-    Ok(RouteCard { route: name, is_implied, policy, targets, summary: Tally::of(&scores), scores })
+    scores.sort_by_key(|score| (score.id.starts_with('P'), score.id.clone()));
+    Ok(RouteScores { route: name, is_implied, policy, targets, summary: Tally::of(&scores), scores })
 }
 
 /// Plays scenes at the same time.

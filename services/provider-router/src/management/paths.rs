@@ -1,6 +1,7 @@
 //! Recognition of management requests, and their paths below `/api`.
 
 use http::Method;
+use uuid::Uuid;
 
 /// Subtrees of `/v1` that belong completely to management.
 const SUBTREES: [&str; 10] = [
@@ -16,19 +17,46 @@ const SUBTREES: [&str; 10] = [
     "usage",
 ];
 
+/// Kind of a management request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Managed {
+    /// A request for the management API, with its path below `/api`.
+    Api(String),
+    /// A request for what this process itself has loaded, or asks of providers.
+    Own,
+}
+
+/// First segments below `/v1/responses` that are none of an answer's ids.
+const OF_MANAGEMENT: [&str; 3] = ["stats", "request", "session"];
+
+// === impl Managed ===
+
+impl Managed {
+    /// Returns the kind of a request; `None` if it is not for management. `path` has no query.
+    #[must_use]
+    pub fn of(method: &Method, path: &str) -> Option<Self> {
+        api_path(method, path).map(Self::Api).or_else(|| is_own(method, path).then_some(Self::Own))
+    }
+}
+
+/// Returns whether this process answers a management request itself: the list of loaded providers, their tests and
+/// reloads, and the syncs of their models.
+fn is_own(method: &Method, path: &str) -> bool {
+    path.strip_prefix("/v1/")
+        .is_some_and(|path| is_below(path, "providers") || method == Method::POST && is_below(path, "models/sync"))
+}
+
 /// Returns whether a path below `/api` changes the state of router processes, and nothing in the database: it closes their
 /// breakers, or clears their caches.
 pub(super) fn is_of_process(path: &str) -> bool {
     matches!(path, "/api/routes/reset-breakers" | "/api/routes/clear-cache")
 }
 
-/// Returns the path below `/api` that answers this request, or `None` if it is not a management request. `path` has no
-/// query.
+/// Returns the path below `/api` that answers this request; `None` if the management API does not. `path` has no query.
 ///
-/// `GET /v1/models…`, `GET /v1/providers`, `GET /v1/providers/{id}`, and the tests, reloads and syncs are the router's
-/// own.
-#[must_use]
-pub fn api_path(method: &Method, path: &str) -> Option<String> {
+/// `GET /v1/models…`, `GET /v1/providers`, `GET /v1/providers/{id}`, and the tests, reloads and syncs are the
+/// router's own.
+fn api_path(method: &Method, path: &str) -> Option<String> {
     if let Some(rest) = path.strip_prefix("/api/v1/activity/") {
         return Some(format!("/api/activity/{rest}"));
     }
@@ -58,7 +86,9 @@ pub fn api_path(method: &Method, path: &str) -> Option<String> {
 /// Returns whether a path below `/v1/responses` is one of OpenAI's: it names an answer as its clients do, or has a name
 /// of its own. Management names answers by number or UUID.
 fn is_of_openai(path: &str) -> bool {
-    path.starts_with("resp_") || path == "input_tokens"
+    let first = path.split('/').next().unwrap_or_default();
+    let is_of_log = first.bytes().all(|byte| byte.is_ascii_digit()) || Uuid::try_parse(first).is_ok();
+    !is_of_log && !OF_MANAGEMENT.contains(&first)
 }
 
 /// Returns whether a path belongs to OpenAI's Responses, beside the management routes that share it.
@@ -97,6 +127,13 @@ mod tests {
             ("PUT", "/v1/routes/r", "/api/routes/r"),
             ("POST", "/v1/keys/k/rotate", "/api/keys/k/rotate"),
             ("GET", "/v1/responses/stats", "/api/responses/stats"),
+            ("GET", "/v1/responses/session/s", "/api/responses/session/s"),
+            ("DELETE", "/v1/responses/7", "/api/responses/7"),
+            (
+                "GET",
+                "/v1/responses/0190163d-8694-739b-aea5-966c26f8ad91",
+                "/api/responses/0190163d-8694-739b-aea5-966c26f8ad91",
+            ),
             ("POST", "/v1/qwen/credentials", "/api/qwen/credentials"),
             ("POST", "/v1/qwen/credentials/3/activate", "/api/qwen/credentials/3/activate"),
             ("GET", "/api/v1/activity/recent", "/api/activity/recent"),
@@ -113,7 +150,7 @@ mod tests {
             ("PUT", "/v1/providers/p/models/m/default", "/api/providers/p/models/m/default"),
         ] {
             let method: Method = method.parse().unwrap();
-            assert_eq!(api_path(&method, path).as_deref(), Some(expected), "{method} {path}");
+            assert_eq!(Managed::of(&method, path), Some(Managed::Api(expected.to_owned())), "{method} {path}");
         }
     }
 
@@ -125,26 +162,38 @@ mod tests {
             ("POST", "/v1/chat/completions"),
             ("GET", "/v1/models"),
             ("GET", "/v1/models/org/model"),
-            ("POST", "/v1/models/sync"),
-            ("POST", "/v1/models/sync/p"),
+            ("GET", "/v1/models/sync"),
             ("PUT", "/v1/modelsx/m"),
             ("PUT", "/v1/models"),
-            ("GET", "/v1/providers"),
-            ("GET", "/v1/providers/p"),
-            ("POST", "/v1/providers/p/test"),
-            ("POST", "/v1/providers/p/reload"),
-            ("GET", "/v1/providers/p/configs"),
             ("GET", "/v1/responses/resp_01"),
             ("DELETE", "/v1/responses/resp_01"),
             ("POST", "/v1/responses/resp_01/cancel"),
             ("POST", "/v1/responses/input_tokens"),
+            ("GET", "/v1/responses/x"),
+            ("GET", "/v1/responses/gen-7/input_items"),
             ("GET", "/v1/settingsx"),
             ("GET", "/v1/qwen"),
             ("GET", "/api/settings"),
             ("GET", "/api/v1/activityx"),
             ("POST", "/v1/admin/shutdown"),
         ] {
-            assert_eq!(api_path(&method.parse().unwrap(), path), None, "{method} {path}");
+            assert_eq!(Managed::of(&method.parse().unwrap(), path), None, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn loaded_providers_and_syncs_are_managed_by_this_process() {
+        for (method, path) in [
+            ("GET", "/v1/providers"),
+            ("HEAD", "/v1/providers"),
+            ("GET", "/v1/providers/p"),
+            ("GET", "/v1/providers/p/configs"),
+            ("POST", "/v1/providers/p/test"),
+            ("POST", "/v1/providers/p/reload"),
+            ("POST", "/v1/models/sync"),
+            ("POST", "/v1/models/sync/p"),
+        ] {
+            assert_eq!(Managed::of(&method.parse().unwrap(), path), Some(Managed::Own), "{method} {path}");
         }
     }
 }

@@ -45,6 +45,14 @@ impl Broken {
         }
     }
 
+    /// Returns the type of the error event. A cancelled request has the same one before its first byte.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Cancelled => "invalid_request_error",
+            _ => "upstream_error",
+        }
+    }
+
     /// Returns the stable word for the error event.
     pub(super) fn code(&self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! Creates the database file with private permissions, and serialises its migration.
 
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) fn create_private(path: &Path) -> Result<(), Error> {
         signalbox_private_files::create_dir(directory)
             .map_err(|error| explain("create the directory", directory, &error))?;
     }
-    let file = open_private(path).map_err(|error| explain("create the database", path, &error))?;
+    let file = open_private(path).map_err(|error| explain(&open_or_create(path, "the database"), path, &error))?;
     if file.metadata().is_ok_and(|metadata| signalbox_private_files::is_open_to_others(&metadata)) {
         tracing::warn!(
             path = %path.display(),
@@ -38,7 +38,7 @@ pub(super) fn create_private(path: &Path) -> Result<(), Error> {
 /// second process could lock another file of the same name.
 pub(super) async fn lock(path: &Path) -> Result<File, Error> {
     let path = lock_path(path);
-    let file = open_private(&path).map_err(|error| explain("create the lock file", &path, &error))?;
+    let file = open_private(&path).map_err(|error| explain(&open_or_create(&path, "the lock file"), &path, &error))?;
     let waiting = async {
         loop {
             match file.try_lock() {
@@ -66,6 +66,55 @@ fn open_private(path: &Path) -> io::Result<File> {
     signalbox_private_files::options().read(true).write(true).create(true).truncate(false).open(path)
 }
 
+/// Returns what was tried with a file.
+fn open_or_create(path: &Path, what: &str) -> String {
+    let verb = if path.symlink_metadata().is_ok() { "open" } else { "create" };
+    format!("{verb} {what}")
+}
+
 fn explain(what: &str, path: &Path, error: &io::Error) -> Error {
-    Error::Unavailable(format!("cannot {what} {}: {error}", path.display()).into())
+    let message = format!("cannot {what} {}: {error}", path.display());
+    match error.kind() {
+        ErrorKind::PermissionDenied => Error::CannotOpen { message, is_denied: true },
+        ErrorKind::NotADirectory
+        | ErrorKind::IsADirectory
+        | ErrorKind::AlreadyExists
+        | ErrorKind::InvalidFilename
+        | ErrorKind::InvalidInput
+        | ErrorKind::ReadOnlyFilesystem => Error::CannotOpen { message, is_denied: false },
+        _ => Error::Unavailable(message.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_worth_another_try() {
+        for (kind, code) in [
+            (ErrorKind::PermissionDenied, 77),
+            (ErrorKind::NotADirectory, 73),
+            (ErrorKind::IsADirectory, 73),
+            (ErrorKind::ReadOnlyFilesystem, 73),
+            (ErrorKind::StorageFull, 75),
+            (ErrorKind::Interrupted, 75),
+        ] {
+            let error = explain("open the database", Path::new("/d/x.db"), &kind.into());
+            assert_eq!(error.exit_code(), code, "{error}");
+            assert!(error.to_string().contains("cannot open the database /d/x.db: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_exists_is_opened_and_not_created() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = create_private(dir.path()).unwrap_err();
+        assert_eq!(error.exit_code(), 73);
+        assert!(error.to_string().starts_with("cannot open the database "), "{error}");
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        let error = create_private(&dir.path().join("file/x.db")).unwrap_err();
+        assert_eq!(error.exit_code(), 73, "{error}");
+        assert!(error.to_string().starts_with("cannot create the directory "), "{error}");
+    }
 }

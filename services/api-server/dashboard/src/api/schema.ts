@@ -8914,7 +8914,7 @@ export interface paths {
         put?: never;
         /**
          * Signs a browser in: its further requests carry a cookie instead of the control token, for twelve hours.
-         * @description Where no token is required, nothing is checked, and no cookie is set.
+         * @description Where no token is required, nothing is checked, no cookie is set, and `signed_in` is false.
          */
         post: {
             parameters: {
@@ -8929,7 +8929,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description Signed in, with a cookie */
+                /** @description Signed in, with a cookie; or no token is required */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -12848,7 +12848,10 @@ export interface components {
         };
         /** @description Whether the sender is signed in. */
         SignedIn: {
+            /** @description Whether the token was right, and a session has begun. */
             signed_in: boolean;
+            /** @description Whether the control token is asked for. If not, requests need no session. */
+            token_required: boolean;
         };
         /** @description The position of a page in the list of requests. */
         Span: {

@@ -74,6 +74,10 @@ async fn every_mistake_is_reported(site: &Site) {
         ]
     );
     assert_eq!(
+        site.post("/api/models", json!({"id": "sync", "name": "s"})).await.mistakes(),
+        ["id must be another one: `sync` belongs to the route /api/models/sync"]
+    );
+    assert_eq!(
         site.put("/api/models/echo", json!({"capabilities": [1]})).await.mistakes(),
         ["all capabilities must be strings"]
     );

@@ -1,6 +1,6 @@
 //! A scene: one fault or pain, played on the stage of a route.
 
-use std::{pin::Pin, sync::Arc};
+use std::{borrow::Cow, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -8,11 +8,11 @@ use signalbox_core::{
     Api,
     schema::{Request, RequestStatus, Response, Resume},
 };
+use signalbox_management::doctor::{Score, Verdict};
 use signalbox_store::requests::{self, RequestKey};
 use tokio::time::{Duration, Instant, sleep};
 
 use super::{
-    card::{Score, Verdict},
     client::{Got, Outcome, request_id},
     fake::{Act, Call, Heard, Speech},
     speech::{WORDS, words},
@@ -115,7 +115,16 @@ impl Seen {
     /// Returns the score of the scene.
     pub(super) fn score(self, scenario: &Scenario) -> Score {
         let Scenario { id, name, done, expected, .. } = *scenario;
-        Score { id, name, done, expected, seen: self.text, verdict: self.verdict, remedy: self.remedy }
+        let [id, name, done, expected] = [id, name, done, expected].map(Cow::Borrowed);
+        Score {
+            id,
+            name,
+            done,
+            expected,
+            seen: self.text,
+            verdict: self.verdict,
+            remedy: self.remedy.map(Cow::Borrowed),
+        }
     }
 }
 

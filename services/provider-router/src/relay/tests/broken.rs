@@ -185,6 +185,7 @@ async fn a_cancelled_stream_ends_in_an_error_and_not_as_if_it_were_complete() {
         let (text, end) = client.text();
         assert_eq!(end, Seen::Broken);
         assert!(text.contains("\"code\":\"request_cancelled\"") && !text.contains("[DONE]"), "{text}");
+        assert!(text.contains("\"type\":\"invalid_request_error\""), "{text}");
         assert_eq!(client.statuses(), ["cancelled"]);
         assert!(client.written().contains("cancelled by an operator"));
         assert_eq!(client.live.count(), 0);

@@ -1,9 +1,12 @@
 //! The scorecard, as a document.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How a scene ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It ended as it should.
@@ -17,28 +20,33 @@ pub enum Verdict {
 }
 
 /// A scene and its end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Score {
     /// `S01` to `S16` are the faults of Failover Bench, `P01` to `P25` the pains of gateways.
-    pub id: &'static str,
+    #[schema(value_type = String)]
+    pub id: Cow<'static, str>,
     /// Name of the scene.
-    pub name: &'static str,
+    #[schema(value_type = String)]
+    pub name: Cow<'static, str>,
     /// Actions of the fake providers and of the client.
-    pub done: &'static str,
+    #[schema(value_type = String)]
+    pub done: Cow<'static, str>,
     /// Expected observation.
-    pub expected: &'static str,
+    #[schema(value_type = String)]
+    pub expected: Cow<'static, str>,
     /// Observation.
     pub seen: String,
     /// How it ended.
     pub verdict: Verdict,
-    /// Change that leads to a better end; `None` if none is needed.
-    pub remedy: Option<&'static str>,
+    /// Change that leads to a better end; null if none is needed.
+    #[schema(value_type = Option<String>)]
+    pub remedy: Option<Cow<'static, str>>,
 }
 
-/// The scores of a route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RouteCard {
-    /// Model name of the route; `None` for the implied route of requests that name no model.
+/// Scores of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RouteScores {
+    /// Model name of the route; null for the implied route of requests that name no model.
     pub route: Option<String>,
     /// Whether the providers' links and priorities imply it.
     pub is_implied: bool,
@@ -52,34 +60,34 @@ pub struct RouteCard {
     pub scores: Vec<Score>,
 }
 
-/// All scores of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// Scores of the routes against the faults of providers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Scorecard {
-    /// Time of the run in Unix milliseconds.
+    /// Time of the run, Unix milliseconds.
     pub played_at: i64,
-    /// Version of the program.
-    pub version: &'static str,
+    /// Version of provider-router.
+    pub version: String,
     /// Divisor of all deadlines and of the times of the fakes.
     pub time_divisor: u32,
     /// Number of scenes by verdict, over all routes.
     pub summary: Tally,
     /// The routes that were played.
-    pub routes: Vec<RouteCard>,
+    pub routes: Vec<RouteScores>,
     /// The routes that were not, with the reason.
     pub not_played: Vec<String>,
 }
 
 /// Number of scenes by verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tally {
     /// Ended as they should.
-    pub pass: usize,
+    pub pass: u32,
     /// Ended safely.
-    pub partial: usize,
+    pub partial: u32,
     /// Ended badly.
-    pub fail: usize,
+    pub fail: u32,
     /// Not played.
-    pub skipped: usize,
+    pub skipped: u32,
 }
 
 // === impl Verdict ===

@@ -1,11 +1,14 @@
 //! The document of the checks.
 
-use serde::Serialize;
+use std::borrow::Cow;
 
-/// Outcome of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// State of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum CheckState {
     /// Nothing is wrong.
     Ok,
     /// Something may be wrong, or will be.
@@ -16,52 +19,53 @@ pub enum State {
     Skipped,
 }
 
-/// A check and its outcome.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Check {
     /// Area, subject and aspect, separated by dots: `provider.openai.key`.
     pub id: String,
-    /// Outcome.
-    pub state: State,
+    /// What was found, in a word.
+    pub state: CheckState,
     /// Finding, in one sentence.
     pub finding: String,
-    /// Remedy; `None` if none is needed.
+    /// Remedy; null if none is needed.
     pub remedy: Option<String>,
-    /// Page and section of the documentation.
-    pub link: Option<&'static str>,
+    /// Page and section of the documentation; null if none fits.
+    #[schema(value_type = Option<String>)]
+    pub link: Option<Cow<'static, str>>,
 }
 
-/// All checks of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// Time of the run in Unix milliseconds.
+/// Checks of the installation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DoctorReport {
+    /// Time of the run, Unix milliseconds.
     pub checked_at: i64,
-    /// Version of the program.
-    pub version: &'static str,
+    /// Version of provider-router.
+    pub version: String,
     /// Whether the providers were left alone.
     pub offline: bool,
-    /// Number of checks by outcome.
-    pub summary: Summary,
+    /// Number of checks by state.
+    pub summary: CheckSummary,
     /// The checks, grouped by area.
     pub checks: Vec<Check>,
 }
 
-/// Number of checks by outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
+/// Number of checks by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CheckSummary {
     /// Nothing is wrong.
-    pub ok: usize,
+    pub ok: u32,
     /// Something may be wrong.
-    pub warn: usize,
+    pub warn: u32,
     /// Something is wrong.
-    pub fail: usize,
+    pub fail: u32,
     /// Not made.
-    pub skipped: usize,
+    pub skipped: u32,
 }
 
-// === impl State ===
+// === impl CheckState ===
 
-impl State {
+impl CheckState {
     /// Returns the word for the state.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -79,25 +83,25 @@ impl State {
 impl Check {
     /// Creates a check that found nothing wrong.
     pub fn ok(id: impl Into<String>, finding: impl Into<String>) -> Self {
-        Self::new(id, State::Ok, finding)
+        Self::new(id, CheckState::Ok, finding)
     }
 
     /// Creates a check that found something that may be wrong.
     pub fn warn(id: impl Into<String>, finding: impl Into<String>) -> Self {
-        Self::new(id, State::Warn, finding)
+        Self::new(id, CheckState::Warn, finding)
     }
 
     /// Creates a check that found something wrong.
     pub fn fail(id: impl Into<String>, finding: impl Into<String>) -> Self {
-        Self::new(id, State::Fail, finding)
+        Self::new(id, CheckState::Fail, finding)
     }
 
     /// Creates a check that was not made.
     pub fn skipped(id: impl Into<String>, finding: impl Into<String>) -> Self {
-        Self::new(id, State::Skipped, finding)
+        Self::new(id, CheckState::Skipped, finding)
     }
 
-    fn new(id: impl Into<String>, state: State, finding: impl Into<String>) -> Self {
+    fn new(id: impl Into<String>, state: CheckState, finding: impl Into<String>) -> Self {
         Self { id: id.into(), state, finding: finding.into(), remedy: None, link: None }
     }
 
@@ -110,7 +114,7 @@ impl Check {
     /// Adds the page of the documentation.
     #[must_use]
     pub fn link(self, link: &'static str) -> Self {
-        Self { link: Some(link), ..self }
+        Self { link: Some(link.into()), ..self }
     }
 
     /// Returns the first word of the id.
@@ -120,22 +124,22 @@ impl Check {
     }
 }
 
-// === impl Report ===
+// === impl DoctorReport ===
 
-impl Report {
-    /// Counts the outcomes.
+impl DoctorReport {
+    /// Counts the states. Both programs have the same version.
     #[must_use]
     pub fn new(checks: Vec<Check>, offline: bool, checked_at: i64) -> Self {
-        let mut summary = Summary::default();
+        let mut summary = CheckSummary::default();
         for check in &checks {
             *match check.state {
-                State::Ok => &mut summary.ok,
-                State::Warn => &mut summary.warn,
-                State::Fail => &mut summary.fail,
-                State::Skipped => &mut summary.skipped,
+                CheckState::Ok => &mut summary.ok,
+                CheckState::Warn => &mut summary.warn,
+                CheckState::Fail => &mut summary.fail,
+                CheckState::Skipped => &mut summary.skipped,
             } += 1;
         }
-        Self { checked_at, version: env!("CARGO_PKG_VERSION"), offline, summary, checks }
+        Self { checked_at, version: env!("CARGO_PKG_VERSION").to_owned(), offline, summary, checks }
     }
 
     /// Returns whether no check failed.
