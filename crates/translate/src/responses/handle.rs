@@ -8,7 +8,8 @@ use crate::field::Raw;
 use crate::hub::{Block, Json, Thinking};
 use crate::out;
 
-const PREFIX: &str = "signalbox.thinking.v1:";
+/// The beginning of every handle.
+pub(crate) const PREFIX: &str = "signalbox.thinking.v1:";
 
 /// Returns the handle of a thinking block.
 pub(super) fn of_thinking(thinking: &Thinking) -> String {
