@@ -115,6 +115,8 @@ pub enum Delta {
     Encrypted(String),
     /// More of the input of a tool call.
     Input(String),
+    /// The `extra_content` of a tool call; a later one replaces an earlier one.
+    Extra(Json),
 }
 
 // === impl Delta ===
@@ -129,6 +131,7 @@ impl Delta {
             | Self::Signature(text)
             | Self::Encrypted(text)
             | Self::Input(text) => text.len(),
+            Self::Extra(json) => json.as_str().len(),
         }
     }
 
