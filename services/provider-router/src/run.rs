@@ -149,6 +149,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         ledger: Arc::clone(&ledger),
         guard,
         cache,
+        reasoning: Arc::default(),
+        owners: Owners::default(),
         streams: Arc::clone(&streams),
         prices,
         configured: config.upstream.deadlines(),

@@ -39,8 +39,8 @@ pub enum Found {
 ///
 /// `find` gets the id of a call and the [hash](conversation_hash) of the conversation before its answer. An answer that
 /// has signed thinking of its own, or other calls than the known ones, stays as it is. Returns what is known and not
-/// given back.
-pub fn restore_reasoning(request: &mut Request, mut find: impl FnMut(&str, u64) -> Found) -> Losses {
+/// given back, and the hash of the whole conversation.
+pub fn restore_reasoning(request: &mut Request, mut find: impl FnMut(&str, u64) -> Found) -> (Losses, u64) {
     let (mut before, mut losses) = (DefaultHasher::new(), Losses::default());
     for message in &mut request.messages {
         if message.role == Role::Assistant {
@@ -48,7 +48,7 @@ pub fn restore_reasoning(request: &mut Request, mut find: impl FnMut(&str, u64) 
         }
         hash_message(message, &mut before);
     }
-    losses
+    (losses, before.finish())
 }
 
 /// Returns a hash of a conversation. Thinking, cache breakpoints and names do not count, because clients leave them out

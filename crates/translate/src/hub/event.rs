@@ -123,7 +123,7 @@ pub enum Delta {
 
 impl Delta {
     /// Returns the length of the text in bytes.
-    pub(crate) const fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Text(text)
             | Self::Thinking(text)

@@ -27,7 +27,7 @@ fn second_turn(carried: Carried, [first, second]: &[Value; 2], client: Api, to: 
     let before = conversation_hash(&read(client, first).messages);
     let carried = Arc::new(carried);
     let mut request = read(client, second);
-    let mut losses = restore_reasoning(&mut request, |id, hash| {
+    let (mut losses, _) = restore_reasoning(&mut request, |id, hash| {
         assert_eq!(hash, before);
         if id == carried.calls[0].id { Found::Carried(Arc::clone(&carried)) } else { Found::Unknown }
     });
@@ -156,7 +156,8 @@ fn what_is_not_given_back_is_reported() {
     ];
     for (found, expected) in finds {
         let mut request = request.clone();
-        let losses = restore_reasoning(&mut request, |_, _| found.clone());
+        let (losses, whole) = restore_reasoning(&mut request, |_, _| found.clone());
+        assert_eq!(whole, conversation_hash(&request.messages));
         let told: Vec<String> = losses.iter().map(|loss| format!("{} {}", loss.field, loss.why)).collect();
         assert_eq!(told, expected);
         assert!(!request.messages.iter().flat_map(|message| &message.blocks).any(|block| block.is_thinking()));
