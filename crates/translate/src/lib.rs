@@ -40,9 +40,9 @@ pub use decoder::{Decoder, read_answer};
 pub use emitter::{EmitOptions, Emitter, write_answer};
 pub use error::{Problem, RequestError};
 pub use error_body::{write_error, write_error_event, write_request_error};
-pub use responses::HANDLE;
 pub use foreign::{Cleaned, is_own_id, without_foreign};
 pub use loss::{Action, Loss, Losses};
+pub use responses::HANDLE;
 pub use target::{Api, Target, ToolMap, Written};
 
 use hub::{Json, Request};

@@ -144,9 +144,13 @@ mod tests {
 
     #[test]
     fn ids_are_read_from_bodies_and_streams() {
-        assert_eq!(id_of_answer(br#"{"object":"response","output":[{"id":"x"}],"id":"resp_1"}"#).as_deref(), Some("resp_1"));
+        assert_eq!(
+            id_of_answer(br#"{"object":"response","output":[{"id":"x"}],"id":"resp_1"}"#).as_deref(),
+            Some("resp_1")
+        );
         assert_eq!(id_of_answer(br#"{"error":{}}"#), None);
-        let stream = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_2\"}}\n\n";
+        let stream =
+            "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_2\"}}\n\n";
         for cut in 0..stream.len() {
             let pieces = [&stream[..cut], &stream[cut..]].map(|piece| Bytes::from(piece.to_owned()));
             assert_eq!(id_of_stream(&pieces).as_deref(), Some("resp_2"), "{cut}");

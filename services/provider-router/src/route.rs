@@ -239,7 +239,16 @@ fn route_of<'a>(snapshot: &'a Snapshot, model: &'a str) -> Option<(&'a Arc<Route
 impl Plan {
     fn implied(candidates: Vec<Candidate>) -> Self {
         let (skipped, overrides) = (Vec::new(), Map::new());
-        Self { route: None, candidates, skipped, overrides, tokens: 0, matched: String::new(), mirror_of: None, owner: None }
+        Self {
+            route: None,
+            candidates,
+            skipped,
+            overrides,
+            tokens: 0,
+            matched: String::new(),
+            mirror_of: None,
+            owner: None,
+        }
     }
 
     /// Returns the plan of a request for `model`, of which a wildcard of the route matches `matched`.
@@ -286,7 +295,8 @@ impl Plan {
         let route = self.route.as_ref()?;
         let (provider, mirror) = (route.mirror.as_ref()?, route.plan.mirror.as_ref()?);
         let model = mirror.model.replacen('*', &self.matched, 1);
-        let lacks_previous = self.owner.as_ref().is_some_and(|owner| owner.keeps_answer && owner.provider != provider.id);
+        let lacks_previous =
+            self.owner.as_ref().is_some_and(|owner| owner.keeps_answer && owner.provider != provider.id);
         let candidate = Candidate { lacks_previous, ..Candidate::new(provider, Some(model), Reason::Mirror) };
         let can_be_asked = candidate.health.blocked(now).is_none();
         can_be_asked.then(|| Self { mirror_of: Some(id.to_owned()), ..Self::implied(vec![candidate]) })

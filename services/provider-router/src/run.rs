@@ -150,7 +150,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         guard,
         cache,
         reasoning: Arc::default(),
-        owners: Owners::default(),
+        owners: crate::owners::Owners::default(),
         streams: Arc::clone(&streams),
         prices,
         configured: config.upstream.deadlines(),

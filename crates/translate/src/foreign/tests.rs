@@ -34,7 +34,10 @@ fn unsigned_thinking_is_cut_and_the_rest_stays() {
 fn a_message_that_was_only_thinking_goes_as_a_whole() {
     let body = r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"thinking","thinking":"x","signature":""}]},{"role":"user","content":"b"}]}"#;
     let expected = r#"{"messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}]}"#;
-    assert_eq!(cleaned(Api::Messages, body), Some((expected.to_owned(), vec!["messages.1.content.0 dropped".to_owned()])));
+    assert_eq!(
+        cleaned(Api::Messages, body),
+        Some((expected.to_owned(), vec!["messages.1.content.0 dropped".to_owned()]))
+    );
 }
 
 #[test]
@@ -42,9 +45,11 @@ fn own_items_are_cut_and_lose_their_ids() {
     let handle = r#"{"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":"signalbox.thinking.v1:{\"thinking\":\"x\"}"}"#;
     let bare = format!(r#"{{"type":"reasoning","id":"rs_{OWN}_0","summary":[]}}"#);
     let vendor = r#"{"type":"reasoning","id":"rs_68a1","summary":[],"encrypted_content":"gAAAA"}"#;
-    let call = format!(r#"{{ "id":"fc_{OWN}_1" , "type":"function_call","call_id":"c","name":"f","arguments":"{{}}"}}"#);
+    let call =
+        format!(r#"{{ "id":"fc_{OWN}_1" , "type":"function_call","call_id":"c","name":"f","arguments":"{{}}"}}"#);
     let kept_call = r#"{ "type":"function_call","call_id":"c","name":"f","arguments":"{}"}"#;
-    let body = format!(r#"{{"model":"m","input":[ {{"role":"user","content":"_0"}}, {handle}, {bare}, {vendor} , {call}]}}"#);
+    let body =
+        format!(r#"{{"model":"m","input":[ {{"role":"user","content":"_0"}}, {handle}, {bare}, {vendor} , {call}]}}"#);
     let expected = format!(r#"{{"model":"m","input":[ {{"role":"user","content":"_0"}}, {vendor} , {kept_call}]}}"#);
     let lost = vec!["input.1 dropped".to_owned(), "input.2 dropped".to_owned()];
     assert_eq!(cleaned(Api::Responses, &body), Some((expected, lost)));
@@ -59,7 +64,10 @@ fn other_bodies_are_not_touched() {
     let reference = format!(r#"{{"input":[{{"type":"item_reference","id":"msg_{OWN}_0"}}]}}"#);
     for (api, body) in [
         (Api::Chat, r#"{"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"x"}]}]}"#),
-        (Api::Messages, r#"{"thinking":{"type":"enabled"},"messages":[{"role":"user","content":"\"type\":\"thinking\""}]}"#),
+        (
+            Api::Messages,
+            r#"{"thinking":{"type":"enabled"},"messages":[{"role":"user","content":"\"type\":\"thinking\""}]}"#,
+        ),
         (Api::Messages, r#"{"messages":[{"content":[{"type":"thinking","thinking":"","signature":"s"}]}]}"#),
         (Api::Messages, r#"{"messages":["thinking",{"content":["thinking",7,{"type":"thinking","signature":[]}]}]}"#),
         (Api::Messages, r#"{"messages":{"thinking":1}}"#),

@@ -23,7 +23,13 @@ fn read(api: Api, body: &Value) -> Request {
 }
 
 /// Restores what an answer carries to the second of two turns. Returns the body, and what was lost.
-fn second_turn(carried: Carried, [first, second]: &[Value; 2], client: Api, to: Api, target: &Target) -> (Value, Losses) {
+fn second_turn(
+    carried: Carried,
+    [first, second]: &[Value; 2],
+    client: Api,
+    to: Api,
+    target: &Target,
+) -> (Value, Losses) {
     let before = conversation_hash(&read(client, first).messages);
     let carried = Arc::new(carried);
     let mut request = read(client, second);
@@ -92,7 +98,10 @@ fn encrypted_reasoning_returns_before_its_call() {
                     json!({"role": "assistant", "content": [unsigned, call("t1")]}),
                     json!({"role": "user", "content": [result]}),
                 ];
-                [json!({"model": "m", "max_tokens": 9, "messages": [ask]}), json!({"model": "m", "max_tokens": 9, "messages": next})]
+                [
+                    json!({"model": "m", "max_tokens": 9, "messages": [ask]}),
+                    json!({"model": "m", "max_tokens": 9, "messages": next}),
+                ]
             }
         };
         let (body, losses) = second_turn(carried.clone(), &turns, client, Api::Responses, &Target::default());
@@ -173,7 +182,8 @@ fn only_what_is_said_belongs_to_the_conversation() {
     };
     let base = hash(&of(json!([thinking("T"), call("t1")]), "hi"));
     assert_eq!(base, hash(&of(json!([call("t1")]), "hi")));
-    let cached = json!([{"type": "tool_use", "id": "t1", "name": "f", "input": {}, "cache_control": {"type": "ephemeral"}}]);
+    let cached =
+        json!([{"type": "tool_use", "id": "t1", "name": "f", "input": {}, "cache_control": {"type": "ephemeral"}}]);
     assert_eq!(base, hash(&of(cached, "hi")));
     assert_ne!(base, hash(&of(json!([call("t1")]), "ho")));
     assert_ne!(base, hash(&of(json!([call("t2")]), "hi")));

@@ -178,7 +178,9 @@ impl ApiError {
             Self::Stored(StoredError::Unavailable(_) | StoredError::NotLoaded(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Stream(StreamError::Unknown(_)) => StatusCode::NOT_FOUND,
             Self::Stream(StreamError::PushedOut { .. }) => StatusCode::GONE,
-            Self::Stream(_) | Self::NotInBackground | Self::StoredStream | Self::JudgedStream => StatusCode::BAD_REQUEST,
+            Self::Stream(_) | Self::NotInBackground | Self::StoredStream | Self::JudgedStream => {
+                StatusCode::BAD_REQUEST
+            }
             Self::NoUpgrade => StatusCode::UPGRADE_REQUIRED,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Overloaded | Self::Unlogged(_) | Self::DatabaseUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,

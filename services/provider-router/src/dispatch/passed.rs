@@ -102,11 +102,15 @@ mod tests {
 
     use super::*;
 
-    const UNSIGNED: &str =
-        r#"{"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"x","signature":""},{"type":"text","text":"y"}]}]}"#;
+    const UNSIGNED: &str = r#"{"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"x","signature":""},{"type":"text","text":"y"}]}]}"#;
 
     fn passed(kind: &str, is_strict: bool) -> Result<Passed, RequestError> {
-        Passed::new(Bytes::from_static(UNSIGNED.as_bytes()), (&provider_type(kind), Api::Messages), Some("m"), is_strict)
+        Passed::new(
+            Bytes::from_static(UNSIGNED.as_bytes()),
+            (&provider_type(kind), Api::Messages),
+            Some("m"),
+            is_strict,
+        )
     }
 
     #[test]

@@ -178,7 +178,8 @@ proptest! {
 
 #[test]
 fn tools_and_their_effort_are_read() {
-    let needs = |fields: &str| Envelope::parse(Api::Chat, format!(r#"{{"messages":[1]{fields}}}"#).as_bytes()).unwrap().needs;
+    let needs =
+        |fields: &str| Envelope::parse(Api::Chat, format!(r#"{{"messages":[1]{fields}}}"#).as_bytes()).unwrap().needs;
     for (fields, tools, no_effort) in [
         ("", false, false),
         (r#","tools":[ ]"#, false, false),

@@ -134,7 +134,7 @@ impl Transcript {
         let envelope = envelope::Envelope::parse(api, body).ok()?;
         let sent = envelope.for_provider(&Bytes::copy_from_slice(body), model, end.counted);
         let cleaned = is_cut.then(|| without_foreign(api, &sent)).flatten();
-        Some(text(cleaned.as_ref().map_or(&*sent, |cleaned| &cleaned.body)).into_owned())
+        Some(text(cleaned.as_ref().map_or(&*sent, |cleaned| cleaned.body.as_slice())).into_owned())
     }
 
     /// Returns the end of a request whose process died.

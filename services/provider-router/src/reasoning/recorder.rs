@@ -61,10 +61,7 @@ impl Recorder {
 }
 
 const fn is_kept(opening: &Opening) -> bool {
-    matches!(
-        opening,
-        Opening::Thinking | Opening::Redacted { .. } | Opening::Reasoning { .. } | Opening::Call { .. }
-    )
+    matches!(opening, Opening::Thinking | Opening::Redacted { .. } | Opening::Reasoning { .. } | Opening::Call { .. })
 }
 
 fn len(delta: &Delta) -> usize {

@@ -79,9 +79,7 @@ fn a_call_with_the_id_of_an_earlier_one_replaces_it() {
 
 /// Plays a stream of Messages, up to `events`, and returns whether its call is known.
 fn played(events: usize, thinking: &str) -> bool {
-    let start = |index: usize, block: serde_json::Value| {
-        json!({"type": "content_block_start", "index": index, "content_block": block})
-    };
+    let start = |index: usize, block: serde_json::Value| json!({"type": "content_block_start", "index": index, "content_block": block});
     let delta = |delta: serde_json::Value| json!({"type": "content_block_delta", "index": 0, "delta": delta});
     let stream = [
         json!({"type": "message_start", "message": {"id": "msg_1", "model": "m"}}),

@@ -186,7 +186,17 @@ mod tests {
         ] {
             assert_eq!(target(text).unwrap(), read);
         }
-        for text in ["a", "/m", "a/", "a/m,weight=", "a/m,weight=-1", "a/m,weight=x", "a/m,api=", "a/m,api=gemini", "a/m,api=chat,api=chat"] {
+        for text in [
+            "a",
+            "/m",
+            "a/",
+            "a/m,weight=",
+            "a/m,weight=-1",
+            "a/m,weight=x",
+            "a/m,api=",
+            "a/m,api=gemini",
+            "a/m,api=chat,api=chat",
+        ] {
             assert!(target(text).unwrap_err().to_string().contains("PROVIDER/MODEL"), "{text}");
         }
     }
