@@ -2,6 +2,7 @@
 
 mod counts;
 mod kept;
+mod moved;
 
 use http::Method;
 use serde_json::{Value, json};

@@ -1,7 +1,11 @@
 //! The APIs that clients and providers speak.
 
+use serde::{Deserialize, Serialize};
+
 /// An API, as a client or a provider speaks it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum Api {
     /// OpenAI's Chat Completions: `POST /v1/chat/completions`.
     Chat,

@@ -3,8 +3,10 @@
 //!
 //! The addresses are those that the providers' own documentation gives.
 
+mod apis;
 mod table;
 
+pub use apis::{API_RULES, ApiCondition, ApiNeeds, ApiRule, needed_api};
 use serde::Serialize;
 pub use table::PROVIDER_TYPES;
 
@@ -59,8 +61,6 @@ pub struct Quirks {
     pub cache_breakpoints: bool,
     /// Whether a stream reports its token counts only if `stream_options` asks for them; otherwise it always does.
     pub usage_option: bool,
-    /// Beginnings of the names of models that call tools only through Responses.
-    pub responses_only: &'static [&'static str],
     /// Fields with which requests are refused.
     pub refused: &'static [Refused],
 }
@@ -152,7 +152,6 @@ impl Quirks {
         max_stops: 4,
         cache_breakpoints: true,
         usage_option: true,
-        responses_only: &["gpt-6-astra", "gpt-6.1-sol"],
         refused: &[],
     };
 
@@ -168,7 +167,6 @@ impl Quirks {
         max_stops: 4,
         cache_breakpoints: false,
         usage_option: true,
-        responses_only: &[],
         refused: &[],
     };
 

@@ -46,6 +46,9 @@ pub const MAX_QUANTILE: f64 = 0.999;
 /// Words of [`crate::schema::Ability`].
 pub const ABILITIES: [&str; 3] = ["tools", "vision", "json_schema"];
 
+/// Words of [`crate::Api`].
+pub const APIS: [&str; 3] = ["chat", "messages", "responses"];
+
 /// Words of [`crate::schema::RoutePolicy`].
 pub const POLICIES: [&str; 6] = ["priority", "weighted", "round-robin", "least-busy", "latency", "cheapest"];
 
@@ -237,8 +240,10 @@ fn target(
     let can = abilities(&mut fields);
     let region = fields.line("region", MAX_REGION);
     let max_price_usd = price(&mut fields);
+    let api = fields.word("api", &APIS);
     fields.finish();
-    Some(RouteTarget { provider: provider?, model: model?, weight, params, context_tokens, can, region, max_price_usd })
+    let (provider, model) = (provider?, model?);
+    Some(RouteTarget { provider, model, weight, params, context_tokens, can, region, max_price_usd, api })
 }
 
 fn abilities(fields: &mut Fields<'_>) -> Option<Vec<Ability>> {

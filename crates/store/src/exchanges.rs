@@ -19,7 +19,7 @@ pub(crate) mod sessions;
 mod usage_sums;
 
 pub(crate) use openings::Openings;
-pub use owners::{KeptRequest, requests_of_answer};
+pub use owners::{KeptRequest, request_of_id, requests_of_answer};
 pub(crate) use sessions::expiry;
 use std::sync::Arc;
 

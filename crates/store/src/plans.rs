@@ -57,6 +57,7 @@ fn statements() -> Vec<Statement<'static>> {
         of_rows(exchanges::sessions::FIND_SESSIONS),
         Statement::new(exchanges::openings::READ).bind(1).bind(1),
         Statement::new(exchanges::owners::OF_TIME).bind("x").bind(1),
+        Statement::new(exchanges::owners::OF_ID).bind("x"),
         Statement::new(exchanges::openings::FORGET).bind(1).bind(1),
         Statement::new(turns::BEFORE).bind("x").bind("y").bind(1).bind(1),
         Statement::new(turns::NEWEST).bind("x").bind(1),

@@ -13,7 +13,7 @@ mod tool;
 mod usage;
 
 pub use answer::Answer;
-pub use carry::restore_reasoning;
+pub use carry::{Carried, CarriedCall, Found, conversation_hash, restore_reasoning};
 pub use event::{Delta, Event, Opening, Start};
 pub use failure::{ErrorClass, Failure};
 pub use finish::{Finish, FinishReason};

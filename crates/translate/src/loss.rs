@@ -127,7 +127,8 @@ impl Losses {
     }
 
     /// Removes the entries whose field and action another list has.
-    pub(crate) fn without(mut self, known: &Self) -> Self {
+    #[must_use]
+    pub fn without(mut self, known: &Self) -> Self {
         self.list.retain(|loss| !known.list.iter().any(|one| one.field == loss.field && one.action == loss.action));
         self
     }

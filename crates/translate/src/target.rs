@@ -49,6 +49,9 @@ pub struct Target {
     pub same_files: bool,
     /// Fields with which the provider refuses a request, for Chat: they are left out.
     pub refused: Vec<&'static str>,
+    /// The `extra_content` of the first call of an answer that has none of its own, for Chat: a JSON object. Gemini
+    /// refuses calls without a signature.
+    pub call_extra: Option<&'static str>,
 }
 
 /// A request for the provider.
@@ -120,6 +123,7 @@ impl Default for Target {
             web_search: false,
             same_files: false,
             refused: Vec::new(),
+            call_extra: None,
         }
     }
 }

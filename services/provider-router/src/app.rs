@@ -20,8 +20,10 @@ use crate::{
     ledger::Ledger,
     live::LiveRequests,
     metrics::Metrics,
+    owners::Owners,
     prices::Prices,
     random::Seeds,
+    reasoning::ReasoningMemory,
     retry_budget::RetryBudget,
     streams::Streams,
 };
@@ -55,6 +57,10 @@ pub struct App {
     pub guard: Guard,
     /// Answers that are given again.
     pub cache: Arc<AnswerCache>,
+    /// What the tool calls of answers have to get back in the next turn.
+    pub reasoning: Arc<ReasoningMemory>,
+    /// The targets of the newest answers of Responses.
+    pub owners: Owners,
     /// Streams that can be resumed.
     pub streams: Arc<Streams>,
     /// Prices, by which requests are routed and reserved in budgets.

@@ -15,6 +15,7 @@ mod framing;
 mod guarded;
 mod headers;
 mod hedge;
+mod passed;
 mod preamble;
 mod resume;
 mod retries;

@@ -10,10 +10,14 @@ use signalbox_core::{
     Api,
     json::{self, Reader},
     overrides::EXTENSION,
+    provider_type::ApiNeeds,
 };
 
 pub use self::{extension::without_extension, params::with_params};
-use crate::{direct::DirectApi, stored_responses::request_of};
+use crate::{
+    direct::DirectApi,
+    stored_responses::{refers_to_log, request_of},
+};
 
 /// Fields of a request for an answer, and the position of its model name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +28,10 @@ pub struct Envelope {
     pub is_of_responses: bool,
     /// `previous_response_id` of Responses.
     pub previous: Option<String>,
+    /// Whether it refers to items of Responses that only the request log has.
+    pub refers_to_log: bool,
+    /// What it needs of an API.
+    pub needs: ApiNeeds,
     /// `model`, unescaped; `None` if it is absent, null or empty.
     pub model: Option<String>,
     /// `stream`; false if it is absent or null.
@@ -107,6 +115,7 @@ struct Fields<'a> {
     stands_in: Option<&'a [u8]>,
     /// `previous_response_id` of Responses, which may, too.
     previous: Option<&'a [u8]>,
+    needs: ApiNeeds,
 }
 
 const NULL: &[u8] = b"null";
@@ -181,6 +190,8 @@ impl Envelope {
             api,
             is_of_responses,
             previous,
+            refers_to_log: api == Api::Responses && refers_to_log(body),
+            needs: fields.needs,
             model,
             stream,
             include_usage,
@@ -197,8 +208,8 @@ impl Envelope {
     /// because the body is not of the API of its path, or continues an answer that only the request log has.
     #[must_use]
     pub fn is_translated(&self, api: Api) -> bool {
-        self.direct.is_none()
-            && (api != self.api || self.is_of_responses || self.previous.as_deref().and_then(request_of).is_some())
+        let continues_log = self.refers_to_log || self.previous.as_deref().and_then(request_of).is_some();
+        self.direct.is_none() && (api != self.api || self.is_of_responses || continues_log)
     }
 
     /// Returns the body with `model` as its model name; all other bytes stay identical.
@@ -281,6 +292,16 @@ impl<'a> Fields<'a> {
                 EXTENSION => (&mut fields.extension, &mut seen[4]),
                 "n" => {
                     fields.choices = Some(value.raw()?);
+                    return Some(());
+                }
+                "tools" | "functions" => {
+                    let raw = value.raw()?;
+                    let is_list = raw.strip_prefix(b"[").is_some_and(|list| list.trim_ascii_start() != b"]");
+                    fields.needs.tools |= is_list;
+                    return Some(());
+                }
+                "reasoning_effort" => {
+                    fields.needs.no_effort = value.raw()? == b"\"none\"";
                     return Some(());
                 }
                 "input" | "prompt" | "previous_response_id" | "conversation" => {

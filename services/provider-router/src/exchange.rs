@@ -224,16 +224,17 @@ impl Exchange {
         let model = candidate.model.as_deref();
         self.live.attempt(self.attempts, &candidate.provider, model);
         self.upstream_model = model.filter(|model| envelope.model.as_deref() != Some(model)).map(str::to_owned);
-        let sent = candidate.provider.api_for(self.api, model);
-        self.sent_as = envelope
-            .is_translated(sent)
+        let sent = candidate.api_for(envelope);
+        self.sent_as = candidate
+            .is_translated(envelope)
             .then(|| SentAs {
                 api: sent.as_str().to_owned(),
                 kind: candidate.provider.row.kind.clone(),
                 translation: String::new(),
+                is_cut: false,
             })
             .map(Box::new);
-        self.counted = candidate.provider.counts_stream(envelope, model);
+        self.counted = candidate.provider.counts_stream(envelope, sent);
     }
 
     /// Returns the span of the current attempt.
@@ -298,8 +299,14 @@ impl Exchange {
     /// Records what the headers of the response say about its translation.
     pub fn note_translation(&mut self, headers: &HeaderMap) {
         let text = headers.get(TRANSLATION).and_then(|text| text.to_str().ok());
-        if let (Some(sent_as), Some(text)) = (&mut self.sent_as, text) {
-            text.clone_into(&mut sent_as.translation);
+        match (&mut self.sent_as, text, &self.provider) {
+            (Some(sent_as), Some(text), _) => text.clone_into(&mut sent_as.translation),
+            // The client's body, without what the provider would refuse.
+            (none, Some(text), Some(provider)) => {
+                let (api, kind) = (self.api.as_str().to_owned(), provider.row.kind.clone());
+                *none = Some(Box::new(SentAs { api, kind, translation: text.to_owned(), is_cut: true }));
+            }
+            _ => {}
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.headers(headers, &TRANSLATION);

@@ -20,12 +20,12 @@ use serde_json::{Map, Value};
 use signalbox_core::{
     Api,
     masking::{Masker, NO_SECRETS},
-    provider_type::{ECHO, provider_type},
+    provider_type::{ApiNeeds, ECHO, provider_type},
     rate_limits,
     schema::{self, KeyLimits},
 };
 use signalbox_upstream::AddressPolicy;
-pub use target::target;
+pub use target::{checks_thinking, target};
 
 use crate::{
     envelope::Envelope,
@@ -127,24 +127,24 @@ impl Provider {
 
     /// Returns the API in which a request of `client`'s API for `model` is sent to the provider.
     #[must_use]
-    pub fn api_for(&self, client: Api, model: Option<&str>) -> Api {
+    pub fn api_for(&self, client: Api, model: Option<&str>, needs: ApiNeeds) -> Api {
         match &self.adapter {
-            Adapter::Remote(remote) => remote.api_for(client, model),
+            Adapter::Remote(remote) => remote.api_for(client, model, needs),
             Adapter::Echo(_) => Api::Chat,
             Adapter::Misconfigured(_) => client,
         }
     }
 
-    /// Returns whether the provider is asked for the token counts of a chat stream whose client did not ask.
+    /// Returns whether the provider is asked, in `api`, for the token counts of a chat stream whose client did not ask.
     #[must_use]
-    pub fn counts_stream(&self, envelope: &Envelope, model: Option<&str>) -> bool {
+    pub fn counts_stream(&self, envelope: &Envelope, api: Api) -> bool {
         let Adapter::Remote(remote) = &self.adapter else { return false };
         remote.counts_streams
             && envelope.api == Api::Chat
             && envelope.stream
             && !envelope.include_usage
             && envelope.direct.is_none()
-            && !envelope.is_translated(remote.api_for(Api::Chat, model))
+            && !envelope.is_translated(api)
     }
 
     /// Returns the masker that removes the provider's credentials from its responses.

@@ -23,12 +23,18 @@ pub use error::{NoDefault, RouteError};
 pub use facts::RequestFacts;
 use policy::Contender;
 use serde_json::{Map, Value};
-use signalbox_core::schema::{Ability, RouteDeadlines, RoutePolicy, RouteTarget, Sticky};
+use signalbox_core::{
+    Api,
+    provider_type::ApiNeeds,
+    schema::{Ability, RouteDeadlines, RoutePolicy, RouteTarget, Sticky},
+};
 use signalbox_pricing::{Table, Tokens};
 
 use crate::{
     catalog::{Absent, Route, Snapshot},
+    envelope::Envelope,
     health::{Blocked, Exhausted, TargetHealth},
+    owners::Owner,
     provider::{Adapter, Provider},
     random::{Rng, mixed},
     token_estimate,
@@ -51,6 +57,8 @@ pub struct Plan {
     pub matched: String,
     /// Id of the request of which this one is a copy.
     pub mirror_of: Option<String>,
+    /// Target that made the answer which the request continues, if it is known.
+    pub owner: Option<Owner>,
 }
 
 /// A provider to try, and the model name to send to it.
@@ -72,6 +80,12 @@ pub struct Candidate {
     pub behind: Option<Exhausted>,
     /// Deadlines that the request asks for; the shorter ones apply.
     pub deadlines: RouteDeadlines,
+    /// API that its route sets.
+    pub api: Option<Api>,
+    /// Whether its route sets the effort `none`.
+    pub no_effort: bool,
+    /// Whether the request continues an answer that another provider keeps.
+    pub lacks_previous: bool,
 }
 
 /// A target that is not tried.
@@ -112,6 +126,8 @@ pub enum Reason {
     Cheapest(Option<u128>),
     /// The hash of the request's session or prefix.
     Sticky(Sticky),
+    /// It made the answer that the request continues.
+    Owner,
     /// The mirror of the route of another request.
     Mirror,
 }
@@ -189,6 +205,7 @@ pub fn plan(
     if let Some(policy) = asked.or_else(|| route.as_ref().map(|route| route.plan.policy)) {
         plan.sort((route.as_deref(), policy), facts, prices, now, rng);
     }
+    plan.put_owner_first(facts);
     plan.put_behind(facts, now);
     if facts.overrides.is_some_and(|overrides| overrides.fallbacks == Some(false)) {
         let mut is_first = true;
@@ -222,7 +239,16 @@ fn route_of<'a>(snapshot: &'a Snapshot, model: &'a str) -> Option<(&'a Arc<Route
 impl Plan {
     fn implied(candidates: Vec<Candidate>) -> Self {
         let (skipped, overrides) = (Vec::new(), Map::new());
-        Self { route: None, candidates, skipped, overrides, tokens: 0, matched: String::new(), mirror_of: None }
+        Self {
+            route: None,
+            candidates,
+            skipped,
+            overrides,
+            tokens: 0,
+            matched: String::new(),
+            mirror_of: None,
+            owner: None,
+        }
     }
 
     /// Returns the plan of a request for `model`, of which a wildcard of the route matches `matched`.
@@ -240,7 +266,8 @@ impl Plan {
                 Ok(provider) if matches!(provider.adapter, Adapter::Misconfigured(_)) => SkipReason::Misconfigured,
                 Ok(provider) => {
                     let candidate = Candidate::new(provider, Some(model), Reason::Priority);
-                    plan.candidates.push(Candidate { target: n, ..candidate });
+                    let no_effort = target.params.get("reasoning_effort").is_some_and(|effort| effort == "none");
+                    plan.candidates.push(Candidate { target: n, api: target.api, no_effort, ..candidate });
                     continue;
                 }
             };
@@ -268,7 +295,9 @@ impl Plan {
         let route = self.route.as_ref()?;
         let (provider, mirror) = (route.mirror.as_ref()?, route.plan.mirror.as_ref()?);
         let model = mirror.model.replacen('*', &self.matched, 1);
-        let candidate = Candidate::new(provider, Some(model), Reason::Mirror);
+        let lacks_previous =
+            self.owner.as_ref().is_some_and(|owner| owner.keeps_answer && owner.provider != provider.id);
+        let candidate = Candidate { lacks_previous, ..Candidate::new(provider, Some(model), Reason::Mirror) };
         let can_be_asked = candidate.health.blocked(now).is_none();
         can_be_asked.then(|| Self { mirror_of: Some(id.to_owned()), ..Self::implied(vec![candidate]) })
     }
@@ -348,6 +377,26 @@ impl Plan {
         }
     }
 
+    /// Moves the target that made the answer which the request continues before the others. An implied order stays,
+    /// unless no other provider knows the answer: the user has chosen the active provider.
+    fn put_owner_first(&mut self, facts: &RequestFacts<'_>) {
+        let Some(owner) = facts.owner else { return };
+        self.owner = Some(owner.clone());
+        for candidate in &mut self.candidates {
+            candidate.lacks_previous = owner.keeps_answer && candidate.provider.id != owner.provider;
+        }
+        if self.route.is_none() && !owner.keeps_answer {
+            return;
+        }
+        let is_owner = |candidate: &Candidate| candidate.provider.id == owner.provider;
+        let is_model = |candidate: &Candidate| is_owner(candidate) && candidate.model == owner.model;
+        let place = self.candidates.iter().position(is_model).or_else(|| self.candidates.iter().position(is_owner));
+        if let Some(place) = place.filter(|_| self.candidates.len() > 1) {
+            let candidate = self.candidates.remove(place);
+            self.candidates.insert(0, Candidate { reason: Reason::Owner, ..candidate });
+        }
+    }
+
     /// Moves the targets whose providers announced that a limit is used up behind the others. Only their order
     /// changes: the announcement may be out of date.
     fn put_behind(&mut self, facts: &RequestFacts<'_>, now: u64) {
@@ -377,7 +426,42 @@ impl Candidate {
         let health = Arc::clone(provider.health.of(model.as_deref()));
         let provider = Arc::clone(provider);
         let deadlines = RouteDeadlines::default();
-        Self { provider, model, health, reason, target: 0, last_resort: None, behind: None, deadlines }
+        Self {
+            provider,
+            model,
+            health,
+            reason,
+            target: 0,
+            last_resort: None,
+            behind: None,
+            deadlines,
+            api: None,
+            no_effort: false,
+            lacks_previous: false,
+        }
+    }
+
+    /// Returns the API in which a request is sent to the target.
+    #[must_use]
+    pub fn api_for(&self, envelope: &Envelope) -> Api {
+        let needs = ApiNeeds { no_effort: envelope.needs.no_effort || self.no_effort, ..envelope.needs };
+        match self.api.filter(|_| matches!(self.provider.adapter, Adapter::Remote(_))) {
+            Some(api) => api,
+            None => self.provider.api_for(envelope.api, self.model.as_deref(), needs),
+        }
+    }
+
+    /// Returns whether a request is translated for the target.
+    #[must_use]
+    pub fn is_translated(&self, envelope: &Envelope) -> bool {
+        envelope.is_translated(self.api_for(envelope)) || self.continues_elsewhere(envelope)
+    }
+
+    /// Returns whether a request continues an answer by an id that the target does not know, so that the request log
+    /// has to add the turns before.
+    #[must_use]
+    pub fn continues_elsewhere(&self, envelope: &Envelope) -> bool {
+        self.lacks_previous && envelope.previous.is_some() && envelope.direct.is_none()
     }
 
     /// Returns the price of a prompt and an answer of so many tokens, in pico-dollars, if it is known.

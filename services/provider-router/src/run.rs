@@ -151,6 +151,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         ledger: Arc::clone(&ledger),
         guard,
         cache,
+        reasoning: Arc::default(),
+        owners: crate::owners::Owners::default(),
         streams: Arc::clone(&streams),
         prices,
         configured: config.upstream.deadlines(),

@@ -12,15 +12,15 @@ use signalbox_core::{Api, conversation::answer_hash, json::Reader, schema::Reque
 use signalbox_daemon::{Caller, CallerKind};
 use signalbox_store::{
     Error, Store,
-    exchanges::{KeptRequest, requests_of_answer},
+    exchanges::{KeptRequest, request_of_id, requests_of_answer},
     requests::{self, AnswerState, RequestKey},
     responses::{self, ResponseKey},
 };
-use signalbox_translate::hub::Json;
+use signalbox_translate::{Action, HANDLE, Loss, Losses, hub::Json};
 use tokio::time::{Duration, Instant, sleep, timeout};
 use uuid::Uuid;
 
-use crate::clock;
+use crate::{app::App, clock, owners::Owner};
 
 /// Maximum number of answers that one request continues.
 const MAX_TURNS: usize = 1000;
@@ -101,7 +101,7 @@ pub async fn items_before(
     let mut turns = Vec::new();
     let (mut next, mut bytes) = (previous, 0);
     while let Some(id) = next {
-        let stored = load(store, &id, caller).await?;
+        let stored = load_any(store, &id, caller).await?;
         bytes += stored.len();
         if turns.len() == MAX_TURNS || bytes > MAX_BYTES {
             return Err(StoredError::NotFound { id, why: "the conversation is too long; send it in `input`" });
@@ -122,6 +122,54 @@ pub async fn items_before(
         );
     }
     Ok(Some(items))
+}
+
+/// Returns whether the body of a request refers to items that only the log has.
+#[must_use]
+pub fn refers_to_log(body: &[u8]) -> bool {
+    memchr::memmem::find(body, b"\"item_reference\"").is_some()
+        && names(body).1.iter().any(|id| request_of(id).is_some())
+}
+
+/// Returns the target that made an answer, as far as the caller may use the answer; `None` if it is not known.
+pub async fn owner(app: &App, id: &str, caller: Option<&Caller>) -> Option<Owner> {
+    if let Some(owner) = app.owners.find(id, caller) {
+        return Some(owner);
+    }
+    let request = kept_request(&app.store, id, caller).await?;
+    Some(Owner { provider: request.provider_id?, model: None, keeps_answer: request_of(id).is_none() })
+}
+
+/// Returns the request that got an answer, if the log knows one and the caller may use it.
+async fn kept_request(store: &Store, id: &str, caller: Option<&Caller>) -> Option<KeptRequest> {
+    let found = match request_of(id) {
+        Some(request) => {
+            let found = timeout(LOOK_TIMEOUT, request_of_id(store, &request.to_string())).await;
+            found.ok().and_then(Result::ok).flatten().into_iter().collect()
+        }
+        None => kept_requests(store, id).await,
+    };
+    let key = issued_key(caller);
+    let mut own = found.into_iter().filter(|request| key.is_none() || request.key_id.as_deref() == key);
+    // Of several requests of the same millisecond, the log does not know whose answer it is.
+    own.next().filter(|_| own.next().is_none())
+}
+
+/// Returns the items without the reasoning that only the provider which made it can read, and what was removed.
+#[must_use]
+pub fn without_reasoning(items: &[Json]) -> (Option<Arc<[Json]>>, Losses) {
+    let is_readable = |item: &&Json| {
+        let item = Reader::new(item.as_str().as_bytes()).value().unwrap_or_default();
+        let is_own = |data: &str| data.starts_with(HANDLE);
+        item["type"] != "reasoning" || item["encrypted_content"].as_str().is_none_or(is_own)
+    };
+    let kept: Arc<[Json]> = items.iter().filter(is_readable).cloned().collect();
+    let mut losses = Losses::default();
+    if kept.len() < items.len() {
+        let (field, why) = ("previous_response_id".to_owned(), "reasoning of another provider".into());
+        losses.add(Loss { field, action: Action::Dropped, from: None, to: None, why });
+    }
+    (Some(kept), losses)
 }
 
 /// Returns the tokens of the conversation up to an answer, for estimates; `UNKNOWN_TOKENS` if the log does not have them.
@@ -211,6 +259,22 @@ fn is_recent(request: Uuid) -> bool {
     i128::from(clock::unix_ms()) - arrived < MAX_LOADING_MS
 }
 
+/// Returns an answer of Responses, and its request, also if a provider keeps the answer under an id of its own.
+///
+/// # Errors
+/// See [`load`].
+async fn load_any(store: &Store, id: &str, caller: Option<&Caller>) -> Result<Stored, StoredError> {
+    if request_of(id).is_some() {
+        return load(store, id, caller).await;
+    }
+    let not_found = |why| StoredError::NotFound { id: id.to_owned(), why };
+    let Some(request) = kept_request(store, id, caller).await else {
+        return Err(not_found("only its provider knows it; send the conversation in `input`"));
+    };
+    let request = Uuid::try_parse(&request.request_id).map_err(|_| not_found("the log does not keep its request"))?;
+    load_request(store, (id, request), caller).await
+}
+
 /// Returns an answer of Responses, and its request. A created key only has the answers to its own requests; for other
 /// keys' answers the error is that of an unknown id.
 ///
@@ -219,6 +283,15 @@ fn is_recent(request: Uuid) -> bool {
 pub async fn load(store: &Store, id: &str, caller: Option<&Caller>) -> Result<Stored, StoredError> {
     let not_found = |why| StoredError::NotFound { id: id.to_owned(), why };
     let request = request_of(id).ok_or_else(|| not_found("this gateway did not make the id"))?;
+    load_request(store, (id, request), caller).await
+}
+
+async fn load_request(
+    store: &Store,
+    (id, request): (&str, Uuid),
+    caller: Option<&Caller>,
+) -> Result<Stored, StoredError> {
+    let not_found = |why| StoredError::NotFound { id: id.to_owned(), why };
     let key = RequestKey::Uuid(request.to_string());
     let issued = issued_key(caller);
     let until = Instant::now() + LOAD_WAIT;

@@ -157,6 +157,16 @@ pub(crate) async fn send(wire: &mut Wire, status: u16, body: &str) -> Over {
     }
 }
 
+/// Sends a whole stream of events.
+pub(crate) async fn send_events(wire: &mut Wire, body: &str) -> Over {
+    let len = body.len();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len}\r\n\r\n");
+    match wire.send(format!("{head}{body}").as_bytes()).await {
+        Ok(()) => Over { end: End::Completed, then: Then::Reuse },
+        Err(_) => Over { end: End::ClientLeft, then: Then::Close },
+    }
+}
+
 fn plain(status: u16, body: &str) -> String {
     let len = body.len();
     format!("HTTP/1.1 {status} Plain\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\r\n{body}")

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::Api;
 use crate::schema::{Ability, CacheScope, GuardAction, Resume, RouteCache, RoutePolicy, Sticky};
 
 fn read(document: Value) -> Result<NewRoute, Vec<String>> {
@@ -15,7 +16,7 @@ fn whole() -> Value {
         "model": "fast-*", "enabled": false, "aliases": ["quick"], "policy": "least-busy",
         "targets": [
             {"provider": "a", "model": "big-*", "weight": 1000, "params": {"temperature": 0}, "context_tokens": 128_000,
-             "can": ["json_schema", "tools"], "region": "eu", "max_price_usd": 0.25},
+             "can": ["json_schema", "tools"], "region": "eu", "max_price_usd": 0.25, "api": "responses"},
             {"provider": "b", "model": "small"},
         ],
         "retries": 2,
@@ -39,6 +40,7 @@ fn every_field_is_read() {
     assert_eq!(first.weight, Some(1000));
     assert_eq!(first.can, Some(vec![Ability::JsonSchema, Ability::Tools]));
     assert_eq!((first.region.as_deref(), first.max_price_usd), (Some("eu"), Some(0.25)));
+    assert_eq!((first.api, plan.targets[1].api), (Some(Api::Responses), None));
     assert_eq!(plan.targets[1], RouteTarget { provider: "b".into(), model: "small".into(), ..RouteTarget::default() });
     assert_eq!(plan.deadlines.total_ms, Some(86_400_000));
     let cache = RouteCache { ttl_ms: 60_000, scope: CacheScope::Owner, max_answer_bytes: Some(4096) };
@@ -73,6 +75,10 @@ fn the_words_are_those_of_the_types() {
     let abilities = json!([{"provider": "a", "model": "m", "can": ABILITIES}]);
     let route = read(json!({"model": "m", "targets": abilities})).unwrap();
     assert_eq!(write("m", true, &route.plan)["targets"][0]["can"], json!(ABILITIES));
+    for word in APIS {
+        let route = read(json!({"model": "m", "targets": [{"provider": "a", "model": "m", "api": word}]})).unwrap();
+        assert_eq!(write("m", true, &route.plan)["targets"][0]["api"], word);
+    }
     for (field, words) in [("policy", &POLICIES[..]), ("resume", &RESUMES[..]), ("sticky", &STICKIES[..])] {
         for word in words {
             let route = read(json!({"model": "m", "targets": target, (field): word})).unwrap();
@@ -140,6 +146,7 @@ fn each_mistake_is_told_with_its_path() {
         (in_target("region", json!("")), "targets[1].region must be a text of 1 to 64"),
         (in_target("max_price_usd", json!(0)), "targets[1].max_price_usd must be a number above 0 and up to 1000000"),
         (in_target("max_price_usd", json!("1")), "targets[1].max_price_usd must be a number"),
+        (in_target("api", json!("gemini")), "targets[1].api must be chat, messages or responses"),
         (with("retries", json!(11)), "retries must be a whole number from 0 to 10"),
         (with("deadlines", json!(5)), "deadlines must be an object"),
         (with("deadlines", json!({"idle_ms": 0})), "deadlines.idle_ms must be a whole number from 1 to 86400000"),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{GuardRules, KeyLimits, RouteCache};
+use crate::Api;
 
 /// A row of table `routes`. All fields but the id, the name and the times are stored as one JSON document.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,6 +150,9 @@ pub struct RouteTarget {
     /// Maximum price in US dollars that a request may be expected to have at this target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_price_usd: Option<f64>,
+    /// API in which the model is asked. Unset: that of the client, if provider and model have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<Api>,
 }
 
 /// Ability of a model that a request may need.

@@ -39,6 +39,7 @@ pub(in super::super) fn targets() -> Array {
         .property("can", abilities())
         .property("region", nullable(line(route::MAX_REGION), Type::String))
         .property("max_price_usd", above_zero(route::MAX_PRICE_USD))
+        .property("api", words(&route::APIS))
         .required("provider")
         .required("model");
     ArrayBuilder::new().items(target).min_items(Some(1)).max_items(Some(route::MAX_TARGETS)).build()

@@ -5,7 +5,7 @@ use signalbox_core::openai::Usage;
 use signalbox_core::schema::{Request, RequestStatus, Response, Session};
 use signalbox_core::token_classes::TokenClasses;
 use signalbox_store::exchanges::{
-    Exchange, ExchangeEnd, ExchangeStart, KeptRequest, SessionRef, Source, probe, record, requests_of_answer,
+    Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source, probe, record, request_of_id, requests_of_answer,
 };
 use signalbox_store::requests::{self, AnswerState, Filter, RequestKey};
 use signalbox_store::{Class, Page, responses, sessions};
@@ -318,8 +318,14 @@ async fn an_answer_is_continued(database: &Database) {
     record(store, &[continues("j", 95, "kept"), continues("k", 96, "other")]).await.unwrap();
     assert_eq!((session("j").await, session("k").await), ("named".to_owned(), "k".to_owned()));
     let of = async |hash: &str| requests_of_answer(store, hash).await.unwrap();
-    let kept = KeptRequest { request_id: "i".to_owned(), key_id: Some("k".to_owned()) };
-    assert_eq!(of("kept").await, [kept], "the request with the answer, and no other one of its session");
+    let kept = of("kept").await;
+    assert_eq!(kept.len(), 1, "the request with the answer, and no other one of its session");
+    assert_eq!((&*kept[0].request_id, kept[0].key_id.as_deref()), ("i", Some("k")));
+    let by_id = request_of_id(store, "i").await.unwrap();
+    assert_eq!(by_id.as_ref(), Some(&kept[0]));
+    let provider = requests::get(store, &RequestKey::Uuid("i".to_owned())).await.unwrap().0.provider_id;
+    assert_eq!(kept[0].provider_id, provider);
+    assert_eq!(request_of_id(store, "nowhere").await.unwrap(), None);
     assert_eq!(of("other").await, [], "unknown");
     requests::delete(store, &RequestKey::Uuid("i".to_owned())).await.unwrap();
     assert_eq!(of("kept").await, [], "deleted");

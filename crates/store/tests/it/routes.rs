@@ -40,6 +40,7 @@ async fn a_route_is_kept_as_it_was_given(database: &Database) {
             can: Some(vec![Ability::Tools]),
             region: Some("eu".into()),
             max_price_usd: Some(0.5),
+            api: Some(signalbox_core::Api::Messages),
         }],
         retries: Some(2),
         deadlines: RouteDeadlines { first_token_ms: Some(10_000), ..RouteDeadlines::default() },

@@ -29,6 +29,8 @@ struct Call {
     block: Option<u32>,
     /// Arguments that came before the block began.
     early: String,
+    /// What Gemini adds to the call, until the block begins.
+    extra: Option<Json>,
     /// The arguments so far of a call without an index, up to the piece that exceeds [`MAX_CHECKED`].
     anonymous: String,
     joiner: Joiner,
@@ -69,6 +71,12 @@ impl Calls {
         if call.index.is_none() && call.anonymous.len() <= MAX_CHECKED {
             call.anonymous.push_str(&input);
         }
+        let extra = view.others.iter().find(|(name, _)| name == "extra_content");
+        let extra = extra.and_then(|(_, json)| Json::parse(std::str::from_utf8(json).ok()?)).filter(Json::is_object);
+        match call.block {
+            Some(block) => out.extend(extra.map(|extra| Event::Delta { block, delta: Delta::Extra(extra) })),
+            None => call.extra = extra.or(call.extra.take()),
+        }
         match call.block {
             Some(block) if !input.is_empty() => out.push(Event::Delta { block, delta: Delta::Input(input) }),
             Some(_) => {}
@@ -94,6 +102,7 @@ impl Calls {
             let id = call.id.clone().unwrap_or_else(|| format!("call_{}_{next}", self.id));
             let opening = Opening::Call { id, name: call.name.clone(), namespace: None, kind: call.kind };
             out.push(Event::Open { block: next, opening });
+            out.extend(call.extra.take().map(|extra| Event::Delta { block: next, delta: Delta::Extra(extra) }));
             let early = std::mem::take(&mut call.early);
             if !early.is_empty() {
                 out.push(Event::Delta { block: next, delta: Delta::Input(early) });

@@ -80,6 +80,7 @@ fn read_assistant(fields: &mut Fields<'_>, at: &Path<'_>) -> Result<Vec<Block>, 
             kind: CallKind::Function,
             input,
             cache: None,
+            extra: None,
         }));
     }
     Ok(blocks)
@@ -102,7 +103,7 @@ fn read_call(value: Raw<'_>, at: &Path<'_>) -> Result<Block, RequestError> {
         Some(text) if text.is_string() => text.str().unwrap_or_default().into_owned(),
         Some(json) => json.as_str().to_owned(),
     };
-    Ok(Block::ToolCall(ToolCall { id, name, namespace: None, kind, input, cache: None }))
+    Ok(Block::ToolCall(ToolCall { id, name, namespace: None, kind, input, cache: None, extra: None }))
 }
 
 /// Reads `content`: a string or a list of parts.

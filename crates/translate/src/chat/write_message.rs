@@ -2,7 +2,7 @@
 
 use crate::Api;
 use crate::error::RequestError;
-use crate::hub::{Block, CallKind, Image, Media, Message, Role, Source, ToolCall, ToolResult};
+use crate::hub::{Block, CallKind, Image, Json, Media, Message, Role, Source, ToolCall, ToolResult};
 use crate::loss::Action;
 use crate::out::{Array, Object};
 use crate::write::{Job, block_at, write_breakpoint};
@@ -255,20 +255,33 @@ fn write_assistant(job: &mut Job<'_>, list: &mut Array<'_>, message: &Message) -
         write_texts(job, out, message.blocks.iter(), &message.at);
         out.opt_str("refusal", refusal.as_deref());
         if !calls.is_empty() {
-            out.array("tool_calls", |list| calls.iter().for_each(|call| write_call(job, list, call)));
+            out.array("tool_calls", |list| {
+                for (index, call) in calls.iter().enumerate() {
+                    let default = job.target.call_extra.filter(|_| index == 0 && call.extra.is_none());
+                    if default.is_some() {
+                        let at = format!("{}.tool_calls.0", message.at);
+                        job.losses.emulated(at, None, "the model wants a signature, and another one made the call");
+                    }
+                    write_call(job, list, call, call.extra.as_ref().map(Json::as_str).or(default));
+                }
+            });
         }
         out.opt_str("name", message.name.as_deref().filter(|_| job.is_from(Api::Chat)));
     });
     Ok(())
 }
 
-fn write_call(job: &mut Job<'_>, list: &mut Array<'_>, call: &ToolCall) {
+/// Writes a call with its `extra_content`.
+fn write_call(job: &mut Job<'_>, list: &mut Array<'_>, call: &ToolCall, extra: Option<&str>) {
     let id = job.call_id(&call.id);
     let is_wrapped = call.kind == CallKind::Custom && !job.target.custom_tools;
     let name = job.call_name(&call.name, call.namespace.as_deref(), call.kind);
     job.breakpoint(call.cache);
     list.object(|out| {
         out.str("id", &id);
+        if let Some(extra) = extra {
+            out.raw("extra_content", extra);
+        }
         if call.kind == CallKind::Custom && !is_wrapped {
             out.str("type", "custom");
             return out.object("custom", |custom| {

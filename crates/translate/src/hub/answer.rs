@@ -37,19 +37,6 @@ impl Answer {
         events.push(Event::Finish(self.finish));
         events
     }
-
-    /// Returns the thinking that has to be given back together with the tool calls, and the ids of the calls. Both are
-    /// empty unless the answer has thinking and calls.
-    #[must_use]
-    pub fn reasoning_of_calls(&self) -> (Vec<&str>, Vec<&Block>) {
-        let calls = self.blocks.iter().filter_map(|block| match block {
-            Block::ToolCall(call) => Some(call.id.as_str()),
-            _ => None,
-        });
-        let calls: Vec<&str> = calls.collect();
-        let thinking: Vec<&Block> = self.blocks.iter().filter(|block| block.is_thinking()).collect();
-        if calls.is_empty() || thinking.is_empty() { (Vec::new(), Vec::new()) } else { (calls, thinking) }
-    }
 }
 
 /// Splits a block into its beginning and its additions. Blocks that no answer has are left out.
@@ -73,7 +60,9 @@ fn parts(block: Block) -> Option<(Opening, Vec<Delta>)> {
         }
         Block::ToolCall(call) => {
             let opening = Opening::Call { id: call.id, name: call.name, namespace: call.namespace, kind: call.kind };
-            (opening, some(call.input, Delta::Input))
+            let mut deltas: Vec<Delta> = call.extra.map(Delta::Extra).into_iter().collect();
+            deltas.extend(some(call.input, Delta::Input));
+            (opening, deltas)
         }
         Block::Opaque { api, kind, json } => (Opening::Opaque { api, kind, json }, vec![]),
         Block::Image(_) | Block::Document(_) | Block::Audio { .. } | Block::ToolResult(_) => return None,

@@ -115,13 +115,15 @@ pub enum Delta {
     Encrypted(String),
     /// More of the input of a tool call.
     Input(String),
+    /// The `extra_content` of a tool call; a later one replaces an earlier one.
+    Extra(Json),
 }
 
 // === impl Delta ===
 
 impl Delta {
     /// Returns the length of the text in bytes.
-    pub(crate) const fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Text(text)
             | Self::Thinking(text)
@@ -129,6 +131,7 @@ impl Delta {
             | Self::Signature(text)
             | Self::Encrypted(text)
             | Self::Input(text) => text.len(),
+            Self::Extra(json) => json.as_str().len(),
         }
     }
 

@@ -63,7 +63,7 @@ fn opened(opening: Opening) -> Block {
         Opening::Redacted { data } => Block::RedactedThinking { data },
         Opening::Reasoning { id } => Block::Reasoning(Reasoning { id, ..Reasoning::default() }),
         Opening::Call { id, name, namespace, kind } => {
-            Block::ToolCall(ToolCall { id, name, namespace, kind, input: String::new(), cache: None })
+            Block::ToolCall(ToolCall { id, name, namespace, kind, input: String::new(), cache: None, extra: None })
         }
         Opening::Opaque { api, kind, json } => Block::Opaque { api, kind, json },
     }
@@ -76,6 +76,7 @@ fn grow(block: &mut Block, delta: Delta) {
         | (Block::ToolCall(ToolCall { input: text, .. }), Delta::Input(more)) => append(text, more),
         (Block::Thinking(thinking), Delta::Signature(signature)) => thinking.signature = Some(signature),
         (Block::Reasoning(item), Delta::Encrypted(data)) => item.encrypted = Some(data),
+        (Block::ToolCall(call), Delta::Extra(extra)) => call.extra = Some(extra),
         (Block::Reasoning(item), Delta::Summary { part, text }) => {
             // A part that leaves a gap is put at the end, so that its number cannot make the list long.
             match item.summary.get_mut(part as usize) {

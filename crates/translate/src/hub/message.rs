@@ -143,6 +143,8 @@ pub struct ToolCall {
     pub input: String,
     /// A cache breakpoint after this block.
     pub cache: Option<Cache>,
+    /// What Gemini adds to its calls in Chat Completions, `extra_content`, and wants back with them.
+    pub extra: Option<Json>,
 }
 
 /// The result of a tool call.

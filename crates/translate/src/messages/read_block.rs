@@ -65,6 +65,7 @@ fn read_block(value: Raw<'_>, at: &Path<'_>) -> Result<Block, RequestError> {
             kind: CallKind::Function,
             input: read_input(fields.take("input"), at)?,
             cache,
+            extra: None,
         }),
         "tool_result" => Block::ToolResult(ToolResult {
             call_id: fields.need_str("tool_use_id", at)?,

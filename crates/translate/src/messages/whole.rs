@@ -78,6 +78,7 @@ fn read_block(value: Raw<'_>, own: &str, number: u32) -> Option<Block> {
             kind: CallKind::Function,
             input: fields.get("input").map_or_else(|| "{}".to_owned(), |input| input.as_str().to_owned()),
             cache: None,
+            extra: None,
         }),
         kind => Block::Opaque { api: Api::Messages, kind: kind.to_owned(), json: value.to_json() },
     })

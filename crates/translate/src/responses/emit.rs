@@ -106,7 +106,7 @@ impl Emitter {
             Opening::Redacted { data } => Block::RedactedThinking { data },
             Opening::Reasoning { .. } => Block::Reasoning(Reasoning::default()),
             Opening::Call { id, name, namespace, kind } => {
-                Block::ToolCall(ToolCall { id, name, namespace, kind, input: String::new(), cache: None })
+                Block::ToolCall(ToolCall { id, name, namespace, kind, input: String::new(), cache: None, extra: None })
             }
             Opening::Opaque { kind, .. } => {
                 return self.losses.dropped(format!("content.{kind}"), "the client's API has no such block");

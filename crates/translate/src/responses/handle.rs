@@ -8,7 +8,8 @@ use crate::field::Raw;
 use crate::hub::{Block, Json, Thinking};
 use crate::out;
 
-const PREFIX: &str = "signalbox.thinking.v1:";
+/// The beginning of `encrypted_content` in the reasoning items that this gateway makes of the thinking of other APIs.
+pub const PREFIX: &str = "signalbox.thinking.v1:";
 
 /// Returns the handle of a thinking block.
 pub(super) fn of_thinking(thinking: &Thinking) -> String {

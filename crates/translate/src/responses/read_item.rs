@@ -116,6 +116,7 @@ pub(super) fn read_item(
                 kind,
                 input: fields.take_str(input, at)?.unwrap_or_default(),
                 cache: None,
+                extra: None,
             };
             push(messages, Role::Assistant, vec![Block::ToolCall(call)], at, true);
         }

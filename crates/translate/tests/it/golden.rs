@@ -283,36 +283,6 @@ fn every_row_has_its_examples() {
 }
 
 #[test]
-fn thinking_returns_to_the_vendor_that_made_it() {
-    let answer = json!({"type": "message", "id": "msg_1", "model": "m", "role": "assistant", "content": [
-        {"type": "thinking", "thinking": "T", "signature": "S"},
-        {"type": "tool_use", "id": "t1", "name": "f", "input": {}}],
-        "stop_reason": "tool_use", "usage": {"input_tokens": 1, "output_tokens": 1}});
-    let answer = read_answer(Api::Messages, answer.to_string().as_bytes()).unwrap();
-    let (calls, thinking) = answer.reasoning_of_calls();
-    assert_eq!(calls, ["t1"]);
-    let thinking: Vec<_> = thinking.into_iter().cloned().collect();
-    let next = json!({"model": "m", "max_tokens": 100, "messages": [
-        {"role": "user", "content": "hi"},
-        {"role": "assistant", "reasoning_content": "T", "content": null, "tool_calls": [
-            {"id": "t1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
-        {"role": "tool", "tool_call_id": "t1", "content": "ok"}]});
-    let mut request = read_request(Api::Chat, next.to_string().as_bytes()).unwrap();
-    let foreign = write_request(Api::Messages, &request, &Target::default()).unwrap();
-    assert_losses(&json!(["messages.1.content.0 dropped"]), &foreign.losses, "another account");
-    let find = |id: &str| (id == "t1").then(|| thinking.clone());
-    assert_eq!(signalbox_translate::hub::restore_reasoning(&mut request, find), 1);
-    let written = write_request(Api::Messages, &request, &Target::default()).unwrap();
-    assert!(written.losses.is_empty());
-    let body: Value = serde_json::from_slice(&written.body).unwrap();
-    assert_eq!(
-        body["messages"][1]["content"],
-        json!([{"type": "thinking", "thinking": "T", "signature": "S"},
-            {"type": "tool_use", "id": "t1", "name": "f", "input": {}}])
-    );
-}
-
-#[test]
 fn a_call_that_cannot_be_read_is_an_error_where_the_client_cannot_judge_it() {
     for (to, end) in [(Api::Chat, "[DONE]"), (Api::Messages, "error"), (Api::Responses, "response.failed")] {
         let mut emitter = Emitter::new(to, EmitOptions { id: "1".into(), ..EmitOptions::default() });

@@ -45,6 +45,7 @@ fn round() -> impl Strategy<Value = Vec<Message>> {
                 kind: CallKind::Function,
                 input: serde_json::json!({"a": argument, "b": 1.5}).to_string(),
                 cache: None,
+                extra: None,
             }));
             results.push(Block::ToolResult(ToolResult {
                 call_id: id,
@@ -143,7 +144,7 @@ fn any_of_model() -> impl Strategy<Value = Block> {
             true => (CallKind::Custom, text),
             false => (CallKind::Function, serde_json::json!({"a": text}).to_string()),
         };
-        Block::ToolCall(ToolCall { id: String::new(), name, namespace: None, kind, input, cache: None })
+        Block::ToolCall(ToolCall { id: String::new(), name, namespace: None, kind, input, cache: None, extra: None })
     });
     prop_oneof![
         3 => (words(), prop::option::of("commentary"), any::<bool>()).prop_map(|(text, phase, is_cited)| {

@@ -118,6 +118,7 @@ fn block() -> impl Strategy<Value = Block> {
             kind: CallKind::Function,
             input: serde_json::json!({"a": value}).to_string(),
             cache: None,
+            extra: None,
         })),
     ]
 }
@@ -269,6 +270,7 @@ proptest! {
             kind: if *is_custom { CallKind::Custom } else { CallKind::Function },
             input: if *is_custom { text.clone() } else { serde_json::json!({"a": text}).to_string() },
             cache: None,
+            extra: None,
         };
         let calls: Vec<ToolCall> = texts.iter().enumerate().map(call).collect();
         let answer = Answer {

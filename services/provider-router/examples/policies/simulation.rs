@@ -211,6 +211,7 @@ pub(crate) fn run(scenario: Scenario, policy: RoutePolicy, seed: u64) -> Run {
                     body: b"{}",
                     unix_ms: 0,
                     overrides: None,
+                    owner: None,
                     takes_turn: true,
                 };
                 let Ok(plan) = plan(&snapshot, &facts, None, now, &mut rng) else { continue };

@@ -59,6 +59,7 @@ async fn answer(
         body: &body,
         unix_ms: clock::unix_ms(),
         overrides: overrides.as_ref(),
+        owner: None,
         takes_turn: false,
     };
     let prices = app.prices.current();

@@ -117,6 +117,12 @@ pub enum ApiError {
     /// A stream cannot be resumed as the client asks.
     #[error(transparent)]
     Stream(#[from] StreamError),
+    /// An answer of the request log is asked for as a stream.
+    #[error("the request log has this answer as a whole, not as events; ask for it without `stream=true`")]
+    StoredStream,
+    /// An answer that guardrails judge is asked for as a stream.
+    #[error("guardrails judge this answer, which they can only do as a whole; ask for it without `stream=true`")]
+    JudgedStream,
     /// Only answers in the background can be cancelled.
     #[error("this answer is not made in the background, so it cannot be cancelled; close the connection instead")]
     NotInBackground,
@@ -172,7 +178,9 @@ impl ApiError {
             Self::Stored(StoredError::Unavailable(_) | StoredError::NotLoaded(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Stream(StreamError::Unknown(_)) => StatusCode::NOT_FOUND,
             Self::Stream(StreamError::PushedOut { .. }) => StatusCode::GONE,
-            Self::Stream(_) | Self::NotInBackground => StatusCode::BAD_REQUEST,
+            Self::Stream(_) | Self::NotInBackground | Self::StoredStream | Self::JudgedStream => {
+                StatusCode::BAD_REQUEST
+            }
             Self::NoUpgrade => StatusCode::UPGRADE_REQUIRED,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Overloaded | Self::Unlogged(_) | Self::DatabaseUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -240,6 +248,7 @@ impl ApiError {
             Self::Stream(StreamError::Malformed { param, .. }) => (REQUEST, "invalid_value", Some(*param)),
             Self::Stream(_) => (REQUEST, "invalid_value", Some("Last-Event-ID")),
             Self::NotInBackground => (REQUEST, "not_in_background", None),
+            Self::StoredStream | Self::JudgedStream => (REQUEST, "unsupported_parameter", Some("stream")),
             Self::NoUpgrade => (REQUEST, "upgrade_required", None),
             Self::NotFound(..) => (REQUEST, "not_found", None),
             Self::MethodNotAllowed(..) => (REQUEST, "method_not_allowed", None),

@@ -38,15 +38,14 @@ pub(super) fn dry_run(
     let record = plan.record(health::now());
     let (prompt, output) = facts.expected_tokens();
     let target = |(planned, candidate): (&signalbox_core::schema::PlannedTarget, &crate::route::Candidate)| {
-        let api = candidate.provider.api_for(envelope.api, candidate.model.as_deref());
         let picos = prices.and_then(|prices| candidate.price(prices, (prompt, output), facts.unix_ms));
         let price_usd: Option<f64> = picos.and_then(|picos| Money::from_picos(picos).to_string().parse().ok());
         json!({
             "provider": planned.provider,
             "model": planned.model,
             "why": planned.why,
-            "api": api.as_str(),
-            "translated": envelope.is_translated(api),
+            "api": candidate.api_for(envelope).as_str(),
+            "translated": candidate.is_translated(envelope),
             "price_usd": price_usd,
         })
     };

@@ -83,11 +83,7 @@ pub(super) async fn judge(
 
 /// Returns whether the log may add turns to the request: one of its targets, or of the copies of it, speaks another API.
 fn is_continued(plan: &Plan, envelope: &Envelope) -> bool {
-    let is_translated = || {
-        plan.candidates.iter().any(|candidate| {
-            envelope.is_translated(candidate.provider.api_for(envelope.api, candidate.model.as_deref()))
-        })
-    };
+    let is_translated = || plan.candidates.iter().any(|candidate| candidate.is_translated(envelope));
     envelope.api == Api::Responses && envelope.direct.is_none() && (plan.is_mirrored() || is_translated())
 }
 

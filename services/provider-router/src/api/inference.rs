@@ -6,7 +6,8 @@ mod surface;
 
 use std::sync::Arc;
 
-use arrival::{Arrival, Reserved, session};
+pub(crate) use arrival::session;
+use arrival::{Arrival, Reserved};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
@@ -104,6 +105,10 @@ where
     context.record_inference(surface.as_str(), envelope.model.as_deref().unwrap_or_default(), envelope.stream);
     let session = session(&head.headers);
     let is_dry_run = explain::is_asked(head.uri.query())?;
+    let owner = match envelope.previous.as_deref().filter(|_| envelope.direct.is_none()) {
+        Some(previous) => stored_responses::owner(app, previous, caller).await,
+        None => None,
+    };
     let (plan, settings) = {
         let catalog = app.catalog.current();
         let facts = RequestFacts {
@@ -112,6 +117,7 @@ where
             body: &body,
             unix_ms: received_at,
             overrides: overrides.as_ref(),
+            owner: owner.as_ref(),
             takes_turn: !is_dry_run,
         };
         let needs_prices = is_dry_run || overrides.is_some() || !catalog.routes().is_empty();

@@ -1,7 +1,8 @@
 //! `/v1/responses/{id}…`: earlier answers of Responses.
 //!
 //! Answers of providers with another API are in the request log, and have ids of this gateway. An answer with any other
-//! id is kept by a provider that speaks Responses; these are asked one after the other.
+//! id is kept by a provider that speaks Responses: the one that made it is asked first, if it is known. The next one is
+//! asked only if a provider answers that there is no such answer, or cannot be reached.
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use crate::{
     guard::{self, About},
     hops,
     provider::{Adapter, Provider},
-    stored_responses::{StoredError, check_owner, delete_kept, load, request_of},
+    stored_responses::{self, StoredError, check_owner, delete_kept, load, request_of},
 };
 
 /// Maximum bytes of a provider's response.
@@ -39,7 +40,11 @@ pub(super) async fn get(State(app): State<Arc<App>>, Path(id): Path, request: Pa
     if let Some(kept) = of_provider(&app, &id, &request).await? {
         return Ok(kept);
     }
-    Ok(Json(load(&app.store, &id, request.extensions.get()).await?.response).into_response())
+    let stored = load(&app.store, &id, request.extensions.get()).await?;
+    if asks_for_stream(request.uri.query()) {
+        return Err(ApiError::StoredStream);
+    }
+    Ok(Json(stored.response).into_response())
 }
 
 /// Query of a list of items.
@@ -134,67 +139,138 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, Path(id): Path, request:
     Err(ApiError::NotInBackground)
 }
 
-/// Asks the providers that speak Responses for an answer of theirs, the active one first. Returns `None` if the id is
-/// one of this gateway, or if none of them knows it.
+/// Asks the providers that speak Responses for an answer of theirs: the one that made it, if that is known, or else the
+/// active one first. Returns `None` if the id is one of this gateway, or if none of them knows it.
 ///
 /// # Errors
-/// Fails if the request loops, or if the log knows that the answer belongs to another key.
+/// Fails if the request loops, if the log knows that the answer belongs to another key, or if no provider knows the
+/// answer and one of them cannot be asked.
 async fn of_provider(app: &App, id: &str, request: &Parts) -> Result<Option<Response>, ApiError> {
     if request_of(id).is_some() {
         return Ok(None);
     }
-    check_owner(&app.store, id, request.extensions.get()).await?;
+    let caller: Option<&Caller> = request.extensions.get();
+    check_owner(&app.store, id, caller).await?;
     if hops::next(&request.headers).is_none() {
         return Err(ApiError::Loop);
     }
     let path = request.uri.path_and_query().map(|path| path.as_str());
     let Some(rest) = path.and_then(|path| path.strip_prefix("/v1/responses/")) else { return Ok(None) };
-    let (method, headers) = (request.method.clone(), request.headers.clone());
-    let request_id = RequestContext::of(&request.extensions).id().to_string();
-    let providers: Vec<Arc<Provider>> = {
-        let snapshot = app.catalog.current();
-        let others =
-            snapshot.providers().iter().filter(|provider| snapshot.active().is_none_or(|a| a.id != provider.id));
-        snapshot.active().into_iter().chain(others).cloned().collect()
-    };
-    for provider in providers {
-        if let Some((status, body)) = ask(app, &provider, &method, rest, &headers, &request_id).await {
-            let is_answer = method == Method::GET && status.is_success();
-            let body = match is_answer {
-                true => judged(app, request, body, &request_id).await?,
-                false => redacted(app, request, body),
-            };
-            let mut response = Response::new(Body::from(body));
-            *response.status_mut() = status;
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            return Ok(Some(response));
-        }
+    let stream = request.method == Method::GET && asks_for_stream(request.uri.query());
+    if stream && app.guard.rules(None, caller).is_some_and(|rules| app.guard.judges_answers(&rules)) {
+        return Err(ApiError::JudgedStream);
     }
-    Ok(None)
+    let asked = Asked {
+        method: &request.method,
+        rest,
+        stream,
+        headers: &request.headers,
+        id: &RequestContext::of(&request.extensions).id().to_string(),
+    };
+    let owner = stored_responses::owner(app, id, caller).await.map(|owner| owner.provider);
+    let mut unasked = None;
+    for provider in providers(app, owner.as_deref(), request.method == Method::DELETE) {
+        let response = match asked.ask(app, &provider).await {
+            Ok(Some(response)) => response,
+            Ok(None) => continue,
+            Err(reason) => {
+                // Another provider may have the answer.
+                unasked = Some(ApiError::Provider { provider: provider.id.clone(), reason });
+                continue;
+            }
+        };
+        let (status, body) = match response {
+            Kept::Stream(body) => return Ok(Some(sent(StatusCode::OK, "text/event-stream", body))),
+            Kept::Whole(status, body) => (status, body),
+        };
+        let is_answer = request.method == Method::GET && status.is_success();
+        let body = match is_answer {
+            true => judged(app, request, body, asked.id).await?,
+            false => redacted(app, request, body),
+        };
+        return Ok(Some(sent(status, "application/json", Body::from(body))));
+    }
+    unasked.map_or(Ok(None), Err)
 }
 
-async fn ask(
-    app: &App,
-    provider: &Provider,
-    method: &Method,
-    rest: &str,
-    headers: &HeaderMap,
-    id: &str,
-) -> Option<(StatusCode, Bytes)> {
-    let Adapter::Remote(remote) = &provider.adapter else { return None };
-    if !remote.apis.contains(&Api::Responses) {
-        return None;
+/// Returns the providers to ask, in their order: the owner first, then the active one. An answer is deleted at its
+/// owner only, if that is known.
+fn providers(app: &App, owner: Option<&str>, is_deletion: bool) -> Vec<Arc<Provider>> {
+    let snapshot = app.catalog.current();
+    let is_owner = |provider: &Provider| owner == Some(provider.id.as_str());
+    let is_active = |provider: &Provider| snapshot.active().is_some_and(|active| active.id == provider.id);
+    let mut providers: Vec<Arc<Provider>> = snapshot.providers().iter().map(Arc::clone).collect();
+    // The sort is stable.
+    providers.sort_by_key(|provider| (!is_owner(provider), !is_active(provider)));
+    if is_deletion && providers.first().is_some_and(|first| is_owner(first)) {
+        providers.truncate(1);
     }
-    let request = remote.about_response(method.clone(), rest, headers, id).ok()?;
-    let response = app.client.send(&remote.target, request, &app.deadlines()).await.ok()?;
-    let status = response.status();
-    if status == StatusCode::NOT_FOUND {
-        return None;
+    providers
+}
+
+/// A request about an answer.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    method: &'a Method,
+    /// The path and the query after that of Responses.
+    rest: &'a str,
+    /// Whether the events of the answer are asked for.
+    stream: bool,
+    headers: &'a HeaderMap,
+    /// Id of the request.
+    id: &'a str,
+}
+
+/// Response of a provider that knows an answer.
+enum Kept {
+    Whole(StatusCode, Bytes),
+    /// The events of the answer.
+    Stream(Body),
+}
+
+// === impl Asked ===
+
+impl Asked<'_> {
+    /// Asks a provider; `None` if it does not speak Responses, does not know the answer, or cannot have such an id.
+    ///
+    /// # Errors
+    /// Returns the reason why it could not be asked.
+    async fn ask(&self, app: &App, provider: &Provider) -> Result<Option<Kept>, String> {
+        let Adapter::Remote(remote) = &provider.adapter else { return Ok(None) };
+        if !remote.apis.contains(&Api::Responses) {
+            return Ok(None);
+        }
+        let asked = (self.rest, self.stream);
+        let Ok(request) = remote.about_response(self.method.clone(), asked, self.headers, self.id) else {
+            return Ok(None);
+        };
+        let response = app.client.send(&remote.target, request, &app.deadlines()).await;
+        let response = response.map_err(|error| error.to_string())?;
+        let status = response.status();
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if self.stream && status.is_success() && kind.starts_with("text/event-stream") {
+            return Ok(Some(Kept::Stream(Body::new(response.into_body()))));
+        }
+        let body = axum::body::to_bytes(Body::new(response.into_body()), MAX_RESPONSE).await;
+        let body = body.map_err(|error| error.to_string())?;
+        // Providers quote the key they refuse.
+        let body = if status.is_success() { body } else { remote.masker.mask(&body).map_or(body, Bytes::from) };
+        Ok(Some(Kept::Whole(status, body)))
     }
-    let body = axum::body::to_bytes(Body::new(response.into_body()), MAX_RESPONSE).await.ok()?;
-    // Providers quote the key they refuse.
-    let body = if status.is_success() { body } else { remote.masker.mask(&body).map_or(body, Bytes::from) };
-    Some((status, body))
+}
+
+fn asks_for_stream(query: Option<&str>) -> bool {
+    query.unwrap_or_default().split('&').any(|pair| pair == "stream=true")
+}
+
+fn sent(status: StatusCode, kind: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
 }
 
 /// Returns the error of a provider, or its answer to another method, without what the rules for answers find.

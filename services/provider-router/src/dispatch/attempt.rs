@@ -1,13 +1,14 @@
 //! Sends a request to one provider.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use signalbox_core::{
     Api,
     provider_type::provider_type,
     schema::{RouteDeadlines, RoutePlan, RouteTarget},
 };
-use signalbox_daemon::{INTERNAL_REQUEST, RequestContext};
+use signalbox_daemon::{Caller, INTERNAL_REQUEST, RequestContext};
+use signalbox_translate::Losses;
 use signalbox_upstream::Deadlines;
 use tokio::time::{Duration, Instant};
 use tracing::Span;
@@ -16,8 +17,9 @@ use super::{
     AcceptedAnswer, ClientRequest,
     classify::{classify_direct, classify_response},
     failure::AttemptError,
+    passed::{Passed, note_owner, owner},
     preamble::Hold,
-    translation::Translation,
+    translation::{Context, Translation},
 };
 use crate::{
     app::App,
@@ -26,9 +28,14 @@ use crate::{
     envelope::{Envelope, with_params},
     health,
     provider::{Adapter, Echo, Remote},
+    reasoning::{Maker, scope},
     relay::Source,
     route::Candidate,
+    stored_responses::without_reasoning,
 };
+
+/// A client that sends `true` has its request refused instead of losing a field.
+const STRICT: HeaderName = HeaderName::from_static("x-signalbox-strict");
 
 /// A target, and what its route says about it.
 #[derive(Clone, Copy, Debug)]
@@ -73,29 +80,44 @@ async fn make(
     let ClientRequest { caller, body, envelope, .. } = request;
     let provider = &candidate.provider;
     let model = candidate.model.as_deref();
-    let api = provider.api_for(envelope.api, model);
+    let api = candidate.api_for(envelope);
     if let Adapter::Misconfigured(reason) = &provider.adapter {
         return Err(AttemptError::Misconfigured { provider: provider.row.name.clone(), reason: reason.clone() });
     }
     if let Some(direct) = envelope.direct {
         return send_direct(app, step, sender, request, direct).await;
     }
-    if !envelope.is_translated(api) {
-        let counts_streams = provider.counts_stream(envelope, model);
+    let kind = provider_type(&provider.row.kind);
+    let is_strict = step.is_strict(caller, request.headers);
+    if !candidate.is_translated(envelope) {
+        let counts_streams = provider.counts_stream(envelope, api);
         let body = step.with_params(envelope.for_provider(body, model, counts_streams));
-        let answer = send(app, step, sender, ClientRequest { body: &body, ..request }, api).await?;
+        let passed = Passed::new(body, (&kind, api), model, is_strict)?;
+        let mut answer = send(app, step, sender, ClientRequest { body: &passed.body, ..request }, api).await?;
+        note_owner(app, candidate, &request, &answer);
+        passed.report(&mut answer);
         return Ok(if counts_streams { answer.without_counts() } else { answer });
     }
-    let kind = provider_type(&provider.row.kind);
-    let id = id.simple().to_string();
     let stored = match envelope.api {
         Api::Responses => request.earlier.items(&app.store, body, caller).await?,
         Api::Chat | Api::Messages => None,
     };
-    let is_strict = caller.is_some_and(|caller| caller.grant().strict) || step.route.is_some_and(|route| route.strict);
-    let translation = Translation::new(request, stored.as_deref(), (&kind, api), model, (&id, is_strict))?;
+    let (stored, lost) = match stored {
+        Some(items) if candidate.continues_elsewhere(envelope) => without_reasoning(&items),
+        stored => (stored, Losses::default()),
+    };
+    let context = Context {
+        id: &id.simple().to_string(),
+        is_strict,
+        lost,
+        memory: Maker::new(provider, model).map(|maker| (&app.reasoning, scope(caller, request.headers), maker)),
+    };
+    let translation = Translation::new(request, stored.as_deref(), (&kind, api), model, context)?;
     let body = step.with_params(translation.body.clone());
     let answer = send(app, step, sender, ClientRequest { body: &body, ..request }, api).await?;
+    if envelope.api == Api::Responses {
+        app.owners.note(&format!("resp_{}", id.simple()), owner(candidate, false), caller);
+    }
     let masker = provider.masker();
     translation.answer(answer).map_err(|failure| failure.masked(masker))
 }
@@ -165,6 +187,13 @@ async fn send_direct(
 // === impl Step ===
 
 impl Step<'_> {
+    /// Returns whether the client, its key or the route refuses a request that loses something.
+    fn is_strict(&self, caller: Option<&Caller>, headers: &HeaderMap) -> bool {
+        caller.is_some_and(|caller| caller.grant().strict)
+            || self.route.is_some_and(|route| route.strict)
+            || headers.get(STRICT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+    }
+
     /// Returns the body with the fields that the target sets.
     fn with_params(&self, body: Bytes) -> Bytes {
         match self.target {

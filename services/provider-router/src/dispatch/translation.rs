@@ -1,7 +1,9 @@
 //! Translates a request to the API of a provider, and its answer back to the API of the client.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderValue, header};
 use signalbox_core::{
     Api,
     openai::{ErrorBody, ProviderError},
@@ -12,16 +14,13 @@ use signalbox_translate::{
     write_answer, write_request,
 };
 
-use super::{AcceptedAnswer, ClientRequest, failure::AttemptError, framing::Framing};
+use super::{AcceptedAnswer, ClientRequest, failure::AttemptError, framing::Framing, passed::report};
 use crate::{
     clock,
-    exchange::TRANSLATION,
     provider::target,
+    reasoning::{Maker, ReasoningMemory, Recorder},
     relay::{Source, TranslatedStream, counts},
 };
-
-/// A client that sends `true` has its request refused instead of losing a field.
-const STRICT: HeaderName = HeaderName::from_static("x-signalbox-strict");
 
 /// A request in the API of a provider, and what the way back needs.
 #[derive(Debug)]
@@ -31,30 +30,51 @@ pub(super) struct Translation {
     pub(super) body: Bytes,
     losses: Losses,
     options: EmitOptions,
+    /// Reads what the answer has to get back in the next turn.
+    recorder: Option<Recorder>,
+}
+
+/// What a translation needs to know beside the request and its target.
+pub(super) struct Context<'a> {
+    /// Id of the exchange.
+    pub(super) id: &'a str,
+    /// Whether the client, its key or the route allows no loss.
+    pub(super) is_strict: bool,
+    /// What was lost before the translation.
+    pub(super) lost: Losses,
+    /// Memory of what earlier answers have to get back, the client, and the model that is asked.
+    pub(super) memory: Option<(&'a Arc<ReasoningMemory>, u64, Maker)>,
 }
 
 impl Translation {
-    /// Translates a request, which continues the `stored` items. `model` is the name of the model at the provider, `id`
-    /// the id of the exchange.
+    /// Translates a request, which continues the `stored` items. `model` is the name of the model at the provider.
     ///
     /// # Errors
     /// Fails if the request cannot be read or translated, or if a field is lost and the client, its key or the route does not
     /// allow it.
     pub(super) fn new(
-        ClientRequest { headers, body, envelope, .. }: ClientRequest<'_>,
+        ClientRequest { body, envelope, .. }: ClientRequest<'_>,
         stored: Option<&[hub::Json]>,
         (kind, provider): (&ProviderType, Api),
         model: Option<&str>,
-        (id, is_strict): (&str, bool),
+        Context { id, is_strict, lost: mut losses, memory }: Context<'_>,
     ) -> Result<Self, RequestError> {
-        let request = match stored {
+        let mut request = match stored {
             Some(stored) => read_continued_request(body, stored)?,
             None => read_request(envelope.api, body)?,
         };
+        // Without tools, there are no calls to give something back to.
+        let memory = memory.filter(|_| !request.tools.is_empty());
+        let recorder = memory.map(|(memory, scope, maker)| {
+            let (known, origin) = memory.give_back(&mut request, scope, maker);
+            losses.append(known);
+            Recorder::new(Arc::clone(memory), origin)
+        });
         let written = write_request(provider, &request, &target(kind, provider, model))?;
-        let is_asked = headers.get(STRICT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
-        let is_strict = is_strict || is_asked;
-        if let Some(error) = written.losses.to_error().filter(|_| is_strict) {
+        let own = losses.without(&written.losses);
+        let mut losses = written.losses;
+        losses.append(own);
+        if let Some(error) = losses.to_error().filter(|_| is_strict) {
             return Err(error);
         }
         let options = EmitOptions {
@@ -67,44 +87,34 @@ impl Translation {
             stops: written.stops,
             previous: envelope.previous.clone(),
         };
-        Ok(Self { client: envelope.api, provider, body: written.body.into(), losses: written.losses, options })
+        Ok(Self { client: envelope.api, provider, body: written.body.into(), losses, options, recorder })
     }
 
     /// Translates an answer of the provider.
     pub(super) fn answer(self, answer: AcceptedAnswer) -> Result<AcceptedAnswer, AttemptError> {
         match answer {
             AcceptedAnswer::Stream { mut headers, begun, rest } => {
-                self.report(&self.losses, &mut headers);
+                report((self.client, self.provider), &self.losses, &mut headers);
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Events.content_type()));
                 let decoder = Decoder::new(self.provider, &self.options.id);
                 let emitter = Emitter::new(self.client, self.options);
-                let stream = TranslatedStream::new(begun, rest, decoder, emitter);
+                let stream = TranslatedStream::new(begun, rest, decoder, emitter, self.recorder);
                 Ok(AcceptedAnswer::Stream { headers, begun: Vec::new(), rest: Source::Translated(Box::new(stream)) })
             }
             AcceptedAnswer::Whole { mut headers, body, .. } => {
                 let answer = read_answer(self.provider, &body).map_err(|failure| reported(failure, &body))?;
                 let usage = answer.usage.as_ref().and_then(counts);
+                if let Some(recorder) = self.recorder {
+                    recorder.answer(&answer);
+                }
                 let (body, lost) = write_answer(self.client, answer, self.options.clone())
                     .map_err(|failure| reported(failure, &body))?;
                 let mut losses = self.losses.clone();
                 losses.append(lost);
-                self.report(&losses, &mut headers);
+                report((self.client, self.provider), &losses, &mut headers);
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Json.content_type()));
                 Ok(AcceptedAnswer::Whole { headers, body: body.into(), failure: None, usage })
             }
-        }
-    }
-
-    /// Adds the header that tells which APIs were translated and what was lost.
-    fn report(&self, losses: &Losses, headers: &mut HeaderMap) {
-        let lost = losses.to_header();
-        let mut text = format!("{}-{}", self.client, self.provider);
-        if !lost.is_empty() {
-            text.push_str("; ");
-            text.push_str(&lost);
-        }
-        if let Ok(value) = HeaderValue::try_from(text) {
-            headers.insert(TRANSLATION, value);
         }
     }
 }

@@ -81,7 +81,14 @@ fn each_api_requires_its_own_content() {
         assert_eq!(parse(Api::Chat, legacy), Err(EnvelopeError::MissingMessages), "{legacy}");
     }
     let own = format!(r#"{{"previous_response_id":"resp_{}"}}"#, "0".repeat(32));
-    for (body, is_translated) in [(own.as_str(), true), (r#"{"previous_response_id":"resp_1"}"#, false)] {
+    let refers = format!(r#"{{"input":[{{"type":"item_reference","id":"msg_{}_0"}}]}}"#, "0".repeat(32));
+    for (body, is_translated) in [
+        (own.as_str(), true),
+        (r#"{"previous_response_id":"resp_1"}"#, false),
+        (refers.as_str(), true),
+        (r#"{"input":[{"type":"item_reference","id":"msg_1"}]}"#, false),
+        (r#"{"input":"item_reference"}"#, false),
+    ] {
         let envelope = parse(Api::Responses, body).unwrap();
         assert_eq!(envelope.is_translated(Api::Responses), is_translated, "{body}");
         assert!(envelope.is_translated(Api::Chat));
@@ -166,5 +173,21 @@ proptest! {
         prop_assert_eq!(envelope.model, Some(new));
         let start = br#"{"a":[{"model":"inner"}],"model":"#;
         prop_assert!(renamed.starts_with(start), "{:?}", renamed);
+    }
+}
+
+#[test]
+fn tools_and_their_effort_are_read() {
+    let needs =
+        |fields: &str| Envelope::parse(Api::Chat, format!(r#"{{"messages":[1]{fields}}}"#).as_bytes()).unwrap().needs;
+    for (fields, tools, no_effort) in [
+        ("", false, false),
+        (r#","tools":[ ]"#, false, false),
+        (r#","tools":null"#, false, false),
+        (r#","tools":[{"type":"function"}]"#, true, false),
+        (r#","functions":[{"name":"f"}],"reasoning_effort":"none""#, true, true),
+        (r#","reasoning_effort":"low","tools":[1]"#, true, false),
+    ] {
+        assert_eq!(needs(fields), ApiNeeds { tools, no_effort }, "{fields}");
     }
 }

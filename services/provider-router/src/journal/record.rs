@@ -121,6 +121,9 @@ pub struct SentAs {
     /// Text of the header `x-signalbox-translation`; empty until there is an answer.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub translation: String,
+    /// Whether the request was not translated, but sent without the thinking of other providers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_cut: bool,
 }
 
 /// Metadata from the end of a response.

@@ -15,7 +15,7 @@ use signalbox_pricing::Table;
 use signalbox_store::exchanges::{Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source};
 use uuid::Uuid;
 
-use signalbox_translate::{read_request, write_request};
+use signalbox_translate::{read_request, without_foreign, write_request};
 
 use super::{
     answer::fold,
@@ -119,19 +119,22 @@ impl Transcript {
     fn request_without_params(&self, api: Api, end: &End) -> Option<String> {
         let model = end.upstream_model.as_deref();
         let body = self.request.as_bytes();
-        if let Some(SentAs { api: sent, kind, .. }) = end.sent_as.as_deref() {
+        let sent_as = end.sent_as.as_deref();
+        let is_cut = sent_as.is_some_and(|sent| sent.is_cut);
+        if let Some(SentAs { api: sent, kind, .. }) = sent_as.filter(|_| !is_cut) {
             let request = read_request(api, body).ok()?;
             let model = model.or(Some(self.begin.model.as_str())).filter(|model| !model.is_empty());
             let sent = Api::parse(sent)?;
             let written = write_request(sent, &request, &target(&provider_type(kind), sent, model)).ok()?;
             return Some(text(&written.body).into_owned());
         }
-        if model.is_none() && !end.counted {
+        if model.is_none() && !end.counted && !is_cut {
             return None;
         }
         let envelope = envelope::Envelope::parse(api, body).ok()?;
         let sent = envelope.for_provider(&Bytes::copy_from_slice(body), model, end.counted);
-        Some(text(&sent).into_owned())
+        let cleaned = is_cut.then(|| without_foreign(api, &sent)).flatten();
+        Some(text(cleaned.as_ref().map_or(&*sent, |cleaned| cleaned.body.as_slice())).into_owned())
     }
 
     /// Returns the end of a request whose process died.

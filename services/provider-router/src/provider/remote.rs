@@ -1,6 +1,9 @@
 //! Providers over HTTP: their address, credentials and paths, and the requests to them.
 
-use std::path::PathBuf;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    path::PathBuf,
+};
 
 use bytes::Bytes;
 use http::{
@@ -12,7 +15,7 @@ use serde_json::Value;
 use signalbox_core::{
     Api,
     masking::Masker,
-    provider_type::{ProviderType, QWEN_PROXY},
+    provider_type::{ApiNeeds, ProviderType, QWEN_PROXY, needed_api},
     secret::is_sensitive_key,
 };
 use signalbox_upstream::{AddressPolicy, ProxyChoice, Target, TlsFiles};
@@ -82,6 +85,8 @@ pub struct Remote {
     pub counts_streams: bool,
     /// Removes the provider's credentials from its responses.
     pub masker: Masker,
+    /// Hash of its address and its credentials.
+    pub account: u64,
     /// Credentials, and the headers configured by the user.
     headers: HeaderMap,
 }
@@ -131,6 +136,7 @@ impl Remote {
         Ok(Self {
             timeout: millis(config, "timeout")?,
             masker: Masker::new(secrets(&headers)),
+            account: account(base_url, &headers),
             apis: apis(config, kind)?,
             path_prefix,
             paths: [path(chat)?, path_of_messages(messages)?, path(responses)?],
@@ -147,12 +153,12 @@ impl Remote {
     }
 
     /// Returns the API in which a request of `client`'s API for `model` is sent: the same if the provider speaks it and
-    /// the model has all of its capabilities there.
+    /// the model answers it there.
     #[must_use]
-    pub fn api_for(&self, client: Api, model: Option<&str>) -> Api {
-        let is_limited = |model: &str| self.kind.quirks.responses_only.iter().any(|name| model.starts_with(name));
-        if client == Api::Chat && self.apis.contains(&Api::Responses) && model.is_some_and(is_limited) {
-            return Api::Responses;
+    pub fn api_for(&self, client: Api, model: Option<&str>, needs: ApiNeeds) -> Api {
+        let needed = model.and_then(|model| needed_api(client, model, needs));
+        if let Some(needed) = needed.filter(|api| self.apis.contains(api)) {
+            return needed;
         }
         if self.apis.contains(&client) { client } else { self.apis.first().copied().unwrap_or(Api::Chat) }
     }
@@ -252,20 +258,20 @@ impl Remote {
     }
 
     /// Builds a request about an answer of Responses that the provider keeps. `rest` follows the path of Responses: the
-    /// id, and what comes after it.
+    /// id, and what comes after it; `stream` tells whether its events are asked for.
     ///
     /// # Errors
     /// Returns a message for the user if it is no path.
     pub fn about_response(
         &self,
         method: Method,
-        rest: &str,
+        (rest, stream): (&str, bool),
         caller: &HeaderMap,
         id: &str,
     ) -> Result<Request<Bytes>, String> {
         let path = format!("{}{}/{rest}", self.path_prefix, Api::Responses.path());
         let path = self.target.path(&path).map_err(|error| error.to_string())?;
-        let mut request = self.forwarded((&path, Api::Responses), Api::Responses, Bytes::new(), false, caller, id);
+        let mut request = self.forwarded((&path, Api::Responses), Api::Responses, Bytes::new(), stream, caller, id);
         *request.method_mut() = method;
         Ok(request)
     }
@@ -315,6 +321,16 @@ fn counts_streams(config: &Config, kind: ProviderType) -> Result<bool, String> {
         Some("client") => Ok(false),
         Some(_) => Err("`streamUsage` must be ask or client".to_owned()),
     }
+}
+
+/// Returns a hash of an address and of the headers for it, among them the credentials.
+fn account(base_url: &str, headers: &HeaderMap) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    base_url.trim_end_matches('/').hash(&mut hasher);
+    for (name, value) in headers {
+        (name.as_str(), value.as_bytes()).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// The files for TLS.

@@ -6,13 +6,17 @@ use signalbox_translate::Target;
 /// Types of provider that are the API's own vendor.
 const OPENAI: &str = "openai";
 const ANTHROPIC: &str = "anthropic";
+const GEMINI: &str = "gemini";
+
+/// The `extra_content` with which Gemini takes a call that it did not make: the value that Google documents for it.
+const NO_SIGNATURE: &str = r#"{"google":{"thought_signature":"skip_thought_signature_validator"}}"#;
 
 /// Returns what `model` accepts at a provider of this type that speaks `api`. An unknown model counts as a current one
 /// of its vendor, and any other server as one with the common ground only.
 #[must_use]
 pub fn target(kind: &ProviderType, api: Api, model: Option<&str>) -> Target {
     let quirks = kind.quirks;
-    let name = model.map(|model| model.rsplit('/').next().unwrap_or(model)).unwrap_or_default();
+    let name = model.map(own_name).unwrap_or_default();
     let target = Target { model: model.map(str::to_owned), forced_tools: quirks.forced_tools, ..Target::default() };
     match api {
         Api::Chat => Target {
@@ -26,6 +30,7 @@ pub fn target(kind: &ProviderType, api: Api, model: Option<&str>) -> Target {
             reasoning_effort: quirks.reasoning_effort,
             refused: quirks.refused_by(name).collect(),
             sampling: kind.value != OPENAI || !is_reasoning(name),
+            call_extra: (kind.value == GEMINI && signs_calls(name)).then_some(NO_SIGNATURE),
             ..target
         },
         Api::Responses => Target {
@@ -57,6 +62,21 @@ pub fn target(kind: &ProviderType, api: Api, model: Option<&str>) -> Target {
 fn is_reasoning(model: &str) -> bool {
     let number = model.strip_prefix("gpt-").and_then(leading_number);
     number.is_some_and(|version| version >= 5) || ["o1", "o3", "o4"].iter().any(|name| model.starts_with(name))
+}
+
+/// Returns whether a Gemini model refuses calls without a signature: Gemini 3 and later.
+fn signs_calls(model: &str) -> bool {
+    model.strip_prefix("gemini-").and_then(leading_number).is_some_and(|version| version >= 3)
+}
+
+/// Returns whether the provider checks the signatures of thinking in Messages, so that it refuses a block without one.
+#[must_use]
+pub fn checks_thinking(kind: &ProviderType, model: Option<&str>) -> bool {
+    kind.value == ANTHROPIC || model.is_some_and(|model| claude_version(own_name(model)).is_some())
+}
+
+fn own_name(model: &str) -> &str {
+    model.rsplit('/').next().unwrap_or(model)
 }
 
 /// Returns whether an OpenAI model knows explicit cache breakpoints: GPT-5.6 and later.
@@ -118,6 +138,19 @@ mod tests {
     }
 
     #[test]
+    fn thinking_is_checked_where_claude_answers() {
+        for (kind, model, is_checked) in [
+            ("anthropic", "claude-next", true),
+            ("openrouter", "anthropic/claude-opus-5-5", true),
+            ("openai-compatible", "claude-sonnet-4-5", true),
+            ("deepseek", "deepseek-chat", false),
+            ("vllm", "qwen3", false),
+        ] {
+            assert_eq!(checks_thinking(&provider_type(kind), Some(model)), is_checked, "{kind} {model}");
+        }
+    }
+
+    #[test]
     fn a_model_gets_only_what_it_accepts() {
         let of = |kind: &str, api, model: &str| target(&provider_type(kind), api, Some(model));
         let bound = of("anthropic", Api::Messages, "claude-opus-5-5");
@@ -130,6 +163,9 @@ mod tests {
         let chat = of("deepseek", Api::Chat, "deepseek-chat");
         assert!(!chat.developer_role && !chat.max_completion_tokens && chat.sampling);
         assert_eq!(chat.reasoning_field, Some("reasoning_content"));
+        let extra = |model: &str| of("gemini", Api::Chat, model).call_extra.is_some();
+        assert!(extra("gemini-3-pro") && extra("models/gemini-3.1-flash") && !extra("gemini-2.5-pro"));
+        assert!(of("openai", Api::Chat, "gemini-3-pro").call_extra.is_none());
         assert_eq!(of("moonshot", Api::Chat, "org/kimi-k3").refused, ["temperature"]);
         assert!(of("xai", Api::Responses, "grok-4").refused.is_empty());
     }

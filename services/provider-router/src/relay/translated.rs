@@ -17,6 +17,7 @@ use signalbox_translate::{
 };
 
 use super::{MAX_EVENT, Source};
+use crate::reasoning::Recorder;
 
 /// A stream that is translated event by event.
 ///
@@ -29,6 +30,8 @@ pub struct TranslatedStream {
     splitter: Splitter,
     decoder: Decoder,
     emitter: Emitter,
+    /// Reads what the answer has to get back in the next turn.
+    recorder: Option<Recorder>,
     events: Vec<Event>,
     /// The newest token counts, which a client of Chat Completions sees only if it asks for them.
     usage: Option<Usage>,
@@ -43,13 +46,20 @@ pub struct TranslatedStream {
 impl TranslatedStream {
     /// Translates `prefix` and then `source`.
     #[must_use]
-    pub fn new(prefix: Vec<Bytes>, source: Source, decoder: Decoder, emitter: Emitter) -> Self {
+    pub fn new(
+        prefix: Vec<Bytes>,
+        source: Source,
+        decoder: Decoder,
+        emitter: Emitter,
+        recorder: Option<Recorder>,
+    ) -> Self {
         Self {
             prefix: prefix.into_iter(),
             source,
             splitter: Splitter::new(MAX_EVENT),
             decoder,
             emitter,
+            recorder,
             events: Vec::new(),
             usage: None,
             cost_picos: None,
@@ -139,6 +149,9 @@ impl TranslatedStream {
         for event in self.events.drain(..) {
             if let Event::Usage(usage) = &event {
                 self.usage = counts(usage).or(self.usage);
+            }
+            if let Some(recorder) = &mut self.recorder {
+                recorder.push(&event);
             }
             self.emitter.push(event, &mut self.out);
         }

@@ -106,6 +106,7 @@ impl std::fmt::Display for Reason {
             }
             Self::Cheapest(None) => f.write_str("cheapest: the price is unknown"),
             Self::Sticky(Sticky::Session) => f.write_str("sticky: the hash of the session"),
+            Self::Owner => f.write_str("it made the answer that the request continues"),
             Self::Mirror => f.write_str("a copy for the mirror of the route"),
             Self::Sticky(Sticky::Prefix) => f.write_str("sticky: the hash of the beginning of the prompt"),
         }

@@ -9,7 +9,7 @@ use signalbox_core::{
     schema::{Ability, Sticky},
 };
 
-use crate::token_estimate;
+use crate::{owners::Owner, token_estimate};
 
 /// Tokens of an answer whose request sets no limit, for comparing prices.
 const USUAL_OUTPUT: u64 = 1_000;
@@ -32,6 +32,8 @@ pub struct RequestFacts<'a> {
     pub unix_ms: i64,
     /// Overrides that the request asks for.
     pub overrides: Option<&'a Overrides>,
+    /// Target that made the answer which the request continues, if it is known.
+    pub owner: Option<&'a Owner>,
     /// Whether the request counts for the policies that take turns; false for one that only asks for its plan.
     pub takes_turn: bool,
 }
@@ -171,6 +173,7 @@ mod tests {
             body: body.as_bytes(),
             unix_ms: 0,
             overrides: None,
+            owner: None,
             takes_turn: true,
         }
     }

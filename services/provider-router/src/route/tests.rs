@@ -28,7 +28,15 @@ fn route(model: &str, policy: RoutePolicy, targets: &[(&str, &str)]) -> schema::
 }
 
 fn facts(model: &str) -> RequestFacts<'_> {
-    RequestFacts { model: Some(model), session: None, body: b"{}", unix_ms: 0, overrides: None, takes_turn: true }
+    RequestFacts {
+        model: Some(model),
+        session: None,
+        body: b"{}",
+        unix_ms: 0,
+        overrides: None,
+        owner: None,
+        takes_turn: true,
+    }
 }
 
 fn planned(snapshot: &Snapshot, facts: &RequestFacts<'_>, now: u64) -> Plan {

@@ -16,7 +16,7 @@ use crate::{
     play::{Answer, Over, Stage, Then},
     responses::{self, Store},
     script::{Body, Chat, Turn, names},
-    server::{Api, Shared, control, error, send},
+    server::{Api, Shared, control, error, send, send_events},
     surface::{Origin, Refusal, Surface},
     wire::Wire,
 };
@@ -77,6 +77,9 @@ impl Api for Provider {
             ("GET", "/health") => self.plain(wire, request, 200, r#"{"status":"ok"}"#.to_owned()).await,
             (method, path) => {
                 let (status, body) = match path.strip_prefix(RESPONSES_PATH).and_then(|rest| rest.strip_prefix('/')) {
+                    Some(id) if method == "GET" && request.path.contains("stream=true") => {
+                        return self.stored_events(wire, request, id).await;
+                    }
                     Some(id) => self.stored(method, id),
                     None if vendor == Vendor::Anthropic => {
                         let refusal = Refusal { status: 404, ..Refusal::bad("Not Found") };
@@ -259,6 +262,20 @@ impl Provider {
     }
 
     /// Answers a request for a stored response.
+    /// Answers with the last event of a stored response.
+    async fn stored_events(&self, wire: &mut Wire, request: Request, id: &str) -> Then {
+        let Some(response) = self.store.response(id) else {
+            let (status, body) = self.stored("GET", id);
+            return self.plain(wire, request, status, body).await;
+        };
+        let event = serde_json::json!({"type": "response.completed", "sequence_number": 0, "response": response});
+        let body = format!("event: response.completed\ndata: {event}\n\n");
+        let entry = self.shared.calls.begin(request, String::new());
+        let over = send_events(wire, &body).await;
+        self.shared.calls.end(&entry, over.end);
+        over.then
+    }
+
     fn stored(&self, method: &str, id: &str) -> (u16, String) {
         let deleted = || serde_json::json!({"id": id, "object": "response", "deleted": true});
         let found = match method {

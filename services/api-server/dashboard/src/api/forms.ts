@@ -297,6 +297,15 @@ export const ROUTE: FormNode = {
           "model"
         ],
         "properties": {
+          "api": {
+            "type": "string",
+            "description": "API in which the model is asked. Unset: that of the client, if provider and model have it.",
+            "enum": [
+              "chat",
+              "messages",
+              "responses"
+            ]
+          },
           "can": {
             "type": "array",
             "description": "Abilities that the model has; requests that need another one do not go to it. Unset: all.",

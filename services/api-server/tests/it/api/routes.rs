@@ -27,7 +27,8 @@ async fn a_route_is_created_replaced_and_deleted(site: &Site) {
         "model": "fast-*", "aliases": ["quick"], "policy": "weighted",
         "targets": [
             {"provider": "echo", "model": "big-*", "weight": 3, "params": {"temperature": 0}, "context_tokens": 1000,
-             "can": ["tools"], "region": "eu", "max_price_usd": 0.5},
+             "can": ["tools"], "region": "eu", "max_price_usd": 0.5,
+             "api": "responses"},
             {"provider": "qwen-proxy-default", "model": "small"},
         ],
         "retries": 2, "deadlines": {"first_token_ms": 10_000}, "sticky": "session", "strict": true,

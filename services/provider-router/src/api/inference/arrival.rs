@@ -169,7 +169,7 @@ async fn reserve(
 }
 
 /// Returns the session id that the client supplied, if it is a valid id.
-pub(super) fn session(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn session(headers: &HeaderMap) -> Option<String> {
     let mut names = SESSION_HEADERS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
     names.find(|name| id::is_resource_id(name)).map(str::to_owned)
 }

@@ -19,6 +19,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   provider-router route set --model fast --target groq/llama-3.3-70b --target openai/gpt-4.1-mini
   provider-router route set --model big --policy weighted --target a/x,weight=3 --target b/x --retries 2
+  provider-router route set --model sol --target azure/my-deployment,api=responses
   provider-router route set route.toml
   provider-router route show fast > fast.toml; edit fast.toml; provider-router route set fast.toml
 
@@ -35,8 +36,9 @@ pub(in crate::cli) struct Set {
     /// Name of the model in requests; a * matches any characters in its place
     #[arg(long, value_name = "NAME", requires = "target")]
     model: Option<String>,
-    /// Target: a provider and the name of the model there, and its weight. Can be repeated
-    #[arg(long, value_name = "PROVIDER/MODEL[,weight=N]", requires = "model")]
+    /// Target: a provider and the name of the model there, its weight, and the API in which it is asked: chat,
+    /// messages or responses. Can be repeated
+    #[arg(long, value_name = "PROVIDER/MODEL[,weight=N][,api=API]", requires = "model")]
     target: Vec<String>,
     /// Order in which the targets are tried: priority, weighted, round-robin, least-busy, latency or cheapest
     /// [default: priority]
@@ -126,19 +128,35 @@ fn cache(text: &str) -> anyhow::Result<Value> {
     Ok(json!({ "ttl_ms": ttl_ms, "scope": scope }))
 }
 
-/// Reads `provider/model,weight=N`. A model name may contain slashes and commas.
+/// Reads `provider/model,weight=N,api=NAME`. A model name may contain slashes and commas.
 fn target(text: &str) -> anyhow::Result<Value> {
-    let (name, weight) = match text.rsplit_once(",weight=") {
-        Some((name, weight)) => (name, Some(weight)),
-        None => (text, None),
+    let usage = || {
+        format!(
+            "--target takes PROVIDER/MODEL, with `,weight=N` if it has a weight, and `,api=` with chat, messages or \
+             responses; not `{text}`"
+        )
     };
-    let usage = || format!("--target takes PROVIDER/MODEL, with `,weight=N` if it has a weight; not `{text}`");
+    let (mut name, mut options) = (text, Map::new());
+    while let Some((rest, option)) = name.rsplit_once(',') {
+        let (key, value) = match option.split_once('=') {
+            Some(("weight", weight)) => {
+                let Ok(weight) = weight.parse::<u64>() else { bail!(usage()) };
+                ("weight", Value::from(weight))
+            }
+            Some(("api", api)) => {
+                ensure!(route_document::APIS.contains(&api), usage());
+                ("api", api.into())
+            }
+            _ => break,
+        };
+        ensure!(options.insert(key.to_owned(), value).is_none(), usage());
+        name = rest;
+    }
     let Some((provider, model)) = name.split_once('/') else { bail!(usage()) };
     ensure!(!provider.is_empty() && !model.is_empty(), usage());
     let mut target = json!({ "provider": provider, "model": model });
-    if let Some(weight) = weight {
-        let Ok(weight) = weight.parse::<u64>() else { bail!(usage()) };
-        target["weight"] = weight.into();
+    if let Value::Object(fields) = &mut target {
+        fields.extend(options);
     }
     Ok(target)
 }
@@ -163,10 +181,22 @@ mod tests {
             ("a/org/m:free", json!({"provider": "a", "model": "org/m:free"})),
             ("a/m,weight=3", json!({"provider": "a", "model": "m", "weight": 3})),
             ("a/x,y", json!({"provider": "a", "model": "x,y"})),
+            ("a/m,api=chat", json!({"provider": "a", "model": "m", "api": "chat"})),
+            ("a/x,y,api=responses,weight=2", json!({"provider": "a", "model": "x,y", "weight": 2, "api": "responses"})),
         ] {
             assert_eq!(target(text).unwrap(), read);
         }
-        for text in ["a", "/m", "a/", "a/m,weight=", "a/m,weight=-1", "a/m,weight=x"] {
+        for text in [
+            "a",
+            "/m",
+            "a/",
+            "a/m,weight=",
+            "a/m,weight=-1",
+            "a/m,weight=x",
+            "a/m,api=",
+            "a/m,api=gemini",
+            "a/m,api=chat,api=chat",
+        ] {
             assert!(target(text).unwrap_err().to_string().contains("PROVIDER/MODEL"), "{text}");
         }
     }

@@ -5,6 +5,8 @@ use signalbox_core::provider_type::provider_type;
 
 use super::*;
 
+const PLAIN: ApiNeeds = ApiNeeds { tools: false, no_effort: false };
+
 fn remote(kind: &str, config: Value) -> Result<Remote, String> {
     let Value::Object(config) = config else { panic!("an object") };
     Remote::new(provider_type(kind), &config, &AddressPolicy::default())
@@ -40,10 +42,13 @@ fn messages_may_have_a_path_of_their_own() {
         let counted = own.count_tokens(Api::Messages, Bytes::new(), &HeaderMap::new(), "1");
         assert_eq!(counted.uri(), "/anthropic/v1/messages/count_tokens");
         assert_eq!(counted.headers()["x-api-key"], "sk-1");
-        assert_eq!((own.api_for(Api::Messages, None), own.api_for(Api::Responses, None)), (Api::Messages, Api::Chat));
+        assert_eq!(
+            (own.api_for(Api::Messages, None, PLAIN), own.api_for(Api::Responses, None, PLAIN)),
+            (Api::Messages, Api::Chat)
+        );
         // What another server has there is not known.
         let other = remote(kind, json!({"baseURL": "http://127.0.0.1:9/v1"})).unwrap();
-        assert_eq!(other.api_for(Api::Messages, None), Api::Chat);
+        assert_eq!(other.api_for(Api::Messages, None, PLAIN), Api::Chat);
         let listed = remote(kind, json!({"baseURL": "http://127.0.0.1:9/v1", "apis": "chat, messages"})).unwrap();
         assert_eq!(uri(&listed, Api::Messages), "/v1/messages");
     }
@@ -164,12 +169,19 @@ fn messages_have_the_key_and_the_version_of_their_api() {
 fn a_request_is_sent_in_its_own_api_if_the_provider_speaks_it() {
     let apis = |kind: &str, listed: Value| remote(kind, json!({"baseURL": "http://127.0.0.1:9", "apis": listed}));
     let anthropic = apis("anthropic", Value::Null).unwrap();
-    assert_eq!(Api::ALL.map(|api| anthropic.api_for(api, None)), [Api::Messages; 3]);
+    assert_eq!(Api::ALL.map(|api| anthropic.api_for(api, None, PLAIN)), [Api::Messages; 3]);
     let listed = apis("my-own", json!(" responses,chat , chat")).unwrap();
-    assert_eq!(Api::ALL.map(|api| listed.api_for(api, None)), [Api::Chat, Api::Responses, Api::Responses]);
+    assert_eq!(Api::ALL.map(|api| listed.api_for(api, None, PLAIN)), [Api::Chat, Api::Responses, Api::Responses]);
     let openai = remote("openai", json!({"apiKey": "k"})).unwrap();
-    assert_eq!(openai.api_for(Api::Chat, Some("gpt-6-astra-2026")), Api::Responses);
-    assert_eq!(openai.api_for(Api::Chat, Some("gpt-5")), Api::Chat);
+    let tools = ApiNeeds { tools: true, no_effort: false };
+    assert_eq!(openai.api_for(Api::Chat, Some("gpt-6-astra-2026"), tools), Api::Responses);
+    assert_eq!(openai.api_for(Api::Chat, Some("gpt-6-astra-2026"), PLAIN), Api::Chat);
+    let router = remote("openrouter", json!({"apiKey": "k"})).unwrap();
+    assert_eq!(router.api_for(Api::Chat, Some("openai/gpt-6-sol"), tools), Api::Responses);
+    // It has no other API.
+    let chat = apis("openai", json!("chat")).unwrap();
+    assert_eq!(chat.api_for(Api::Chat, Some("gpt-6-sol"), tools), Api::Chat);
+    assert_eq!(openai.api_for(Api::Chat, Some("gpt-5"), PLAIN), Api::Chat);
     for wrong in [json!("chat, gemini"), json!(","), json!(["chat"])] {
         assert!(apis("my-own", wrong.clone()).unwrap_err().contains("`apis`"), "{wrong}");
     }

@@ -11,7 +11,7 @@ const DONE: &str = "data: [DONE]\n\n";
 fn client(api: Api, steps: impl IntoIterator<Item = Step>) -> Client {
     let script = Source::Scripted(Script(steps.into_iter().collect()));
     let emitter = Emitter::new(api, EmitOptions { id: "1".into(), ..EmitOptions::default() });
-    let stream = TranslatedStream::new(Vec::new(), script, Decoder::new(Api::Chat, "1"), emitter);
+    let stream = TranslatedStream::new(Vec::new(), script, Decoder::new(Api::Chat, "1"), emitter, None);
     Client::of(Source::Translated(Box::new(stream)), api, "1MiB", Bodies::Full, 1)
 }
 
@@ -82,7 +82,7 @@ async fn a_provider_of_messages_serves_a_chat_client() {
         event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
     let script = Source::Scripted(Script([Step::Text(stream.to_owned())].into_iter().collect()));
     let emitter = Emitter::new(Api::Chat, EmitOptions { id: "1".into(), ..EmitOptions::default() });
-    let stream = TranslatedStream::new(Vec::new(), script, Decoder::new(Api::Messages, "1"), emitter);
+    let stream = TranslatedStream::new(Vec::new(), script, Decoder::new(Api::Messages, "1"), emitter, None);
     let mut client = Client::of(Source::Translated(Box::new(stream)), Api::Chat, "1MiB", Bodies::Full, 1);
     let (text, seen) = client.text();
     let folded = signalbox_core::openai::fold_stream(&text.into());

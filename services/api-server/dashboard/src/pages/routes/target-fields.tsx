@@ -51,7 +51,7 @@ export function useProviderOptions(chosen: string): [string, string][] {
 }
 
 /** Fields of a target that are folded until one of them is set. */
-const MORE = ["params", "can", "region", "max_price_usd"];
+const MORE = ["params", "can", "region", "max_price_usd", "api"];
 
 export function TargetFields({ target, at, of, share, problem, mistakes, onChange, onMove, onRemove }: TargetProps) {
   // It stays as it is while a field is being emptied.
@@ -106,6 +106,7 @@ export function TargetFields({ target, at, of, share, problem, mistakes, onChang
               hint="A JSON object. `model`, `stream`, `messages` and `input` cannot be replaced."
             />
             <Input at="can" label="Abilities" unset="None chosen: requests of every kind may go to it." />
+            <Input at="api" label="API" unset="that of the client" />
             <div className={css.halves}>
               <Input at="region" label="Region" unset="none" />
               <Input at="max_price_usd" label="Highest price of a request" unset="no limit" />
