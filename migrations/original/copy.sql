@@ -163,6 +163,12 @@ INSERT INTO usage_hours (hour, provider_id, model, status, requests, answers, er
         COUNT(responses.duration_ms), COALESCE(SUM(responses.duration_ms), 0)
     FROM requests LEFT JOIN responses ON responses.id = requests.id
     GROUP BY 1, 2, 3, 4;
+-- Likewise those of 0016_usage_keys.sql, without histograms.
+INSERT INTO usage_minutes (span, minute, provider_id, model, key_id, status, requests, errors, prompt_tokens,
+        completion_tokens, cost_nanos, durations, first_bytes)
+    SELECT 60, hour * 60, provider_id, model, '', status, requests, errors, prompt_tokens, completion_tokens, cost_nanos,
+        '', ''
+    FROM usage_hours WHERE status <> 'pending';
 
 -- Referencing tables are dropped first.
 DROP TABLE original_errors;

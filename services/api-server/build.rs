@@ -7,8 +7,8 @@
 //! 2. `dist.local`, if it was built from the present sources;
 //! 3. `dist`, with a warning if it is older than the sources.
 //!
-//! `SIGNALBOX_DASHBOARD=require`, for releases, accepts only a console that was built from the present sources, with
-//! its compressed files.
+//! `SIGNALBOX_DASHBOARD=require`, for releases, accepts only a console that was built from the present sources. Without
+//! compressed files, api-server compresses them itself.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -29,8 +29,8 @@ fn main() -> Result<()> {
     let sources = digest_of_sources(&dashboard)?;
     let chosen = match env::var(VARIABLE).ok().filter(|value| !value.is_empty()) {
         Some(word) if word == "require" => {
-            let built = [local, committed].into_iter().find(|dir| is_built_from(dir, &sources) && is_compressed(dir));
-            built.ok_or("the console is not built from the present sources: run scripts/dashboard")?
+            let built = [local, committed].into_iter().find(|dir| is_built_from(dir, &sources));
+            built.ok_or("the console is not built from the present sources: run scripts/dashboard --commit")?
         }
         Some(dir) => {
             println!("cargo:rerun-if-changed={dir}");
@@ -53,11 +53,6 @@ fn main() -> Result<()> {
 fn is_built_from(dir: &Path, sources: &str) -> bool {
     let manifest = fs::read_to_string(dir.join("manifest.json")).unwrap_or_default();
     manifest.contains(&format!("\"sources\": \"{sources}\""))
-}
-
-/// Returns whether the start page is there in all encodings.
-fn is_compressed(dir: &Path) -> bool {
-    ["index.html.gz", "index.html.br"].iter().all(|name| dir.join(name).is_file())
 }
 
 /// Returns the digest of everything that the console is built from. `dashboard/tools/manifest.mjs` computes the same.

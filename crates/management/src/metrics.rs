@@ -1,42 +1,37 @@
 //! Routes of `/api/metrics`: the request log as series over time.
 
+mod metric;
 mod span;
+
+use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use signalbox_daemon::clock::unix_ms;
 use signalbox_store::metrics::{self, By, Point, Selection, Series};
+use signalbox_store::usage;
 use utoipa::{IntoParams, ToSchema};
 
+use self::metric::Metric;
 use self::span::{Span, minutes_of};
 use super::parameter::Parameter;
 use super::query::Query;
+use super::requests::listing;
 use super::{App, Error};
 
 /// Maximum number of series of one response.
 const MAX_SERIES: usize = 20;
+
+/// The subjects of series, by their names in requests and responses.
+const SUBJECTS: [(By, &str); 4] =
+    [(By::Provider, "provider"), (By::Model, "model"), (By::Key, "key"), (By::Status, "status")];
 
 /// Maximum number of values of a facet.
 const MAX_FACET: usize = 200;
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
-
-/// The figures of a series, by their names in requests and responses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Metric {
-    Requests,
-    Errors,
-    Prompt,
-    Completion,
-    CostNano,
-    P50,
-    P95,
-    P99,
-    Ttft50,
-    Ttft95,
-}
 
 /// The time that figures are about.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -68,9 +63,14 @@ pub(super) struct MetricSeries {
 /// The figures of one series: a column for each requested metric, with a value for each point.
 #[derive(Debug, Default, Serialize, ToSchema)]
 struct Columns {
-    /// The provider or model; empty for requests that reached no provider. Null for all requests, or for those that are
-    /// in no other series.
+    /// The provider, model, id of the client key, or status. Empty for requests that reached no provider or have no key,
+    /// and for those that an earlier version has counted without key and status. Null for all requests, or for those
+    /// that are in no other series.
     key: Option<String>,
+    /// With `by=key`, the present name of the client key, unless it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
     /// Number of requests that have ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -110,7 +110,7 @@ struct Columns {
     ttft95: Option<Vec<Option<f64>>>,
 }
 
-/// The providers or models with the highest figures.
+/// The providers, models, client keys or statuses with the highest figures.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Top {
     by: &'static str,
@@ -123,11 +123,15 @@ pub(super) struct Top {
     rows: Vec<TopRow>,
 }
 
-/// The figures of a provider or model.
+/// The figures of a provider, model, client key or status.
 #[derive(Debug, Serialize, ToSchema)]
 struct TopRow {
-    /// The provider or model; empty for requests that reached no provider.
+    /// As in the series: the provider, model, id of the client key, or status.
     key: String,
+    /// With `by=key`, the present name of the client key, unless it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
     requests: i64,
     errors: i64,
     prompt: i64,
@@ -148,12 +152,19 @@ pub(super) struct FacetList {
     /// The value is empty for requests that reached no provider.
     providers: Vec<FacetValue>,
     statuses: Vec<FacetValue>,
+    /// Client keys; their requests count once they have ended.
+    keys: Vec<FacetValue>,
 }
 
 /// A value with the number of its requests.
 #[derive(Debug, Serialize, ToSchema)]
 struct FacetValue {
+    /// As filters take it.
     value: String,
+    /// The present name of a client key, unless it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
     requests: i64,
 }
 
@@ -170,10 +181,12 @@ struct FacetValue {
         ("metrics" = Option<String>, Query,
          description = "The figures, separated by commas: `requests`, `errors`, `prompt`, `completion`, `cost_nano`, \
             `p50`, `p95`, `p99`, `ttft50`, `ttft95`; all by default"),
-        ("by" = Option<String>, Query, pattern = "^(provider|model)?$",
-         description = "A series for each provider or model, at most 20, and one for the others"),
+        ("by" = Option<String>, Query, pattern = "^(provider|model|key|status)?$",
+         description = "A series for each provider, model, client key or status, at most 20, and one for the others"),
         ("model" = Option<Vec<String>>, Query, description = "Requests for one of these models"),
         ("provider_id" = Option<Vec<String>>, Query, description = "Requests answered by one of these providers"),
+        ("key" = Option<Vec<String>>, Query, description = "Requests of one of the client keys with these ids"),
+        ("status" = Option<Vec<String>>, Query, description = "Requests that ended with one of these statuses"),
     ),
     responses((status = 200, description = "The series", body = MetricSeries)),
 )]
@@ -185,24 +198,29 @@ pub(super) async fn series(State(app): State<App>, mut query: Query) -> Result<J
     let wanted = wanted(&mut query);
     let by = by(&mut query).unwrap_or_default();
     let (models, provider_ids) = (query.texts("model"), query.texts("provider_id"));
+    let (key_ids, statuses) = (query.texts("key"), listing::statuses(&mut query));
     query.finish()?;
     let Span { start, step, points } = span;
-    let selection = Selection { start, points, step, by, max_series: MAX_SERIES, models, provider_ids };
+    let selection =
+        Selection { start, points, step, by, max_series: MAX_SERIES, models, provider_ids, key_ids, statuses };
     let found = metrics::series(&app.store, &selection).await?;
+    let names = names(&app, by, found.iter().filter_map(|series| series.key.as_deref())).await?;
     Ok(Json(MetricSeries {
         t0: start,
         step,
-        series: found.into_iter().map(|series| Columns::new(series, &wanted)).collect(),
+        series: found.into_iter().map(|series| Columns::new(series, &wanted, &names)).collect(),
         partial_from: span.partial_from(now),
     }))
 }
 
-/// Returns the providers or models with the highest figures in a time; the last 24 hours by default.
+/// Returns the providers, models, client keys or statuses with the highest figures in a time; the last 24 hours by
+/// default.
 #[utoipa::path(
     get, path = "/api/metrics/top", tag = "metrics",
     params(
         TimeRange,
-        ("by" = Option<String>, Query, pattern = "^(provider|model)?$", description = "`model` by default"),
+        ("by" = Option<String>, Query, pattern = "^(provider|model|key|status)?$",
+         description = "`model` by default"),
         ("metric" = Option<String>, Query,
          pattern = "^(requests|errors|prompt|completion|cost_nano|p50|p95|p99|ttft50|ttft95)?$",
          description = "The figure; `requests` by default"),
@@ -223,8 +241,8 @@ pub(super) async fn top(State(app): State<App>, mut query: Query) -> Result<Json
     }
     query.finish()?;
     let selection = Selection { start, step: end - start, by, max_series: usize::MAX, ..Selection::default() };
-    let mut rows: Vec<(Option<f64>, TopRow)> = metrics::series(&app.store, &selection)
-        .await?
+    let found = metrics::series(&app.store, &selection).await?;
+    let mut rows: Vec<(Option<f64>, TopRow)> = found
         .into_iter()
         .filter_map(|series| {
             let point = series.points.into_iter().next()?;
@@ -235,12 +253,15 @@ pub(super) async fn top(State(app): State<App>, mut query: Query) -> Result<Json
         other.unwrap_or(f64::NEG_INFINITY).total_cmp(&one.unwrap_or(f64::NEG_INFINITY))
     });
     rows.truncate(limit);
-    let rows = rows.into_iter().map(|(_, row)| row).collect();
-    let by = if by == By::Provider { "provider" } else { "model" };
+    let mut rows: Vec<TopRow> = rows.into_iter().map(|(_, row)| row).collect();
+    let names = names(&app, by, rows.iter().map(|row| &*row.key)).await?;
+    rows.iter_mut().for_each(|row| row.name = names.get(&row.key).cloned());
+    let by = SUBJECTS.iter().find(|(subject, _)| *subject == by).map_or("model", |(_, name)| name);
     Ok(Json(Top { by, metric: metric.name(), from: start, to: end, rows }))
 }
 
-/// Returns the models, providers and statuses of the requests of a time, in whole hours; the last 24 hours by default.
+/// Returns the models, providers, statuses and client keys of the requests of a time, in whole hours; the last 24 hours
+/// by default.
 #[utoipa::path(
     get, path = "/api/metrics/facets", tag = "metrics", params(TimeRange),
     responses((status = 200, description = "The values", body = FacetList)),
@@ -250,13 +271,23 @@ pub(super) async fn facets(State(app): State<App>, mut query: Query) -> Result<J
     query.finish()?;
     let found = metrics::facets(&app.store, from, to.saturating_sub(1)).await?;
     let values = |counts: Vec<(String, i64)>| {
-        counts.into_iter().take(MAX_FACET).map(|(value, requests)| FacetValue { value, requests }).collect()
+        let value = |(value, requests)| FacetValue { value, name: None, requests };
+        counts.into_iter().take(MAX_FACET).map(value).collect::<Vec<_>>()
     };
+    let mut keys = values(found.key_ids);
+    let names = names(&app, By::Key, keys.iter().map(|key| &*key.value)).await?;
+    keys.iter_mut().for_each(|key| key.name = names.get(&key.value).cloned());
     Ok(Json(FacetList {
         models: values(found.models),
         providers: values(found.provider_ids),
         statuses: values(found.statuses),
+        keys,
     }))
+}
+
+/// Returns the names of client keys by id, if these are the subjects of series.
+async fn names<'a>(app: &App, by: By, keys: impl Iterator<Item = &'a str>) -> Result<HashMap<String, String>, Error> {
+    if by == By::Key { Ok(usage::key_names(&app.store, keys).await?) } else { Ok(HashMap::new()) }
 }
 
 /// Reads the beginning and the end of the time.
@@ -272,7 +303,8 @@ fn range(query: &mut Query, default_ms: i64, now: i64) -> (i64, i64) {
 }
 
 fn by(query: &mut Query) -> Option<By> {
-    query.word("by", &["provider", "model"]).map(|word| if word == "provider" { By::Provider } else { By::Model })
+    let word = query.word("by", &SUBJECTS.map(|(_, name)| name))?;
+    SUBJECTS.iter().find(|(_, name)| *name == word).map(|(by, _)| *by)
 }
 
 /// Reads the list of figures.
@@ -285,63 +317,10 @@ fn wanted(query: &mut Query) -> Vec<Metric> {
     metrics.into_iter().flatten().collect()
 }
 
-// === impl Metric ===
-
-impl Metric {
-    const ALL: [Self; 10] = [
-        Self::Requests,
-        Self::Errors,
-        Self::Prompt,
-        Self::Completion,
-        Self::CostNano,
-        Self::P50,
-        Self::P95,
-        Self::P99,
-        Self::Ttft50,
-        Self::Ttft95,
-    ];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Requests => "requests",
-            Self::Errors => "errors",
-            Self::Prompt => "prompt",
-            Self::Completion => "completion",
-            Self::CostNano => "cost_nano",
-            Self::P50 => "p50",
-            Self::P95 => "p95",
-            Self::P99 => "p99",
-            Self::Ttft50 => "ttft50",
-            Self::Ttft95 => "ttft95",
-        }
-    }
-
-    fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|metric| metric.name() == name)
-    }
-
-    /// Returns the figure of a point, to sort by.
-    fn of(self, point: &Point) -> Option<f64> {
-        let count = |count: i64| Some(count as f64);
-        match self {
-            Self::Requests => count(point.requests),
-            Self::Errors => count(point.errors),
-            Self::Prompt => count(point.prompt_tokens),
-            Self::Completion => count(point.completion_tokens),
-            Self::CostNano => count(point.cost_nanos),
-            Self::P50 => point.durations.percentile(50),
-            Self::P95 => point.durations.percentile(95),
-            Self::P99 => point.durations.percentile(99),
-            Self::Ttft50 => point.first_bytes.percentile(50),
-            Self::Ttft95 => point.first_bytes.percentile(95),
-        }
-    }
-}
-
 // === impl Columns ===
 
 impl Columns {
-    fn new(series: Series, wanted: &[Metric]) -> Self {
+    fn new(series: Series, wanted: &[Metric], names: &HashMap<String, String>) -> Self {
         let points = &series.points;
         let counts =
             |metric, count: fn(&Point) -> i64| wanted.contains(&metric).then(|| points.iter().map(count).collect());
@@ -358,6 +337,7 @@ impl Columns {
             p99: figures(Metric::P99),
             ttft50: figures(Metric::Ttft50),
             ttft95: figures(Metric::Ttft95),
+            name: series.key.as_ref().and_then(|key| names.get(key)).cloned(),
             key: series.key,
         }
     }
@@ -369,6 +349,7 @@ impl TopRow {
     fn new(key: String, point: &Point) -> Self {
         Self {
             key,
+            name: None,
             requests: point.requests,
             errors: point.errors,
             prompt: point.prompt_tokens,

@@ -87,6 +87,17 @@ impl Query {
         }
     }
 
+    /// Refuses parameters with other names than these, whether they have been taken or not.
+    pub(super) fn refuse_unknown(&mut self, known: &[String]) {
+        let mut unknown: Vec<&String> =
+            self.pairs.iter().map(|(name, _)| name).filter(|name| !known.contains(name)).collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        let mistakes: Vec<String> =
+            unknown.into_iter().map(|name| format!("{name} is not a parameter of this request")).collect();
+        mistakes.into_iter().for_each(|mistake| self.mistake(mistake));
+    }
+
     /// Returns the values of a parameter that may be repeated, each once; empty ones count as absent.
     pub(super) fn texts(&mut self, name: &str) -> Vec<String> {
         let mut texts: Vec<String> = Vec::new();
@@ -102,7 +113,7 @@ impl Query {
     }
 
     /// Returns one of these words; an empty text counts as absent.
-    pub(super) fn word(&mut self, name: &str, words: &[&'static str]) -> Option<&'static str> {
+    pub fn word(&mut self, name: &str, words: &[&'static str]) -> Option<&'static str> {
         let text = self.text(name)?;
         let word = words.iter().find(|word| **word == text).copied();
         if word.is_none() {

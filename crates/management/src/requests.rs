@@ -3,7 +3,7 @@
 pub(super) mod body;
 pub(super) mod export;
 pub(super) mod in_flight;
-mod listing;
+pub(super) mod listing;
 mod short;
 
 use axum::Json;
@@ -128,11 +128,8 @@ const MAX_SEARCH_CHARS: usize = 500;
 pub(super) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<RequestPage>, Error> {
     let is_short = query.word("view", &["short"]).is_some();
     let counts = query.boolean("count").unwrap_or(true);
-    let search_text = query.text("q");
     let (filter, listing) = listing::read(&mut query);
-    if search_text.as_ref().is_some_and(|text| text.chars().count() > MAX_SEARCH_CHARS) {
-        query.mistake(format!("q must have at most {MAX_SEARCH_CHARS} characters"));
-    }
+    let search_text = listing::search_text(&mut query);
     query.finish()?;
     let total = if counts { Some(requests::count(&app.store, &filter).await?) } else { None };
     if let Some(text) = search_text {

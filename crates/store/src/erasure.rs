@@ -28,7 +28,7 @@ use crate::row_keys::{RequestKey, ResponseKey};
 use crate::rows::Rows;
 use crate::statement::{Statement, Value};
 use crate::transaction::Transaction;
-use crate::{Error, Store};
+use crate::{Error, Store, uncount};
 
 use references::References;
 #[cfg(test)]
@@ -189,6 +189,7 @@ pub(crate) async fn response(store: &Store, key: &ResponseKey, entity: &'static 
     };
     let answer: Answer = tx.one(by, entity).await?;
     clear_reports(&mut tx, [answer.id].into_iter()).await?;
+    uncount::answers(&mut tx, [answer.id].into_iter()).await?;
     tx.execute(Statement::new("DELETE FROM responses WHERE id = $1").bind(answer.id)).await?;
     tx.execute(Statement::new(FORGET_TURNS).bind(&answer.session_id)).await?;
     removal::remove(&mut tx, answer.chunk().into_iter()).await?;
@@ -240,6 +241,7 @@ async fn delete_group(tx: &mut Transaction, rows: &[Doomed], released: BTreeSet<
     let ids = || rows.iter().map(|row| row.id);
     let answers: Vec<Answer> = by_id(ANSWERS, ids()).all(tx).await?;
     clear_reports(tx, ids()).await?;
+    uncount::requests(tx, ids()).await?;
     let deleted = by_id(DELETE, ids()).execute(tx).await?;
     let mut sessions = BTreeMap::<&str, i64>::new();
     for row in rows {
@@ -260,7 +262,11 @@ async fn clear_reports(tx: &mut Transaction, ids: impl Iterator<Item = i64> + Cl
     by_id(REPORTS_OF_TIME, ids).execute(tx).await.map(drop)
 }
 
-fn by_id((head, width, tail): (&'static str, usize, &'static str), ids: impl Iterator<Item = i64>) -> Rows<'static> {
+/// Returns the statement for the rows with these numbers.
+pub(crate) fn by_id(
+    (head, width, tail): (&'static str, usize, &'static str),
+    ids: impl Iterator<Item = i64>,
+) -> Rows<'static> {
     let mut rows = Rows::new(head, width, tail);
     ids.for_each(|id| rows.push([id.into()]));
     rows

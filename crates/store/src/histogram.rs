@@ -42,6 +42,19 @@ impl Histogram {
         }
     }
 
+    /// Subtracts the counts of another histogram as far as they are part of this one; `other` keeps the rest.
+    pub(crate) fn subtract(&mut self, other: &mut Self) {
+        for (bucket, less) in &mut other.0 {
+            if let Some(count) = self.0.get_mut(bucket) {
+                let common = (*count).min(*less);
+                *count -= common;
+                *less -= common;
+            }
+        }
+        self.0.retain(|_, count| *count > 0);
+        other.0.retain(|_, count| *count > 0);
+    }
+
     /// Returns the duration in milliseconds below or at which `percent` % of the counted ones are, in hundredths;
     /// `None` if nothing was counted.
     #[must_use]
@@ -133,6 +146,22 @@ mod tests {
             let exact = sorted[rank - 1] as f64;
             let found = merged.percentile(percent).unwrap();
             prop_assert!((found - exact).abs() <= exact * 0.05, "{found} instead of {exact}");
+        }
+
+        #[test]
+        fn what_was_added_can_be_subtracted(
+            kept in prop::collection::vec(0..900_000_i64, 0..50),
+            less in prop::collection::vec(0..900_000_i64, 0..50),
+            other in prop::collection::vec(0..900_000_i64, 0..5),
+        ) {
+            let mut sum = of(&[&kept[..], &less].concat());
+            let mut rest = of(&less);
+            sum.subtract(&mut rest);
+            prop_assert_eq!((&sum, &rest), (&of(&kept), &Histogram::default()));
+            // What is not part of it remains, and nothing becomes negative.
+            let mut rest = of(&[&kept[..], &other].concat());
+            sum.subtract(&mut rest);
+            prop_assert_eq!((sum, rest), (Histogram::default(), of(&other)));
         }
 
         #[test]

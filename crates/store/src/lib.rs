@@ -8,7 +8,8 @@
 //! - [`catalog`]: the configuration tables as one consistent snapshot with a version number.
 //! - [`exchanges`]: the request log, written in batches; [`retention`]: deletes old entries in small steps. `erasure`
 //!   deletes entries on behalf of a user, with their long bodies.
-//! - [`metrics`]: the log as series over time, from sums by minute and by hour with a `histogram` each.
+//! - [`metrics`]: the log as series over time, from sums by minute and by hour with a `histogram` each. `uncount`
+//!   subtracts deleted entries from them.
 //! - [`audit`]: the log of changes, written by triggers.
 //! - [`Sealer`]: encrypts secrets at rest.
 //! - Internal: `tables`, the rows and what the modules above share about them. `bodies` stores long requests and
@@ -75,6 +76,7 @@ mod store;
 mod tables;
 mod transaction;
 pub mod turns;
+mod uncount;
 pub mod usage;
 
 pub use error::{Cause, Class, Error};

@@ -4,11 +4,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use signalbox_core::schema::RequestStatus;
+
 pub use crate::histogram::Histogram;
 use crate::row::{Columns, FromRow};
 use crate::statement::{Filtered, Statement};
 use crate::tables::usage_hours::HOUR_MS;
-use crate::tables::usage_minutes::{HOUR, MINUTE, MINUTE_MS};
+use crate::tables::usage_minutes::{HOUR, MINUTE, MINUTE_MS, MinuteSum, StoredSum};
 use crate::{Error, Page, Store};
 
 /// How long sums by minute are kept, in milliseconds.
@@ -34,6 +36,10 @@ pub struct Selection {
     pub models: Vec<String>,
     /// Requests answered or last tried by one of these providers; empty for all.
     pub provider_ids: Vec<String>,
+    /// Requests of one of these client keys; empty for all. An empty id stands for requests without a key.
+    pub key_ids: Vec<String>,
+    /// Requests that ended with one of these statuses; empty for all.
+    pub statuses: Vec<RequestStatus>,
 }
 
 /// Subject of each series.
@@ -46,13 +52,18 @@ pub enum By {
     Provider,
     /// A series for each model.
     Model,
+    /// A series for each client key.
+    Key,
+    /// A series for each status.
+    Status,
 }
 
 /// A series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
-    /// The provider or model; empty for requests that reached no provider. `None` for all requests, or for those that
-    /// are in no other series.
+    /// The provider, model, key or status. Empty for requests that reached no provider or have no key, and for those that
+    /// an earlier version has counted without key and status. `None` for all requests, or for those that are in no other
+    /// series.
     pub key: Option<String>,
     /// The points, without gaps.
     pub points: Vec<Point>,
@@ -86,17 +97,17 @@ pub struct Facets {
     pub provider_ids: Vec<(String, i64)>,
     /// Names of statuses.
     pub statuses: Vec<(String, i64)>,
-}
-
-struct Sum {
-    minute: i64,
-    provider_id: String,
-    model: String,
-    point: Point,
+    /// Ids of client keys, with the number of their requests that have ended.
+    pub key_ids: Vec<(String, i64)>,
 }
 
 /// Key of a series.
 struct Key(String);
+
+struct KeyCount {
+    key_id: String,
+    requests: i64,
+}
 
 struct Facet {
     model: String,
@@ -124,18 +135,20 @@ pub async fn series(store: &Store, selection: &Selection) -> Result<Vec<Series>,
     let mut from = first;
     while from < end {
         let to = from.saturating_add(SPANS_AT_ONCE * span).min(end);
-        let sums: Vec<Sum> = tx.all(sums_statement(selection, from, to)).await?;
-        for Sum { minute, provider_id, model, point } in sums {
+        let sums: Vec<StoredSum> = tx.all(sums_statement(selection, from, to)).await?;
+        for StoredSum { place, sum } in sums {
             let key = match selection.by {
                 By::All => None,
-                By::Provider => Some(provider_id),
-                By::Model => Some(model),
+                By::Provider => Some(place.provider.into_owned()),
+                By::Model => Some(place.model.into_owned()),
+                By::Key => Some(place.key.into_owned()),
+                By::Status => Some(place.status.into_owned()),
             }
             .filter(|key| keys.contains(key));
             let points = series.entry(key).or_insert_with(|| vec![Point::default(); selection.points]);
-            let place = (minute - first) * MINUTE_MS / selection.step;
-            if let Some(sum) = usize::try_from(place).ok().and_then(|place| points.get_mut(place)) {
-                sum.add(&point);
+            let step = (place.minute - first) * MINUTE_MS / selection.step;
+            if let Some(point) = usize::try_from(step).ok().and_then(|step| points.get_mut(step)) {
+                point.add(&sum.into());
             }
         }
         from = to;
@@ -155,7 +168,9 @@ pub async fn facets(store: &Store, start: i64, end: i64) -> Result<Facets, Error
     let select = "SELECT model, provider_id, status, CAST(SUM(requests) AS BIGINT) AS requests FROM usage_hours
          WHERE hour >= $1 AND hour <= $2 GROUP BY model, provider_id, status";
     let (first, last) = (start.div_euclid(HOUR_MS), end.div_euclid(HOUR_MS));
-    let found: Vec<Facet> = store.all(Statement::new(select).bind(first).bind(last)).await?;
+    let mut tx = store.read().await?;
+    let found: Vec<Facet> = tx.all(Statement::new(select).bind(first).bind(last)).await?;
+    let keys: Vec<KeyCount> = tx.all(keys_statement(first, last)).await?;
     let mut facets = [BTreeMap::new(), BTreeMap::new(), BTreeMap::new()];
     for Facet { model, provider_id, status, requests } in found.into_iter().filter(|facet| facet.requests > 0) {
         for (counts, value) in facets.iter_mut().zip([model, provider_id, status]) {
@@ -170,14 +185,23 @@ pub async fn facets(store: &Store, start: i64, end: i64) -> Result<Facets, Error
         counts.sort_by_key(|(_, requests)| std::cmp::Reverse(*requests));
         counts
     });
-    Ok(Facets { models, provider_ids, statuses })
+    let key_ids = keys.into_iter().map(|count| (count.key_id, count.requests)).collect();
+    Ok(Facets { models, provider_ids, statuses, key_ids })
+}
+
+/// Returns the statement that counts the requests of each client key in some hours, the most frequent first.
+pub(crate) fn keys_statement(first_hour: i64, last_hour: i64) -> Statement<'static> {
+    let select = "SELECT key_id, CAST(SUM(requests) AS BIGINT) AS requests FROM usage_minutes
+         WHERE span = $1 AND minute >= $2 AND minute <= $3 AND key_id <> '' GROUP BY key_id ORDER BY 2 DESC, 1";
+    let minute = |hour: i64| hour.saturating_mul(HOUR);
+    Statement::new(select).bind(HOUR).bind(minute(first_hour)).bind(minute(last_hour))
 }
 
 /// Returns the statement that reads the sums of some minutes.
 pub(crate) fn sums_statement(selection: &Selection, from: i64, to: i64) -> Statement<'_> {
     filtered(selection, from, to).all(
-        "SELECT minute, provider_id, model, requests, errors, prompt_tokens, completion_tokens, cost_nanos, durations,
-             first_bytes
+        "SELECT span, minute, provider_id, model, key_id, status, requests, errors, prompt_tokens, completion_tokens,
+             cost_nanos, durations, first_bytes
          FROM usage_minutes",
     )
 }
@@ -189,6 +213,8 @@ fn filtered(selection: &Selection, from: i64, to: i64) -> Filtered<'_> {
     filtered.and("minute < ?", to);
     filtered.and_any("provider_id", &selection.provider_ids);
     filtered.and_any("model", &selection.models);
+    filtered.and_any("key_id", &selection.key_ids);
+    filtered.and_any("status", selection.statuses.iter().map(|status| status.as_str()));
     filtered
 }
 
@@ -201,6 +227,10 @@ pub(crate) fn largest_statement(selection: &Selection, from: i64, to: i64) -> Op
             "GROUP BY provider_id ORDER BY SUM(requests) DESC, provider_id",
         ),
         By::Model => ("SELECT model AS name FROM usage_minutes", "GROUP BY model ORDER BY SUM(requests) DESC, model"),
+        By::Key => ("SELECT key_id AS name FROM usage_minutes", "GROUP BY key_id ORDER BY SUM(requests) DESC, key_id"),
+        By::Status => {
+            ("SELECT status AS name FROM usage_minutes", "GROUP BY status ORDER BY SUM(requests) DESC, status")
+        }
     };
     let limit = i64::try_from(selection.max_series).unwrap_or(i64::MAX);
     Some(filtered(selection, from, to).page(select, order, Page { limit, offset: 0 }))
@@ -225,6 +255,8 @@ impl Default for Selection {
             max_series: 20,
             models: Vec::new(),
             provider_ids: Vec::new(),
+            key_ids: Vec::new(),
+            statuses: Vec::new(),
         }
     }
 }
@@ -254,24 +286,18 @@ impl Point {
     }
 }
 
+impl From<MinuteSum> for Point {
+    fn from(sum: MinuteSum) -> Self {
+        let MinuteSum { requests, errors, prompt_tokens, completion_tokens, cost_nanos, durations, first_bytes } = sum;
+        Self { requests, errors, prompt_tokens, completion_tokens, cost_nanos, durations, first_bytes }
+    }
+}
+
 // === impl FromRow ===
 
-impl FromRow for Sum {
+impl FromRow for KeyCount {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {
-        Ok(Self {
-            minute: row.int("minute")?,
-            provider_id: row.text("provider_id")?,
-            model: row.text("model")?,
-            point: Point {
-                requests: row.int("requests")?,
-                errors: row.int("errors")?,
-                prompt_tokens: row.int("prompt_tokens")?,
-                completion_tokens: row.int("completion_tokens")?,
-                cost_nanos: row.int("cost_nanos")?,
-                durations: Histogram::parse(&row.text("durations")?),
-                first_bytes: Histogram::parse(&row.text("first_bytes")?),
-            },
-        })
+        Ok(Self { key_id: row.text("key_id")?, requests: row.int("requests")? })
     }
 }
 

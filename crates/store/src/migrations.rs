@@ -112,6 +112,12 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0015_usage_minutes.sql"),
         postgres: include_str!("../../../migrations/postgres/0015_usage_minutes.sql"),
     },
+    Version {
+        number: 16,
+        name: "usage keys",
+        sqlite: include_str!("../../../migrations/sqlite/0016_usage_keys.sql"),
+        postgres: include_str!("../../../migrations/postgres/0016_usage_keys.sql"),
+    },
 ];
 
 /// The table in which sqlx records the applied versions.

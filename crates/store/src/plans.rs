@@ -4,11 +4,11 @@ use signalbox_harness::postgres::Postgres;
 
 use crate::row::{Columns, FromRow};
 use crate::statement::{Statement, Value};
-use crate::tables::usage_hours;
+use crate::tables::{usage_hours, usage_minutes};
 use crate::transaction::Transaction;
 use crate::{
     Error, Page, RowPosition, Store, activity, audit, bodies, catalog, erasure, exchanges, metrics, qwen_turns,
-    requests, responses, retention, sessions, turns,
+    requests, responses, retention, sessions, turns, uncount,
 };
 
 struct Step(String);
@@ -22,8 +22,9 @@ fn statements() -> Vec<Statement<'static>> {
         |(head, width, tail): (_, usize, _)| Statement::of_rows(head, width, tail, vec![Value::from(1); 2 * width]);
     let end = [Value::from(1), "x".into(), "y".into(), "z".into(), "u".into()];
     let (head, width, tail) = exchanges::batch::END;
-    let (sums, width_of_sums, tail_of_sums) = exchanges::minute_sums::FIND;
-    let sum = [Value::from(1), Value::from(1), "x".into(), "y".into()];
+    let (sums, width_of_sums, tail_of_sums) = usage_minutes::FIND;
+    let (uncount, _, tail_of_uncount) = uncount::DELETE;
+    let sum = [Value::from(1), Value::from(1), "x".into(), "y".into(), "z".into(), "u".into()];
     let (fetch, key, rest) = bodies::FETCH;
     let by_model = metrics::Selection { by: metrics::By::Model, ..metrics::Selection::default() };
     let mut statements = vec![
@@ -46,11 +47,14 @@ fn statements() -> Vec<Statement<'static>> {
         Statement::new(qwen_turns::FIND).bind("x").bind(1).bind(1),
         Statement::new(retention::OLDEST).bind(1).bind(1),
         Statement::new(retention::DELETE_BODIES).bind(1).bind(1).bind(1),
-        Statement::new(retention::DELETE_REQUESTS).bind(1).bind(1),
+        Statement::new(retention::OLD_REQUESTS).bind(1).bind(1),
         Statement::new(retention::DELETE_SESSIONS).bind(1).bind(1),
         Statement::new(retention::DELETE_SUMS).bind(1).bind(1).bind(1),
         metrics::sums_statement(&metrics::Selection::default(), 1, 2).owned(),
-        Statement::of_rows(sums, width_of_sums, tail_of_sums, [sum.clone(), sum].concat()),
+        Statement::of_rows(sums, width_of_sums, tail_of_sums, [sum.clone(), sum.clone()].concat()),
+        Statement::of_rows(uncount, width_of_sums, tail_of_uncount, [sum.clone(), sum].concat()),
+        of_numbers(uncount::COUNTED),
+        metrics::keys_statement(1, 2),
         Statement::of_rows(head, width, tail, [end.clone(), end].concat()),
         Statement::of_rows(fetch, key, rest, vec![Value::from(1); 2 * key]),
         of_rows(exchanges::logged_requests::FIND),

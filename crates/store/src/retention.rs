@@ -12,7 +12,7 @@ use crate::row::{Columns, FromRow};
 use crate::statement::Statement;
 use crate::tables::usage_minutes;
 use crate::transaction::Transaction;
-use crate::{Error, Store};
+use crate::{Error, Store, erasure, uncount};
 
 /// Maximum number of rows of a table that one step removes.
 const STEP_ROWS: i64 = 500;
@@ -44,6 +44,8 @@ pub struct Removed {
     pub done: bool,
 }
 
+struct Id(i64);
+
 /// A body that may be deleted.
 struct Oldest {
     key: Key,
@@ -56,8 +58,7 @@ pub(crate) const OLDEST: &str =
 
 pub(crate) const DELETE_BODIES: &str = "DELETE FROM bodies WHERE (day, request_id, part) <= ($1, $2, $3)";
 
-pub(crate) const DELETE_REQUESTS: &str =
-    "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE timestamp < $1 ORDER BY timestamp LIMIT $2)";
+pub(crate) const OLD_REQUESTS: &str = "SELECT id FROM requests WHERE timestamp < $1 ORDER BY timestamp, id LIMIT $2";
 
 /// The router's sessions expire a fixed time after their newest request, so expired ones should have no requests left;
 /// the statement verifies that.
@@ -66,8 +67,9 @@ pub(crate) const DELETE_SESSIONS: &str = "DELETE FROM sessions WHERE id IN
          AND NOT EXISTS (SELECT 1 FROM requests WHERE requests.session_id = sessions.id)
       ORDER BY expires_at LIMIT $2)";
 
-pub(crate) const DELETE_SUMS: &str = "DELETE FROM usage_minutes WHERE (span, minute, provider_id, model) IN
-     (SELECT span, minute, provider_id, model FROM usage_minutes WHERE span = $1 AND minute < $2
+pub(crate) const DELETE_SUMS: &str = "DELETE FROM usage_minutes
+     WHERE (span, minute, provider_id, model, key_id, status) IN
+     (SELECT span, minute, provider_id, model, key_id, status FROM usage_minutes WHERE span = $1 AND minute < $2
       ORDER BY minute LIMIT $3)";
 
 /// Removes a small batch of the entries that are due at `now_ms` (Unix milliseconds), in one short transaction.
@@ -158,7 +160,10 @@ async fn remove_rows(tx: &mut Transaction, policy: &RetentionPolicy, now_ms: i64
     let Some(before) = policy.rows_before else {
         return Ok(Removed { done: true, ..Removed::default() });
     };
-    let requests = tx.execute(Statement::new(DELETE_REQUESTS).bind(before).bind(STEP_ROWS)).await?;
+    let old: Vec<Id> = tx.all(Statement::new(OLD_REQUESTS).bind(before).bind(STEP_ROWS)).await?;
+    let ids = || old.iter().map(|Id(id)| *id);
+    uncount::requests(tx, ids()).await?;
+    let requests = erasure::by_id(erasure::DELETE, ids()).execute(tx).await?;
     let expired = now_ms.min(crate::exchanges::expiry(before));
     let sessions = tx.execute(Statement::new(DELETE_SESSIONS).bind(expired).bind(STEP_ROWS)).await?;
     let less = |count: u64| i64::try_from(count).is_ok_and(|count| count < STEP_ROWS);
@@ -178,7 +183,13 @@ async fn remove_sums(tx: &mut Transaction, now_ms: i64) -> Result<bool, Error> {
     Ok(is_done)
 }
 
-// === impl Newest, Oldest ===
+// === impl Id, Newest, Oldest ===
+
+impl FromRow for Id {
+    fn from_row(row: &dyn Columns) -> Result<Self, Error> {
+        row.int("id").map(Self)
+    }
+}
 
 impl FromRow for Newest {
     fn from_row(row: &dyn Columns) -> Result<Self, Error> {

@@ -60,6 +60,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(proxy::restart))
         .routes(routes!(proxy::status))
         .routes(routes!(logs::last))
+        .routes(routes!(logs::download))
         .routes(routes!(storage::storage))
         .routes(routes!(provider_runtime::test))
         .routes(routes!(provider_runtime::reload))

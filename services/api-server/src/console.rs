@@ -182,7 +182,25 @@ mod tests {
     }
 
     fn an_asset() -> &'static File {
-        files::all().iter().find(|file| file.path.starts_with(ASSETS) && file.path.ends_with(".js")).unwrap()
+        let is_script = |file: &&File| file.path.starts_with(ASSETS) && file.path.ends_with(".js");
+        // The longest one, which compresses in any case.
+        files::all().iter().filter(is_script).max_by_key(|file| file.identity.len()).unwrap()
+    }
+
+    #[test]
+    fn files_are_compressed_for_clients_that_accept_it() {
+        let path = an_asset().path;
+        let compressed = ask("GET", path, &[("accept-encoding", "gzip, deflate")]).unwrap();
+        assert_eq!(header_of(&compressed, "content-encoding"), "gzip");
+        let length: usize = header_of(&compressed, "content-length").parse().unwrap();
+        assert!(length < an_asset().identity.len(), "{length}");
+        let plain = ask("GET", path, &[("accept-encoding", "gzip;q=0")]).unwrap();
+        assert_eq!(header_of(&plain, "content-encoding"), "");
+        assert_ne!(header_of(&plain, "etag"), header_of(&compressed, "etag"));
+        assert_eq!(header_of(&compressed, "vary"), "Accept-Encoding");
+        let tag = header_of(&compressed, "etag").to_owned();
+        let known = ask("GET", path, &[("accept-encoding", "gzip"), ("if-none-match", &tag)]).unwrap();
+        assert_eq!(known.status(), 304);
     }
 
     #[test]

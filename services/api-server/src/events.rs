@@ -27,7 +27,7 @@ mod emit;
 mod filter;
 mod metrics;
 mod pages;
-mod payload;
+pub(crate) mod payload;
 mod processes;
 mod requests;
 mod room;

@@ -10,18 +10,25 @@
 //!   is missing.
 //! - A log takes at most `(keep + 1) × max_size`, plus the output of a writer between two polls.
 
+mod download;
+mod files;
 mod follow;
 mod last;
+mod line;
 mod log_rotator;
 mod rotate;
+mod search;
 
 use std::path::{Path, PathBuf};
 
 use crate::fleet::MAX_WORKERS;
 
+pub use self::download::Download;
 pub use self::follow::{Follow, NewOutput};
 pub use self::last::last_lines;
+pub use self::line::{Level, LogLine};
 pub use self::log_rotator::{LogOutput, LogRotator, start_rotator};
+pub use self::search::{Before, FoundLines, LogQuery, Position, search};
 
 /// Programs that write logs, by the names of their files. Further workers of provider-router write `provider-router-2`,
 /// and so on.

@@ -24,8 +24,13 @@ pub(crate) struct StatusObject {
     pub(crate) status: Summary,
     provider_router: RouterStatus,
     qwen_proxy: ChildStatus,
-    providers: Providers,
-    models: Models,
+    /// Absent with `view=short`, as are the models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    providers: Option<Providers>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    models: Option<Models>,
     credentials: Credentials,
     extension_connected: bool,
     database: &'static str,
@@ -133,8 +138,18 @@ pub(crate) async fn status_value(app: &App) -> Value {
 // === impl StatusObject ===
 
 impl StatusObject {
+    /// Returns the status with all providers and models.
     pub(crate) async fn of(app: &App) -> Self {
-        let lists = Lists::load(app).await;
+        Self::with(app, true).await
+    }
+
+    /// Returns the status without the lists of providers and models.
+    pub(crate) async fn short(app: &App) -> Self {
+        Self::with(app, false).await
+    }
+
+    async fn with(app: &App, has_catalogue: bool) -> Self {
+        let lists = Lists::load(app, has_catalogue).await;
         // Read last, because loading the lists may have taken a while.
         let now = app.fleet.now();
         let stats = app.meter.measure(&now).await;
@@ -150,8 +165,8 @@ impl StatusObject {
             status: now.summary(),
             provider_router: RouterStatus::new(&now, &stats),
             qwen_proxy: ChildStatus::of_qwen(&now, &stats),
-            providers: lists.providers,
-            models: lists.models,
+            providers: has_catalogue.then_some(lists.providers),
+            models: has_catalogue.then_some(lists.models),
             credentials: lists.credentials,
             extension_connected: app.extensions.connected(),
             database,
@@ -255,14 +270,18 @@ struct Lists {
 }
 
 impl Lists {
-    async fn load(app: &App) -> Result<Self, signalbox_store::Error> {
-        let providers = providers::list(&app.store, &providers::Filter::default(), Page::ALL).await?;
-        let models = models::list(&app.store, &models::Filter::default(), Page::ALL).await?;
+    /// Reads the login and, if asked for, the providers and models.
+    async fn load(app: &App, has_catalogue: bool) -> Result<Self, signalbox_store::Error> {
         let login = credentials::list(&app.store).await?.into_iter().find(|login| login.active);
         let credentials = login.map_or_else(Credentials::default, |login| Credentials {
             valid: !login.is_expired(unix_s()),
             expires_at: login.expires_at,
         });
+        if !has_catalogue {
+            return Ok(Self { credentials, ..Self::default() });
+        }
+        let providers = providers::list(&app.store, &providers::Filter::default(), Page::ALL).await?;
+        let models = models::list(&app.store, &models::Filter::default(), Page::ALL).await?;
         let enabled = providers.items.iter().filter(|provider| provider.enabled).count();
         Ok(Self {
             providers: Providers { enabled, total: providers.total, items: providers.items },

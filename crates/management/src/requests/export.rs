@@ -8,11 +8,12 @@ use futures_util::stream;
 use http::header::{self, HeaderValue};
 use http::{HeaderName, Method};
 use serde_json::Value;
-use signalbox_store::requests::{self, Filter};
+use signalbox_store::requests::{self, Filter, RequestSummary, SearchLimits};
 use signalbox_store::{Page, RowPosition, Store};
+use utoipa::IntoParams as _;
 
-use super::listing;
 use super::short::ShortRequest;
+use super::{SEARCH_LIMITS, listing};
 use crate::filters::{RequestFilter, RequestOrder};
 use crate::query::Query;
 use crate::{App, Error};
@@ -62,6 +63,8 @@ enum Format {
 struct Export {
     store: Store,
     filter: Filter,
+    /// The text that is searched in bodies.
+    text: Option<String>,
     format: Format,
     /// Whether nothing has been sent yet.
     is_first: bool,
@@ -71,12 +74,14 @@ struct Export {
 /// Returns the requests that match the filters, one per line, as JSON or CSV; the fields are those of `view=short`.
 ///
 /// The rows are read while they are sent, so an export may be of any length. `HEAD` returns the number of rows in
-/// `x-total-count` only. In CSV, a text that a spreadsheet would take for a formula begins with a quote.
+/// `x-total-count` only, and without `q` only, because a search has to read all bodies. In CSV, a text that a spreadsheet would take for a formula begins with a quote.
 #[utoipa::path(
     get, path = "/api/requests/export", tag = "requests",
     params(
         RequestFilter, RequestOrder,
         ("format" = Option<String>, Query, pattern = "^(ndjson|csv)?$", description = "`ndjson` by default"),
+        ("q" = Option<String>, Query, max_length = 500,
+         description = "Only requests with this text in a message or in the answer, ignoring case"),
     ),
     responses((status = 200, description = "The rows", content(
         (String = "application/x-ndjson"), (String = "text/csv; charset=utf-8"),
@@ -92,6 +97,9 @@ pub(in super::super) async fn export(
         _ => Format::JsonLines,
     };
     let filter = listing::filter(&mut query);
+    let text = listing::search_text(&mut query);
+    // An export with more rows than were meant would be worse than none.
+    query.refuse_unknown(&parameters());
     query.finish()?;
     let (kind, name) = match format {
         Format::JsonLines => ("application/x-ndjson", "attachment; filename=\"requests.ndjson\""),
@@ -101,18 +109,27 @@ pub(in super::super) async fn export(
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
         (header::CONTENT_DISPOSITION, HeaderValue::from_static(name)),
     ];
+    if method == Method::HEAD && text.is_some() {
+        return Ok(headers.into_response());
+    }
     if method == Method::HEAD {
         let count = requests::count(&app.store, &filter).await?;
         return Ok((headers, [(ROW_COUNT, HeaderValue::from(count))]).into_response());
     }
     // The first rows are read here, so that an unavailable database is an error and not an empty file.
-    let mut export = Export { store: app.store, filter, format, is_first: true, is_done: false };
+    let mut export = Export { store: app.store, filter, text, format, is_first: true, is_done: false };
     let first = export.next().await?.unwrap_or_default();
     let rest = stream::try_unfold(export, async |mut export| {
         Ok::<_, Error>(export.next().await?.map(|chunk| (chunk, export)))
     });
     let chunks = futures_util::StreamExt::chain(stream::iter([Ok(first)]), rest);
     Ok((headers, Body::from_stream(chunks)).into_response())
+}
+
+/// Returns the names of all parameters.
+fn parameters() -> Vec<String> {
+    let filters = RequestFilter::into_params(|| None).into_iter().chain(RequestOrder::into_params(|| None));
+    filters.map(|parameter| parameter.name).chain(["format", "q"].map(str::to_owned)).collect()
 }
 
 /// Returns a line of a CSV document.
@@ -143,11 +160,7 @@ impl Export {
         if self.is_done {
             return Ok(None);
         }
-        let rows = requests::summaries(&self.store, &self.filter, Page { limit: ROWS, offset: 0 }).await?;
-        self.is_done = i64::try_from(rows.len()).is_ok_and(|count| count < ROWS);
-        if let Some(last) = rows.last() {
-            self.filter.after = Some(RowPosition { at: last.timestamp, id: last.id });
-        }
+        let rows = self.rows().await?;
         let mut text = String::new();
         if std::mem::take(&mut self.is_first) && self.format == Format::Csv {
             text.push_str(&COLUMNS.join(","));
@@ -164,6 +177,24 @@ impl Export {
             }
         }
         Ok(Some(text.into()))
+    }
+
+    /// Returns the next rows. A step of a search may find none although there are more.
+    async fn rows(&mut self) -> Result<Vec<RequestSummary>, Error> {
+        let Some(text) = &self.text else {
+            let rows = requests::summaries(&self.store, &self.filter, Page { limit: ROWS, offset: 0 }).await?;
+            self.is_done = i64::try_from(rows.len()).is_ok_and(|count| count < ROWS);
+            if let Some(last) = rows.last() {
+                self.filter.after = Some(RowPosition { at: last.timestamp, id: last.id });
+            }
+            return Ok(rows);
+        };
+        let limits = SearchLimits { found: usize::try_from(ROWS).unwrap_or(SEARCH_LIMITS.found), ..SEARCH_LIMITS };
+        let found = requests::search(&self.store, &self.filter, text, 0, limits).await?;
+        self.is_done = found.next.is_none();
+        self.filter.after = found.next;
+        let ids: Vec<i64> = found.items.iter().map(|(request, _)| request.id).collect();
+        Ok(requests::summaries_of(&self.store, &ids).await?)
     }
 }
 

@@ -57,6 +57,15 @@ pub(super) fn read(query: &mut Query) -> (Filter, Listing) {
     (Filter { order, after, ..filter }, Listing { page, is_backwards })
 }
 
+/// Reads the text that is searched in bodies.
+pub(super) fn search_text(query: &mut Query) -> Option<String> {
+    let text = query.text("q")?;
+    if text.chars().count() > MAX_SEARCH_CHARS {
+        query.mistake(format!("q must have at most {MAX_SEARCH_CHARS} characters"));
+    }
+    Some(text)
+}
+
 /// Reads filters and order.
 pub(super) fn filter(query: &mut Query) -> Filter {
     let given: RequestFilter = query.read();
@@ -92,7 +101,8 @@ pub(super) fn filter(query: &mut Query) -> Filter {
     filter
 }
 
-fn statuses(query: &mut Query) -> Vec<RequestStatus> {
+/// Reads statuses.
+pub(crate) fn statuses(query: &mut Query) -> Vec<RequestStatus> {
     let words = query.texts("status");
     let statuses: Vec<_> = words.iter().filter_map(|word| RequestStatus::parse(word)).collect();
     if statuses.len() < words.len() {

@@ -5,7 +5,9 @@ use signalbox_core::schema::{RequestCost, RequestStatus};
 use signalbox_store::exchanges::{Exchange, SessionRef, record};
 use signalbox_store::metrics::{By, Facets, Selection, Series, facets, series};
 use signalbox_store::requests::{self, RequestKey};
+use signalbox_store::responses::{self, ResponseKey};
 use signalbox_store::retention::{RetentionPolicy, step};
+use signalbox_store::sessions;
 
 use crate::exchanges::{begun, pending, whole};
 use crate::fixture::{Database, on_both};
@@ -17,7 +19,9 @@ on_both!(
     the_smallest_series_are_added_up,
     old_minutes_go_and_hours_stay,
     facets_are_counted,
-    a_deleted_request_stays_counted,
+    series_are_split_by_key_and_status,
+    deleted_requests_and_answers_are_subtracted,
+    sums_of_earlier_versions_are_subtracted,
 );
 
 const MINUTE: i64 = 60_000;
@@ -145,6 +149,7 @@ async fn old_minutes_go_and_hours_stay(database: &Database) {
 async fn facets_are_counted(database: &Database) {
     let mut log: Vec<_> = (0..3).map(|n| ended(&n.to_string(), n * HOUR, 10)).collect();
     log[1].begun.model = "n".to_owned();
+    log[1].begun.key_id = Some("k".to_owned());
     log[2].ended.as_mut().unwrap().status = RequestStatus::Failed;
     log.push(pending(begun("open", 0, SessionRef::Opens)));
     record(&database.store, &log).await.unwrap();
@@ -155,13 +160,116 @@ async fn facets_are_counted(database: &Database) {
         // The open request has reached no provider.
         provider_ids: vec![pair("p", 2)],
         statuses: vec![pair("completed", 2), pair("pending", 1)],
+        key_ids: vec![pair("k", 1)],
     };
     assert_eq!(found, expected);
     assert_eq!(facets(&database.store, 9 * HOUR, 10 * HOUR).await.unwrap(), Facets::default());
 }
 
-async fn a_deleted_request_stays_counted(database: &Database) {
-    record(&database.store, &[ended("a", 0, 10)]).await.unwrap();
-    requests::delete(&database.store, &RequestKey::Uuid("a".to_owned())).await.unwrap();
-    assert_eq!(read(database, &minutes(1)).await[0].requests(), 1);
+async fn series_are_split_by_key_and_status(database: &Database) {
+    let mut log: Vec<_> = (0..6).map(|n| ended(&n.to_string(), n, 10)).collect();
+    for (exchange, key) in log.iter_mut().zip([Some("a"), Some("b"), Some("a"), None, Some("config-1"), Some("a")]) {
+        exchange.begun.key_id = key.map(str::to_owned);
+    }
+    let cancelled = log[1].ended.as_mut().unwrap();
+    (cancelled.status, cancelled.error) = (RequestStatus::Cancelled, None);
+    log[5].ended.as_mut().unwrap().status = RequestStatus::Failed;
+    record(&database.store, &log).await.unwrap();
+    // Repetitions, as after a restart of the router.
+    record(&database.store, &log[..4]).await.unwrap();
+    let keys = async |selection: Selection| {
+        let found = read(database, &selection).await;
+        found.into_iter().map(|series| (series.key.clone(), series.requests())).collect::<Vec<_>>()
+    };
+    let pair = |key: &str, count| (Some(key.to_owned()), count);
+    let by_key = Selection { by: By::Key, ..minutes(1) };
+    assert_eq!(keys(by_key.clone()).await, [pair("a", 3), pair("", 1), pair("b", 1), pair("config-1", 1)]);
+    assert_eq!(keys(Selection { max_series: 1, ..by_key.clone() }).await, [pair("a", 3), (None, 3)]);
+    let by_status = Selection { by: By::Status, ..minutes(1) };
+    assert_eq!(keys(by_status.clone()).await, [pair("completed", 4), pair("cancelled", 1), pair("failed", 1)]);
+    let of_a = Selection { key_ids: vec!["a".to_owned()], ..by_status };
+    assert_eq!(keys(of_a).await, [pair("completed", 2), pair("failed", 1)]);
+    let failed = Selection { statuses: vec![RequestStatus::Failed, RequestStatus::Cancelled], ..by_key };
+    assert_eq!(keys(failed).await, [pair("a", 1), pair("b", 1)]);
+    assert_eq!(keys(minutes(1)).await, [(None, 6)]);
+}
+
+/// Returns a request with a number of its own in each figure.
+fn distinct(number: i64) -> Exchange {
+    let mut exchange = ended(&format!("r{number}"), number * MINUTE / 3, 10 + 37 * number);
+    exchange.begun.key_id = (number % 3 > 0).then(|| format!("k{}", number % 3));
+    exchange.begun.model = format!("m{}", number % 2);
+    let end = exchange.ended.as_mut().unwrap();
+    end.usage = Some(Usage::new(number, 1000 * number));
+    end.cost =
+        Some(RequestCost { nanos: (number % 5 > 0).then_some(number), origin: "x".to_owned(), price_version: None });
+    if number % 4 == 0 {
+        (end.status, end.error, end.first_byte_ms) = (RequestStatus::Failed, Some("no".to_owned()), None);
+    }
+    exchange
+}
+
+async fn deleted_requests_and_answers_are_subtracted(database: &Database) {
+    let store = &database.store;
+    let log: Vec<_> = (0..24).map(distinct).collect();
+    record(store, &log).await.unwrap();
+    record(store, &[pending(begun("open", 1, SessionRef::Opens))]).await.unwrap();
+    let all = async || {
+        let mut found = Vec::new();
+        for by in [By::All, By::Provider, By::Model, By::Key, By::Status] {
+            for step in [MINUTE, HOUR] {
+                let points = usize::try_from(HOUR / step).unwrap();
+                found.push(read(database, &Selection { by, points, step, ..Selection::default() }).await);
+            }
+        }
+        found
+    };
+    let before = all().await;
+    // Whatever is deleted, the sums are those of what is left.
+    for id in ["r3", "r7", "r8", "open"] {
+        requests::delete(store, &RequestKey::Uuid(id.to_owned())).await.unwrap();
+    }
+    sessions::delete(store, "r11").await.unwrap();
+    let policy = RetentionPolicy { rows_before: Some(2 * MINUTE), ..RetentionPolicy::default() };
+    while !step(store, &policy, HOUR).await.unwrap().done {}
+    let after = all().await;
+    assert_ne!(after, before);
+    let points = &after[0][0].points;
+    assert_eq!(points.iter().map(|point| point.requests).collect::<Vec<_>>()[..5], [0, 0, 1, 2, 3]);
+    // An answer alone takes its figures with it; its request still counts.
+    responses::delete(store, &ResponseKey::Uuid("r12".to_owned())).await.unwrap();
+    let point = &read(database, &minutes(8)).await[0].points[4];
+    assert_eq!((point.requests, point.errors, point.prompt_tokens), (3, 0, 13 + 14));
+    let near = |found: Option<f64>, exact: f64| (found.unwrap() - exact).abs() <= exact * 0.05;
+    assert!(near(point.durations.percentile(1), f64::from(10 + 37 * 13)), "{point:?}");
+
+    // Recorded anew, the same sums are reached from the other side.
+    requests::delete(store, &RequestKey::Uuid("r12".to_owned())).await.unwrap();
+    database.execute("DELETE FROM requests").await;
+    database.execute("DELETE FROM usage_minutes").await;
+    let left: Vec<_> = log.into_iter().enumerate().filter(|(n, _)| *n >= 6 && ![7, 8, 11].contains(n)).collect();
+    record(store, &left.into_iter().map(|(_, exchange)| exchange).collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(all().await, after);
+
+    for number in 0..24 {
+        requests::delete(store, &RequestKey::Uuid(format!("r{number}"))).await.ok();
+    }
+    assert_eq!(database.number("SELECT COUNT(*) FROM usage_minutes").await, 0);
+}
+
+async fn sums_of_earlier_versions_are_subtracted(database: &Database) {
+    let store = &database.store;
+    record(store, &[distinct(1), distinct(2)]).await.unwrap();
+    // As an earlier version has counted them.
+    for column in ["key_id", "status"] {
+        database.execute(&format!("UPDATE usage_minutes SET {column} = '' WHERE model = 'm1'")).await;
+    }
+    assert_eq!(read(database, &Selection { by: By::Key, ..minutes(1) }).await.len(), 2);
+    requests::delete(store, &RequestKey::Uuid("r1".to_owned())).await.unwrap();
+    assert_eq!(database.number("SELECT COUNT(*) FROM usage_minutes WHERE model = 'm1'").await, 0);
+    // What was never counted is subtracted from nothing.
+    database.execute("DELETE FROM usage_minutes WHERE span = 1").await;
+    database.execute("UPDATE usage_minutes SET prompt_tokens = 1, durations = ''").await;
+    requests::delete(store, &RequestKey::Uuid("r2".to_owned())).await.unwrap();
+    assert_eq!(database.number("SELECT COUNT(*) FROM usage_minutes").await, 0);
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use signalbox_management::PROVIDER_ALIAS_PREFIX;
 
 use super::HEALTH;
+use crate::events::payload;
 
 /// The served document.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
@@ -63,6 +64,10 @@ fn finished(mut document: Value) -> Value {
         "key": { "type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same" },
     });
     document["components"]["schemas"]["Sendable"] = sendable();
+    for (name, schema) in payload::schemas() {
+        // Serialisation can fail only for a map with non-string keys.
+        document["components"]["schemas"][name] = serde_json::to_value(schema).unwrap_or_default();
+    }
     for (_, schema) in document["components"]["schemas"].as_object_mut().into_iter().flatten() {
         // An empty list is valid both as a list of models and as a list of linked models.
         if let Some(choices) = schema.as_object_mut().and_then(|schema| schema.remove("oneOf")) {

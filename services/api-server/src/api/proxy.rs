@@ -19,6 +19,7 @@ use tracing::Instrument as _;
 use self::command::{ServiceCommand, Start, StartCommand};
 use super::error_schemas::{Failure, LifecycleFailure, PortInUse, PortOwner, Refusal};
 use super::extract::Body;
+use super::query::Query;
 use super::{App, Error};
 use crate::fleet::{self, Now, Outcome, Summary, Which, kill_port_owner};
 use crate::status::{ChildStatus, RouterStatus, StatusObject};
@@ -30,10 +31,16 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Returns the status of the services, and the providers and models.
 #[utoipa::path(
     get, path = "/api/proxy/status", tag = "proxy",
+    params(
+        ("view" = Option<String>, Query, pattern = "^(short)?$",
+         description = "`short` leaves out the providers and models, which have routes of their own"),
+    ),
     responses((status = 200, description = "The status", body = StatusObject)),
 )]
-pub(super) async fn status(State(app): State<App>) -> Json<StatusObject> {
-    Json(StatusObject::of(&app).await)
+pub(super) async fn status(State(app): State<App>, mut query: Query) -> Result<Json<StatusObject>, Error> {
+    let is_short = query.word("view", &["short"]).is_some();
+    query.finish()?;
+    Ok(Json(if is_short { StatusObject::short(&app).await } else { StatusObject::of(&app).await }))
 }
 
 /// Starts both services, or one. Responds at once, with the status `starting`, or reports that they are running already.

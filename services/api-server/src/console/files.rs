@@ -1,5 +1,14 @@
 //! The files of the console, by path.
+//!
+//! A console that `scripts/dashboard` has built brings compressed files along. The one under version control does not:
+//! its files are compressed when a client first asks for them, and kept.
 
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::sync::{LazyLock, OnceLock};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::{HeaderMap, header};
 
 /// A file of the console.
@@ -25,6 +34,10 @@ pub(super) enum Encoding {
 // `INDEX`, the document, and `FILES`, all others in the order of their paths.
 include!(concat!(env!("OUT_DIR"), "/console_files.rs"));
 
+/// Files that were compressed here, by path: none of a file that does not become shorter.
+static COMPRESSED: LazyLock<HashMap<&str, OnceLock<Option<Vec<u8>>>>> =
+    LazyLock::new(|| FILES.iter().chain([&INDEX]).map(|file| (file.path, OnceLock::new())).collect());
+
 /// Returns the file with this path. The document has none.
 pub(super) fn get(path: &str) -> Option<&'static File> {
     FILES.binary_search_by(|file| file.path.cmp(path)).ok().and_then(|at| FILES.get(at))
@@ -41,14 +54,30 @@ pub(super) fn all() -> &'static [File] {
 impl File {
     /// Returns the smallest content that the client accepts.
     pub(super) fn content(&self, headers: &HeaderMap) -> (Encoding, &'static [u8]) {
-        let variants = [(Encoding::Brotli, self.brotli), (Encoding::Gzip, self.gzip)];
-        variants
-            .into_iter()
-            .find_map(|(encoding, content)| {
-                content.filter(|_| encoding.is_accepted(headers)).map(|found| (encoding, found))
-            })
+        let brotli = self.brotli.filter(|_| Encoding::Brotli.is_accepted(headers));
+        let gzip = || {
+            let accepted = Some(self).filter(|_| brotli.is_none() && Encoding::Gzip.is_accepted(headers))?;
+            accepted.gzip.or_else(|| accepted.compressed())
+        };
+        brotli
+            .map(|content| (Encoding::Brotli, content))
+            .or_else(|| gzip().map(|content| (Encoding::Gzip, content)))
             .unwrap_or((Encoding::Identity, self.identity))
     }
+
+    /// Returns the content as gzip, which is computed once.
+    fn compressed(&self) -> Option<&'static [u8]> {
+        let content = COMPRESSED.get(self.path)?.get_or_init(|| gzip(self.identity));
+        content.as_deref()
+    }
+}
+
+/// Returns the content as gzip, if that is shorter.
+fn gzip(content: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing to a vector cannot fail.
+    encoder.write_all(content).ok()?;
+    encoder.finish().ok().filter(|compressed| compressed.len() < content.len())
 }
 
 // === impl Encoding ===
@@ -86,6 +115,8 @@ impl Encoding {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     const FILE: File = File {
@@ -112,6 +143,26 @@ mod tests {
             headers.insert(header::ACCEPT_ENCODING, accepted.parse().unwrap());
             assert_eq!(file.content(&headers).0, expected, "{accepted}");
         }
+    }
+
+    #[test]
+    fn a_file_without_variants_is_compressed_once() {
+        let plain = FILES.iter().max_by_key(|file| file.identity.len()).unwrap();
+        let plain = File { gzip: None, brotli: None, ..*plain };
+        let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, "gzip, deflate, br".parse().unwrap())]);
+        let (encoding, content) = plain.content(&headers);
+        assert!(encoding == Encoding::Gzip && content.len() < plain.identity.len() / 2, "{}", content.len());
+        let mut text = Vec::new();
+        flate2::read::GzDecoder::new(content).read_to_end(&mut text).unwrap();
+        assert!(text == plain.identity);
+        assert!(std::ptr::eq(plain.content(&headers).1, content), "it is kept");
+        assert_eq!(plain.content(&HeaderMap::new()), (Encoding::Identity, plain.identity));
+    }
+
+    #[test]
+    fn a_file_that_does_not_become_shorter_is_sent_as_it_is() {
+        assert_eq!(gzip(b"short"), None);
+        assert_eq!(gzip(b""), None);
     }
 
     #[test]

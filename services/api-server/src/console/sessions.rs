@@ -44,6 +44,11 @@ impl Sessions {
         Self { ends: Arc::default(), ended: Arc::default(), secure }
     }
 
+    /// Returns whether browsers reach this server only through TLS.
+    pub(crate) const fn is_secure(&self) -> bool {
+        self.secure
+    }
+
     /// Opens a session, and returns the value of `Set-Cookie`; `None` if the system has no random numbers.
     pub(crate) fn open(&self) -> Option<HeaderValue> {
         let mut id = [0; ID_BYTES];

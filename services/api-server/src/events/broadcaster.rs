@@ -32,6 +32,10 @@ const QUEUE_CAPACITY: usize = 128;
 const MAX_MESSAGE: usize = 64 * 1024;
 /// Socket.IO room of the browser extensions.
 const EXTENSIONS: &str = "extensions";
+/// Socket.IO room of the listeners whose statuses have no lists of providers and models.
+const SHORT: &str = "short";
+/// Parameter of the address of the handshake with which a listener asks for that.
+const SHORT_VIEW: &str = "view=short";
 
 /// All listeners. Clones share them.
 #[derive(Clone, Debug)]
@@ -112,7 +116,18 @@ async fn welcome(socket: &SocketRef, app: App, broadcaster: Broadcaster, logs: L
             everybody.emit_status(&leaving).await;
         }
     });
-    emit(socket, payload::PROXY_STATUS, &payload::snapshot(status_value(&app).await));
+    let is_short = asks_for_short(socket);
+    if is_short {
+        socket.join(SHORT);
+    }
+    let snapshot = payload::snapshot(status_value(&app).await);
+    let snapshot = if is_short { payload::without_catalogue(snapshot) } else { snapshot };
+    emit(socket, payload::PROXY_STATUS, &snapshot);
+}
+
+fn asks_for_short(socket: &SocketRef) -> bool {
+    let query = socket.req_parts().uri.query().unwrap_or_default();
+    query.split('&').any(|parameter| parameter == SHORT_VIEW)
 }
 
 /// Ends a connection that a signed-in browser has opened when its session ends.
@@ -214,9 +229,25 @@ impl Broadcaster {
         }
     }
 
+    /// Sends an event with a status to all listeners except the extensions: without the lists of providers and models to
+    /// those that have asked for that.
+    pub(super) fn emit_with_status(&self, event: &str, payload: &Value) {
+        for socket in self.io.except(EXTENSIONS).except(SHORT).sockets() {
+            emit(&socket, event, payload);
+        }
+        let short = self.io.to(SHORT).except(EXTENSIONS).sockets();
+        if short.is_empty() {
+            return;
+        }
+        let payload = payload::without_catalogue(payload.clone());
+        for socket in short {
+            emit(&socket, event, &payload);
+        }
+    }
+
     /// Sends the complete status.
     pub(super) async fn emit_status(&self, app: &App) {
-        self.emit(payload::PROXY_STATUS, &payload::proxy_status(status_value(app).await));
+        self.emit_with_status(payload::PROXY_STATUS, &payload::proxy_status(status_value(app).await));
     }
 
     pub(super) async fn close(&self) {

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use signalbox_core::schema::{Provider, Setting};
+use signalbox_core::schema::{ApiKey, Provider, Route, Setting};
 use signalbox_daemon::clock::unix_s;
 use signalbox_management::ModelView;
 use signalbox_management::settings::requires_restart;
@@ -13,6 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::changes::{Action, State, between};
+use super::payload::NamedRequest;
 use super::{Broadcaster, payload};
 use crate::app::App;
 use crate::fleet::Change;
@@ -34,8 +34,8 @@ pub(super) async fn children(app: &App, broadcaster: &Broadcaster) {
             continue;
         }
         let status = status_value(app).await;
-        broadcaster.emit(payload::LIFECYCLE, &payload::lifecycle(status.clone(), change == Change::Router));
-        broadcaster.emit(payload::PROXY_STATUS, &payload::proxy_status(status));
+        broadcaster.emit_with_status(payload::LIFECYCLE, &payload::lifecycle(status.clone(), change == Change::Router));
+        broadcaster.emit_with_status(payload::PROXY_STATUS, &payload::proxy_status(status));
     }
 }
 
@@ -84,10 +84,14 @@ struct Tables {
     providers: State<Watched>,
     models: Vec<signalbox_core::schema::Model>,
     settings: State<String>,
+    routes: State<Route>,
+    keys: State<ApiKey>,
+    /// The operator's document of prices.
+    prices: Option<String>,
     credentials: Vec<credentials::Credential>,
     newest_request: i64,
     /// Requests since the last poll.
-    requests: Vec<Value>,
+    requests: Vec<NamedRequest>,
 }
 
 /// A provider with its related rows, as far as their changes are published.
@@ -113,7 +117,7 @@ impl Tables {
         if with_requests {
             let newer = requests::newer_than(store, seen.map(|seen| seen.newest_request), MAX_NAMED_REQUESTS).await?;
             tables.newest_request = newer.last;
-            tables.requests = newer.requests.iter().map(summary).collect();
+            tables.requests = newer.requests.iter().map(NamedRequest::from).collect();
         }
         Ok(tables)
     }
@@ -134,6 +138,9 @@ impl Tables {
             providers: providers.collect(),
             models,
             settings: catalog.settings.into_iter().map(setting).collect(),
+            routes: catalog.routes.into_iter().map(|route| (route.id.clone(), route)).collect(),
+            keys: catalog.keys.into_iter().map(|key| (key.id.clone(), key)).collect(),
+            prices: catalog.prices,
             credentials: Vec::new(),
             newest_request: seen.map_or(0, |seen| seen.newest_request),
             requests: Vec::new(),
@@ -188,19 +195,23 @@ impl Tables {
             let value = self.settings.get(&key).map(String::as_str);
             broadcaster.emit(payload::SETTINGS, &payload::setting(action, &key, value, requires_restart(&key)));
         }
+        let switched = |old: &Route, new: &Route| match (old.enabled, new.enabled) {
+            (false, true) => Action::Enabled,
+            (true, false) => Action::Disabled,
+            _ => Action::Updated,
+        };
+        for (id, action) in between(&before.routes, &self.routes, switched) {
+            broadcaster.emit(payload::ROUTES, &payload::route(action, &id, self.routes.len()));
+        }
+        for (id, action) in between(&before.keys, &self.keys, |_, _| Action::Updated) {
+            broadcaster.emit(payload::KEYS, &payload::key(action, &id, self.keys.len()));
+        }
+        let action = match (&before.prices, &self.prices) {
+            (old, new) if old == new => return,
+            (None, _) => Action::Created,
+            (_, None) => Action::Deleted,
+            _ => Action::Updated,
+        };
+        broadcaster.emit(payload::PRICES, &payload::prices(action));
     }
-}
-
-/// Returns the fields of a request for an event; bodies are available from the API.
-fn summary(request: &requests::NewRequest) -> Value {
-    json!({
-        "id": request.id,
-        "request_id": request.request_id,
-        "session_id": request.session_id,
-        "timestamp": request.timestamp,
-        "model": request.model,
-        "stream": request.stream,
-        "status": request.status.as_str(),
-        "provider_id": request.provider_id,
-    })
 }

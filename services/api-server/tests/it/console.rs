@@ -80,6 +80,8 @@ async fn a_browser_signs_in_with_the_token_and_out_again() {
     let about = send(&site, Method::GET, "/api/about", cookie, None).await.expect(200);
     assert_eq!((&about["token_required"], &about["instance"]), (&json!(true), &json!("box")));
     assert_eq!(about["surfaces"], json!(["chat", "messages", "responses"]));
+    assert_eq!(about["base_url"], format!("http://127.0.0.1:{}", about["router_port"]));
+    assert!(about["features"].as_array().unwrap().contains(&json!("log_search")), "{about}");
 
     let out = send(&site, Method::DELETE, "/api/session", cookie, None).await.expect(200);
     assert_eq!(out, json!({"signed_in": false, "token_required": true}));

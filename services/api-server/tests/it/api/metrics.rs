@@ -5,7 +5,14 @@ use serde_json::{Value, json};
 use super::log::{answered, failed, now, record};
 use crate::site::{Site, on_both};
 
-on_both!(series_are_columns, the_highest_come_first, facets_are_choices, mistakes_are_reported);
+on_both!(
+    series_are_columns,
+    the_highest_come_first,
+    facets_are_choices,
+    keys_and_statuses_are_told_apart,
+    deleted_requests_are_subtracted,
+    mistakes_are_reported
+);
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -76,8 +83,62 @@ async fn facets_are_choices(site: &Site) {
         body,
         json!({"models": [{"value": "echo", "requests": 2}, {"value": "gpt", "requests": 1}],
             "providers": [{"value": "echo", "requests": 3}],
-            "statuses": [{"value": "completed", "requests": 2}, {"value": "failed", "requests": 1}]})
+            "statuses": [{"value": "completed", "requests": 2}, {"value": "failed", "requests": 1}],
+            "keys": []})
     );
+}
+
+async fn keys_and_statuses_are_told_apart(site: &Site) {
+    let at = (now() - 10 * MINUTE) / MINUTE * MINUTE;
+    let key = site.post("/api/keys", json!({"name": "laptop"})).await.body;
+    let id = key["id"].as_str().unwrap_or_else(|| panic!("{key}")).to_owned();
+    let mut log = [answered("r1", at), answered("r2", at + 1), answered("r3", at + 2), failed("r4", at + 3)];
+    for (exchange, key) in log.iter_mut().zip([Some(&*id), Some("config-1"), None, Some(&*id)]) {
+        exchange.begun.key_id = key.map(str::to_owned);
+    }
+    record(site, &log).await;
+    let range = format!("from={at}&to={}&step=60000&metrics=requests", at + MINUTE);
+    let series = async |query: &str| {
+        let body = site.get(&format!("/api/metrics/series?{range}&{query}")).await.expect(200);
+        body["series"].clone()
+    };
+    assert_eq!(
+        series("by=key").await,
+        json!([{"key": id, "name": "laptop", "requests": [2]}, {"key": "", "requests": [1]},
+            {"key": "config-1", "requests": [1]}])
+    );
+    assert_eq!(
+        series(&format!("by=status&key={id}")).await,
+        json!([{"key": "completed", "requests": [1]}, {"key": "failed", "requests": [1]}])
+    );
+    assert_eq!(series("status=failed&by=model").await, json!([{"key": "gpt", "requests": [1]}]));
+    let top = site.get("/api/metrics/top?by=key&limit=1").await.expect(200);
+    let first = &top["rows"][0];
+    assert_eq!((&top["by"], &first["key"], &first["name"]), (&json!("key"), &json!(id), &json!("laptop")));
+    let top = site.get("/api/metrics/top?by=status&metric=errors").await.expect(200);
+    assert_eq!((&top["by"], &top["rows"][0]["key"]), (&json!("status"), &json!("failed")));
+    let facets = site.get(&format!("/api/metrics/facets?from={}", at - HOUR)).await.expect(200);
+    assert_eq!(
+        facets["keys"],
+        json!([{"value": id, "name": "laptop", "requests": 2}, {"value": "config-1", "requests": 1}])
+    );
+}
+
+async fn deleted_requests_are_subtracted(site: &Site) {
+    let at = fill(site).await;
+    site.delete("/api/requests/r2").await.expect(200);
+    let query = format!("from={at}&to={}&step=60000&metrics=requests,prompt,p50", at + 3 * MINUTE);
+    let body = site.get(&format!("/api/metrics/series?{query}")).await.expect(200);
+    let columns = &body["series"][0];
+    assert_eq!((&columns["requests"], &columns["prompt"]), (&json!([1, 1, 0]), &json!([3, 0, 0])));
+    let usage = site.get("/api/usage?by=model").await.expect(200);
+    let top = site.get("/api/metrics/top").await.expect(200);
+    let sum = |rows: &Value| rows.as_array().unwrap().iter().map(|row| row["requests"].as_i64().unwrap()).sum::<i64>();
+    assert_eq!((sum(&top["rows"]), sum(&usage["usage"])), (2, 2), "{usage}");
+    for id in ["r1", "r3"] {
+        site.delete(&format!("/api/requests/{id}")).await.expect(200);
+    }
+    assert_eq!(site.get("/api/metrics/series").await.expect(200)["series"], json!([]));
 }
 
 async fn mistakes_are_reported(site: &Site) {
@@ -88,7 +149,7 @@ async fn mistakes_are_reported(site: &Site) {
             "step must be a whole number of minutes up to 400 days, in milliseconds",
             "to must be at most 400 days after from",
             "metrics must be some of: requests, errors, prompt, completion, cost_nano, p50, p95, p99, ttft50, ttft95",
-            "by must be one of: provider, model",
+            "by must be one of: provider, model, key, status",
         ]
     );
     assert_eq!(site.get("/api/metrics/facets?from=9&to=9").await.mistakes(), ["to must be after from"]);

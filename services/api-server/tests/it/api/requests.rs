@@ -17,6 +17,7 @@ on_both!(
     what_was_said_is_found_in_a_short_list,
     a_body_is_served_as_it_was,
     an_export_has_every_row,
+    an_export_has_the_rows_with_a_text,
     mistakes_are_reported
 );
 
@@ -152,6 +153,15 @@ async fn mistakes_are_reported(site: &Site) {
         ]
     );
     assert_eq!(site.get("/api/requests/export?format=xml").await.mistakes(), ["format must be one of: ndjson, csv"]);
+    assert_eq!(
+        site.get("/api/requests/export?modell=gpt&model=a&model=b&limit=5").await.mistakes(),
+        ["limit is not a parameter of this request", "modell is not a parameter of this request"]
+    );
+    let long = "x".repeat(501);
+    assert_eq!(
+        site.get(&format!("/api/requests/export?q={long}")).await.mistakes(),
+        ["q must have at most 500 characters"]
+    );
 }
 
 fn names(body: &Value) -> String {
@@ -267,6 +277,34 @@ async fn a_body_is_served_as_it_was(site: &Site) {
     ] {
         assert_eq!(site.get(&format!("/api/requests/{path}")).await.code(404), code, "{path}");
     }
+}
+
+async fn an_export_has_the_rows_with_a_text(site: &Site) {
+    let at = now();
+    let mut log: Vec<_> = (0..30).map(|n| answered(&format!("r{n:02}"), at + n)).collect();
+    let asks = |text: &str| format!(r#"{{"model":"echo","messages":[{{"role":"user","content":"{text}"}}]}}"#);
+    for (n, text) in [(3, "a red Fox"), (17, "the red fox"), (20, "a blue fox"), (29, "red FOXES")] {
+        log[n].begun.request_body = asks(text).into();
+    }
+    log[29].begun.model = "other".to_owned();
+    record(site, &log).await;
+    let request = |method: &str, query: &str| {
+        let path = format!("/api/requests/export?{query}");
+        Request::builder().method(method).uri(path).header("host", "127.0.0.1:3002").body(Body::empty()).unwrap()
+    };
+    let ids = async |query: &str| {
+        let (status, _, text) = site.whole(request("GET", query)).await;
+        assert_eq!(status, 200, "{text}");
+        let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["request_id"].as_str().unwrap().to_owned();
+        text.lines().map(id).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(ids("q=red%20fox").await, "r29 r17 r03");
+    assert_eq!(ids("q=red%20fox&model=echo&order=asc").await, "r03 r17");
+    assert_eq!(ids("q=green").await, "");
+    let (_, _, csv) = site.whole(request("GET", "q=blue&format=csv")).await;
+    assert_eq!((csv.lines().count(), csv.contains(",r20,")), (2, true), "{csv}");
+    let (status, headers, _) = site.whole(request("HEAD", "q=blue")).await;
+    assert_eq!((status, headers.get("x-total-count")), (200, None));
 }
 
 async fn an_export_has_every_row(site: &Site) {
