@@ -72,13 +72,14 @@ async fn a_dollar_each(lone: &LoneRouter, usage: Usage) {
     let prices = json!({"prices": [
         {"id": "fake-m", "provider_id": "fake", "match": ["m"], "base": {"in": "0", "out": "200000"}}]});
     lone.client().put("/v1/prices", &prices).await.expect(200);
-    lone.fake.script(
-        "m",
-        Turn::says("one two three four five").chat(|chat| {
-            chat.tokens = Tokens { input: 10, ..Tokens::default() };
-            chat.usage = usage;
-        }),
-    );
+    lone.fake.script("m", dollar_answer(usage));
+}
+
+fn dollar_answer(usage: Usage) -> Turn {
+    Turn::says("one two three four five").chat(|chat| {
+        chat.tokens = Tokens { input: 10, ..Tokens::default() };
+        chat.usage = usage;
+    })
 }
 
 #[tokio::test]
@@ -213,6 +214,29 @@ async fn a_budget_for_fifty_requests_serves_fifty_of_two_hundred() {
     let table = guarded.lone.client().get("/v1/usage?by=owner&format=csv").await.expect(200);
     assert!(table.header("content-type").starts_with("text/csv"), "{:?}", table.headers);
     assert!(table.text().contains("ann,50,0,500,250,50,0\r\n"), "{}", table.text());
+}
+
+#[tokio::test]
+async fn requests_wait_for_a_budget_while_slow_answers_may_use_it() {
+    let guarded = Guarded::start(json!({"budget": {"amount_usd": 5, "period": "month"}})).await;
+    a_dollar_each(&guarded.lone, Usage::Always).await;
+    let fake = &guarded.lone.fake;
+    let gate = fake.script("m", dollar_answer(Usage::Always).gated());
+    // Without `max_tokens` the reservation of one request is more than the budget, so the others wait for its end.
+    let asked = guarded.ask_at_once(20);
+    let opened = async {
+        fake.until(|fake| fake.calls_of("m").len() == 1).await;
+        let waiting = eventually("the others to wait", async || {
+            let list = guarded.lone.client().get("/v1/requests/inflight").await.expect(200).json();
+            let queued = list["requests"].as_array()?.iter().filter(|one| one["phase"] == "queued").count();
+            (queued == 19).then_some(queued)
+        });
+        assert_eq!(waiting.await, 19);
+        gate.open();
+    };
+    let (answers, ()) = tokio::join!(asked, opened);
+    let of = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((of(200), of(402)), (5, 15));
 }
 
 #[tokio::test]

@@ -59,6 +59,7 @@ async fn answer(
         body: &body,
         unix_ms: clock::unix_ms(),
         overrides: overrides.as_ref(),
+        stream: envelope.stream,
         takes_turn: false,
     };
     let prices = app.prices.current();

@@ -112,6 +112,7 @@ where
             body: &body,
             unix_ms: received_at,
             overrides: overrides.as_ref(),
+            stream: envelope.stream,
             takes_turn: !is_dry_run,
         };
         let needs_prices = is_dry_run || overrides.is_some() || !catalog.routes().is_empty();

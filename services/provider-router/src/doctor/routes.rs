@@ -99,6 +99,7 @@ fn other(subject: &Subject, route: &Route, name: &str) -> Option<String> {
         body: b"{}",
         unix_ms: unix_ms(),
         overrides: None,
+        stream: true,
         takes_turn: false,
     };
     // A route without usable targets is an error of its own.

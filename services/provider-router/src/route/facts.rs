@@ -32,6 +32,8 @@ pub struct RequestFacts<'a> {
     pub unix_ms: i64,
     /// Overrides that the request asks for.
     pub overrides: Option<&'a Overrides>,
+    /// Whether the client asks for a stream.
+    pub stream: bool,
     /// Whether the request counts for the policies that take turns; false for one that only asks for its plan.
     pub takes_turn: bool,
 }
@@ -171,6 +173,7 @@ mod tests {
             body: body.as_bytes(),
             unix_ms: 0,
             overrides: None,
+            stream: true,
             takes_turn: true,
         }
     }

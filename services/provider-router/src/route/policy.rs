@@ -4,7 +4,7 @@ use signalbox_core::schema::RoutePolicy;
 
 use crate::random::{Rng, mixed, unit_of};
 
-/// Time to the first token that is assumed where no target has been measured, in milliseconds.
+/// Milliseconds to the first token that are assumed where no target has been measured.
 const UNKNOWN_LATENCY: f64 = 1_000.0;
 /// Share of the requests in flight that a target may have beyond its fair one before sticky requests pass it by.
 const MAX_LOAD: f64 = 1.25;
@@ -16,7 +16,7 @@ pub(super) struct Contender {
     pub(super) weight: f64,
     /// Requests in flight.
     pub(super) in_flight: u32,
-    /// Expected time to the first token in milliseconds, if known.
+    /// Expected milliseconds to the first token of a stream, or to the end of a whole answer, if known.
     pub(super) latency: Option<f64>,
     /// Price of the request in pico-dollars, if known.
     pub(super) price: Option<u128>,

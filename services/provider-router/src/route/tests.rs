@@ -7,6 +7,7 @@ use signalbox_core::{
 use super::*;
 use crate::{
     catalog::tests::{Row, routed},
+    health::Began,
     random::Rng,
 };
 
@@ -28,7 +29,8 @@ fn route(model: &str, policy: RoutePolicy, targets: &[(&str, &str)]) -> schema::
 }
 
 fn facts(model: &str) -> RequestFacts<'_> {
-    RequestFacts { model: Some(model), session: None, body: b"{}", unix_ms: 0, overrides: None, takes_turn: true }
+    let (session, overrides) = (None, None);
+    RequestFacts { model: Some(model), session, body: b"{}", unix_ms: 0, overrides, stream: true, takes_turn: true }
 }
 
 fn planned(snapshot: &Snapshot, facts: &RequestFacts<'_>, now: u64) -> Plan {
@@ -139,7 +141,7 @@ fn an_open_breaker_is_passed_by_and_tried_again_after_its_cool_down() {
         assert_eq!(order(&planned(&snapshot, &facts("m"), until)), ["a:m", "b:m"], "half-open");
         let probe = snapshot.provider("a").unwrap().health.of(Some("m")).begin(until);
         assert_eq!(skipped(&planned(&snapshot, &facts("m"), until)), [("a", SkipReason::Blocked(Blocked::Probed))]);
-        probe.answered(until + 1);
+        probe.answered(until + 1, Began::Unknown);
         assert_eq!(order(&planned(&snapshot, &facts("m"), until + 1)), ["a:m", "b:m"]);
     }
 }
