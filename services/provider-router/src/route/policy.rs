@@ -204,6 +204,42 @@ mod tests {
         }
     }
 
+    fn weighted(weights: &[u16]) -> Vec<Contender> {
+        weights.iter().zip(1..).map(|(weight, hash)| contender(f64::from(*weight), hash)).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_weights_hold_within_statistical_bounds(weights in proptest::collection::vec(1_u16..=1_000, 2..8)) {
+            let sum: f64 = weights.iter().copied().map(f64::from).sum();
+            for (share, weight) in firsts(RoutePolicy::Weighted, &weighted(&weights)).into_iter().zip(&weights) {
+                let expected = f64::from(*weight) / sum;
+                // Six standard deviations, and one pick.
+                let bound = 6.0 * (expected * (1.0 - expected) / f64::from(PICKS)).sqrt() + 1.0 / f64::from(PICKS);
+                prop_assert!((share - expected).abs() < bound, "{} instead of {}", share, expected);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn load_is_bounded_by_the_weights(
+            weights in proptest::collection::vec(1_u16..=1_000, 2..8),
+            keys in proptest::collection::vec(0_u64..3, 1..400),
+        ) {
+            let mut contenders = weighted(&weights);
+            let sum: f64 = weights.iter().copied().map(f64::from).sum();
+            for (key, total) in keys.into_iter().zip(1_u32..) {
+                let first = sticky(&contenders, key)[0];
+                contenders[first].in_flight += 1;
+                let fair = f64::from(total) * contenders[first].weight / sum;
+                prop_assert!(f64::from(contenders[first].in_flight) <= (fair * MAX_LOAD).ceil());
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn every_order_is_a_permutation(
