@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use signalbox_fakes::{
     Turn,
-    script::{Tokens, Usage},
+    script::{FaultKind, Tokens, Usage},
 };
 use signalbox_harness::{Answer, eventually};
 
@@ -110,4 +110,70 @@ async fn a_reported_cost_wins_and_prices_change_while_running() {
     gateway.fake.script("m", Turn::error(400));
     let failed = gateway.router.post("/v1/chat/completions", &Api::Chat.request("fake/m", false, "hello")).await;
     assert_eq!(logged(&gateway, &failed).await["response"]["cost"], Value::Null);
+}
+
+/// Computes the cost of a row from its tokens, in nano-dollars.
+fn recomputed(tokens: &Value) -> i64 {
+    let of = |class: &str| tokens[class].as_i64().unwrap_or_else(|| panic!("no {class} in {tokens}"));
+    of("input") * 2_000
+        + of("cache_read") * 500
+        + of("cache_write_short") * 2_500
+        + of("cache_write_long") * 4_000
+        + of("output") * 8_000
+        + of("reasoning") * 6_000
+}
+
+#[tokio::test]
+async fn costs_recomputed_from_the_rows_are_those_of_the_rows_and_of_the_sums() {
+    let gateway = Api::Messages.gateway().await;
+    set_prices(&gateway).await;
+    let (mut sum, mut number) = (0, 0);
+    for n in 0..8_u32 {
+        let tokens = Tokens {
+            input: 10 + 7 * n,
+            cache_read: 13 * (n % 3),
+            cache_write: 5 * (n % 2),
+            cache_write_long: 3 * (n % 4),
+            reasoning: n,
+        };
+        let turn = Turn::says("one two three").chat(|chat| {
+            chat.tokens = tokens;
+            chat.usage = Usage::Always;
+        });
+        gateway.fake.script("m", turn);
+        for client in APIS {
+            let response = ask(&gateway, client, "fake/m", n % 2 == 0).await;
+            let nanos = recomputed(&response["tokens"]);
+            assert!(nanos > 0, "{response}");
+            let cost = json!(format!("0.{nanos:09}").parse::<f64>().unwrap());
+            assert_eq!(response["cost"]["amount_usd"], cost, "{client:?} {n}: {response}");
+            sum += nanos;
+            number += 1;
+        }
+    }
+    for by in ["model", "provider"] {
+        let sums = gateway.stack.api.get(&format!("/api/usage?by={by}")).await.expect(200).json();
+        let one = &sums["usage"][0];
+        let expected = json!(format!("0.{sum:09}").parse::<f64>().unwrap());
+        assert_eq!((&one["requests"], &one["cost_usd"]), (&json!(number), &expected), "{sums}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_has_an_estimated_cost() {
+    for api in APIS {
+        let gateway = api.gateway().await;
+        let version = set_prices(&gateway).await;
+        let words = Turn::says("one two three four five six seven eight nine ten eleven twelve");
+        gateway.fake.script("m", words.after(12, FaultKind::Close));
+        let answer = gateway.router.post(api.path(), &api.request("fake/m", true, "hello")).await;
+        assert!(!answer.complete, "{api:?}: {}", answer.text());
+        let row = logged(&gateway, &answer).await;
+        let cost = &row["response"]["cost"];
+        assert_eq!((&row["status"], &cost["origin"]), (&json!("truncated"), &json!("estimated")), "{api:?}: {row}");
+        let amount = cost["amount_usd"].as_f64().unwrap();
+        assert!((0.000_008..0.001).contains(&amount) && cost["price_version"] == version.as_str(), "{api:?}: {row}");
+        let stats = gateway.stack.api.get("/api/responses/stats").await.expect(200).json();
+        assert_eq!((&stats["total_cost_usd"], &stats["unpriced"]), (&cost["amount_usd"], &json!(0)), "{api:?}: {stats}");
+    }
 }

@@ -203,6 +203,28 @@ async fn without_resume_a_cut_stream_ends_with_an_error() {
 }
 
 #[tokio::test]
+async fn an_error_behind_the_role_leads_to_the_fallback_without_any_setting() {
+    for (api, events) in [(Api::Chat, 1), (Api::Messages, 2), (Api::Responses, 4)] {
+        let bench = Bench::with(api, |route| {
+            *route = serde_json::json!({"model": "bench", "targets": route["targets"]});
+        })
+        .await;
+        for fault in [FaultKind::ErrorEvent, FaultKind::Close] {
+            let before = bench.calls();
+            bench.primary.script(PRIMARY, text().after(events, fault));
+            bench.is_whole().await;
+            assert_eq!(bench.calls(), (before.0 + 1, before.1 + 1), "{api:?}");
+        }
+        // The last target has no other one behind it, so its stream is passed on from its first event.
+        bench.primary.script(PRIMARY, Turn::error(503));
+        bench.fallback.script(bench::FALLBACK, text().after(events, FaultKind::ErrorEvent));
+        let answer = bench.ask(true).await;
+        assert_eq!((answer.status, api.streamed(&answer.text()).1), (200, false), "{api:?}: {}", answer.text());
+        assert!(answer.text().contains("error"), "{api:?}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
 async fn a_continuation_that_differs_ends_with_an_error() {
     for api in APIS {
         let bench = Bench::start(api).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use signalbox_fakes::{
     Turn,
-    script::{Tokens, Usage},
+    script::{FaultKind, Tokens, Usage},
 };
 use signalbox_harness::{Answer, Client, Launch, Router, eventually};
 use tokio::task::JoinSet;
@@ -72,13 +72,14 @@ async fn a_dollar_each(lone: &LoneRouter, usage: Usage) {
     let prices = json!({"prices": [
         {"id": "fake-m", "provider_id": "fake", "match": ["m"], "base": {"in": "0", "out": "200000"}}]});
     lone.client().put("/v1/prices", &prices).await.expect(200);
-    lone.fake.script(
-        "m",
-        Turn::says("one two three four five").chat(|chat| {
-            chat.tokens = Tokens { input: 10, ..Tokens::default() };
-            chat.usage = usage;
-        }),
-    );
+    lone.fake.script("m", dollar_answer(usage));
+}
+
+fn dollar_answer(usage: Usage) -> Turn {
+    Turn::says("one two three four five").chat(|chat| {
+        chat.tokens = Tokens { input: 10, ..Tokens::default() };
+        chat.usage = usage;
+    })
 }
 
 #[tokio::test]
@@ -190,6 +191,49 @@ async fn rates_are_exact_when_many_ask_at_once() {
 }
 
 #[tokio::test]
+async fn tokens_per_minute_are_exact_when_many_ask_at_once() {
+    const LIMIT: u64 = 500;
+    const ASKED: usize = 40;
+    let guarded = Guarded::start(json!({"limits": {"tpm": LIMIT}})).await;
+    let fake = &guarded.lone.fake;
+    let gate = fake.script("m", dollar_answer(Usage::Always).gated());
+    let client = guarded.client();
+    let mut body = chat("fake/m", false);
+    body["max_tokens"] = json!(40);
+    let asked = (0..ASKED).map(|_| {
+        let body = body.clone();
+        async move { client.post(CHAT, &body).await }
+    });
+    let asked = asked.collect::<JoinSet<Answer>>().join_all();
+    let opened = async {
+        eventually("all requests to be admitted or refused", async || {
+            let metrics = guarded.lone.client().get("/metrics").await.expect(200).text();
+            let count = metrics.lines().find_map(|line| line.strip_prefix(r#"signalbox_requests_limited_total{limit="tokens"} "#));
+            let refused: usize = count.unwrap_or("0").parse().unwrap();
+            (refused + fake.calls_of("m").len() == ASKED).then_some(())
+        })
+        .await;
+        gate.open();
+    };
+    let (answers, ()) = tokio::join!(asked, opened);
+    let served = answers.iter().filter(|answer| answer.status == 200);
+    let mut left: Vec<u64> =
+        served.map(|answer| answer.header("x-ratelimit-remaining-tokens").parse().unwrap()).collect();
+    left.sort_unstable_by(|a, b| b.cmp(a));
+    let reserved = LIMIT - left[0];
+    assert!(reserved > 40, "the prompt and the longest answer: {left:?}");
+    let expected: Vec<u64> = (1..=LIMIT / reserved).map(|admitted| LIMIT - admitted * reserved).collect();
+    assert_eq!(left, expected);
+    for refused in answers.iter().filter(|answer| answer.status != 200) {
+        assert_eq!(error_of(refused, 429)["code"], "rate_limit_exceeded");
+    }
+    // What was used replaces what was reserved: 15 tokens each.
+    let next = client.post(CHAT, &body).await.expect(200);
+    let remaining: u64 = next.header("x-ratelimit-remaining-tokens").parse().unwrap();
+    assert_eq!(remaining, LIMIT - 15 * u64::try_from(expected.len()).unwrap() - reserved);
+}
+
+#[tokio::test]
 async fn a_budget_for_fifty_requests_serves_fifty_of_two_hundred() {
     let grant = json!({"budget": {"amount_usd": 50, "period": "month"}, "owner": "ann", "tags": ["x", "y"]});
     let guarded = Guarded::start(grant).await;
@@ -217,6 +261,29 @@ async fn a_budget_for_fifty_requests_serves_fifty_of_two_hundred() {
 }
 
 #[tokio::test]
+async fn requests_wait_for_a_budget_while_slow_answers_may_use_it() {
+    let guarded = Guarded::start(json!({"budget": {"amount_usd": 5, "period": "month"}})).await;
+    a_dollar_each(&guarded.lone, Usage::Always).await;
+    let fake = &guarded.lone.fake;
+    let gate = fake.script("m", dollar_answer(Usage::Always).gated());
+    // Without `max_tokens` the reservation of one request is more than the budget, so the others wait for its end.
+    let asked = guarded.ask_at_once(20);
+    let opened = async {
+        fake.until(|fake| fake.calls_of("m").len() == 1).await;
+        let waiting = eventually("the others to wait", async || {
+            let list = guarded.lone.client().get("/v1/requests/inflight").await.expect(200).json();
+            let queued = list["requests"].as_array()?.iter().filter(|one| one["phase"] == "queued").count();
+            (queued == 19).then_some(queued)
+        });
+        assert_eq!(waiting.await, 19);
+        gate.open();
+    };
+    let (answers, ()) = tokio::join!(asked, opened);
+    let of = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((of(200), of(402)), (5, 15));
+}
+
+#[tokio::test]
 async fn fc_a_killed_router_forgets_no_spend_that_is_in_its_journal() {
     let mut guarded = Guarded::start(json!({"budget": {"amount_usd": 10, "period": "total"}})).await;
     a_dollar_each(&guarded.lone, Usage::Always).await;
@@ -234,6 +301,26 @@ async fn fc_a_killed_router_forgets_no_spend_that_is_in_its_journal() {
         }
     }
     assert_eq!(served, 3);
+}
+
+#[tokio::test]
+async fn a_killed_router_remembers_the_estimated_cost_of_broken_answers() {
+    let mut guarded = Guarded::start(json!({"budget": {"amount_usd": 2, "period": "total"}})).await;
+    a_dollar_each(&guarded.lone, Usage::Never).await;
+    guarded.lone.fake.script("m", dollar_answer(Usage::Never).after(3, FaultKind::Close));
+    let mut broken = 0;
+    loop {
+        let answer = guarded.client().post(CHAT, &chat("fake/m", true)).await;
+        match answer.status {
+            200 if !answer.complete => broken += 1,
+            402 => break,
+            status => panic!("{status}: {}", answer.text()),
+        }
+    }
+    assert!((1..=10).contains(&broken), "each costs at least a token of 20 cents: {broken}");
+    guarded.lone.kill9().await;
+    guarded.lone.start_again().await;
+    assert_eq!(guarded.ask("fake/m").await.status, 402);
 }
 
 #[tokio::test]

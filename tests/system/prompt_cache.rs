@@ -35,6 +35,31 @@ async fn ask(gateway: &Gateway, body: &Value) -> Value {
 }
 
 #[tokio::test]
+async fn agents_that_take_turns_in_a_session_raise_no_alarm() {
+    let gateway = Api::Chat.gateway().await;
+    let planner = |messages: &[&str]| turn("10:01", messages);
+    let searcher = |messages: &[&str]| turn("noon, and you search", messages);
+    // The searcher begins with a cold cache, and the planner goes on with its own.
+    for (body, tokens) in [
+        (planner(&["plan"]), (500, 9_500)),
+        (searcher(&["search"]), (9_000, 0)),
+        (planner(&["plan", "ok", "go on"]), (600, 9_600)),
+        (searcher(&["search", "ok", "more"]), (8_900, 100)),
+    ] {
+        gateway.fake.script("m", says(tokens.0, tokens.1));
+        let row = ask(&gateway, &body).await;
+        assert_eq!(row["prompt_cache"]["fall"], Value::Null, "{row}");
+    }
+    // The cache of the planner is lost, although the turn before it in the log has nothing cached either.
+    gateway.fake.script("m", says(10_000, 0));
+    let row = ask(&gateway, &planner(&["plan", "ok", "go on", "ok", "again"])).await;
+    let fall = &row["prompt_cache"]["fall"];
+    assert_eq!((&fall["cause"], &fall["lost_tokens"]), (&json!("not_cached"), &json!(9_600)), "{row}");
+    let session = gateway.stack.api.get("/api/sessions/talk").await.expect(200).json();
+    assert_eq!(session["prompt_cache"]["falls"], json!([fall]), "{session}");
+}
+
+#[tokio::test]
 async fn a_changed_prefix_is_named_with_its_cost() {
     let gateway = Api::Chat.gateway().await;
     let prices = json!({"prices": [{

@@ -73,7 +73,7 @@ pub fn read(document: Map<String, Value>, expiry: Expiry) -> Result<ApiKeyFields
     let grant = KeyGrant {
         owner: fields.line("owner", MAX_NAME),
         tags: fields.texts("tags", 0..=MAX_TAGS, MAX_TAG, any).unwrap_or_default(),
-        models: fields.texts("models", 1..=MAX_ALLOWED, MAX_MODEL, check_pattern),
+        models: fields.texts("models", 1..=MAX_ALLOWED, MAX_MODEL, check_model),
         surfaces: fields.texts("surfaces", 1..=MAX_ALLOWED, MAX_NAME, check_surface),
         addresses: fields.texts("addresses", 1..=MAX_ALLOWED, MAX_NAME, check_address),
         limits: fields.nested("limits").map(rate_limits::read).unwrap_or_default(),
@@ -103,6 +103,15 @@ pub fn write(name: &str, grant: &KeyGrant, expires_at: Option<i64>) -> Map<Strin
         document.insert("expires_at".to_owned(), json!(expires_at));
     }
     document
+}
+
+/// Checks the name of a model that is allowed, or denied with `!` in front.
+fn check_model(name: &str) -> Result<(), String> {
+    let denied = name.strip_prefix('!');
+    if denied.is_some_and(|denied| denied.trim().is_empty() || denied.starts_with('!')) {
+        return Err("must have the name of the model that is denied behind its one !".to_owned());
+    }
+    check_pattern(denied.unwrap_or(name))
 }
 
 fn check_surface(surface: &str) -> Result<(), String> {

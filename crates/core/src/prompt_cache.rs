@@ -91,6 +91,31 @@ pub fn divergence(before: &str, body: &str) -> Option<Divergence> {
     None
 }
 
+/// Returns the number of bytes with which the prompts of two bodies begin alike, in the order in which providers read
+/// them; 0 if one of the two is no request.
+#[must_use]
+pub fn shared_prefix(before: &str, body: &str) -> usize {
+    let (Some(old), Some(new)) = (members(before.as_bytes()), members(body.as_bytes())) else { return 0 };
+    let mut shared = 0;
+    for (n, names) in PARTS.iter().enumerate() {
+        let part = |members: &[(Cow<'_, str>, &'_ [u8])]| {
+            members.iter().position(|(name, value)| names.contains(&&**name) && *value != b"null")
+        };
+        match (part(&old), part(&new)) {
+            (None, None) => {}
+            (Some(old_at), Some(new_at)) => {
+                let (old, new) = (old[old_at].1, new[new_at].1);
+                match difference(old, new, n + 1 == PARTS.len(), &mut Vec::new()) {
+                    None => shared += old.len().min(new.len()),
+                    Some(place) => return shared + place,
+                }
+            }
+            _ => return shared,
+        }
+    }
+    shared
+}
+
 /// Returns the position in `new` at which it differs from `old`, and leaves its path in `path`. Further elements of a
 /// history are no difference.
 fn difference<'a>(old: &'a [u8], new: &'a [u8], is_history: bool, path: &mut Vec<Step<'a>>) -> Option<usize> {
@@ -243,6 +268,19 @@ mod tests {
         }
         let without = FIRST.replace(r#""tools":[{"name":"a"}],"#, "");
         assert_eq!(place(&without, FIRST).unwrap(), ("tools".to_owned(), "[{\"name\"".to_owned()));
+    }
+
+    #[test]
+    fn the_prompt_that_is_continued_shares_most() {
+        let of = |system: &str, messages: &[&str]| json!({"messages": messages, "system": system}).to_string();
+        let turn = of("You plan.", &["a long question", "an answer", "more"]);
+        let shared = |before: String| shared_prefix(&before, &turn);
+        let (earlier, own) = (shared(of("You plan.", &["a long question"])), shared(turn.clone()));
+        let (edited, other) = (shared(of("You plan.", &["a short question"])), shared(of("You search.", &["a long question"])));
+        assert!(own > earlier && earlier > edited && edited > other && other > 0, "{own} {earlier} {edited} {other}");
+        for none in ["", "[]", "not kept", "{}"] {
+            assert_eq!(shared(none.to_owned()), 0, "{none}");
+        }
     }
 
     #[test]

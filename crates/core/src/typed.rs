@@ -21,6 +21,14 @@ fn usage_of(usage: &Value) -> Option<Usage> {
     usage.is_object().then(|| Usage::read(usage.to_string().as_bytes())).flatten()
 }
 
+/// Returns the token counts of an answer of Messages or Responses. Responses counts its web searches beside them.
+fn usage_in(answer: &Value) -> Option<Usage> {
+    let usage = usage_of(&answer["usage"])?;
+    let searches = answer["tool_usage"]["web_search"]["num_requests"].as_i64();
+    let searches = searches.map_or(usage.web_searches, |searches| searches.clamp(0, Usage::MAX_COUNT));
+    Some(Usage { web_searches: searches, ..usage })
+}
+
 /// Returns the error in an event or a body that reports one. If it has no known form, its JSON is the message.
 fn error_of(json: &Value) -> crate::openai::ProviderError {
     let text = json.to_string();

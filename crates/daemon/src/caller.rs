@@ -111,7 +111,7 @@ impl Caller {
     /// Returns whether requests may name this model.
     #[must_use]
     pub fn allows_model(&self, model: &str) -> bool {
-        self.0.grant.models.as_ref().is_none_or(|models| models.iter().any(|pattern| matches(pattern, model)))
+        self.0.grant.models.as_ref().is_none_or(|models| model_is_allowed(models, model))
     }
 
     /// Returns whether requests of this API are allowed.
@@ -125,6 +125,29 @@ impl Caller {
         let Some(networks) = &self.0.networks else { return true };
         address.is_some_and(|address| networks.iter().any(|network| network.contains(address)))
     }
+}
+
+/// Returns whether the field `models` of a key allows a model: a name with `!` in front denies, and wins over all that
+/// allow. A list that only denies allows all others; an empty one allows nothing.
+///
+/// A denied name is denied behind the id of a provider, too, because `openai/gpt-5` is `gpt-5` at that provider.
+#[must_use]
+pub fn model_is_allowed(models: &[String], model: &str) -> bool {
+    let behind_provider = model.split_once('/').map(|(_, name)| name);
+    let (mut has_allowed, mut is_named) = (models.is_empty(), false);
+    for pattern in models {
+        match pattern.strip_prefix('!') {
+            Some(denied) if matches(denied, model) || behind_provider.is_some_and(|name| matches(denied, name)) => {
+                return false;
+            }
+            Some(_) => {}
+            None => {
+                has_allowed = true;
+                is_named |= matches(pattern, model);
+            }
+        }
+    }
+    is_named || !has_allowed
 }
 
 /// Returns whether a name matches a pattern, in which each `*` stands for any characters.
@@ -201,6 +224,23 @@ mod tests {
         let closed = caller(closed);
         let here = "127.0.0.1".parse().ok();
         assert!(!closed.allows_model("m") && !closed.allows_surface("chat") && !closed.allows_address(here));
+    }
+
+    #[test]
+    fn a_denied_model_wins_over_those_that_are_allowed() {
+        let names = ["gpt-5-mini", "gpt-4.1", "claude", "openai/gpt-5-mini"];
+        for (models, allowed) in [
+            (&["!gpt-5*"][..], [false, true, true, false]),
+            (&["gpt-*", "!gpt-5*"], [false, true, false, false]),
+            (&["!gpt-5*", "gpt-*", "claude"], [false, true, true, false]),
+            (&["!*"], [false; 4]),
+            (&["*", "!claude"], [true, true, false, true]),
+            (&["gpt-5-mini", "!gpt-5-mini"], [false; 4]),
+            (&["!openai/*"], [true, true, true, false]),
+        ] {
+            let some = caller(KeyGrant { models: list(models), ..KeyGrant::default() });
+            assert_eq!(names.map(|model| some.allows_model(model)), allowed, "{models:?}");
+        }
     }
 
     #[test]

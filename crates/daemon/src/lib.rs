@@ -101,7 +101,7 @@ pub use allocator::{ALLOCATOR, Allocator};
 pub use args::{CommonArgs, parse_args, parse_args_from};
 pub use auth::{ClientKeys, Denied, IssuedKeys};
 pub use body::{BodyError, collect};
-pub use caller::{Caller, CallerKind};
+pub use caller::{Caller, CallerKind, model_is_allowed};
 pub use config::Common;
 pub use context::Context;
 pub use control_token::{CONTROL_TOKEN_FILE, MIN_TOKEN, control_token};

@@ -283,7 +283,8 @@ pub(super) struct KeyToPut {
     #[serde(default)]
     #[schema(schema_with = route_schemas::tags)]
     pub(super) tags: Field<Value>,
-    /// The models that may be requested; a `*` matches any characters in its place.
+    /// The models that may be requested; a `*` matches any characters in its place. A name with `!` in front denies the
+    /// model, and wins over those that allow it; a list that only denies allows all others.
     #[serde(default)]
     #[schema(schema_with = route_schemas::models)]
     pub(super) models: Field<Value>,

@@ -2,10 +2,13 @@
 //!
 //! Computed when it is asked for, from the token counts and the bodies in the log.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use serde_json::Value;
+use signalbox_core::conversation::Opening;
 use signalbox_core::json::Reader;
-use signalbox_core::prompt_cache::{Divergence, PromptTokens, divergence};
+use signalbox_core::prompt_cache::{Divergence, PromptTokens, divergence, shared_prefix};
 use signalbox_core::schema::{Request, Response};
 use signalbox_pricing::{Table, Tokens};
 use signalbox_store::requests::{self, RequestKey};
@@ -19,8 +22,14 @@ use super::{App, Error};
 
 /// Maximum turns of a session that are looked at.
 const MAX_TURNS: i64 = 200;
-/// Maximum falls of a session for which the bodies are compared.
+/// Maximum falls of a session that are told.
 const MAX_FALLS: usize = 5;
+/// Maximum turns of a session for which bodies are compared, to find the turn before each.
+const MAX_COMPARED: usize = 20;
+/// Field of a request that continues an answer which the provider keeps.
+const PREVIOUS: &str = ""previous_response_id"";
+/// Number of earlier turns among which the one that a turn continues is looked for. The agents of a session take turns.
+const MAX_EARLIER: usize = 8;
 
 /// Share of the prompt that the provider had cached.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,7 +38,8 @@ pub(super) struct PromptCache {
     share: f64,
     prompt_tokens: i64,
     cached_tokens: i64,
-    /// The turn before, for the same session and model; null for the first one.
+    /// The turn before, for the same session and model: of the last few, the one whose prompt this one continues furthest.
+    /// Null for the first one.
     previous: Option<PreviousTurn>,
     /// Null unless the share fell by more than 0.2, and tokens that were cached are no longer.
     fall: Option<CacheFall>,
@@ -94,7 +104,11 @@ pub(super) async fn of_request(
         provider_id: request.provider_id.clone(),
         tokens: PromptTokens { prompt, cached },
     };
-    let previous = turns::before(&app.store, &request.session_id, &turn.model, (turn.timestamp, turn.id)).await?;
+    let limit = i64::try_from(MAX_EARLIER).unwrap_or(i64::MAX);
+    let earlier = (turn.timestamp, turn.id);
+    let earlier = turns::before(&app.store, &request.session_id, &turn.model, earlier, limit).await?;
+    let earlier: Vec<&Turn> = earlier.iter().collect();
+    let previous = Bodies::new(&app.store).previous(&turn, &earlier).await?.cloned();
     let fall = match previous.as_ref().and_then(|previous| Some((previous, turn.tokens.lost_since(previous.tokens)?))) {
         None => None,
         Some((previous, lost)) => {
@@ -121,15 +135,21 @@ pub(super) async fn of_session(app: &App, id: &str) -> Result<SessionPromptCache
     let newest = turns::newest(&app.store, id, MAX_TURNS).await?;
     let sum = |count: fn(&PromptTokens) -> i64| newest.iter().map(|turn| count(&turn.tokens)).sum::<i64>();
     let all = PromptTokens { prompt: sum(|tokens| tokens.prompt), cached: sum(|tokens| tokens.cached) };
-    let fallen: Vec<(&Turn, &Turn, i64)> = newest
-        .iter()
-        .enumerate()
-        .filter_map(|(n, turn)| {
-            let previous = newest[n + 1..].iter().find(|previous| previous.model == turn.model)?;
-            Some((previous, turn, turn.tokens.lost_since(previous.tokens)?))
-        })
-        .take(MAX_FALLS)
-        .collect();
+    let (mut bodies, mut compared) = (Bodies::new(&app.store), 0);
+    let mut fallen: Vec<(&Turn, &Turn, i64)> = Vec::new();
+    for (n, turn) in newest.iter().enumerate() {
+        let earlier = newest[n + 1..].iter().filter(|previous| previous.model == turn.model);
+        let earlier: Vec<&Turn> = earlier.take(MAX_EARLIER).collect();
+        if !may_have_fallen(turn, &earlier) {
+            continue;
+        }
+        if fallen.len() == MAX_FALLS || compared == MAX_COMPARED {
+            break;
+        }
+        compared += 1;
+        let Some(previous) = bodies.previous(turn, &earlier).await? else { continue };
+        fallen.extend(turn.tokens.lost_since(previous.tokens).map(|lost| (previous, turn, lost)));
+    }
     let mut falls = Vec::with_capacity(fallen.len());
     if !fallen.is_empty() {
         let prices = in_effect(app).await?;
@@ -139,6 +159,61 @@ pub(super) async fn of_session(app: &App, id: &str) -> Result<SessionPromptCache
     }
     let share = (!newest.is_empty()).then(|| all.share());
     Ok(SessionPromptCache { turns: newest.len(), share, falls })
+}
+
+/// Returns whether the share of a turn is much lower than that of one of these.
+fn may_have_fallen(turn: &Turn, earlier: &[&Turn]) -> bool {
+    earlier.iter().any(|previous| turn.tokens.lost_since(previous.tokens).is_some())
+}
+
+/// Returns whether a request opens a conversation, such as that of another agent in the session: it has no answer of
+/// the model, and continues none that the provider keeps.
+fn opens(body: &str) -> bool {
+    Opening::of(body.as_bytes()).answer.is_none() && !body.contains(PREVIOUS)
+}
+
+/// The bodies of turns that have been read.
+struct Bodies<'a> {
+    store: &'a Store,
+    /// By the number of the request; `None` if it is not kept.
+    read: HashMap<i64, Option<String>>,
+}
+
+// === impl Bodies ===
+
+impl<'a> Bodies<'a> {
+    fn new(store: &'a Store) -> Self {
+        Self { store, read: HashMap::new() }
+    }
+
+    async fn of(&mut self, turn: &Turn) -> Result<Option<&str>, Error> {
+        if !self.read.contains_key(&turn.id) {
+            let body = body(self.store, turn.id).await?.map(|(body, _)| body);
+            self.read.insert(turn.id, body);
+        }
+        Ok(self.read.get(&turn.id).and_then(Option::as_deref))
+    }
+
+    /// Returns the turn that another one continues, if it does not open a conversation: of the earlier ones, the newest first, the one whose prompt begins
+    /// alike for longest. Bodies are compared only if the share may have fallen; without them, the newest one counts.
+    async fn previous<'t>(&mut self, turn: &Turn, earlier: &[&'t Turn]) -> Result<Option<&'t Turn>, Error> {
+        let newest = earlier.first().copied();
+        if !may_have_fallen(turn, earlier) {
+            return Ok(newest);
+        }
+        let Some(own) = self.of(turn).await?.map(str::to_owned) else { return Ok(newest) };
+        if opens(&own) {
+            return Ok(None);
+        }
+        let (mut best, mut most) = (newest, 0);
+        for previous in earlier {
+            let shared = self.of(previous).await?.map_or(0, |body| shared_prefix(body, &own));
+            if shared > most {
+                (best, most) = (Some(*previous), shared);
+            }
+        }
+        Ok(best)
+    }
 }
 
 /// Finds the cause of a fall, and what it cost.

@@ -114,8 +114,8 @@ pub(super) struct ResponseFields {
 pub(super) struct CostView {
     /// In dollars; null if it is unknown, which is not zero.
     amount_usd: Option<f64>,
-    /// `reported` by the provider, `computed` from the tokens and the price table, `cache` if the answer was given
-    /// again, or `unknown: ` and a word for the reason.
+    /// `reported` by the provider, `computed` from the tokens and the price table, `estimated` from the length of an
+    /// answer that broke off, `cache` if the answer was given again, or `unknown: ` and a word for the reason.
     origin: String,
     /// The version of the price table that was used.
     price_version: Option<String>,

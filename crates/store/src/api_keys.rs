@@ -60,7 +60,7 @@ pub async fn insert_all(store: &Store, keys: &[NewApiKey], now_ms: i64) -> Resul
     tx.commit().await
 }
 
-fn insertion(key: &NewApiKey, now_ms: i64) -> Result<Statement<'_>, Error> {
+pub(crate) fn insertion(key: &NewApiKey, now_ms: i64) -> Result<Statement<'_>, Error> {
     Ok(Statement::new(
         "INSERT INTO api_keys (id, name, hint, digest, document, expires_at, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING *",

@@ -63,7 +63,7 @@ fn statements() -> Vec<Statement<'static>> {
         Statement::new(exchanges::owners::OF_TIME).bind("x").bind(1),
         Statement::new(exchanges::owners::OF_ID).bind("x"),
         Statement::new(exchanges::openings::FORGET).bind(1).bind(1),
-        Statement::new(turns::BEFORE).bind("x").bind("y").bind(1).bind(1),
+        Statement::new(turns::BEFORE).bind("x").bind("y").bind(1).bind(1).bind(1),
         Statement::new(turns::NEWEST).bind("x").bind(1),
     ];
     statements.extend(metrics::largest_statement(&by_model, 1, 2).map(Statement::owned));

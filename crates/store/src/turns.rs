@@ -39,9 +39,9 @@ macro_rules! select {
     };
 }
 
-/// Finds the turn before another one.
+/// Finds the turns before another one.
 pub(crate) const BEFORE: &str =
-    select!("AND requests.model = $2 AND (requests.timestamp, requests.id) < ($3, $4)", "1");
+    select!("AND requests.model = $2 AND (requests.timestamp, requests.id) < ($3, $4)", "$5");
 
 /// Finds the newest turns.
 pub(crate) const NEWEST: &str = select!("", "$2");
@@ -54,7 +54,8 @@ pub async fn newest(store: &Store, session_id: &str, limit: i64) -> Result<Vec<T
     store.all(Statement::new(NEWEST).bind(session_id).bind(limit)).await
 }
 
-/// Returns the turn of the session before the request with this arrival and number, for the same model.
+/// Returns the turns of the session before the request with this arrival and number, for the same model: at most
+/// `limit`, the newest first.
 ///
 /// # Errors
 /// See [`Error`].
@@ -63,9 +64,10 @@ pub async fn before(
     session_id: &str,
     model: &str,
     (timestamp, id): (i64, i64),
-) -> Result<Option<Turn>, Error> {
-    let statement = Statement::new(BEFORE).bind(session_id).bind(model).bind(timestamp).bind(id);
-    Ok(store.all(statement).await?.into_iter().next())
+    limit: i64,
+) -> Result<Vec<Turn>, Error> {
+    let statement = Statement::new(BEFORE).bind(session_id).bind(model).bind(timestamp).bind(id).bind(limit);
+    store.all(statement).await
 }
 
 // === impl FromRow ===

@@ -36,7 +36,7 @@
 //!
 //! # Invariants
 //! - A secret is never exported: the mask takes its place, and means "unchanged" when it is imported. Keys of clients are
-//!   exported without secret and digest; a document changes existing ones, but cannot create or delete any.
+//!   exported without secret and digest: one that does not exist is issued anew, and its secret is told once.
 //! - A document is applied only if all of it is valid; then it is written in one transaction, based on the state that
 //!   was compared.
 //! - Applying a document a second time changes nothing.
@@ -54,7 +54,7 @@ use signalbox_core::schema::{ApiKeyFields, NewModel, NewProvider, NewRoute};
 use signalbox_daemon::listener::check_host;
 use signalbox_store::{Sealer, Store, catalog};
 
-pub use self::compare::{FieldChange, Plan, compare};
+pub use self::compare::{FieldChange, Issued, Plan, compare};
 pub use self::format::Format;
 pub use self::reference::References;
 pub use self::write::write;
@@ -149,6 +149,9 @@ pub enum Error {
         /// The present version.
         present: i64,
     },
+    /// The system returns no random bytes for a new key.
+    #[error("a key cannot be created, because the system returns no random bytes: {0}")]
+    NoRandom(std::io::Error),
     /// Error of the store.
     #[error(transparent)]
     Store(#[from] signalbox_store::Error),
@@ -176,11 +179,12 @@ pub async fn apply(
         if let Some(base) = how.base_version.filter(|base| *base != catalog.version) {
             return Err(Error::Moved { base, present: catalog.version });
         }
-        let plan = compare(document, &catalog, sealer, how.prune, now_ms).map_err(Error::Mistakes)?;
-        if how.dry_run || plan.changes.is_empty() {
+        let mut plan = compare(document, &catalog, sealer, how.prune, now_ms).map_err(Error::Mistakes)?;
+        if how.dry_run || plan.is_empty() {
             return Ok(plan);
         }
-        if catalog::change(store, sealer, catalog.version, &plan.changes, now_ms).await? {
+        let changes = plan.issue().map_err(Error::NoRandom)?;
+        if catalog::change(store, sealer, catalog.version, &changes, now_ms).await? {
             return Ok(plan);
         }
     }
@@ -197,6 +201,7 @@ impl Plan {
             self.updated.iter().map(|(path, what)| json!({ "path": path, "what": what })).collect();
         json!({
             "created": self.created,
+            "keys": self.issued,
             "updated": updated,
             "changes": self.fields,
             "base_version": self.base_version,

@@ -58,6 +58,8 @@ pub struct Admitted {
     prices: Option<Arc<Table>>,
     demand: Demand,
     estimate: Estimate,
+    /// Whether tokens and cost are estimated: any of the limits depends on them.
+    needs_estimate: bool,
     /// Model that the client asked for.
     model: String,
     quotas: Quotas,
@@ -172,7 +174,8 @@ pub async fn reserve(
 ) -> Result<Option<Admitted>, Denial> {
     let Some(selected) = ledger.select(caller, asked.route) else { return Ok(None) };
     let (mut demand, mut estimate, mut table) = (Demand::default(), Estimate::default(), None);
-    if selected.needs_estimate() {
+    let needs_estimate = selected.needs_estimate();
+    if needs_estimate {
         demand = token_estimate::demand(asked.body, asked.choices, asked.is_answered).after(asked.earlier_tokens);
         table = prices.current();
         (demand, estimate) = estimated(table.as_deref(), demand, targets, ledger.now().unix_ms);
@@ -181,7 +184,7 @@ pub async fn reserve(
     let reservation = ledger.admit(&selected, &estimate, (priority, asked.latest)).await?;
     let quotas = selected.quotas(ledger.now());
     let model = asked.model.unwrap_or_default().to_owned();
-    Ok(Some(Admitted { reservation, prices: table, demand, estimate, model, quotas }))
+    Ok(Some(Admitted { reservation, prices: table, demand, estimate, needs_estimate, model, quotas }))
 }
 
 /// Returns the most that any target is expected to use, and its estimate.
@@ -223,10 +226,13 @@ impl Admitted {
     ///
     /// They count for an answer without token counts, such as one that broke off, together with the prompt: otherwise
     /// it would be free to close the connection before the counts come. Messages sends counts at the beginning, too.
-    pub fn settle(self, end: &End, usage: Option<Usage>, answer_tokens: u64) {
+    ///
+    /// Returns the cost in nano-dollars if it is estimated because the answer broke off.
+    pub fn settle(self, end: &End, usage: Option<Usage>, answer_tokens: u64) -> Option<i64> {
         let is_begun = end.provider_id.is_some() && end.status_code.is_some_and(|status| status < 300);
         let most = self.demand.expected(None);
         let guessed = Expected { max_output: most.max_output.min(answer_tokens), ..most };
+        let reported = usage;
         let usage = usage.map(|usage| match end.status {
             RequestStatus::Completed => usage,
             _ => at_least(usage, guessed.max_output),
@@ -263,7 +269,10 @@ impl Admitted {
                 }
             }
         });
+        let is_guessed = is_begun && end.status != RequestStatus::Completed && (usage.is_none() || usage != reported);
+        let is_estimated = is_guessed && self.needs_estimate && nanos > 0;
         self.reservation.settle(used, nanos);
+        is_estimated.then_some(nanos)
     }
 
     /// Returns an upper bound of the cost in nano-dollars; 0 if the model has no price, and what was reserved if the

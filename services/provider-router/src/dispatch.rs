@@ -45,7 +45,7 @@ use crate::{
     body::ResponseBody,
     envelope::Envelope,
     exchange::Exchange,
-    health::{self, Blocked},
+    health::{self, Began, Blocked},
     relay::{Relay, ResumableStream, Source, UncountedStream},
     route::{Candidate, Plan},
     stored_responses::Earlier,
@@ -95,8 +95,9 @@ struct ClientRequest<'a> {
 
 /// A response that may be passed on to the client.
 enum AcceptedAnswer {
-    /// A stream: its headers, the pieces already read, and the remaining source.
-    Stream { headers: HeaderMap, begun: Vec<Bytes>, rest: Source },
+    /// A stream: its headers, the pieces already read, the remaining source, and whether its first token has come just
+    /// now.
+    Stream { headers: HeaderMap, begun: Vec<Bytes>, rest: Source, has_token: bool },
     /// A complete response, and the failure that it reports beside its choices.
     Whole { headers: HeaderMap, body: Bytes, failure: Option<String>, usage: Option<Usage> },
 }
@@ -107,11 +108,20 @@ impl AcceptedAnswer {
     /// Hides the token counts of a stream, which its client did not ask for.
     fn without_counts(self) -> Self {
         match self {
-            Self::Stream { headers, begun, rest } => {
-                let stream = UncountedStream::new(begun, rest);
-                Self::Stream { headers, begun: Vec::new(), rest: Source::Uncounted(Box::new(stream)) }
+            Self::Stream { headers, begun, rest, has_token } => {
+                let rest = Source::Uncounted(Box::new(UncountedStream::new(begun, rest)));
+                Self::Stream { headers, begun: Vec::new(), rest, has_token }
             }
             whole @ Self::Whole { .. } => whole,
+        }
+    }
+
+    /// Returns what the time of the answer says about its target.
+    const fn began(&self) -> Began {
+        match self {
+            Self::Stream { has_token: true, .. } => Began::Token,
+            Self::Stream { has_token: false, .. } => Began::Unknown,
+            Self::Whole { .. } => Began::Whole,
         }
     }
 }
@@ -155,14 +165,16 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
         Ok(good) => {
             let (api, choices) = (envelope.api, envelope.choices);
             let good = match good {
-                AcceptedAnswer::Stream { headers: answered, begun, rest } if resume::is_on(&plan, &envelope) => {
+                AcceptedAnswer::Stream { headers: answered, begun, rest, has_token }
+                    if resume::is_on(&plan, &envelope) =>
+                {
                     let left = attempts.untried(place, plan.candidates.len());
                     let context = exchange.context().clone();
                     let next =
                         NextTargets::new(app, context, plan, (caller, headers, body, envelope), (earlier, guard), left);
                     let stream = ResumableStream::new(api, begun, rest, Box::new(next));
                     let rest = Source::Resumable(Box::new(stream));
-                    AcceptedAnswer::Stream { headers: answered, begun: Vec::new(), rest }
+                    AcceptedAnswer::Stream { headers: answered, begun: Vec::new(), rest, has_token }
                 }
                 good => good,
             };
@@ -219,7 +231,9 @@ async fn tried(
                 None => return last.unwrap_or_else(|| (place, Err(denial.into()))),
             },
         };
-        let step = Step { candidate, route, target: plan.target(candidate) };
+        let is_hedged = route.is_some_and(|route| route.hedge.is_some()) && plan.candidates.len() > 1;
+        let awaits_token = is_hedged || attempts.may_follow(place, plan.candidates.len());
+        let step = Step { candidate, route, target: plan.target(candidate), awaits_token };
         let span = exchange.attempt(candidate, place, step.target.map(|target| &target.params), request.envelope);
         exchange.hold_quota(taken);
         let (context, stop, began) = (exchange.context().clone(), exchange.stop().clone(), Instant::now());
@@ -249,7 +263,7 @@ async fn tried(
                 if let Some(candidate) = plan.candidates.get(place) {
                     candidate.provider.note(true);
                 }
-                exchange.attempt_answered();
+                exchange.attempt_answered(good.began());
                 return (place, Ok(good));
             }
             Err(failure) => failure,
@@ -332,7 +346,7 @@ async fn answer(
     version: Version,
 ) -> Response<ResponseBody> {
     let (headers, body) = match good {
-        AcceptedAnswer::Stream { headers, begun, rest } => {
+        AcceptedAnswer::Stream { headers, begun, rest, .. } => {
             exchange.note_translation(&headers);
             exchange.head(200, true);
             let relay = Relay::new((begun, rest), exchange, api, choices).over(version);

@@ -35,6 +35,7 @@ use crate::{
     admission::Admitted,
     cache::Recorder,
     envelope::Envelope,
+    health::Began,
     journal::{BodyPolicy, Entry, SentAs},
     ledger::Taken,
     live::LiveEntry,
@@ -254,9 +255,9 @@ impl Exchange {
         self.routing.hold(taken);
     }
 
-    /// Records that the provider has begun to answer.
-    pub fn attempt_answered(&self) {
-        self.routing.answered();
+    /// Records that the provider has begun to answer, and what its time tells.
+    pub fn attempt_answered(&self, began: Began) {
+        self.routing.answered(began);
     }
 
     /// Ends an attempt that failed.

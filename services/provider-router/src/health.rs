@@ -68,9 +68,23 @@ pub struct TargetHealth {
     breaker: Breaker,
     aside_until: AtomicU64,
     in_flight: AtomicU32,
+    /// Time to the first token of streams.
     latency: Latency,
+    /// Time to the end of whole answers.
+    whole_latency: Latency,
     limits: RateLimits,
     first_tokens: FirstTokens,
+}
+
+/// Event at which an answer counts as begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Began {
+    /// The first token of a stream has come.
+    Token,
+    /// The whole answer has come.
+    Whole,
+    /// A stream is passed on whose first token was not awaited: its time is not measured.
+    Unknown,
 }
 
 /// Reason why a target is not tried now.
@@ -152,10 +166,11 @@ impl TargetHealth {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Returns the expected time to the first token in milliseconds, if any has been measured.
+    /// Returns the expected milliseconds to the first token of a stream, or to the end of a whole answer, if any have
+    /// been measured.
     #[must_use]
-    pub fn latency(&self, now: u64) -> Option<f64> {
-        self.latency.read(now)
+    pub fn latency(&self, now: u64, stream: bool) -> Option<f64> {
+        if stream { self.latency.read(now) } else { self.whole_latency.read(now) }
     }
 
     /// Takes over what the headers of an answer say about the limits of the provider.
@@ -248,9 +263,16 @@ impl Trial {
         }
     }
 
-    /// Records that the answer has begun. This is what a probe waits for.
-    pub fn answered(&self, now: u64) {
-        self.target.latency.observe(now, Duration::from_millis(now.saturating_sub(self.began)));
+    /// Records that the answer has begun, and how long it took as far as `began` tells. This is what a probe waits for.
+    pub fn answered(&self, now: u64, began: Began) {
+        let latency = match began {
+            Began::Token => Some(&self.target.latency),
+            Began::Whole => Some(&self.target.whole_latency),
+            Began::Unknown => None,
+        };
+        if let Some(latency) = latency {
+            latency.observe(now, Duration::from_millis(now.saturating_sub(self.began)));
+        }
         self.target.note(self.target.breaker.answered(now, self.began));
         if self.is_probe.swap(false, Ordering::Relaxed) {
             self.target.breaker.release_probe();
@@ -266,6 +288,7 @@ impl Trial {
     pub fn failed(&self, now: u64) {
         let latency = Duration::from_millis(now.saturating_sub(self.began)).max(FAILURE_LATENCY);
         self.target.latency.observe(now, latency);
+        self.target.whole_latency.observe(now, latency);
         let is_probe = self.is_probe.swap(false, Ordering::Relaxed);
         // Targets that failed together must not be tried again together.
         let jitter = unit_of(mixed(now ^ (Arc::as_ptr(&self.target) as u64)));
@@ -324,7 +347,7 @@ mod tests {
         assert!(probe.is_probe());
         assert_eq!(target.blocked(until), Some(Blocked::Probed));
         assert!(!target.begin(until).is_probe(), "only one");
-        probe.answered(until + 5);
+        probe.answered(until + 5, Began::Unknown);
         drop(probe);
         assert_eq!((target.blocked(until + 5), target.state(until + 5)), (None, State::Closed));
         assert!(target.share(until + 5) < 0.2 && target.share(until + 40_000) >= 1.0);
@@ -357,7 +380,7 @@ mod tests {
         let until = target.blocked(2).unwrap().until();
         late.failed(5_000);
         assert_eq!(target.blocked(5_000).unwrap().until(), until);
-        late.answered(5_001);
+        late.answered(5_001, Began::Token);
         assert_eq!(target.blocked(5_001).unwrap().until(), until, "nor do their answers");
     }
 
@@ -385,8 +408,19 @@ mod tests {
     #[test]
     fn fast_failures_count_as_slow_answers() {
         let target = target();
-        assert_eq!(target.latency(1), None);
+        assert_eq!((target.latency(1, true), target.latency(1, false)), (None, None));
         target.begin(1).failed(2);
-        assert!(target.latency(2).unwrap() >= 9_999.0);
+        assert!([true, false].iter().all(|stream| target.latency(2, *stream).unwrap() >= 9_999.0));
+    }
+
+    #[test]
+    fn first_tokens_and_whole_answers_are_measured_apart() {
+        let target = target();
+        target.begin(1_000).answered(4_000, Began::Unknown);
+        assert_eq!((target.latency(4_000, true), target.latency(4_000, false)), (None, None));
+        target.begin(4_000).answered(4_200, Began::Token);
+        target.begin(4_000).answered(34_000, Began::Whole);
+        let (token, whole) = (target.latency(4_200, true).unwrap(), target.latency(34_000, false).unwrap());
+        assert!((199.0..201.0).contains(&token) && (29_999.0..30_001.0).contains(&whole), "{token} {whole}");
     }
 }

@@ -56,7 +56,7 @@ pub(crate) use costs::{Ended, cost};
 pub use loader::{Loader, LoaderStatus, Running};
 use pool::Pool;
 pub(crate) use record::MAX_BODY;
-pub use record::{Begin, End, SentAs, Summary};
+pub use record::{Begin, CostEstimate, End, SentAs, Summary};
 use record::{Kind, encode};
 pub use retention::RetentionConfig;
 use segment::Segment;

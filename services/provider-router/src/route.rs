@@ -351,7 +351,7 @@ impl Plan {
             Contender {
                 weight: f64::from(weight.max(1)) * candidate.health.share(now),
                 in_flight: candidate.health.in_flight(),
-                latency: candidate.health.latency(now),
+                latency: candidate.health.latency(now, facts.stream),
                 price: prices.zip(tokens).and_then(|(table, tokens)| candidate.price(table, tokens, facts.unix_ms)),
                 hash: candidate.hash(),
             }

@@ -90,6 +90,13 @@ impl StreamLength {
     }
 }
 
+/// Returns the tokens that the texts in an answer suggest: one for four bytes.
+pub(crate) fn tokens_of_texts(answer: &str) -> u64 {
+    let mut text = 0;
+    let _ = add_texts(&mut Reader::lenient(answer.as_bytes()), &mut text);
+    u64::try_from(text).unwrap_or(u64::MAX).div_ceil(BYTES_PER_TOKEN)
+}
+
 /// Returns the bytes of the texts in an event, as far as it can be read.
 fn text_of(event: &[u8]) -> usize {
     let mut text = 0;
@@ -158,6 +165,14 @@ mod tests {
             assert_eq!(tokens(&event("a").repeat(100)), 100, "{}", event(""));
             assert_eq!(tokens(&[event("a").repeat(4), event(&long), event("a").repeat(4)].concat()), 252);
         }
+    }
+
+    #[test]
+    fn the_texts_of_whole_answers_are_counted() {
+        let whole = r#"{"choices":[{"message":{"role":"assistant","content":"four","tool_calls":[{"function":{"name":"f","arguments":"{\"a\":1}"}}]}}]}"#;
+        assert_eq!(tokens_of_texts(whole), 4);
+        assert_eq!(tokens_of_texts(r#"{"content":[{"type":"text","text":"eight888"}]}"#), 2);
+        assert_eq!((tokens_of_texts(""), tokens_of_texts("{")), (0, 0));
     }
 
     #[test]

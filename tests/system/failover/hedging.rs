@@ -1,7 +1,10 @@
 //! Hedged attempts.
 
 use serde_json::{Value, json};
-use signalbox_fakes::{End, Turn, script::Usage};
+use signalbox_fakes::{
+    End, Turn,
+    script::{FaultKind, Usage},
+};
 
 use super::bench::{Bench, FALLBACK, PRIMARY, WORDS, text};
 use crate::apis::{APIS, Api};
@@ -61,6 +64,18 @@ async fn a_slow_target_is_overtaken_and_its_attempt_cancelled() {
         // A cancelled attempt is no failure of its target.
         let health = bench.router.get("/health").await.json();
         assert_eq!(health["breakers"].as_array().map_or(0, Vec::len), 0, "{health}");
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_sends_no_more_than_a_role_is_overtaken() {
+    for (api, events) in [(Api::Chat, 1), (Api::Messages, 2), (Api::Responses, 4)] {
+        let bench = hedged(api).await;
+        bench.primary.script(PRIMARY, text().after(events, FaultKind::Stall));
+        let answer = bench.ask(true).await.expect(200);
+        assert_eq!(api.streamed(&answer.text()).0, *WORDS, "{api:?}");
+        assert_eq!((bench.calls(), answer.header("x-signalbox-provider")), ((21, 1), "fallback"), "{api:?}");
+        bench.primary.until(|fake| fake.calls_of(PRIMARY)[20].end() == Some(End::ClientLeft)).await;
     }
 }
 

@@ -24,6 +24,14 @@ pub struct Usage {
     /// The cost that the provider reports, in pico-dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_picos: Option<u64>,
+    /// Web searches of the provider, which are charged beside the tokens.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub web_searches: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde defines the signature")]
+const fn is_zero(count: &i64) -> bool {
+    *count == 0
 }
 
 /// The counts of an object, as far as they are known.
@@ -40,6 +48,7 @@ struct Counts {
     cache_written: Option<i64>,
     classes: TokenClasses,
     cost_picos: Option<u64>,
+    web_searches: i64,
 }
 
 /// Object within which a count is reported.
@@ -48,6 +57,7 @@ enum Details {
     Prompt,
     Completion,
     CacheWrite,
+    ServerTools,
 }
 
 // === impl Usage ===
@@ -74,6 +84,8 @@ impl Usage {
                 "prompt_tokens_details" | "input_tokens_details" => Details::Prompt,
                 "completion_tokens_details" | "output_tokens_details" => Details::Completion,
                 "cache_creation" => Details::CacheWrite,
+                // Messages.
+                "server_tool_use" => Details::ServerTools,
                 // OpenRouter and others; an amount in dollars.
                 "cost" => {
                     counts.cost_picos = picos(value.raw()?);
@@ -145,6 +157,7 @@ impl Counts {
                 (Details::CacheWrite, "ephemeral_1h_input_tokens" | "ttl_12h_tokens") => {
                     classes.cache_write_long = count;
                 }
+                (Details::ServerTools, "web_search_requests") => self.web_searches = count,
                 _ => {}
             }
             Some(())
@@ -162,6 +175,7 @@ impl Counts {
             cache_written,
             mut classes,
             cost_picos,
+            web_searches,
         } = self;
         prompt.or(uncached).or(completion).or(total)?;
         classes.cache_read = cache_read.or(cache_read_beside).unwrap_or_default();
@@ -178,6 +192,7 @@ impl Counts {
             total_tokens: 0,
             classes,
             cost_picos,
+            web_searches,
         };
         let sum = usage.prompt_tokens.saturating_add(usage.completion_tokens);
         if let Some(rest) = total.map(|total| total.saturating_sub(sum)).filter(|rest| *rest > 0) {
@@ -323,6 +338,16 @@ mod tests {
             assert_eq!(((prompt, completion), classes.is_adjusted), (expected, true), "{json}");
         }
         assert_eq!(classes(r#"{"prompt_tokens":10,"total_tokens":10}"#), (10, 0, TokenClasses::default()));
+    }
+
+    #[test]
+    fn web_searches_are_read() {
+        let searches = |json: &str| Usage::read(json.as_bytes()).unwrap().web_searches;
+        let with = |tools: &str| format!(r#"{{"input_tokens":1,"output_tokens":1,"server_tool_use":{tools}}}"#);
+        assert_eq!(searches(&with(r#"{"web_search_requests":3,"web_fetch_requests":7}"#)), 3);
+        for tools in ["null", "{}", "5", r#"{"web_search_requests":-1}"#] {
+            assert_eq!(searches(&with(tools)), 0, "{tools}");
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::token_classes::TokenClasses;
 pub struct RequestCost {
     /// Nano-dollars; `None` if the cost is unknown, which is not zero.
     pub nanos: Option<i64>,
-    /// `reported` by the provider, `computed` from the tokens and the price table, [`Self::CACHE`], or `unknown: ` and
-    /// a word for the reason.
+    /// `reported` by the provider, `computed` from the tokens and the price table, `estimated` from the length of an
+    /// answer that broke off, [`Self::CACHE`], or `unknown: ` and a word for the reason.
     pub origin: String,
     /// The version of the price table that was used.
     pub price_version: Option<String>,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::reader::{finish_reason, merge, take, type_of, value};
-use super::{error_of, usage_of};
+use super::{error_of, usage_in};
 use crate::Api;
 use crate::openai::{FoldedAnswer, provider_error};
 use crate::sse::Splitter;
@@ -74,7 +74,7 @@ fn of_answer(api: Api, answer: &Value) -> FoldedAnswer {
         finished: finish_reason.is_some(),
         done: finish_reason.is_some(),
         finish_reason,
-        usage: usage_of(&answer["usage"]),
+        usage: usage_in(answer),
         error: is_failed.then(|| error_of(&json!({ "error": answer["error"] }))),
         json: Some(answer.to_string()),
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::quoted::QUOTING;
 use super::usual::Usual;
-use super::{error_of, usage_of};
+use super::{error_of, usage_in, usage_of};
 use crate::Api;
 use crate::json::Reader;
 use crate::openai::{Ending, ProviderError, StreamEvent, provider_error, read_event};
@@ -192,14 +192,14 @@ impl TypedReader {
                     let error = serde_json::json!({ "error": response["error"] });
                     return self.failed(error_of(&error));
                 }
-                self.ending.usage = usage_of(&response["usage"]);
+                self.ending.usage = usage_in(response);
                 self.ending.finish_reason = Some(finish_reason(response, kind == "response.completed"));
                 TypedEvent::Done
             }
             "response.failed" => {
                 let mut event = value(data).unwrap_or_default();
                 let response = take(&mut event, "response");
-                self.ending.usage = usage_of(&response["usage"]);
+                self.ending.usage = usage_in(&response);
                 let error = serde_json::json!({ "error": response["error"] });
                 self.failed(error_of(&error))
             }
@@ -385,11 +385,12 @@ mod tests {
             Api::Responses,
             "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"created_at\":5}}\n\n\
              data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n\
-             data: {\"type\":\"response.incomplete\",\"response\":{\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"max_output_tokens\"},\"usage\":{\"input_tokens\":1,\"output_tokens\":2,\"total_tokens\":3}}}\n\n",
+             data: {\"type\":\"response.incomplete\",\"response\":{\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"max_output_tokens\"},\"usage\":{\"input_tokens\":1,\"output_tokens\":2,\"total_tokens\":3},\"tool_usage\":{\"web_search\":{\"num_requests\":2}}}}\n\n",
         );
         assert_eq!(events, [Preamble, Content, Done]);
         assert_eq!(reader.ending().finish_reason.as_deref(), Some("max_output_tokens"));
         assert_eq!(reader.ending().usage.unwrap().total_tokens, 3);
+        assert_eq!(reader.ending().usage.unwrap().web_searches, 2);
         assert_eq!((&*reader.started().id, reader.started().created), ("resp_1", 5));
     }
 

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::check::Check;
 use crate::{Applies, Class, MoneyError, Rates, Schedule, Threshold, Tier, Unit, UnitPrices, decimal};
 
-/// The least price that may be given as a number. A smaller number is more likely meant in dollars.
-const MIN_PICOS: u64 = 1_000;
+/// The least price that may be given as a number, except for 0. A smaller number is more likely meant in dollars.
+const MIN_NUMBER: u64 = 1_000;
 
 /// Maximum pico-dollars per token (one dollar), and per unit (ten thousand dollars).
 const MAX_TOKEN_PICOS: u64 = 1_000_000_000_000;
@@ -20,20 +20,24 @@ const MAX_RATIO_TERM: u64 = 10_000;
 struct Form {
     /// Decimal places of a text.
     places: u32,
+    /// Unit of a number, and the pico-dollars that it has.
+    number: (&'static str, u64),
     max: u64,
     what: &'static str,
 }
 
 const PER_TOKEN: Form = Form {
     places: 6,
+    number: ("pico-dollars", 1),
     max: MAX_TOKEN_PICOS,
     what: "must be dollars per million tokens as text, such as \"2.5\", or pico-dollars per token as a whole number, such \
            as 2500000",
 };
 const PER_UNIT: Form = Form {
     places: 12,
+    number: ("nano-dollars", 1_000),
     max: MAX_UNIT_PICOS,
-    what: "must be dollars per unit as text, such as \"0.01\", or pico-dollars as a whole number, such as 10000000000",
+    what: "must be dollars per unit as text, such as \"0.01\", or nano-dollars as a whole number, such as 10000000",
 };
 
 /// Reads an amount in pico-dollars.
@@ -46,10 +50,10 @@ fn amount(check: &mut Check, value: &Value, form: Form) -> Option<u64> {
             Err(_) => return check.mistake(form.what),
         },
         Value::Number(number) => match number.as_u64() {
-            Some(picos) if (1..MIN_PICOS).contains(&picos) => {
-                return check.mistake(format!("is only {picos} pico-dollars: it {}", form.what));
+            Some(number) if (1..MIN_NUMBER).contains(&number) => {
+                return check.mistake(format!("is only {number} {}: it {}", form.number.0, form.what));
             }
-            Some(picos) => picos,
+            Some(number) => number.saturating_mul(form.number.1),
             None => return check.mistake(form.what),
         },
         _ => return check.mistake(form.what),

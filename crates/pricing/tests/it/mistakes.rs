@@ -95,7 +95,7 @@ fn amounts() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"base": {"vin": "1"}}), "base.vin", "not a known field"),
         (json!({"units": []}), "units", "object"),
         (json!({"units": {"images": "1"}}), "units.images", "not a known unit"),
-        (json!({"units": {"image": 5}}), "units.image", "is only 5 pico-dollars"),
+        (json!({"units": {"image": 5}}), "units.image", "is only 5 nano-dollars"),
         (json!({"units": {"image": true}}), "units.image", "dollars per unit"),
         (json!({"units": {"image": "0.0000000000001"}}), "units.image", "12 decimal places"),
         (json!({"units": {"image": "10001"}}), "units.image", "at most"),

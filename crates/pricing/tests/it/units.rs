@@ -20,7 +20,7 @@ fn units_are_charged_by_number() {
         (json!({"audio_second": "0.0001"}), Units { audio_ms: 1_500, ..none }, "0.00015"),
         // A seventh of a minute is rounded to pico-dollars.
         (json!({"audio_minute": "0.0043"}), Units { audio_ms: 1, ..none }, "0.000000071667"),
-        (json!({"web_search": 10_000_000_000_u64}), Units { web_searches: 2, ..none }, "0.02"),
+        (json!({"web_search": 10_000_000_u64}), Units { web_searches: 2, ..none }, "0.02"),
         (json!({"page": "0.001"}), Units { pages: 1_000, ..none }, "1"),
         (json!({"character": "0.000015"}), Units { characters: 1_000_000, ..none }, "15"),
         (json!({"request": "0.005"}), none, "0.005"),

@@ -1,6 +1,6 @@
 //! Applies several changes of the catalogue atomically, and only to the version they were computed for.
 
-use signalbox_core::schema::{ApiKeyFields, ConfigValue, NewModel, NewProvider, NewRoute, Provider};
+use signalbox_core::schema::{ApiKeyFields, ConfigValue, NewApiKey, NewModel, NewProvider, NewRoute, Provider};
 
 use crate::prices::PriceSource;
 use crate::statement::Statement;
@@ -37,8 +37,12 @@ pub enum Change {
     Route(NewRoute),
     /// Deletes a route.
     DeleteRoute(String),
-    /// Updates a key, which must exist: a new one would have a secret.
+    /// Creates a key.
+    NewKey(NewApiKey),
+    /// Updates a key, which must exist.
     Key { id: String, fields: ApiKeyFields },
+    /// Deletes a key.
+    DeleteKey(String),
     /// Sets the document of prices.
     Prices(String),
     /// Deletes the document of prices.
@@ -121,9 +125,11 @@ async fn execute_change(tx: &mut Transaction, sealer: &Sealer, change: &Change, 
         }
         Change::Setting { key, value } => return crate::settings::set(tx, key, value, now_ms).await,
         Change::Route(route) => return routes::put(tx, route, now_ms).await,
+        Change::NewKey(key) => return tx.one::<()>(crate::api_keys::insertion(key, now_ms)?, api_keys::ENTITY).await,
         Change::Key { id, fields } => return api_keys::update(tx, id, fields, now_ms).await.map(drop),
         Change::Prices(document) => return crate::prices::set(tx, PriceSource::Overrides, document, now_ms).await,
         Change::DeletePrices => crate::prices::remove(PriceSource::Overrides),
+        Change::DeleteKey(id) => Statement::new("DELETE FROM api_keys WHERE id = $1").bind(id),
         Change::DeleteRoute(id) => Statement::new("DELETE FROM routes WHERE id = $1").bind(id),
         Change::DeleteProvider(id) => Statement::new("DELETE FROM providers WHERE id = $1").bind(id),
         Change::DeleteModel(id) => Statement::new("DELETE FROM models WHERE id = $1").bind(id),
@@ -148,12 +154,13 @@ impl Change {
     const fn execution_order(&self) -> u8 {
         match self {
             Self::DeleteLink { .. } | Self::DeleteConfig { .. } | Self::ResetSetting(_) | Self::DeletePrices => 0,
-            Self::DeleteProvider(_) | Self::DeleteModel(_) | Self::DeleteRoute(_) => 1,
+            Self::DeleteProvider(_) | Self::DeleteModel(_) | Self::DeleteRoute(_) | Self::DeleteKey(_) => 1,
             Self::Provider(_) | Self::Model(_) => 2,
             Self::Config { .. }
             | Self::Link(_)
             | Self::Setting { .. }
             | Self::Route(_)
+            | Self::NewKey(_)
             | Self::Key { .. }
             | Self::Prices(_) => 3,
         }

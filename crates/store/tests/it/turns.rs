@@ -37,9 +37,9 @@ async fn the_turn_before_is_of_the_same_session_and_model(database: &Database) {
     assert_eq!(names, ["r5", "r2", "r1"]);
     let last = &newest[0];
     assert_eq!((last.tokens.prompt, last.tokens.cached), (1_000, 500));
-    let before = turns::before(store, "a", "m", (last.timestamp, last.id)).await.unwrap().unwrap();
+    let before = turns::before(store, "a", "m", (last.timestamp, last.id), 1).await.unwrap().remove(0);
     assert_eq!(before, newest[2]);
-    assert_eq!(turns::before(store, "a", "m", (before.timestamp, before.id)).await.unwrap(), None);
+    assert_eq!(turns::before(store, "a", "m", (before.timestamp, before.id), 9).await.unwrap(), []);
     assert_eq!(turns::newest(store, "a", 1).await.unwrap().len(), 1);
     assert_eq!(turns::newest(store, "none", 1).await.unwrap(), []);
 }

@@ -85,7 +85,7 @@ impl Usage {
             reasoning: count(classes.reasoning),
             output_audio: count(classes.output_audio),
             output_image: count(classes.output_image),
-            web_searches: 0,
+            web_searches: count(usage.web_searches),
             is_odd: classes.is_adjusted,
         }
     }

@@ -14,7 +14,7 @@ use super::error_schemas::Failure;
 use super::extract::bytes_of;
 use super::query::Query;
 use super::{App, Error};
-use crate::declared::{self, Apply, FieldChange, Format, References, read::read, write::comments};
+use crate::declared::{self, Apply, FieldChange, Format, Issued, References, read::read, write::comments};
 
 /// Changes made, or to be made: each entry by its path, such as `providers.openai`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,6 +22,8 @@ pub(super) struct Applied {
     /// Whether nothing was written.
     dry_run: bool,
     created: Vec<String>,
+    /// The keys that were created, with their secrets: they are shown only here. Empty in a dry run.
+    keys: Vec<Issued>,
     updated: Vec<Updated>,
     deleted: Vec<String>,
     unchanged: Vec<String>,
@@ -63,7 +65,7 @@ pub(super) async fn export(State(app): State<App>, mut query: Query, headers: He
 }
 
 /// Applies a document to providers, models, settings, routes, keys and prices, completely or not at all. A masked secret
-/// stays unchanged. Keys are changed, but neither created nor deleted.
+/// stays unchanged. A key that does not exist is created, and the response is the only one that contains it.
 #[utoipa::path(
     post, path = "/api/config/apply", tag = "config",
     params(
@@ -106,9 +108,9 @@ pub(super) async fn apply(State(app): State<App>, mut query: Query, request: Req
     let how = Apply { dry_run, prune, base_version };
     let plan = declared::apply(&app.store, &app.sealer, &document, how, unix_ms()).await.map_err(refused)?;
     let updated = plan.updated.into_iter().map(|(path, what)| Updated { path, what }).collect();
-    let (created, deleted, unchanged) = (plan.created, plan.deleted, plan.unchanged);
+    let (created, keys, deleted, unchanged) = (plan.created, plan.issued, plan.deleted, plan.unchanged);
     let (changes, base_version) = (plan.fields, plan.base_version);
-    Ok(Json(Applied { dry_run, created, updated, deleted, unchanged, changes, base_version }))
+    Ok(Json(Applied { dry_run, created, keys, updated, deleted, unchanged, changes, base_version }))
 }
 
 /// Takes `true` or `false`; an empty value is neither.
@@ -146,6 +148,7 @@ fn refused(error: declared::Error) -> Error {
         declared::Error::Busy | declared::Error::Moved { .. } => {
             Error::Conflict { code: "configuration_changed", message: error.to_string() }
         }
+        declared::Error::NoRandom(error) => Error::NoRandom(error.to_string()),
         declared::Error::Store(error) => error.into(),
     }
 }

@@ -156,5 +156,11 @@ fn tell(plan: &Plan, out: &mut Output) {
     for path in &plan.deleted {
         out.line(format!("deleted {path}"));
     }
+    for key in &plan.issued {
+        out.line(format!("key {}: {}", key.name(), key.secret()));
+    }
+    if !plan.issued.is_empty() {
+        out.line("Keep these keys: they are not shown again.");
+    }
     out.line(format!("{} unchanged", plan.unchanged.len()));
 }

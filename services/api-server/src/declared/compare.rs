@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use signalbox_core::id::request_id;
 use signalbox_core::provider_type::provider_type;
-use signalbox_core::schema::{ConfigValue, LinkedModel, Model, NewModel, Provider, ProviderConfig};
+use signalbox_core::schema::{ApiKeyFields, ConfigValue, LinkedModel, Model, NewApiKey, NewModel, Provider, ProviderConfig};
 use signalbox_core::secret::{MASK, Secret, is_sensitive_key};
+use signalbox_daemon::NewKey;
 use signalbox_store::catalog::{Catalog, Change};
 use signalbox_store::provider_models::NewLink;
 use signalbox_store::settings::ACTIVE_PROVIDER;
@@ -18,11 +20,15 @@ use utoipa::ToSchema;
 use super::{Declared, Document, Link};
 use signalbox_management::settings::{no_such_provider, typed};
 
-/// Changes to make, and their description for the user.
+/// Changes to make, and their description for the user. `Debug` shows no secrets.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// Changes for the store.
+    /// Changes for the store, without those for new keys, which have a secret once they are applied.
     pub changes: Vec<Change>,
+    /// Keys to create.
+    pub new_keys: Vec<ApiKeyFields>,
+    /// The keys that were created, with their secrets. Empty if nothing was written.
+    pub issued: Vec<Issued>,
     /// Paths of new entries.
     pub created: Vec<String>,
     /// Paths of changed entries, each with its changed fields.
@@ -36,6 +42,21 @@ pub struct Plan {
     /// Paths of entries that match the document already.
     pub unchanged: Vec<String>,
     mistakes: Vec<String>,
+}
+
+/// A key that was created. It is told only once.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Issued {
+    id: String,
+    name: String,
+    /// The key. It is shown only here.
+    #[serde(serialize_with = "exposed")]
+    #[schema(value_type = String)]
+    key: Secret<String>,
+}
+
+fn exposed<S: serde::Serializer>(key: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(key.expose())
 }
 
 /// A change of a field. Secrets are masked.
@@ -55,7 +76,7 @@ pub struct FieldChange {
 type Row = (Provider, Vec<ProviderConfig>, Vec<LinkedModel>);
 
 /// Compares a document with the catalogue. With `prune`, entries that are not declared are deleted in the sections that
-/// are present; keys are never deleted. Keys that end before `now_ms` are refused, unless they did already.
+/// are present. An expiry of a key before `now_ms` is refused, unless it is stored already or the key is new.
 ///
 /// # Errors
 /// All contradictions, each with its path.
@@ -71,14 +92,51 @@ pub fn compare(
     plan.models(document, catalog, prune);
     plan.settings(document, catalog, prune);
     plan.routes(document, catalog, prune);
-    plan.keys(document, catalog, now_ms);
+    plan.keys(document, catalog, prune, now_ms);
     plan.prices(document, catalog);
     if plan.mistakes.is_empty() { Ok(plan) } else { Err(plan.mistakes) }
+}
+
+// === impl Issued ===
+
+impl Issued {
+    /// Returns the name of the key.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the key itself.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        self.key.expose()
+    }
 }
 
 // === impl Plan ===
 
 impl Plan {
+    /// Returns whether the catalogue matches the document already.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.new_keys.is_empty()
+    }
+
+    /// Issues the new keys, and returns all changes for the store.
+    ///
+    /// # Errors
+    /// Returns an error if the system returns no random bytes.
+    pub(super) fn issue(&mut self) -> std::io::Result<Vec<Change>> {
+        let mut changes = self.changes.clone();
+        for fields in &self.new_keys {
+            let NewKey { key, hint, digest } = NewKey::generate()?;
+            let id = request_id().to_string();
+            self.issued.push(Issued { id: id.clone(), name: fields.name.clone(), key });
+            changes.push(Change::NewKey(NewApiKey { id, hint, digest, fields: fields.clone() }));
+        }
+        Ok(changes)
+    }
+
     fn providers(&mut self, document: &Document, catalog: &Catalog, sealer: &Sealer, prune: bool) {
         let Some(declared) = &document.providers else { return };
         self.names(declared, catalog, prune);

@@ -26,9 +26,11 @@ pub fn write(catalog: &Catalog, sealer: &Sealer) -> Result<(Value, Vec<String>),
     let routes: Vec<Value> =
         catalog.routes.iter().map(|row| route_document::write(&row.model, row.enabled, &row.plan).into()).collect();
     let mut document = json!({ "providers": providers, "models": models, "settings": settings, "routes": routes });
-    if !catalog.keys.is_empty() {
-        let keys = catalog.keys.iter().map(|row| key_document::write(&row.name, &row.grant, row.expires_at).into());
-        document["keys"] = keys.collect::<Vec<Value>>().into();
+    // A key that was revoked must not come back under its name.
+    let keys = catalog.keys.iter().filter(|row| row.revoked_at.is_none());
+    let keys: Vec<Value> = keys.map(|row| key_document::write(&row.name, &row.grant, row.expires_at).into()).collect();
+    if !keys.is_empty() {
+        document["keys"] = keys.into();
     }
     let prices = catalog.prices.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
     if let Some(prices) = prices {
@@ -41,7 +43,7 @@ pub fn write(catalog: &Catalog, sealer: &Sealer) -> Result<(Value, Vec<String>),
 #[must_use]
 pub fn comments(secrets: &[String]) -> Vec<String> {
     let mut lines = vec![
-        "The configuration of Signalbox. `api-server config apply FILE` applies it; keys must exist there already."
+        "The configuration of Signalbox. `api-server config apply FILE` applies it, and prints each key that it creates."
             .to_owned(),
     ];
     if !secrets.is_empty() {

@@ -253,10 +253,6 @@ async fn mistakes_of_routes_and_keys_are_told_with_their_paths() {
             two("model = \"quick\"", "model = \"n\"\naliases = [\"fast\"]"),
             "routes[0].model: is an alias of the route for fast already",
         ),
-        (
-            "[[keys]]\nname = \"new\"".to_owned(),
-            "keys[0]: there is no key with the name new; create it with `provider-router key create`",
-        ),
         ("[[keys]]\nname = \"k\"\nkey = \"sbx-mine\"".to_owned(), "keys[0].key: is an unknown field"),
         ("[[keys]]\nname = \"k\"\nlimits = { rpm = 0 }".to_owned(), "keys[0].limits.rpm: must be a whole number"),
         ("[prices]\nprices = [{ id = \"a\", base = { in = \"-1\" } }]".to_owned(), "prices: prices.0"),
@@ -289,32 +285,30 @@ async fn a_route_of_a_deleted_provider_can_be_applied_again() {
     store.close().await;
 }
 
+fn key_fields(name: &str, expires_at: Option<i64>) -> signalbox_core::schema::ApiKeyFields {
+    signalbox_core::schema::ApiKeyFields { name: name.into(), grant: Default::default(), expires_at }
+}
+
+async fn add_key(store: &Store, id: &str, name: &str, expires_at: Option<i64>) {
+    let (hint, digest, fields) = ("sbx-canary".into(), format!("canary-{id}"), key_fields(name, expires_at));
+    let new = signalbox_core::schema::NewApiKey { id: id.into(), hint, digest, fields };
+    signalbox_store::api_keys::insert(store, &new, 1).await.unwrap();
+}
+
 #[tokio::test]
-async fn keys_are_changed_but_neither_created_nor_deleted() {
+async fn keys_are_changed_and_keep_their_secrets() {
     let store = store().await;
-    let fields = |name: &str, expires_at: Option<i64>| signalbox_core::schema::ApiKeyFields {
-        name: name.into(),
-        grant: Default::default(),
-        expires_at,
-    };
-    for (id, name, expires_at) in [("1", "ci", None), ("2", "old", Some(3))] {
-        let new = signalbox_core::schema::NewApiKey {
-            id: id.into(),
-            hint: "sbx-canary".into(),
-            digest: format!("canary-{id}"),
-            fields: fields(name, expires_at),
-        };
-        signalbox_store::api_keys::insert(&store, &new, 1).await.unwrap();
-    }
+    add_key(&store, "1", "ci", None).await;
+    add_key(&store, "2", "old", Some(3)).await;
     let exported = export(&store, Format::Toml).await;
     assert!(exported.contains("[[keys]]\n") && !exported.contains("canary"), "{exported}");
     let plan = apply(&store, &parsed(&exported, Format::Toml), WHOLE).await;
-    assert!(plan.changes.is_empty(), "an expired key can be applied again: {:?}", plan.facts());
+    assert!(plan.is_empty(), "an expired key can be applied again: {:?}", plan.facts());
 
     let text = "[[keys]]\nname = \"ci\"\nowner = \"team\"\nlimits = { rpm = 5 }\n";
-    let plan = apply(&store, &parsed(text, Format::Toml), WHOLE).await;
+    let plan = apply(&store, &parsed(text, Format::Toml), Apply::default()).await;
     let expected = [("keys.ci".to_owned(), vec!["limits".to_owned(), "owner".to_owned()])];
-    assert_eq!((&plan.updated[..], &plan.deleted), (&expected[..], &vec![]));
+    assert_eq!((&plan.updated[..], &plan.deleted, plan.issued.len()), (&expected[..], &vec![], 0));
     let keys = catalog::load(&store).await.unwrap().keys;
     assert_eq!(keys.iter().map(|key| &*key.digest).collect::<Vec<_>>(), ["canary-1", "canary-2"]);
     assert_eq!(keys[0].grant.limits.rpm, Some(5));
@@ -326,6 +320,48 @@ async fn keys_are_changed_but_neither_created_nor_deleted() {
         }
         other => panic!("{other:?}"),
     }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn an_export_with_keys_is_applied_to_a_fresh_installation() {
+    let (from, to) = (store().await, store().await);
+    for (id, name, expires_at) in [("1", "ci", None), ("2", "old", Some(3)), ("3", "gone", None)] {
+        add_key(&from, id, name, expires_at).await;
+    }
+    signalbox_store::api_keys::revoke(&from, "3", 2).await.unwrap();
+    let document = parsed(&export(&from, Format::Toml).await, Format::Toml);
+    let dry = apply(&to, &document, Apply { dry_run: true, ..Apply::default() }).await;
+    assert!(dry.created.contains(&"keys.ci".to_owned()) && dry.issued.is_empty(), "{:?}", dry.facts());
+    assert_eq!(catalog::load(&to).await.unwrap().keys, []);
+
+    let plan = apply(&to, &document, Apply::default()).await;
+    let told = plan.facts()["keys"].clone();
+    let keys = catalog::load(&to).await.unwrap().keys;
+    assert_eq!(keys.iter().map(|key| &*key.name).collect::<Vec<_>>(), ["ci", "old"], "the revoked one is left out");
+    for (key, issued) in keys.iter().zip(&plan.issued) {
+        assert_eq!((issued.name(), &key.digest), (&*key.name, &signalbox_daemon::key_digest(issued.secret().as_bytes())));
+        assert!(told.to_string().contains(issued.secret()) && !format!("{plan:?}").contains(issued.secret()));
+    }
+    assert_eq!((keys[1].expires_at, plan.issued.len()), (Some(3), 2));
+    let again = apply(&to, &document, WHOLE).await;
+    assert!(again.is_empty() && again.issued.is_empty(), "{:?}", again.facts());
+    from.close().await;
+    to.close().await;
+}
+
+#[tokio::test]
+async fn keys_that_are_not_declared_are_pruned_but_the_revoked_ones() {
+    let store = store().await;
+    for (id, name) in [("1", "ci"), ("2", "other"), ("3", "gone")] {
+        add_key(&store, id, name, None).await;
+    }
+    signalbox_store::api_keys::revoke(&store, "3", 2).await.unwrap();
+    assert_eq!(apply(&store, &parsed("[settings]", Format::Toml), WHOLE).await.deleted, Vec::<String>::new());
+    let text = "[[keys]]\nname = \"ci\"\n[[keys]]\nname = \"new\"\n";
+    assert_eq!(apply(&store, &parsed(text, Format::Toml), WHOLE).await.deleted, ["keys.other"]);
+    let keys = catalog::load(&store).await.unwrap().keys;
+    assert_eq!(keys.iter().map(|key| &*key.name).collect::<Vec<_>>(), ["ci", "gone", "new"]);
     store.close().await;
 }
 

@@ -6,7 +6,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
 use provider_router::{
     catalog::Snapshot,
-    health::Trial,
+    health::{Began, Trial},
     metrics::Metrics,
     random::Rng,
     route::{Candidate, RequestFacts, plan},
@@ -212,6 +212,7 @@ pub(crate) fn run(scenario: Scenario, policy: RoutePolicy, seed: u64) -> Run {
                     unix_ms: 0,
                     overrides: None,
                     owner: None,
+                    stream: true,
                     takes_turn: true,
                 };
                 let Ok(plan) = plan(&snapshot, &facts, None, now, &mut rng) else { continue };
@@ -220,7 +221,7 @@ pub(crate) fn run(scenario: Scenario, policy: RoutePolicy, seed: u64) -> Run {
                 try_next(scenario, (now, now), left, &mut queue, &mut rng, &mut run);
             }
             Event::Answer { request, is_good: true } => {
-                request.trial.answered(now);
+                request.trial.answered(now, Began::Token);
                 #[expect(clippy::cast_precision_loss, reason = "some minutes in milliseconds")]
                 run.answers.push((request.arrived, (now - request.arrived) as f64));
                 let is_disturbed = request.target == 0 && (DISTURBED.0..DISTURBED.1).contains(&request.arrived);

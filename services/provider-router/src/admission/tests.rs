@@ -135,6 +135,7 @@ fn end(status: RequestStatus, status_code: Option<u16>) -> End {
         first_byte_ms: None,
         attempts: 1,
         cancelled_nanos: 0,
+        estimate: None,
         error: None,
         streamed: false,
         truncated: false,
@@ -169,7 +170,10 @@ async fn left(end: End, usage: Option<Usage>, answer_tokens: u64) -> (u64, bool)
     let reserve = || reserve(&ledger, &prices, Some(&caller), asked, &[TARGET]);
     let admitted = reserve().await.unwrap().unwrap();
     assert_eq!(admitted.quotas().tokens.unwrap().remaining, 1_000 - 36);
-    admitted.settle(&end, usage, answer_tokens);
+    let is_broken = !matches!(end.status, RequestStatus::Completed) && end.status_code == Some(200);
+    let is_counted = usage.is_some_and(|usage| count(usage.completion_tokens) >= answer_tokens);
+    let estimated = admitted.settle(&end, usage, answer_tokens);
+    assert_eq!(estimated.is_some(), is_broken && !is_counted, "{end:?} {usage:?}");
     match reserve().await {
         Ok(again) => (again.unwrap().quotas().tokens.unwrap().remaining + 36, true),
         Err(denial) => {

@@ -60,6 +60,7 @@ async fn answer(
         unix_ms: clock::unix_ms(),
         overrides: overrides.as_ref(),
         owner: None,
+        stream: envelope.stream,
         takes_turn: false,
     };
     let prices = app.prices.current();

@@ -118,6 +118,7 @@ where
             unix_ms: received_at,
             overrides: overrides.as_ref(),
             owner: owner.as_ref(),
+            stream: envelope.stream,
             takes_turn: !is_dry_run,
         };
         let needs_prices = is_dry_run || overrides.is_some() || !catalog.routes().is_empty();

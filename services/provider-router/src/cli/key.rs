@@ -1,5 +1,6 @@
 //! `key …`: commands for the keys of clients. A new key is printed once; only its digest is stored.
 
+mod set;
 mod usage;
 
 use std::path::PathBuf;
@@ -42,9 +43,17 @@ pub(super) enum Command {
     /// List the keys
     #[command(alias = "ls")]
     List,
+    /// Show a key as a document that `key set --file` accepts, without its secret
+    Show {
+        /// Name or id of the key
+        key: String,
+    },
     /// Create a key, and print it once
     #[command(after_help = EXAMPLES)]
     Create(Box<Create>),
+    /// Change fields of a key; the others and its secret stay
+    #[command(after_help = set::EXAMPLES)]
+    Set(Box<set::Set>),
     /// Replace a key by a new one with the same permissions, and print it once
     Rotate {
         /// Name or id of the key
@@ -86,6 +95,13 @@ pub(super) struct Create {
     /// Document of the key: a .json or .toml file, or - for stdin; flags replace its fields
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    fields: Fields,
+}
+
+/// Flags for the fields of a key.
+#[derive(Debug, clap::Args)]
+struct Fields {
     /// Name that says its purpose; unique
     #[arg(long)]
     name: Option<String>,
@@ -95,7 +111,8 @@ pub(super) struct Create {
     /// Label for the sums of costs. Can be repeated
     #[arg(long, value_name = "LABEL")]
     tag: Vec<String>,
-    /// Model that may be requested; a * matches any characters. Can be repeated [default: all]
+    /// Model that may be requested, or, with a ! in front, that may not; a * matches any characters. Can be repeated
+    /// [default: all]
     #[arg(long, value_name = "NAME")]
     model: Vec<String>,
     /// API that may be used: chat, messages, responses, completions, embeddings, moderations or rerank. Can be repeated
@@ -140,7 +157,9 @@ impl Command {
     pub(super) async fn act(self, context: &CliContext, out: &mut Output) -> CommandOutcome {
         match self {
             Self::List => list(context, out).await,
+            Self::Show { key } => show(&key, context, out).await,
             Self::Create(command) => create(&command, context, out).await,
+            Self::Set(command) => set::set(&command, context, out).await,
             Self::Rotate { key, overlap } => rotate(&key, overlap, context, out).await,
             Self::Revoke { key, yes } => revoke(&key, yes, context, out).await,
             Self::Usage { by, days } => usage::show(by, days, context, out).await,
@@ -170,6 +189,14 @@ async fn list(context: &CliContext, out: &mut Output) -> CommandOutcome {
     }
     let facts: Vec<Value> = keys.iter().map(facts).collect();
     Ok(CommandResult::done(json!({ "total": facts.len(), "keys": facts })))
+}
+
+async fn show(name: &str, context: &CliContext, out: &mut Output) -> CommandOutcome {
+    let key = find(context, name).await?;
+    let document = key_document::write(&key.name, &key.grant, key.expires_at);
+    out.line(toml::to_string_pretty(&document).context("the key cannot be written as TOML; use --json")?.trim_end());
+    out.line(format!("# {}, {}…, id {}", state(&key, unix_ms()), key.hint, key.id));
+    Ok(CommandResult::done(facts(&key)))
 }
 
 async fn create(command: &Create, context: &CliContext, out: &mut Output) -> CommandOutcome {
@@ -302,6 +329,16 @@ fn with_secret(key: &ApiKey, secret: &str) -> CommandResult {
 impl Create {
     fn document(&self) -> anyhow::Result<Map<String, Value>> {
         let mut document = self.file.as_deref().map(document::read).transpose()?.unwrap_or_default();
+        self.fields.set(&mut document);
+        Ok(document)
+    }
+}
+
+// === impl Fields ===
+
+impl Fields {
+    /// Sets the fields that are given in a document of a key.
+    fn set(&self, document: &mut Map<String, Value>) {
         let list = |items: &[String]| (!items.is_empty()).then(|| json!(items));
         let given = [
             ("name", self.name.as_ref().map(|name| json!(name))),
@@ -329,6 +366,5 @@ impl Create {
                 entry.extend(limits.into_iter().filter_map(|(name, limit)| Some((name.to_owned(), json!(limit?)))));
             }
         }
-        Ok(document)
     }
 }

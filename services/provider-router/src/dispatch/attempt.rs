@@ -45,6 +45,9 @@ pub(super) struct Step<'a> {
     pub(super) route: Option<&'a RoutePlan>,
     /// Target of that route.
     pub(super) target: Option<&'a RouteTarget>,
+    /// Whether another attempt may follow this one or is made beside it, so that its stream is held back until its first
+    /// token.
+    pub(super) awaits_token: bool,
 }
 
 /// The request that an attempt belongs to, and the span of the attempt.
@@ -220,7 +223,8 @@ impl Step<'_> {
             total: total(app, own, asked).saturating_sub(elapsed),
         };
         let first_token = first_token.map(|after| (Instant::now() + after, after));
-        (deadlines, Hold { comments: app.max_preamble, first_token })
+        let awaits_token = stream && self.awaits_token;
+        (deadlines, Hold { comments: app.max_preamble, first_token, awaits_token })
     }
 }
 
@@ -247,7 +251,7 @@ fn echo_answer(echo: &Echo, id: &str, model: &str, body: &Bytes, envelope: &Enve
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         let rest =
             Source::Echo(echo.stream(id, model, created, body, envelope.include_usage || envelope.api != Api::Chat));
-        return AcceptedAnswer::Stream { headers, begun: Vec::new(), rest };
+        return AcceptedAnswer::Stream { headers, begun: Vec::new(), rest, has_token: true };
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     AcceptedAnswer::Whole { headers, body: echo.completion(id, model, created, body), failure: None, usage: None }

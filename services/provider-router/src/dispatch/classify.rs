@@ -22,7 +22,7 @@ use super::{
     framing,
     framing::Framing,
     headers::forwardable,
-    preamble::{Hold, MAX_ERROR, check_events, first_event},
+    preamble::{Begun, Hold, MAX_ERROR, check_events, first_event},
 };
 use crate::{direct::DirectApi, envelope::without_bom, relay::Source};
 
@@ -50,8 +50,8 @@ pub(super) async fn classify_response(
     }
     match (stream, framing) {
         (true, Framing::Events) => {
-            let begun = first_event(api, begun, &mut source, hold).await?;
-            Ok(AcceptedAnswer::Stream { headers, begun, rest: source })
+            let Begun { pieces, has_token } = first_event(api, begun, &mut source, hold).await?;
+            Ok(AcceptedAnswer::Stream { headers, begun: pieces, rest: source, has_token })
         }
         (false, Framing::Json) => {
             let (body, failure) = whole(api, begun, &mut source).await?;
@@ -63,7 +63,7 @@ pub(super) async fn classify_response(
             let stream = stream_of(api, &body, id)
                 .ok_or_else(|| AttemptError::Invalid { reason: "it cannot be converted into a stream".into() })?;
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Events.content_type()));
-            Ok(AcceptedAnswer::Stream { headers, begun: vec![stream], rest: source })
+            Ok(AcceptedAnswer::Stream { headers, begun: vec![stream], rest: source, has_token: true })
         }
         (false, Framing::Events) => {
             let stream = read_stream(api, begun, &mut source).await?;
@@ -90,8 +90,8 @@ pub(super) async fn classify_direct(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(framing.content_type()));
     if framing == Framing::Events {
         return if stream {
-            let begun = first_event(Api::Chat, begun, &mut source, hold).await?;
-            Ok(AcceptedAnswer::Stream { headers, begun, rest: source })
+            let Begun { pieces, has_token } = first_event(Api::Chat, begun, &mut source, hold).await?;
+            Ok(AcceptedAnswer::Stream { headers, begun: pieces, rest: source, has_token })
         } else {
             Err(AttemptError::Invalid { reason: "it is an event stream, which was not asked for".into() })
         };
@@ -107,7 +107,7 @@ pub(super) async fn classify_direct(
         // The events of Completions have the form of its whole answers.
         let events = ["data: ".as_bytes(), &one_line(&body), b"\n\ndata: [DONE]\n\n"].concat();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Events.content_type()));
-        return Ok(AcceptedAnswer::Stream { headers, begun: vec![events.into()], rest: source });
+        return Ok(AcceptedAnswer::Stream { headers, begun: vec![events.into()], rest: source, has_token: true });
     }
     Ok(AcceptedAnswer::Whole { headers, body, failure: None, usage: None })
 }

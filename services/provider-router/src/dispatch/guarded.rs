@@ -76,7 +76,7 @@ impl Judging {
                     }
                 }
             }
-            AcceptedAnswer::Stream { headers, begun, mut rest } => {
+            AcceptedAnswer::Stream { headers, begun, mut rest, has_token } => {
                 let stop = exchange.stop().clone();
                 let held = tokio::select! {
                     biased;
@@ -103,7 +103,7 @@ impl Judging {
                     return Err(withheld(refused, hidden.or(folded.usage), exchange));
                 }
                 exchange.note_usage(hidden);
-                Ok(AcceptedAnswer::Stream { headers, begun: vec![held], rest: Source::Ended })
+                Ok(AcceptedAnswer::Stream { headers, begun: vec![held], rest: Source::Ended, has_token })
             }
         }
     }

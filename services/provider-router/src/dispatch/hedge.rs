@@ -156,7 +156,7 @@ impl<'a> Hedger<'a> {
         let in_flight = InFlight::begin(context, candidate, 2, taken);
         let span = in_flight.span.clone();
         let beside = Beside { candidate: candidate.clone(), place, attempt: in_flight };
-        let step = Step { candidate, route: step.route, target: plan.target(candidate) };
+        let step = Step { candidate, route: step.route, target: plan.target(candidate), awaits_token: true };
         let attempt = async move {
             let sender = Sender { context, span: &span };
             let attempt = attempt::attempt(app, step, sender, request).instrument(span.clone());

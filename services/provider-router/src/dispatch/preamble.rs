@@ -19,7 +19,7 @@ use crate::relay::Source;
 pub(super) const MAX_ERROR: usize = 1 << 20;
 /// Maximum bytes of a stream held back before its first chunk.
 const MAX_PREAMBLE: usize = 64 << 10;
-/// Maximum bytes of a stream held back before its first content, where a deadline for it is set.
+/// Maximum bytes of a stream held back before its first content, where that is awaited.
 const MAX_BEFORE_TOKEN: usize = 1 << 20;
 /// Maximum bytes of a single event that are held back to find out whether it is an error, the same as of an error body.
 const MAX_FIRST_EVENT: usize = MAX_ERROR;
@@ -36,39 +36,65 @@ pub(super) struct Hold {
     /// Time of the first token, and the time allowed for it. Until then another target may be tried; role and
     /// keep-alive do not count.
     pub(super) first_token: Option<(Instant, Duration)>,
+    /// Whether the stream is held back until its first token without such a deadline, too, for as long as `comments`
+    /// says: another attempt may follow, or is made beside this one.
+    pub(super) awaits_token: bool,
 }
 
-/// Reads a stream up to its first chunk. A stream that fails before it, or ends without one, is a failure.
+/// Beginning of a stream that may be passed on.
+#[derive(Debug)]
+pub(super) struct Begun {
+    /// The pieces that have been read.
+    pub(super) pieces: Vec<Bytes>,
+    /// Whether the first token is known to be the last thing in them, so that it has come just now.
+    pub(super) has_token: bool,
+}
+
+/// State of a stream after its next bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passage {
+    /// It is held back.
+    Held,
+    /// It may be passed on; whether its first token has come is not known.
+    Open,
+    /// It may be passed on, because its first token has come.
+    Token,
+}
+
+/// Reads a stream up to its first chunk, or up to its first token if `hold` asks for it. A stream that fails before it,
+/// or ends without one, is a failure.
 ///
-/// The events before the first chunk are held back, because another provider may still be tried; but once any bytes
-/// have arrived, not for longer than `hold` says, because a client that receives nothing takes the connection for dead.
+/// The events before it are held back, because another provider may still be tried; but once any bytes have arrived,
+/// not for longer than `hold` says, because a client that receives nothing takes the connection for dead.
 pub(super) async fn first_event(
     api: Api,
     begun: Bytes,
     source: &mut Source,
     hold: Hold,
-) -> Result<Vec<Bytes>, AttemptError> {
+) -> Result<Begun, AttemptError> {
     let held_until = hold.first_token.map_or_else(|| Instant::now() + hold.comments, |(at, _)| at);
-    let needs_token = hold.first_token.is_some();
+    let needs_token = hold.awaits_token || hold.first_token.is_some();
     let mut preamble = Preamble { api, splitter: Splitter::new(MAX_FIRST_EVENT), len: 0, events: 0, needs_token };
     let mut pieces = Vec::new();
     let mut next = Some(begun);
     while let Some(bytes) = next {
         pieces.push(bytes.clone());
-        if preamble.passes(bytes)? {
-            return Ok(pieces);
+        match preamble.next(bytes)? {
+            Passage::Held => {}
+            passage => return Ok(Begun { pieces, has_token: passage == Passage::Token }),
         }
         next = match timeout_at(held_until, poll_fn(|cx| source.poll_data(cx))).await {
             Ok(next) => next.transpose()?,
             Err(_) => match hold.first_token {
                 Some((_, after)) => return Err(AttemptError::FirstToken { after }),
-                None => return Ok(pieces),
+                None => return Ok(Begun { pieces, has_token: false }),
             },
         };
     }
     let is_joined = preamble.ended()?;
     // Clients cannot read events that are not separated. This stream is complete, so its events can be.
-    Ok(if is_joined { vec![framing::separated(&pieces.concat())] } else { pieces })
+    let pieces = if is_joined { vec![framing::separated(&pieces.concat())] } else { pieces };
+    Ok(Begun { pieces, has_token: needs_token })
 }
 
 /// Checks a complete event stream for error events. Returns the stream up to its end event: nothing counts after it.
@@ -98,15 +124,15 @@ struct Preamble {
 
 impl Preamble {
     /// Takes the next bytes, and returns whether the stream may be passed on now.
-    fn passes(&mut self, bytes: Bytes) -> Result<bool, AttemptError> {
+    fn next(&mut self, bytes: Bytes) -> Result<Passage, AttemptError> {
         self.splitter.push(bytes);
         loop {
             match self.splitter.next_frame() {
-                Ok(None) => return Ok(false),
+                Ok(None) => return Ok(Passage::Held),
                 // An event beyond the limit is too large for an error event.
-                Err(_) => return Ok(true),
+                Err(_) => return Ok(Passage::Open),
                 Ok(Some(frame)) if classify_event(self.api, &frame)? && (!self.needs_token || has_token(&frame)) => {
-                    return Ok(true);
+                    return Ok(if self.needs_token { Passage::Token } else { Passage::Open });
                 }
                 Ok(Some(frame)) => {
                     self.len += frame.raw().len();
@@ -116,7 +142,7 @@ impl Preamble {
                         false => self.len > MAX_PREAMBLE || self.events > MAX_PREAMBLE_EVENTS,
                     };
                     if is_long {
-                        return Ok(true);
+                        return Ok(Passage::Open);
                     }
                 }
             }
@@ -203,6 +229,7 @@ fn has_token(frame: &Frame) -> bool {
     })
 }
 
+/// Returns whether a choice has content; Completions has it in `text`.
 fn is_token(choice: &ChoiceView<'_>) -> bool {
     let is_filled = |text: &Option<Text<'_>>| text.is_some_and(|text| !text.is_empty());
     let delta = &choice.delta;
@@ -215,6 +242,7 @@ fn is_token(choice: &ChoiceView<'_>) -> bool {
         || !delta.tool_calls.is_empty()
         || delta.function_call.is_some()
         || choice.message.is_some()
+        || choice.others.iter().any(|(name, value)| &**name == "text" && ![&b"null"[..], b"\"\""].contains(value))
         || delta.others.iter().any(|(name, value)| *value != b"null" && MEDIA.contains(&&**name))
 }
 
@@ -232,7 +260,7 @@ mod tests {
     fn passes(api: Api, needs_token: bool, events: &str) -> bool {
         let splitter = Splitter::new(MAX_FIRST_EVENT);
         let mut preamble = Preamble { api, splitter, len: 0, events: 0, needs_token };
-        preamble.passes(events.to_owned().into()).unwrap()
+        preamble.next(events.to_owned().into()).unwrap() != Passage::Held
     }
 
     #[test]

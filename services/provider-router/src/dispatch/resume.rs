@@ -17,7 +17,7 @@ use crate::{
     envelope::Envelope,
     exchange::{InFlight, NewTarget},
     fault::NextTarget,
-    health,
+    health::{self, Began},
     relay::{NewAnswer, Resume, Resumed},
     route::Plan,
     stored_responses::Earlier,
@@ -82,7 +82,7 @@ impl NextTargets {
             let attempt = InFlight::begin(&self.context, &candidate, n, taken);
             let target = self.plan.target(&candidate);
             let params = target.map(|target| target.params.clone()).unwrap_or_default();
-            let step = Step { candidate: &candidate, route: route.as_ref(), target };
+            let step = Step { candidate: &candidate, route: route.as_ref(), target, awaits_token: false };
             let caller = self.caller.as_ref();
             let request = ClientRequest {
                 caller,
@@ -97,7 +97,7 @@ impl NextTargets {
             let failure = match answer {
                 Ok(AcceptedAnswer::Stream { begun, rest, .. }) => {
                     candidate.provider.note(true);
-                    attempt.trial.answered(health::now());
+                    attempt.trial.answered(health::now(), Began::Unknown);
                     let (envelope, context) = (Arc::clone(&self.envelope), self.context.clone());
                     let target = NewTarget { candidate, place, params, envelope, context, attempt };
                     let next = (!self.left.is_empty()).then_some(self as Box<dyn Resume>);

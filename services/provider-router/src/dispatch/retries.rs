@@ -116,6 +116,14 @@ impl Attempts {
         }
     }
 
+    /// Returns whether another attempt may follow the one with this target, if it fails.
+    pub(super) fn may_follow(&self, place: usize, targets: usize) -> bool {
+        match self.retries {
+            Some(retries) => self.made <= retries,
+            None => (0..targets).any(|other| other != place && self.is_untried(other)),
+        }
+    }
+
     /// Marks a target as unusable for this request without an attempt, and returns the next one that has not been tried.
     pub(super) fn pass_by(&mut self, place: usize, targets: usize) -> Option<usize> {
         self.past.resize(targets, Past::default());
@@ -141,11 +149,11 @@ impl Attempts {
 
     /// Returns the places of the targets that have not been tried and may be. The target that answers is not among them.
     pub(super) fn untried(&self, answering: usize, targets: usize) -> Vec<usize> {
-        let is_untried = |place: &usize| match self.past.get(*place) {
-            Some(past) => past.tries == 0 && !past.is_out,
-            None => true,
-        };
-        (0..targets).filter(|place| *place != answering).filter(is_untried).collect()
+        (0..targets).filter(|place| *place != answering && self.is_untried(*place)).collect()
+    }
+
+    fn is_untried(&self, place: usize) -> bool {
+        self.past.get(place).is_none_or(|past| past.tries == 0 && !past.is_out)
     }
 
     fn try_at(&mut self, place: usize, pause: Duration) -> Next {
@@ -263,6 +271,19 @@ mod tests {
         assert_eq!(attempts.untried(1, 3), [0, 2], "the first one was cancelled, the second one answers");
         attempts.mark(0, 3);
         assert_eq!(attempts.untried(1, 3), [2], "the first one has failed");
+    }
+
+    #[test]
+    fn another_attempt_may_follow_while_a_target_or_a_retry_is_left() {
+        let mut attempts = Attempts::new(None);
+        assert!(!attempts.may_follow(0, 1) && attempts.may_follow(0, 2));
+        let failed = Failed { place: 0, rule: Fault::Server.rule(), retry_after: None, left: Duration::from_secs(9) };
+        assert!(matches!(attempts.next(failed, &[None; 2], || true, &mut Rng::new(1)), Next::Try { place: 1, .. }));
+        assert!(!attempts.may_follow(1, 2), "both targets have been asked");
+        let mut attempts = Attempts::new(Some(1));
+        assert!(attempts.may_follow(0, 1), "the same target may be asked again");
+        attempts.next(failed, &[None; 2], || true, &mut Rng::new(1));
+        assert!(!attempts.may_follow(1, 2) && !Attempts::new(Some(0)).may_follow(0, 3));
     }
 
     #[test]

@@ -93,13 +93,14 @@ impl Translation {
     /// Translates an answer of the provider.
     pub(super) fn answer(self, answer: AcceptedAnswer) -> Result<AcceptedAnswer, AttemptError> {
         match answer {
-            AcceptedAnswer::Stream { mut headers, begun, rest } => {
+            AcceptedAnswer::Stream { mut headers, begun, rest, has_token } => {
                 report((self.client, self.provider), &self.losses, &mut headers);
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Events.content_type()));
                 let decoder = Decoder::new(self.provider, &self.options.id);
                 let emitter = Emitter::new(self.client, self.options);
                 let stream = TranslatedStream::new(begun, rest, decoder, emitter, self.recorder);
-                Ok(AcceptedAnswer::Stream { headers, begun: Vec::new(), rest: Source::Translated(Box::new(stream)) })
+                let rest = Source::Translated(Box::new(stream));
+                Ok(AcceptedAnswer::Stream { headers, begun: Vec::new(), rest, has_token })
             }
             AcceptedAnswer::Whole { mut headers, body, .. } => {
                 let answer = read_answer(self.provider, &body).map_err(|failure| reported(failure, &body))?;

@@ -63,7 +63,7 @@ fn models(subject: &Subject, key: &ApiKey) -> Option<Check> {
     let allowed = key.grant.models.as_ref()?;
     let id = format!("key.{}.models", key.name);
     let exists = |name: &str| {
-        if name.contains('*') {
+        if name.contains('*') || name.starts_with('!') {
             return true;
         }
         let snapshot = &subject.snapshot;
@@ -91,10 +91,7 @@ fn budget(key: &ApiKey, unpriced: &[String], refuses: bool) -> Option<Check> {
     }
     let allows = |name: &&String| match &key.grant.models {
         None => true,
-        Some(models) => models.iter().any(|allowed| match allowed.split_once('*') {
-            None => allowed == *name,
-            Some((start, end)) => name.starts_with(start) && name.ends_with(end),
-        }),
+        Some(models) => signalbox_daemon::model_is_allowed(models, name),
     };
     let affected: Vec<String> = unpriced.iter().filter(allows).map(|name| format!("`{name}`")).collect();
     let check = if affected.is_empty() {

@@ -100,6 +100,7 @@ fn other(subject: &Subject, route: &Route, name: &str) -> Option<String> {
         unix_ms: unix_ms(),
         overrides: None,
         owner: None,
+        stream: true,
         takes_turn: false,
     };
     // A route without usable targets is an error of its own.

@@ -9,7 +9,7 @@ use signalbox_daemon::AttemptEnd;
 use super::{Exchange, routing::AttemptEnded};
 use crate::{
     clock,
-    journal::{Bodies, BodyPolicy, End, Summary, Written},
+    journal::{Bodies, BodyPolicy, CostEstimate, End, Summary, Written},
     live::Ended,
 };
 
@@ -100,7 +100,9 @@ impl Exchange {
                 error.truncate(end);
             }
         }
-        let end = End {
+        let is_broken = self.provider.is_some() && self.streamed && status != RequestStatus::Completed;
+        let is_kept = request == Bodies::Full && answer == Bodies::Full && !truncated;
+        let mut end = End {
             status,
             ended_at: clock::unix_ms(),
             provider_id: self.provider.as_ref().map(|provider| provider.id.clone()),
@@ -113,6 +115,7 @@ impl Exchange {
             first_byte_ms: self.first_byte.map(clock::millis),
             attempts: self.attempts,
             cancelled_nanos: self.cancelled_nanos,
+            estimate: (is_broken && is_kept).then_some(CostEstimate::Bodies),
             error,
             streamed,
             truncated,
@@ -124,7 +127,8 @@ impl Exchange {
         };
         if let Some(admitted) = self.admitted.take() {
             let guessed = if self.streamed { self.stream_length.tokens() } else { self.answer_len / 4 };
-            admitted.settle(&end, usage, guessed);
+            let estimated = admitted.settle(&end, usage, guessed).filter(|_| is_broken);
+            end.estimate = estimated.map(CostEstimate::Nanos).or(end.estimate);
         }
         match answer {
             Bodies::Full => entry.end(end, &self.answer),

@@ -5,7 +5,7 @@ use signalbox_core::schema::{AttemptRecord, CacheRecord, RequestStatus, RoutingR
 use tokio::time::{Duration, Instant};
 
 use crate::{
-    health::{self, Trial},
+    health::{self, Began, Trial},
     ledger::Taken,
     route::Candidate,
 };
@@ -139,9 +139,9 @@ impl Routing {
         self.record.is_some()
     }
 
-    pub(super) fn answered(&self) {
+    pub(super) fn answered(&self, began: Began) {
         if let Some(trial) = &self.trial {
-            trial.answered(health::now());
+            trial.answered(health::now(), began);
         }
     }
 

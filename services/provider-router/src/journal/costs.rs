@@ -5,13 +5,17 @@ use signalbox_core::{
     openai::{FoldedAnswer, Usage},
     schema::{RequestCost, RequestStatus},
 };
-use signalbox_pricing::{Missing, Money, Priced, Table, Tier, Tokens, Usage as Consumption};
+use signalbox_pricing::{Missing, Money, Price, Priced, Table, Tier, Tokens, Units, Usage as Consumption};
 
-use super::record::End;
+use super::record::{CostEstimate, End};
+use crate::{stream_length::tokens_of_texts, token_estimate};
 
 /// Maximum cost of one request, in nano-dollars: 100,000 dollars. A provider that reports more is mistaken, and the sums
 /// of many such amounts could not be represented.
 const MAX_NANOS: i64 = 100_000_000_000_000;
+
+/// Origin of a cost that is computed from estimated tokens.
+const ESTIMATED: &str = "estimated";
 
 /// Bytes of text beyond which an answer has more than one token, in any language.
 const MAX_BYTES_PER_TOKEN: usize = 8;
@@ -53,9 +57,13 @@ pub(crate) fn cost(prices: &Table, ended: Ended<'_>) -> Option<RequestCost> {
     }
     let sent_as = end.sent_as.as_deref().map(|sent| sent.kind.as_str());
     let provider_type = end.provider_type.as_deref().or(sent_as).unwrap_or_default();
-    let price = prices.find(provider_type, provider_id, model, end.ended_at);
+    let price = prices.find(provider_type, provider_id, model, end.began_at());
+    if let Some(nanos) = ended.estimated(usage.as_ref(), price) {
+        let price_version = Some(prices.version().to_owned());
+        return Some(RequestCost { nanos: Some(nanos), origin: ESTIMATED.to_owned(), price_version });
+    }
     let reported = usage.and_then(|usage| usage.cost_picos).map(|picos| Money::from_picos(picos.into()));
-    let consumption = usage.map(|usage| Consumption { tier: ended.tier(), ..tokens(&usage).into() });
+    let consumption = usage.map(|usage| Consumption { tier: ended.tier(), ..consumption(&usage) });
     let priced = Priced::new(reported, consumption.as_ref(), price);
     let nanos = priced.amount().and_then(Money::nanos).filter(|nanos| *nanos <= MAX_NANOS);
     // A request whose own price is unknown has no cost, whatever a cancelled attempt cost.
@@ -71,6 +79,11 @@ pub(crate) fn cost(prices: &Table, ended: Ended<'_>) -> Option<RequestCost> {
 
 fn unknown(missing: Missing) -> String {
     format!("unknown: {}", missing.code())
+}
+
+fn consumption(usage: &Usage) -> Consumption {
+    let web_searches = u64::try_from(usage.web_searches).unwrap_or_default();
+    Consumption { units: Units { web_searches, ..Units::default() }, ..tokens(usage).into() }
 }
 
 /// Converts the counts of the log to disjoint classes.
@@ -116,6 +129,31 @@ impl Ended<'_> {
         end.streamed
             && answer.finish_reason.is_none()
             && usize::try_from(usage.completion_tokens).is_ok_and(|counted| counted < least)
+    }
+
+    /// Returns the estimated cost of an answer that broke off, in nano-dollars. `None` if its cost is known by its token
+    /// counts, or if it cannot be estimated. Counts that were reported at the beginning of the stream are too low.
+    fn estimated(&self, usage: Option<&Usage>, price: Option<&Price>) -> Option<i64> {
+        let (price, estimate) = (price.filter(|price| !price.is_free())?, self.end.estimate?);
+        if usage.is_some_and(|usage| usage.cost_picos.is_some()) {
+            return None;
+        }
+        let cancelled = self.end.cancelled_nanos.clamp(0, MAX_NANOS);
+        let of = |consumed: Consumption| {
+            let cost = price.cost(&Consumption { tier: self.tier(), ..consumed }).ok()?;
+            Some(cost.total().nanos()?.saturating_add(cancelled))
+        };
+        let counted = usage.and_then(|usage| of(consumption(usage)));
+        let nanos = match estimate {
+            CostEstimate::Nanos(nanos) => Some(nanos).filter(|nanos| counted.is_none_or(|counted| counted < *nanos)),
+            CostEstimate::Bodies if usage.is_some() => None,
+            CostEstimate::Bodies => {
+                let input = token_estimate::rough(self.request.as_bytes());
+                let output = self.answer.json.as_deref().map_or(0, tokens_of_texts);
+                of(Tokens { input, output, ..Tokens::default() }.into())
+            }
+        };
+        nanos.filter(|nanos| (0..=MAX_NANOS).contains(nanos))
     }
 
     /// Returns the service tier: of the answer, else of the request.

@@ -88,6 +88,9 @@ pub struct End {
     /// Expected cost of attempts that were cancelled for another one, in nano-dollars.
     #[serde(default, skip_serializing_if = "is_no_cost")]
     pub cancelled_nanos: i64,
+    /// How the cost is estimated if the answer has no token counts; absent unless the answer broke off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<CostEstimate>,
     /// Error message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -109,6 +112,23 @@ pub struct End {
     /// Fields that the target set in the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<Box<Map<String, Value>>>,
+}
+
+impl End {
+    /// Returns the time of arrival, in Unix milliseconds, by which prices are chosen.
+    pub(crate) const fn began_at(&self) -> i64 {
+        self.ended_at.saturating_sub(self.duration_ms)
+    }
+}
+
+/// Origin of the estimated cost of an answer that broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CostEstimate {
+    /// Nano-dollars by which limits and budgets were settled.
+    Nanos(i64),
+    /// The lengths of the request and of the answer, which are both kept in full.
+    Bodies,
 }
 
 /// The form in which a translated request was sent.

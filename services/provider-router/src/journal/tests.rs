@@ -106,6 +106,7 @@ fn end(status: RequestStatus) -> End {
         first_byte_ms: Some(10),
         attempts: 1,
         cancelled_nanos: 0,
+        estimate: None,
         error: None,
         streamed: true,
         truncated: false,

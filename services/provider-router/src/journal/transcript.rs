@@ -152,6 +152,7 @@ impl Transcript {
             first_byte_ms: None,
             attempts: 0,
             cancelled_nanos: 0,
+            estimate: None,
             error: Some("the router exited before the answer was complete".into()),
             streamed: self.begin.stream,
             truncated: false,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use signalbox_core::schema::Priority;
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Denial, Estimate, Ledger, Reservation, Selected,
@@ -14,15 +14,11 @@ use super::{
     queue::{Place, Queued},
 };
 
-/// Maximum time for which a request waits until requests in flight have ended, if their reservations use up a budget
-/// that is not spent.
-pub(super) const BUDGET_WAIT: Duration = Duration::from_secs(10);
-
 // === impl Ledger ===
 
 impl Ledger {
-    /// Reserves what a request may use. Waits up to ten seconds while requests in flight may use the rest of a budget,
-    /// and in the queues of the limits, if they have any, but not beyond `latest`.
+    /// Reserves what a request may use. Waits while requests in flight may use the rest of a budget, and in the queues of
+    /// the limits, if they have any, but not beyond `latest`.
     ///
     /// # Errors
     /// Returns the limit that is reached: at once if it has no queue, if its queue is full, or if as many requests wait
@@ -34,7 +30,6 @@ impl Ledger {
         (priority, latest): (Priority, Instant),
     ) -> Result<Reservation, Denial> {
         let place = Place { priority, number: self.arrivals.fetch_add(1, Ordering::Relaxed) };
-        let budget_until = Instant::now() + BUDGET_WAIT;
         let (mut queued, mut queued_until): (Option<Queued>, _) = (None, None);
         let mut permit = None;
         loop {
@@ -55,7 +50,7 @@ impl Ledger {
             }
             let (until, _waiting) = match &denial {
                 Denial::Reserved { .. } => match account.wait() {
-                    Some(waiting) => (budget_until, Some(waiting)),
+                    Some(waiting) => (latest, Some(waiting)),
                     None => return Err(denial),
                 },
                 _ => match until((&mut queued, &mut queued_until), &denial, &account, place) {

@@ -174,5 +174,5 @@ pub fn counts(usage: &hub::Usage) -> Option<Usage> {
         is_adjusted: usage.is_odd,
     };
     classes.fit(prompt, completion);
-    Usage { classes, ..Usage::new(prompt, completion) }.known()
+    Usage { classes, web_searches: count(usage.web_searches), ..Usage::new(prompt, completion) }.known()
 }

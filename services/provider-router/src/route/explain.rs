@@ -99,7 +99,7 @@ impl std::fmt::Display for Reason {
             Self::Weighted(weight) => write!(f, "weighted: drawn with weight {weight:.2}"),
             Self::RoundRobin => f.write_str("round-robin: its turn"),
             Self::LeastBusy(in_flight) => write!(f, "least-busy: {in_flight} requests in flight"),
-            Self::Latency(Some(millis)) => write!(f, "latency: {millis:.0} ms to the first token"),
+            Self::Latency(Some(millis)) => write!(f, "latency: {millis:.0} ms are expected"),
             Self::Latency(None) => f.write_str("latency: not measured yet"),
             Self::Cheapest(Some(picos)) => {
                 write!(f, "cheapest: about ${}", Money::from_picos(*picos))

@@ -34,6 +34,8 @@ pub struct RequestFacts<'a> {
     pub overrides: Option<&'a Overrides>,
     /// Target that made the answer which the request continues, if it is known.
     pub owner: Option<&'a Owner>,
+    /// Whether the client asks for a stream.
+    pub stream: bool,
     /// Whether the request counts for the policies that take turns; false for one that only asks for its plan.
     pub takes_turn: bool,
 }
@@ -174,6 +176,7 @@ mod tests {
             unix_ms: 0,
             overrides: None,
             owner: None,
+            stream: true,
             takes_turn: true,
         }
     }

@@ -4,7 +4,7 @@ use signalbox_core::schema::RoutePolicy;
 
 use crate::random::{Rng, mixed, unit_of};
 
-/// Time to the first token that is assumed where no target has been measured, in milliseconds.
+/// Milliseconds to the first token that are assumed where no target has been measured.
 const UNKNOWN_LATENCY: f64 = 1_000.0;
 /// Share of the requests in flight that a target may have beyond its fair one before sticky requests pass it by.
 const MAX_LOAD: f64 = 1.25;
@@ -16,7 +16,7 @@ pub(super) struct Contender {
     pub(super) weight: f64,
     /// Requests in flight.
     pub(super) in_flight: u32,
-    /// Expected time to the first token in milliseconds, if known.
+    /// Expected milliseconds to the first token of a stream, or to the end of a whole answer, if known.
     pub(super) latency: Option<f64>,
     /// Price of the request in pico-dollars, if known.
     pub(super) price: Option<u128>,
@@ -201,6 +201,42 @@ mod tests {
             contenders[first].in_flight += 1;
             let bound = (f64::from(n + 1) / 4.0 * MAX_LOAD).ceil();
             assert!(f64::from(contenders[first].in_flight) <= bound, "{n}: {contenders:?}");
+        }
+    }
+
+    fn weighted(weights: &[u16]) -> Vec<Contender> {
+        weights.iter().zip(1..).map(|(weight, hash)| contender(f64::from(*weight), hash)).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_weights_hold_within_statistical_bounds(weights in proptest::collection::vec(1_u16..=1_000, 2..8)) {
+            let sum: f64 = weights.iter().copied().map(f64::from).sum();
+            for (share, weight) in firsts(RoutePolicy::Weighted, &weighted(&weights)).into_iter().zip(&weights) {
+                let expected = f64::from(*weight) / sum;
+                // Six standard deviations, and one pick.
+                let bound = 6.0 * (expected * (1.0 - expected) / f64::from(PICKS)).sqrt() + 1.0 / f64::from(PICKS);
+                prop_assert!((share - expected).abs() < bound, "{} instead of {}", share, expected);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn load_is_bounded_by_the_weights(
+            weights in proptest::collection::vec(1_u16..=1_000, 2..8),
+            keys in proptest::collection::vec(0_u64..3, 1..400),
+        ) {
+            let mut contenders = weighted(&weights);
+            let sum: f64 = weights.iter().copied().map(f64::from).sum();
+            for (key, total) in keys.into_iter().zip(1_u32..) {
+                let first = sticky(&contenders, key)[0];
+                contenders[first].in_flight += 1;
+                let fair = f64::from(total) * contenders[first].weight / sum;
+                prop_assert!(f64::from(contenders[first].in_flight) <= (fair * MAX_LOAD).ceil());
+            }
         }
     }
 

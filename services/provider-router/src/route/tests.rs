@@ -7,6 +7,7 @@ use signalbox_core::{
 use super::*;
 use crate::{
     catalog::tests::{Row, routed},
+    health::Began,
     random::Rng,
 };
 
@@ -28,13 +29,15 @@ fn route(model: &str, policy: RoutePolicy, targets: &[(&str, &str)]) -> schema::
 }
 
 fn facts(model: &str) -> RequestFacts<'_> {
+    let (session, overrides) = (None, None);
     RequestFacts {
         model: Some(model),
-        session: None,
+        session,
         body: b"{}",
         unix_ms: 0,
-        overrides: None,
+        overrides,
         owner: None,
+        stream: true,
         takes_turn: true,
     }
 }
@@ -147,7 +150,7 @@ fn an_open_breaker_is_passed_by_and_tried_again_after_its_cool_down() {
         assert_eq!(order(&planned(&snapshot, &facts("m"), until)), ["a:m", "b:m"], "half-open");
         let probe = snapshot.provider("a").unwrap().health.of(Some("m")).begin(until);
         assert_eq!(skipped(&planned(&snapshot, &facts("m"), until)), [("a", SkipReason::Blocked(Blocked::Probed))]);
-        probe.answered(until + 1);
+        probe.answered(until + 1, Began::Unknown);
         assert_eq!(order(&planned(&snapshot, &facts("m"), until + 1)), ["a:m", "b:m"]);
     }
 }

@@ -51,7 +51,9 @@ pub(super) async fn admit(body: &[u8], times: u64) -> anyhow::Result<()> {
         let caller = keys.admit_request(black_box(&request), &issued)?;
         let caller = caller.as_ref();
         let model = black_box(Some(MODEL));
-        let facts = RequestFacts { model, session: None, body, unix_ms: 0, overrides: None, owner: None, takes_turn: true };
+        let (session, overrides, owner) = (None, None, None);
+        let facts =
+            RequestFacts { model, session, body, unix_ms: 0, overrides, owner, stream: true, takes_turn: true };
         let prices = gateway.prices.current();
         let plan = route::plan(&snapshot, &facts, prices.as_deref(), health::now(), &mut seeds.rng())?;
         admission::check(caller, "chat", model)?;
@@ -70,7 +72,7 @@ pub(super) async fn admit(body: &[u8], times: u64) -> anyhow::Result<()> {
         }
         let admitted = admission::reserve(&gateway.ledger, &gateway.prices, caller, asked, &targets).await?;
         let plan = plan.record(health::now());
-        admitted.context("the key has limits")?.settle(&end(plan), Some(Usage::new(12, 200)), 0);
+        let _ = admitted.context("the key has limits")?.settle(&end(plan), Some(Usage::new(12, 200)), 0);
     }
     Ok(())
 }
@@ -99,6 +101,7 @@ fn end(plan: signalbox_core::schema::RoutingRecord) -> End {
         first_byte_ms: Some(3),
         attempts: 1,
         cancelled_nanos: 0,
+        estimate: None,
         error: None,
         streamed: false,
         truncated: false,

@@ -402,7 +402,7 @@ export interface paths {
         put?: never;
         /**
          * Applies a document to providers, models, settings, routes, keys and prices, completely or not at all. A masked secret
-         *     stays unchanged. Keys are changed, but neither created nor deleted.
+         *     stays unchanged. A key that does not exist is created, and the response is the only one that contains it.
          */
         post: {
             parameters: {
@@ -10877,6 +10877,8 @@ export interface components {
             deleted: string[];
             /** @description Whether nothing was written. */
             dry_run: boolean;
+            /** @description The keys that were created, with their secrets: they are shown only here. Empty in a dry run. */
+            keys: components["schemas"]["Issued"][];
             unchanged: string[];
             updated: components["schemas"]["Updated"][];
         };
@@ -11143,8 +11145,8 @@ export interface components {
              */
             amount_usd?: number | null;
             /**
-             * @description `reported` by the provider, `computed` from the tokens and the price table, `cache` if the answer was given
-             *     again, or `unknown: ` and a word for the reason.
+             * @description `reported` by the provider, `computed` from the tokens and the price table, `estimated` from the length of an
+             *     answer that broke off, `cache` if the answer was given again, or `unknown: ` and a word for the reason.
              */
             origin: string;
             /** @description The version of the price table that was used. */
@@ -11570,6 +11572,13 @@ export interface components {
             details: components["schemas"]["FieldMistake"][];
             error: string;
             message: string;
+        };
+        /** @description A key that was created. It is told only once. */
+        Issued: {
+            id: string;
+            /** @description The key. It is shown only here. */
+            key: string;
+            name: string;
         };
         /** @description Amount of money that may be spent in a period. */
         KeyBudget: {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 use signalbox_core::id::request_id;
-use signalbox_core::schema::{NewRoute, Route};
+use signalbox_core::schema::{ApiKey, NewRoute, Route};
 use signalbox_core::text::quoted;
 use signalbox_core::{key_document, route_document};
 use signalbox_store::catalog::{Catalog, Change};
@@ -86,17 +86,19 @@ impl Plan {
         }
     }
 
-    pub(super) fn keys(&mut self, document: &Document, catalog: &Catalog, now_ms: i64) {
+    /// Compares the keys. One that was revoked is neither exported nor deleted: it stays as a record of its end.
+    pub(super) fn keys(&mut self, document: &Document, catalog: &Catalog, prune: bool, now_ms: i64) {
         let Some(declared) = &document.keys else { return };
         let mut names: HashMap<&str, usize> = HashMap::new();
         for (at, key) in declared.iter().enumerate() {
-            let name = quoted(&key.name);
             if let Some(first) = names.insert(&key.name, at) {
                 self.mistakes.push(format!("keys[{at}].name: is the name of keys[{first}] already"));
             }
+            let path = format!("keys.{}", key.name);
             let Some(row) = catalog.keys.iter().find(|row| row.name == key.name) else {
-                let how = "create it with `provider-router key create`, because a document cannot hold its secret";
-                self.mistakes.push(format!("keys[{at}]: there is no key with the name {name}; {how}"));
+                // One that has expired is created, too, so that an export can always be applied.
+                self.new_keys.push(key.clone());
+                self.note(path, true, Vec::new());
                 continue;
             };
             if key.expires_at != row.expires_at && key.expires_at.is_some_and(|at| at <= now_ms) {
@@ -104,13 +106,17 @@ impl Plan {
                     .push(format!("keys[{at}].expires_at: must be in the future; to end a key now, revoke it"));
             }
             let stored = key_document::write(&row.name, &row.grant, row.expires_at);
-            let path = format!("keys.{}", key.name);
             let declared = key_document::write(&key.name, &key.grant, key.expires_at);
             let what = self.differences(&path, &stored, &declared);
             if !what.is_empty() {
                 self.changes.push(Change::Key { id: row.id.clone(), fields: key.clone() });
             }
             self.note(path, false, what);
+        }
+        let is_left_out = |row: &&ApiKey| row.revoked_at.is_none() && !names.contains_key(&*row.name);
+        for row in catalog.keys.iter().filter(|row| prune && is_left_out(row)) {
+            self.deleted.push(format!("keys.{}", row.name));
+            self.changes.push(Change::DeleteKey(row.id.clone()));
         }
     }
 

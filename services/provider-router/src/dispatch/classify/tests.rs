@@ -27,7 +27,7 @@ async fn judged(stream: bool, headers: &str, pieces: &[&str]) -> Result<Passed, 
     let (good, rest) = begun(stream, headers, pieces, released, Duration::from_secs(60)).await;
     rest.await.unwrap();
     let (headers, begun, rest) = match good? {
-        AcceptedAnswer::Stream { headers, begun, rest } => (headers, begun.concat(), Some(rest)),
+        AcceptedAnswer::Stream { headers, begun, rest, .. } => (headers, begun.concat(), Some(rest)),
         AcceptedAnswer::Whole { headers, body, .. } => (headers, body.to_vec(), None),
     };
     let mut bytes = begun;
@@ -78,7 +78,7 @@ async fn begun(
         classify_response(
             response,
             (Api::Chat, stream),
-            Hold { comments: max_preamble, first_token: None },
+            Hold { comments: max_preamble, first_token: None, awaits_token: false },
             ("1", &Masker::new(["sk-canary-0123456789".to_owned()])),
         )
         .await,

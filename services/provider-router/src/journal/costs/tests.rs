@@ -8,7 +8,7 @@ use crate::journal::{record::Begin, record::SentAs, transcript::Transcript};
 /// Prices in dollars per million tokens, and thus in millionths of a dollar per token.
 const PRICES: &str = r#"{"prices":[
     {"id":"openai/priced","base":{"in":"2","cr":"0.5","cw_s":"2.5","cw_l":"4","out":"8","rs":"6"},
-     "tier":{"flex":{"x":[1,2]}}},
+     "tier":{"flex":{"x":[1,2]}},"units":{"web_search":"0.01"}},
     {"id":"only-mine","provider_id":"mine","match":["special"],"base":{"in":"1","out":"1"}},
     {"id":"openai/plain","base":{"in":"3","out":"5"}}]}"#;
 
@@ -111,6 +111,57 @@ fn unknown_costs_name_the_reason_and_are_not_zero() {
         assert_eq!(of(&end(), &answered(tokens), "priced", &request), expected, "{tier}");
         let answer = FoldedAnswer { json: Some(r#"{"service_tier":"default"}"#.into()), ..answered(tokens) };
         assert_eq!(of(&end(), &answer, "priced", &request), known(60_000, "computed"), "{tier}");
+    }
+}
+
+#[test]
+fn the_cost_of_an_answer_that_broke_off_is_estimated() {
+    let broken = |estimate| End { streamed: true, status: RequestStatus::Truncated, estimate, ..end() };
+    let request = format!("{{\"input\":\"{}\"}}", "x".repeat(400));
+    let json = Some(r#"{"choices":[{"message":{"content":"four four four!!"}}]}"#.to_owned());
+    let text = FoldedAnswer { json, text: "four four four!!".into(), ..answered(None) };
+    let of = |end: &End, answer: &FoldedAnswer, model| of(end, answer, model, &request);
+    // A request of 412 bytes has about 103 tokens of 2,000 nano-dollars, and the answer 4 of 8,000.
+    let bodies = broken(Some(CostEstimate::Bodies));
+    let tokens = i64::try_from(token_estimate::rough(request.as_bytes())).unwrap();
+    assert_eq!(of(&bodies, &text, "priced"), known(tokens * 2_000 + 4 * 8_000, "estimated"));
+    assert_eq!(of(&End { cancelled_nanos: 70, ..bodies.clone() }, &text, "priced"), known(tokens * 2_000 + 32_070, "estimated"));
+    assert_eq!(of(&broken(Some(CostEstimate::Nanos(7))), &text, "priced"), known(7, "estimated"));
+    assert_eq!(of(&broken(None), &text, "priced"), unpriced("usage"), "the texts are not kept");
+    assert_eq!(of(&bodies, &text, "no-such-model"), unpriced("price"));
+    // What the provider reports counts, unless it is only the beginning.
+    let counted = FoldedAnswer { usage: usage(10, 5, TokenClasses::default()), ..text.clone() };
+    assert_eq!(of(&bodies, &counted, "priced"), known(60_000, "computed"));
+    assert_eq!(of(&broken(Some(CostEstimate::Nanos(59_999))), &counted, "priced"), known(60_000, "computed"));
+    assert_eq!(of(&broken(Some(CostEstimate::Nanos(60_001))), &counted, "priced"), known(60_001, "estimated"));
+    let reported = FoldedAnswer { usage: Some(Usage { cost_picos: Some(1_000), ..Usage::new(10, 5) }), ..text.clone() };
+    assert_eq!(of(&broken(Some(CostEstimate::Nanos(60_001))), &reported, "priced"), known(1, "reported"));
+    let free = End { provider_type: Some("ollama".into()), ..bodies };
+    assert_eq!(of(&free, &text, "anything"), known(0, "computed"));
+}
+
+#[test]
+fn web_searches_are_charged_or_make_the_cost_unknown() {
+    let tokens = Usage { web_searches: 3, ..Usage::new(10, 5) };
+    // 10 × 2,000 + 5 × 8,000 nano-dollars, and three searches at a cent each.
+    assert_eq!(of(&end(), &answered(Some(tokens)), "priced", "{}"), known(30_060_000, "computed"));
+    assert_eq!(of(&end(), &answered(Some(tokens)), "plain", "{}"), unpriced("parts"));
+}
+
+#[test]
+fn the_hour_in_which_a_request_begins_decides_its_price() {
+    // From 16:30 to 00:30 in UTC the price is a tenth.
+    let prices = r#"{"prices":[{"id":"openai/nightly","base":{"in":"10","out":"10"}},
+        {"id":"openai/nightly","hours_utc":["16:30","00:30"],"base":{"in":"1","out":"1"}}]}"#;
+    let table = Table::shipped().unwrap().with(Layer::from_json(LayerKind::Api, prices).unwrap());
+    let half_past = 1_790_008_200_000;
+    let answer = answered(usage(1, 0, TokenClasses::default()));
+    for (ended_at, duration_ms, nanos) in
+        [(half_past, 0, 1_000), (half_past - 1, 0, 10_000), (half_past, 1, 10_000), (half_past + 60_000, 60_000, 1_000)]
+    {
+        let end = End { ended_at, duration_ms, ..end() };
+        let ended = Ended { end: &end, status: end.status, answer: &answer, model: "nightly", request: "{}" };
+        assert_eq!(cost(&table, ended).unwrap().nanos, Some(nanos), "{ended_at} {duration_ms}");
     }
 }
 

@@ -44,7 +44,7 @@ impl Resume for Scripted {
             let rows = [Row { id: "other", ..Row::ENABLED }];
             let provider = Arc::clone(snapshot(&rows, None).provider("other").unwrap());
             let trial = health.begin(health::now());
-            trial.answered(health::now());
+            trial.answered(health::now(), health::Began::Unknown);
             let attempt = InFlight { trial, span: Span::none(), began: Duration::ZERO };
             let envelope = Envelope::parse(Api::Chat, br#"{"messages":[1]}"#).unwrap();
             let target = NewTarget {

@@ -194,7 +194,7 @@ async fn nothing_is_asked_once_the_client_has_the_end() {
         let asked = Script::texts([format!("{ONE}{TWO}{FINISH}{DONE}")]);
         let mut client = targets.client(first, vec![Some(asked)], Bodies::Full);
         assert_eq!(client.text(), (format!("{ONE}{refusal}"), Seen::End));
-        assert_eq!(targets.other.latency(health::now()), None, "the other target has not been asked");
+        assert_eq!(targets.other.latency(health::now(), true), None, "the other target has not been asked");
         assert_eq!(end_of(&client).attempts, 1);
     }
 }

@@ -10,6 +10,7 @@ import { AreaField, Select, SelectField, Switch } from "../../parts/field";
 import type { FieldChange } from "../../parts/field-changes";
 import { Card, Failure, Loaded, Notice, Page, Stack } from "../../parts/layout";
 import { Viewer } from "../../parts/viewer";
+import { Secret, SecretGuard } from "../keys/secret";
 import css from "./config.module.css";
 import { changesIn, FORMATS, type Format, formatOf, type Plan, valuesOf } from "./plan";
 
@@ -58,6 +59,7 @@ function Apply() {
   const [text, setText] = useState("");
   const [format, setFormat] = useState<Format | null>(null);
   const [prune, setPrune] = useState(false);
+  const [issued, setIssued] = useState<NonNullable<Plan["keys"]>>([]);
   const [planned, setPlanned] = useState<{ plan: Plan; of: string } | null>(null);
   const used = format ?? formatOf("", text);
   const key = JSON.stringify([text, used, prune]);
@@ -76,7 +78,8 @@ function Apply() {
   const check = useAction(() => post(true), { after: (plan) => setPlanned({ plan, of: key }) });
   const apply = useAction(() => post(false), {
     done: (plan) => `${plural(changesIn(plan), "change")} applied`,
-    after: async () => {
+    after: async (plan) => {
+      setIssued(plan.keys ?? []);
       setPlanned(null);
       setText("");
       await queryClient.invalidateQueries();
@@ -119,6 +122,13 @@ function Apply() {
           <p className="muted">Look at the plan again: it shows what would change now.</p>
         )}
         {plan && <PlanView plan={plan} />}
+        {issued.map(({ id, name, key }) => (
+          <section key={id} aria-label={`Key ${name}`}>
+            <h3>{name}</h3>
+            <Secret secret={key} />
+          </section>
+        ))}
+        {issued.length > 0 && <SecretGuard />}
         <Row>
           <Button
             kind={plan ? "default" : "primary"}

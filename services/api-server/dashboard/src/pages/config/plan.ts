@@ -4,6 +4,8 @@ import type { FieldChange } from "../../parts/field-changes";
 
 export interface Plan {
   created: string[];
+  /** The client keys that were created; they are told only once. */
+  keys?: { id: string; name: string; key: string }[];
   updated: { path: string; what: string[] }[];
   deleted: string[];
   unchanged: string[];
