@@ -22,7 +22,8 @@ pub(crate) struct Decoder {
     open: BTreeMap<u32, Block>,
     /// The provider's indices of all blocks that ever began.
     seen: BTreeSet<u32>,
-    usage: Usage,
+    /// Token counts so far; `None` if the provider has sent none.
+    usage: Option<Usage>,
     finish: Option<Finish>,
 }
 
@@ -48,7 +49,7 @@ impl Decoder {
             next: 0,
             open: BTreeMap::new(),
             seen: BTreeSet::new(),
-            usage: Usage::default(),
+            usage: None,
             finish: None,
         }
     }
@@ -119,13 +120,14 @@ impl Decoder {
         }
         let message = fields.object("message").unwrap_or_default();
         out.push(Event::Start(Start { id: message.string("id"), model: message.string("model") }));
-        self.usage(&message, out);
+        // These counts are not final, so they are told with those of `message_delta` only: an answer that breaks off
+        // before has none.
+        self.count(&message);
     }
 
-    fn usage(&mut self, fields: &Fields<'_>, out: &mut Vec<Event>) {
+    fn count(&mut self, fields: &Fields<'_>) {
         if let Some(usage) = fields.object("usage") {
-            self.usage.update_of_messages(&usage);
-            out.push(Event::Usage(self.usage));
+            self.usage.get_or_insert_default().update_of_messages(&usage);
         }
     }
 
@@ -221,7 +223,8 @@ impl Decoder {
     }
 
     fn message_delta(&mut self, fields: &Fields<'_>, out: &mut Vec<Event>) {
-        self.usage(fields, out);
+        self.count(fields);
+        out.extend(self.usage.map(Event::Usage));
         let Some(delta) = fields.object("delta") else { return };
         let Some(reason) = delta.str("stop_reason") else { return };
         if is_failure(&reason) {

@@ -3,6 +3,7 @@
 
 mod broken;
 mod calls;
+mod endings;
 mod final_output;
 mod forms;
 mod fuzz;

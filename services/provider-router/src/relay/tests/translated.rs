@@ -62,6 +62,19 @@ async fn nothing_counts_after_the_finish_reason() {
 }
 
 #[tokio::test]
+async fn the_end_event_ends_an_answer_without_a_finish_reason() {
+    let stream = [CHUNK, DONE].concat();
+    for (api, last) in
+        [(Api::Messages, "\"stop_reason\":\"end_turn\""), (Api::Responses, "event: response.completed\n")]
+    {
+        let mut translated = client(api, [Step::Text(stream.clone())]);
+        let (text, seen) = translated.text();
+        assert!(text.contains(last), "{text}");
+        assert_eq!((seen, translated.statuses()), (Seen::End, vec!["completed".to_owned()]), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_error_of_the_provider_reaches_the_client_in_its_own_form() {
     let stream = format!("{CHUNK}data: {{\"error\":{{\"message\":\"busy\",\"code\":\"overloaded\"}}}}\n\n");
     for (api, error) in [(Api::Messages, "\"type\":\"overloaded_error\""), (Api::Responses, "\"status\":\"failed\"")] {
