@@ -18,6 +18,7 @@ use tokio::{
 use crate::{
     api::mirror::MAX_COPIES,
     app::App,
+    body_memory::BodyMemory,
     cache::AnswerCache,
     catalog::{Catalog, Refresher, Snapshot},
     cli,
@@ -159,6 +160,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         mirrors: Arc::clone(&mirrors),
         live,
         max_body: config.limits.max_body.as_usize(),
+        body_memory: BodyMemory::new(config.limits.max_body_memory.map(Size::bytes)),
         abort_streams: context.shutdown.abort_token(),
         shutdown: context.shutdown.clone(),
         instance: context.instance.clone(),

@@ -52,7 +52,8 @@ async fn answer(
     body: Bytes,
     context: &RequestContext,
 ) -> Result<Response, ApiError> {
-    let Received { body, envelope, overrides, .. } = Received::read(headers, body, |body| Envelope::parse(api, body))?;
+    let Received { body, envelope, overrides, .. } =
+        Received::read((headers, &app.body_memory), body, |body| Envelope::parse(api, body))?;
     let facts = RequestFacts {
         model: envelope.model.as_deref(),
         session: None,

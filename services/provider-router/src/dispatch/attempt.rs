@@ -83,7 +83,7 @@ async fn make(
     if !envelope.is_translated(api) {
         let counts_streams = provider.counts_stream(envelope, model);
         let body = step.with_params(envelope.for_provider(body, model, counts_streams));
-        let answer = send(app, step, sender, ClientRequest { body: &body, ..request }, api).await?;
+        let answer = send(app, step, sender, request, (body, api)).await?;
         return Ok(if counts_streams { answer.without_counts() } else { answer });
     }
     let kind = provider_type(&provider.row.kind);
@@ -93,33 +93,32 @@ async fn make(
         Api::Chat | Api::Messages => None,
     };
     let is_strict = caller.is_some_and(|caller| caller.grant().strict) || step.route.is_some_and(|route| route.strict);
-    let translation = Translation::new(request, stored.as_deref(), (&kind, api), model, (&id, is_strict))?;
-    let body = step.with_params(translation.body.clone());
-    let answer = send(app, step, sender, ClientRequest { body: &body, ..request }, api).await?;
+    let mut translation = Translation::new(request, stored.as_deref(), (&kind, api), model, (&id, is_strict))?;
+    let body = step.with_params(std::mem::take(&mut translation.body));
+    let answer = send(app, step, sender, request, (body, api)).await?;
     let masker = provider.masker();
     translation.answer(answer).map_err(|failure| failure.masked(masker))
 }
 
-/// Sends a body of `api` to the provider.
+/// Sends a body of `api` to the provider. It is dropped as soon as it has been sent, and not kept until the answer.
 async fn send(
     app: &App,
     step: Step<'_>,
     sender: Sender<'_>,
-    request: ClientRequest<'_>,
-    api: Api,
+    ClientRequest { headers, envelope, .. }: ClientRequest<'_>,
+    (body, api): (Bytes, Api),
 ) -> Result<AcceptedAnswer, AttemptError> {
     let candidate = step.candidate;
-    let ClientRequest { headers, body, envelope, .. } = request;
     let id = sender.context.id().to_string();
     match &candidate.provider.adapter {
         Adapter::Echo(echo) => {
-            Ok(echo_answer(echo, &id, candidate.model.as_deref().unwrap_or_default(), body, envelope))
+            Ok(echo_answer(echo, &id, candidate.model.as_deref().unwrap_or_default(), &body, envelope))
         }
         Adapter::Misconfigured(reason) => {
             Err(AttemptError::Misconfigured { provider: candidate.provider.row.name.clone(), reason: reason.clone() })
         }
         Adapter::Remote(remote) => {
-            let mut request = remote.inference(api, envelope.api, body.clone(), envelope.stream, headers, &id);
+            let mut request = remote.inference(api, envelope.api, body, envelope.stream, headers, &id);
             sender.context.add_trace(sender.span, request.headers_mut());
             if remote.is_qwen_proxy
                 && let Some(signed) = app.signer.sign(&id)
