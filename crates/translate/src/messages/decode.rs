@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use signalbox_core::json::repaired;
 
-use super::whole::{call_id, finish_of, is_failure};
+use super::whole::{call_id, finish_of, is_failure, read_content};
 use crate::decoder::foreign_api;
 use crate::field::{Fields, Joiner, Raw};
-use crate::hub::{CallKind, Delta, Event, Failure, Finish, Opening, Start, Usage};
+use crate::hub::{self, Answer, CallKind, Delta, Event, Failure, Finish, Opening, Start, Usage};
 use crate::{Api, Loss};
 
 /// Reads the events of one answer.
@@ -25,6 +25,8 @@ pub(crate) struct Decoder {
     /// Token counts so far; `None` if the provider has sent none.
     usage: Option<Usage>,
     finish: Option<Finish>,
+    /// Content that came with the beginning of the message, which blocks of their own replace.
+    content: Vec<hub::Block>,
 }
 
 #[derive(Debug)]
@@ -51,6 +53,7 @@ impl Decoder {
             seen: BTreeSet::new(),
             usage: None,
             finish: None,
+            content: Vec::new(),
         }
     }
 
@@ -90,6 +93,12 @@ impl Decoder {
             return;
         }
         let Some(finish) = self.finish.take() else { return self.fail(Failure::incomplete(), out) };
+        if self.seen.is_empty() {
+            let content = Answer { blocks: std::mem::take(&mut self.content), ..Answer::default() };
+            let is_of_block =
+                |event: &Event| matches!(event, Event::Open { .. } | Event::Delta { .. } | Event::Close { .. });
+            out.extend(content.into_events().into_iter().filter(is_of_block));
+        }
         for (_, block) in std::mem::take(&mut self.open) {
             close(block, out);
         }
@@ -123,6 +132,7 @@ impl Decoder {
         // These counts are not final, so they are told with those of `message_delta` only: an answer that breaks off
         // before has none.
         self.count(&message);
+        self.content = read_content(&message, &self.id);
     }
 
     fn count(&mut self, fields: &Fields<'_>) {

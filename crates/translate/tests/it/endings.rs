@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use signalbox_core::openai::{EndScanner, Scan};
 use signalbox_core::sse::Splitter;
-use signalbox_translate::hub::{ErrorClass, Event, Finish, FinishReason};
+use signalbox_translate::hub::{Block, ErrorClass, Event, Finish, FinishReason, Fold};
 use signalbox_translate::{Api, Decoder, EmitOptions, read_answer, write_answer};
 
 /// The outcome of an answer.
@@ -148,4 +148,37 @@ fn a_message_that_breaks_off_has_no_counts() {
         });
         assert_eq!(counts, expected, "{events:?}");
     }
+}
+
+#[test]
+fn content_of_the_beginning_counts_unless_blocks_follow() {
+    let start = |content: Value| json!({"type": "message_start", "message": {"content": content}});
+    let text = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "later"}});
+    let last = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}});
+    let stop = json!({"type": "message_stop"});
+    let begun = json!([{"type": "text", "text": "begun"}]);
+    let call = json!([{"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}]);
+    let is_text = |block: &Block, expected: &str| matches!(block, Block::Text(text) if text.text == expected);
+    for (events, expected) in [
+        (vec![start(begun.clone()), last.clone(), stop.clone()], vec!["begun"]),
+        (vec![start(json!("begun")), last.clone(), stop.clone()], vec!["begun"]),
+        (vec![start(begun), text, last.clone(), stop.clone()], vec!["later"]),
+        (vec![start(json!([])), last.clone(), stop.clone()], vec![]),
+    ] {
+        let blocks = folded(&events);
+        let is_same =
+            blocks.len() == expected.len() && blocks.iter().zip(expected).all(|(one, text)| is_text(one, text));
+        assert!(is_same, "{events:?} {blocks:?}");
+    }
+    let blocks = folded(&[start(call), last, stop]);
+    assert!(matches!(&blocks[..], [Block::ToolCall(call)] if call.input == "{\"a\":1}"), "{blocks:?}");
+}
+
+/// Returns the content of a complete stream of Messages.
+fn folded(events: &[Value]) -> Vec<Block> {
+    let (mut decoder, mut out) = (Decoder::new(Api::Messages, "1"), Vec::new());
+    events.iter().for_each(|event| decoder.push(None, event.to_string().as_bytes(), &mut out));
+    let mut fold = Fold::default();
+    out.into_iter().for_each(|event| fold.push(event));
+    fold.finish().unwrap().blocks
 }
