@@ -19,6 +19,8 @@ use signalbox_core::{
 };
 use uuid::Uuid;
 
+use super::Bodies;
+
 /// Bytes of length and checksum.
 pub(crate) const FRAME_LEN: usize = 8;
 /// Bytes of kind and request id.
