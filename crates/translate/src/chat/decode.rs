@@ -14,6 +14,9 @@ use crate::hub::{Delta, ErrorClass, Event, Failure, Finish, FinishReason, Json, 
 /// Fields of a message that no other API has, or that cannot be given back through it.
 const LOST: [&str; 5] = ["annotations", "audio", "citations", "images", "reasoning_details"];
 
+/// Fields beside the choices, with the sources of an answer, that no other API has in this form.
+const LOST_BESIDE: [&str; 5] = ["citations", "images", "related_questions", "search_results", "videos"];
+
 /// Reads the chunks of one answer; only the first choice is read.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -22,6 +25,8 @@ pub(crate) struct Decoder {
     /// Whether the first choice has begun.
     has_choice: bool,
     blocks: u32,
+    /// Which of [`LOST_BESIDE`] have been reported: providers repeat them in every chunk.
+    reported: [bool; LOST_BESIDE.len()],
     /// The text that is open.
     open: Option<(Kind, u32)>,
     joiner: Joiner,
@@ -45,6 +50,7 @@ impl Decoder {
             has_started: false,
             has_ended: false,
             has_choice: false,
+            reported: [false; LOST_BESIDE.len()],
             blocks: 0,
             open: None,
             joiner: Joiner::default(),
@@ -145,6 +151,13 @@ impl Decoder {
         if let Some(choice) = first {
             self.has_choice = true;
             self.choice(choice, out);
+        }
+        for (name, _) in &chunk.others {
+            if let Some(at) = LOST_BESIDE.iter().position(|known| known == name)
+                && !std::mem::replace(&mut self.reported[at], true)
+            {
+                out.push(Event::Lost(Loss::of_answer(name)));
+            }
         }
         if let Some(usage) = chunk.usage_json().and_then(|json| std::str::from_utf8(json).ok()) {
             let usage = Json::parse(usage).and_then(|json| Usage::read(Raw::document(json.as_str())));

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use signalbox_core::{Api, openai::Usage, schema::GuardRules};
 use signalbox_daemon::Caller;
 
-use super::{AcceptedAnswer, failure::AttemptError, stopped};
+use super::{AcceptedAnswer, failure::AttemptError, stopped, translation::report};
 use crate::{
     app::App,
     body_memory::Counted,
@@ -77,7 +77,7 @@ impl Judging {
                     }
                 }
             }
-            AcceptedAnswer::Stream { headers, begun, mut rest } => {
+            AcceptedAnswer::Stream { mut headers, begun, mut rest } => {
                 let stop = exchange.stop().clone();
                 let held = tokio::select! {
                     biased;
@@ -89,6 +89,9 @@ impl Judging {
                     return Err(stopped(exchange));
                 };
                 let hidden = hidden_usage(&rest);
+                if let Some(text) = translation_of(&rest) {
+                    report(text, &mut headers);
+                }
                 // Errors are redacted in place; they are not the answer of a model.
                 let held = match guard::stream(&self.rules, &held) {
                     Ok(held) => held,
@@ -152,6 +155,15 @@ async fn hold(
         }
     }
     Ok((held.freeze(), counted))
+}
+
+/// Returns what the translation of a stream lost, once it has ended.
+fn translation_of(source: &Source) -> Option<String> {
+    match source {
+        Source::Translated(translated) => translated.translation(),
+        Source::Resumable(resumable) => translation_of(resumable.source()),
+        _ => None,
+    }
 }
 
 /// Returns the token counts that are not part of a stream.

@@ -8,8 +8,8 @@ use signalbox_core::{
     provider_type::ProviderType,
 };
 use signalbox_translate::{
-    Decoder, EmitOptions, Emitter, Losses, RequestError, hub, read_answer, read_continued_request, read_request,
-    write_answer, write_request,
+    Action, Decoder, EmitOptions, Emitter, Loss, Losses, RequestError, hub, read_answer, read_continued_request,
+    read_request, write_answer, write_request,
 };
 
 use super::{AcceptedAnswer, ClientRequest, failure::AttemptError, framing::Framing};
@@ -17,8 +17,11 @@ use crate::{
     clock,
     exchange::TRANSLATION,
     provider::target,
-    relay::{Source, TranslatedStream, counts},
+    relay::{Source, Translated, TranslatedStream, counts},
 };
+
+/// Header with which clients of Messages ask for features that are being tried.
+const BETAS: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// A client that sends `true` has its request refused instead of losing a field.
 const STRICT: HeaderName = HeaderName::from_static("x-signalbox-strict");
@@ -26,10 +29,8 @@ const STRICT: HeaderName = HeaderName::from_static("x-signalbox-strict");
 /// A request in the API of a provider, and what the way back needs.
 #[derive(Debug)]
 pub(super) struct Translation {
-    client: Api,
-    provider: Api,
     pub(super) body: Bytes,
-    losses: Losses,
+    translated: Translated,
     options: EmitOptions,
 }
 
@@ -52,9 +53,13 @@ impl Translation {
             None => read_request(envelope.api, body)?,
         };
         let written = write_request(provider, &request, &target(kind, provider, model))?;
+        let mut losses = written.losses;
+        if envelope.api == Api::Messages && headers.contains_key(BETAS) {
+            losses.add(no_betas());
+        }
         let is_asked = headers.get(STRICT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
         let is_strict = is_strict || is_asked;
-        if let Some(error) = written.losses.to_error().filter(|_| is_strict) {
+        if let Some(error) = losses.to_error().filter(|_| is_strict) {
             return Err(error);
         }
         let options = EmitOptions {
@@ -67,45 +72,50 @@ impl Translation {
             stops: written.stops,
             previous: envelope.previous.clone(),
         };
-        Ok(Self { client: envelope.api, provider, body: written.body.into(), losses: written.losses, options })
+        let translated = Translated { client: envelope.api, provider, losses };
+        Ok(Self { body: written.body.into(), translated, options })
     }
 
     /// Translates an answer of the provider.
     pub(super) fn answer(self, answer: AcceptedAnswer) -> Result<AcceptedAnswer, AttemptError> {
         match answer {
             AcceptedAnswer::Stream { mut headers, begun, rest } => {
-                self.report(&self.losses, &mut headers);
+                report(self.translated.text(Losses::default()), &mut headers);
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Events.content_type()));
-                let decoder = Decoder::new(self.provider, &self.options.id);
-                let emitter = Emitter::new(self.client, self.options);
-                let stream = TranslatedStream::new(begun, rest, decoder, emitter);
+                let decoder = Decoder::new(self.translated.provider, &self.options.id);
+                let emitter = Emitter::new(self.translated.client, self.options);
+                let stream = TranslatedStream::new(begun, rest, (decoder, emitter), self.translated);
                 Ok(AcceptedAnswer::Stream { headers, begun: Vec::new(), rest: Source::Translated(Box::new(stream)) })
             }
             AcceptedAnswer::Whole { mut headers, body, .. } => {
-                let answer = read_answer(self.provider, &body).map_err(|failure| reported(failure, &body))?;
+                let Translated { client, provider, .. } = self.translated;
+                let answer = read_answer(provider, &body).map_err(|failure| reported(failure, &body))?;
                 let usage = answer.usage.as_ref().and_then(counts);
-                let (body, lost) = write_answer(self.client, answer, self.options.clone())
-                    .map_err(|failure| reported(failure, &body))?;
-                let mut losses = self.losses.clone();
-                losses.append(lost);
-                self.report(&losses, &mut headers);
+                let (body, lost) =
+                    write_answer(client, answer, self.options.clone()).map_err(|failure| reported(failure, &body))?;
+                report(self.translated.text(lost), &mut headers);
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Json.content_type()));
                 Ok(AcceptedAnswer::Whole { headers, body: body.into(), failure: None, usage })
             }
         }
     }
+}
 
-    /// Adds the header that tells which APIs were translated and what was lost.
-    fn report(&self, losses: &Losses, headers: &mut HeaderMap) {
-        let lost = losses.to_header();
-        let mut text = format!("{}-{}", self.client, self.provider);
-        if !lost.is_empty() {
-            text.push_str("; ");
-            text.push_str(&lost);
-        }
-        if let Ok(value) = HeaderValue::try_from(text) {
-            headers.insert(TRANSLATION, value);
-        }
+/// Sets the header that tells which APIs were translated and what was lost.
+pub(super) fn report(text: String, headers: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.insert(TRANSLATION, value);
+    }
+}
+
+/// Returns the loss of the betas of Messages, which mean nothing in another API.
+fn no_betas() -> Loss {
+    Loss {
+        field: "betas".to_owned(),
+        action: Action::Dropped,
+        from: None,
+        to: None,
+        why: "the provider's API has no such header".into(),
     }
 }
 

@@ -7,16 +7,41 @@ use std::{
 
 use bytes::Bytes;
 use signalbox_core::{
+    Api,
     openai::{ChunkView, Usage},
     sse::{Frame, Splitter},
     token_classes::TokenClasses,
 };
 use signalbox_translate::{
-    Decoder, Emitter,
+    Decoder, Emitter, Losses,
     hub::{self, ErrorClass, Event, Failure},
 };
 
 use super::{MAX_EVENT, Source};
+
+/// The APIs between which a request was translated, and what the request lost.
+#[derive(Clone, Debug)]
+pub struct Translated {
+    /// API of the client.
+    pub client: Api,
+    /// API of the provider.
+    pub provider: Api,
+    /// Losses of the request.
+    pub losses: Losses,
+}
+
+// === impl Translated ===
+
+impl Translated {
+    /// Returns the text that names the APIs and all losses: those of the request, and of the `answer`.
+    #[must_use]
+    pub fn text(&self, answer: Losses) -> String {
+        let mut losses = self.losses.clone();
+        losses.append(answer);
+        let (lost, separator) = (losses.to_header(), if losses.is_empty() { "" } else { "; " });
+        format!("{}-{}{separator}{lost}", self.client, self.provider)
+    }
+}
 
 /// A stream that is translated event by event.
 ///
@@ -29,6 +54,7 @@ pub struct TranslatedStream {
     splitter: Splitter,
     decoder: Decoder,
     emitter: Emitter,
+    translated: Translated,
     events: Vec<Event>,
     /// The newest token counts, which a client of Chat Completions sees only if it asks for them.
     usage: Option<Usage>,
@@ -43,13 +69,19 @@ pub struct TranslatedStream {
 impl TranslatedStream {
     /// Translates `prefix` and then `source`.
     #[must_use]
-    pub fn new(prefix: Vec<Bytes>, source: Source, decoder: Decoder, emitter: Emitter) -> Self {
+    pub fn new(
+        prefix: Vec<Bytes>,
+        source: Source,
+        (decoder, emitter): (Decoder, Emitter),
+        translated: Translated,
+    ) -> Self {
         Self {
             prefix: prefix.into_iter(),
             source,
             splitter: Splitter::new(MAX_EVENT),
             decoder,
             emitter,
+            translated,
             events: Vec::new(),
             usage: None,
             cost_picos: None,
@@ -62,6 +94,13 @@ impl TranslatedStream {
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         self.usage.map(|usage| Usage { cost_picos: self.cost_picos, ..usage })
+    }
+
+    /// Returns the text that names the APIs and everything that was lost so far; `None` if the answer has lost nothing.
+    #[must_use]
+    pub fn translation(&self) -> Option<String> {
+        let losses = self.emitter.losses();
+        (!losses.is_empty()).then(|| self.translated.text(losses.clone()))
     }
 
     /// Polls for the next events of the client's API; `None` at the end.
