@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use signalbox_daemon::{
-    ClientKeys, Context, Entry, Exit, RequestSigner, ServiceSigner, admin::ShutdownControl, listener::exposed,
-    sealing_key, variable,
+    ClientKeys, Context, Entry, Exit, RequestSigner, ServiceSigner, admin::ShutdownControl, config::Size,
+    listener::exposed, sealing_key, variable,
 };
 use signalbox_store::audit::{Actor, with_actor};
 use signalbox_store::{Sealer, Store, seal_stored, settings};

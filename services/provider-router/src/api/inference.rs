@@ -32,7 +32,7 @@ use crate::{
     clock,
     direct::DirectApi,
     dispatch::{self, Call},
-    envelope::without_bom,
+    envelope::{forwarded_query, without_bom},
     exchange::Exchange,
     hops,
     journal::Bodies,
@@ -152,13 +152,14 @@ where
         }
     };
     let is_replaced = passed.replaced.is_some();
-    let (body, envelope) = match passed.replaced {
+    let (body, mut envelope) = match passed.replaced {
         Some(body) => {
             let envelope = surface.parse(&body)?;
             (app.body_memory.hold_copy(body), envelope)
         }
         None => (body, envelope),
     };
+    envelope.query = forwarded_query(head.uri.query());
     let asked = (&head.headers, &body);
     // An answer that is kept may be one of a target that the request does not ask for.
     let looked = match overrides.is_some() || reserved.is_cancelled {

@@ -23,7 +23,7 @@ use crate::{
     app::App,
     clock,
     direct::DirectApi,
-    envelope::{Envelope, with_params},
+    envelope::{Envelope, add_query, with_params},
     health,
     provider::{Adapter, Echo, Remote},
     relay::Source,
@@ -119,6 +119,9 @@ async fn send(
         }
         Adapter::Remote(remote) => {
             let mut request = remote.inference(api, envelope.api, body, envelope.stream, headers, &id);
+            if let Some(query) = envelope.query.as_deref().filter(|_| !envelope.is_translated(api)) {
+                add_query(request.uri_mut(), query);
+            }
             sender.context.add_trace(sender.span, request.headers_mut());
             if remote.is_qwen_proxy
                 && let Some(signed) = app.signer.sign(&id)
@@ -153,6 +156,9 @@ async fn send_direct(
     let mut request = remote
         .direct(direct, body, envelope.stream, headers, &sender.context.id().to_string())
         .map_err(|reason| AttemptError::Misconfigured { provider: provider.row.name.clone(), reason })?;
+    if let Some(query) = &envelope.query {
+        add_query(request.uri_mut(), query);
+    }
     sender.context.add_trace(sender.span, request.headers_mut());
     let (deadlines, hold) = step.deadlines(app, remote, sender.context.arrived().elapsed(), envelope.stream);
     let response = app.client.send(&remote.target, request, &deadlines).await?;
