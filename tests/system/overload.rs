@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use http::Method;
+use serde_json::{Value, json};
 use signalbox_fakes::{End, Turn};
-use signalbox_harness::within;
+use signalbox_harness::{eventually, within};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -57,6 +58,71 @@ async fn requests_over_the_limit_are_503_and_permits_are_released_at_once() {
         router.post(CHAT, &chat("fake/other", true)).await.expect(200);
     }
     lone.becomes_idle().await;
+}
+
+#[tokio::test]
+async fn large_bodies_in_flight_are_bounded_and_smaller_ones_pass() {
+    // A body of 2 MiB counts twice. Three quarters of the memory are for bodies of this size, so two fit.
+    let lone = LoneRouter::configured("[limits]\nmax_body_memory = \"12MiB\"\n").await;
+    let post = |path: &str, body: Value, len: usize| {
+        let (router, path, body) = (lone.client(), path.to_owned(), body.to_string() + &" ".repeat(len));
+        tokio::spawn(async move { router.request(Method::POST, &path, body).await })
+    };
+    let gate = lone.fake.script("silent", Turn::echo().gated());
+    let silent = chat("fake/silent", false);
+    let held: Vec<_> = (0..2).map(|_| post(CHAT, silent.clone(), 2 << 20)).collect();
+    within("the provider to receive them", lone.fake.until(|fake| fake.calls_of("silent").len() == 2)).await;
+    let memory = lone.metric("signalbox_body_memory_bytes").await;
+    assert!((7 << 20..8 << 20).contains(&memory), "{memory}");
+
+    let refused = post(CHAT, chat("fake/other", false), 2 << 20).await.unwrap();
+    let error = error_of(&refused, 503);
+    assert_eq!((error["type"].as_str(), error["code"].as_str()), (Some("overloaded_error"), Some("overloaded")));
+    assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
+    let message = json!({"model": "fake/other", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
+    let refused = post("/v1/messages", message, 2 << 20).await.unwrap();
+    let error = refused.json();
+    assert_eq!((refused.status, &error["error"]["type"]), (529, &json!("overloaded_error")), "{error}");
+    assert_eq!(lone.metric("signalbox_requests_refused_total").await, 2);
+    assert!(lone.fake.calls_of("other").is_empty());
+    for len in [0, 200 << 10] {
+        post(CHAT, chat("fake/other", false), len).await.unwrap().expect(200);
+    }
+
+    gate.open();
+    for answer in held {
+        answer.await.unwrap().expect(200);
+    }
+    post(CHAT, chat("fake/other", false), 2 << 20).await.unwrap().expect(200);
+    lone.becomes_idle().await;
+    assert_eq!(lone.metric("signalbox_body_memory_bytes").await, 0);
+}
+
+#[tokio::test]
+async fn streams_that_guardrails_hold_share_the_memory_for_bodies() {
+    let config = "[limits]\nmax_body_memory = \"64KiB\"\n[guard]\nanswer_secrets = \"redact\"\n";
+    let lone = LoneRouter::configured(config).await;
+    let long = || Turn::says("x".repeat(200 << 10));
+    let gate = lone.fake.script("slow", long().gated());
+    // The role and the text.
+    gate.release(2);
+    let router = lone.client();
+    let first = tokio::spawn(async move { router.post(CHAT, &chat("fake/slow", true)).await });
+    eventually("the text to be held", async || {
+        (lone.metric("signalbox_body_memory_bytes").await > 200 << 10).then_some(())
+    })
+    .await;
+    lone.fake.script("fast", long());
+    let refused = lone.client().post(CHAT, &chat("fake/fast", true)).await;
+    assert_eq!(error_of(&refused, 503)["code"], "overloaded");
+    assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
+    // A short one fits.
+    lone.client().post(CHAT, &chat("fake/short", true)).await.expect(200);
+    gate.open();
+    first.await.unwrap().expect(200);
+    lone.client().post(CHAT, &chat("fake/fast", true)).await.expect(200);
+    lone.becomes_idle().await;
+    assert_eq!(lone.metric("signalbox_body_memory_bytes").await, 0);
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! Masks a provider's credentials in the texts that the provider sends.
 //!
 //! Providers quote a key that they reject, and their error texts go to clients and into the log, where the key must not
-//! appear. The key may be written literally, in upper or lower case, in base64, with JSON escapes (repeatedly, where
-//! JSON is quoted within JSON) or percent-encoded.
+//! appear. The key may be written literally, in upper or lower case, in base64 or hexadecimal, alone or within a longer
+//! text, with JSON escapes (repeatedly, where JSON is quoted within JSON), percent-encoded or as HTML, or without its end.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr3, memmem};
 
 use crate::secret::MASK;
 
@@ -16,6 +16,9 @@ const MAX_JSON_NESTING: usize = 3;
 
 /// Minimum bytes of a secret that is also searched for in other spellings; those of a shorter one occur by chance.
 const MIN_RESPELLED: usize = 8;
+
+/// Minimum bytes of a secret whose beginning is also searched for. Keys of one vendor begin alike, but shorter.
+const MIN_SHORTENED: usize = 32;
 
 /// Digits of base64, without the last two, which depend on the alphabet.
 const BASE64: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -101,7 +104,7 @@ impl Masker {
             return Vec::new();
         }
         let mut places = self.find_secrets(text, |place| place);
-        for resolve in [json_escape as DecodeEscape, percent_escape] {
+        for resolve in [json_escape as DecodeEscape, percent_escape, any_escape] {
             let mut resolved: Option<Unescaped> = None;
             // Each round decodes one more level of quoting and maps the matches back to the original text.
             for _ in 0..MAX_JSON_NESTING {
@@ -140,16 +143,26 @@ fn spellings(secret: String) -> Vec<String> {
         return vec![secret];
     }
     let (lower, upper) = (secret.to_lowercase(), secret.to_uppercase());
-    let (standard, url_safe) = (base64(secret.as_bytes(), *b"+/"), base64(secret.as_bytes(), *b"-_"));
-    vec![secret, lower, upper, standard, url_safe]
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut spellings = vec![lower, upper, hex.to_uppercase(), hex];
+    // Within a longer text, such as `Bearer KEY`, the secret begins at any of three places of a group of digits.
+    for before in 0..3 {
+        spellings.extend([*b"+/", *b"-_"].map(|last| base64(before, secret.as_bytes(), last)));
+    }
+    // Of a key that is shown without its end, three quarters are a secret.
+    if secret.len() >= MIN_SHORTENED {
+        spellings.extend(secret.get(..secret.len() - secret.len() / 4).map(str::to_owned));
+    }
+    spellings.insert(0, secret);
+    spellings
 }
 
-/// Encodes bytes in base64 with these last two digits, without padding and without a digit that would also depend on
-/// bytes that follow.
-fn base64(bytes: &[u8], last: [u8; 2]) -> String {
+/// Encodes bytes in base64 with these last two digits, without padding, behind `before` bytes of a group of three.
+/// Digits that also depend on the bytes around are left out.
+fn base64(before: usize, bytes: &[u8], last: [u8; 2]) -> String {
     let mut text = String::with_capacity(bytes.len() * 4 / 3);
     let (mut bits, mut len) = (0_u32, 0_u32);
-    for byte in bytes {
+    for byte in std::iter::repeat_n(&0, before).chain(bytes) {
         bits = ((bits << 8) | u32::from(*byte)) & 0xffff;
         len += 8;
         while len >= 6 {
@@ -159,7 +172,9 @@ fn base64(bytes: &[u8], last: [u8; 2]) -> String {
             text.push(char::from(digit));
         }
     }
-    text
+    // Of 8 bits before, two digits have a part, and of 16 bits, three.
+    let shared = if before == 0 { 0 } else { before + 1 };
+    text.split_off(shared.min(text.len()))
 }
 
 /// Sorts the ranges and merges those that overlap.
@@ -180,7 +195,7 @@ fn merge_ranges(mut places: Vec<Range<usize>>) -> Vec<Range<usize>> {
 impl Unescaped {
     /// Decodes the escapes of a text; `None` if it has none.
     fn new(text: &[u8], resolve: DecodeEscape) -> Option<Self> {
-        memchr(b'\\', text).or_else(|| memchr(b'%', text))?;
+        memchr3(b'\\', b'%', b'&', text)?;
         let mut resolved = Self { text: Vec::with_capacity(text.len()), origin: Vec::with_capacity(text.len()) };
         let (mut at, mut any) = (0, false);
         while let Some(&byte) = text.get(at) {
@@ -236,6 +251,43 @@ fn percent_escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     Some((vec![u8::try_from(hex(digits)?).ok()?], 3))
 }
 
+/// Decodes the character reference of HTML at the beginning of a text: a number, or one of the names of characters that
+/// keys have.
+fn html_escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+    /// Maximum bytes of a reference.
+    const MAX: usize = 10;
+    const NAMES: [(&[u8], u8); 14] = [
+        (b"amp", b'&'),
+        (b"apos", b'\''),
+        (b"colon", b':'),
+        (b"equals", b'='),
+        (b"gt", b'>'),
+        (b"hyphen", b'-'),
+        (b"lowbar", b'_'),
+        (b"lt", b'<'),
+        (b"num", b'#'),
+        (b"percnt", b'%'),
+        (b"period", b'.'),
+        (b"plus", b'+'),
+        (b"quot", b'"'),
+        (b"sol", b'/'),
+    ];
+    let rest = text.strip_prefix(b"&")?;
+    let end = rest.iter().take(MAX).position(|&byte| byte == b';')?;
+    let name = &rest[..end];
+    let char = match name {
+        [b'#', b'x' | b'X', digits @ ..] => char::from_u32(hex(digits)?)?,
+        [b'#', digits @ ..] => char::from_u32(std::str::from_utf8(digits).ok()?.parse().ok()?)?,
+        name => char::from(NAMES.iter().find(|(known, _)| *known == name)?.1),
+    };
+    Some((char.to_string().into_bytes(), end + 2))
+}
+
+/// Decodes the escape of any kind at the beginning of a text, such as HTML that is quoted within JSON.
+fn any_escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+    json_escape(text).or_else(|| percent_escape(text)).or_else(|| html_escape(text))
+}
+
 fn hex(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
 }
@@ -269,6 +321,13 @@ mod tests {
             KEY.replace('-', r"\\\\u002d"),
             KEY.replace('/', "%2F").replace('+', "%2b").replace('é', "%C3%A9"),
             KEY.bytes().map(|byte| format!("%{byte:02x}")).collect(),
+            KEY.bytes().map(|byte| format!("{byte:02x}")).collect(),
+            KEY.bytes().map(|byte| format!("{byte:02X}")).collect(),
+            KEY.replace('+', "&#43;").replace('/', "&#x2F;"),
+            KEY.replace('+', "&plus;").replace('/', "&sol;").replace('-', "&hyphen;"),
+            KEY.replace('+', r"\u0026#43;"),
+            KEY.replace('+', "&amp;#43;"),
+            KEY.chars().map(|char| format!("&#{};", u32::from(char))).collect(),
             KEY.chars().map(|char| format!("\\u{:04x}", u32::from(char))).collect(),
         ] {
             assert_eq!(
@@ -296,7 +355,36 @@ mod tests {
         for text in ["abc1", "ABC1", "QWJjMQ"] {
             assert_eq!(masker.mask(text.as_bytes()), None, "{text}");
         }
-        assert_eq!(base64(b"hello", *b"+/"), "aGVsbG");
+        assert_eq!(base64(0, b"hello", *b"+/"), "aGVsbG");
+    }
+
+    #[test]
+    fn a_secret_is_masked_in_the_base64_of_a_longer_text() {
+        let masker = Masker::new(["Sk-live>>??~0123".to_owned()]);
+        for (text, expected) in [
+            // `:KEY`, `a:KEY`, `Bearer KEY` and `user:KEY@host`.
+            ("OlNrLWxpdmU+Pj8/fjAxMjM=", format!("Ol{MASK}M=")),
+            ("YTpTay1saXZlPj4/P34wMTIz", format!("YTp{MASK}")),
+            ("QmVhcmVyIFNrLWxpdmU+Pj8/fjAxMjM=", format!("QmVhcmVyIF{MASK}M=")),
+            ("dXNlcjpTay1saXZlPj4_P34wMTIzQGhvc3Q", format!("dXNlcjp{MASK}QGhvc3Q")),
+        ] {
+            assert_eq!(masker.mask_text(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_secret_is_masked_without_its_end() {
+        let key = format!("sk-ant-api03-{}", "0123456789abcdef".repeat(2));
+        let masker = Masker::new([key.clone()]);
+        for cut in 1..=4 {
+            let shown = &key[..key.len() - cut];
+            let masked = masker.mask_text(shown).into_owned();
+            assert!(masked.starts_with(MASK) && masked.len() < MASK.len() + key.len() / 4, "{masked}");
+        }
+        assert_eq!(masker.mask_text(&key), MASK);
+        // The name of a vendor is no secret, and short ones occur by chance.
+        assert_eq!(masker.mask(b"sk-ant-api03-..."), None);
+        assert_eq!(Masker::new(["sk-0123456789abcdef".to_owned()]).mask(b"sk-0123456789ab"), None);
     }
 
     #[test]

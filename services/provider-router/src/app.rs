@@ -12,6 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    body_memory::BodyMemory,
     cache::AnswerCache,
     catalog::{Catalog, Refresher},
     entry::RouterPolicy,
@@ -81,6 +82,8 @@ pub struct App {
     pub live: Arc<LiveRequests>,
     /// Maximum size of a request body, in bytes.
     pub max_body: usize,
+    /// Bound on the memory for the bodies of requests in flight.
+    pub body_memory: BodyMemory,
     /// Cancelled when running streams must be cut.
     pub abort_streams: CancellationToken,
     /// Shutdown signal of the process.

@@ -72,6 +72,9 @@ pub struct Limits {
     pub max_body: Size,
     /// Maximum number of requests in flight.
     pub max_in_flight: usize,
+    /// Maximum memory for the bodies of requests in flight; by default, a quarter of the memory of the machine.
+    #[serde(default)]
+    pub max_body_memory: Option<Size>,
 }
 
 /// Section `[management]`.
@@ -154,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_request_has_to_fit_into_the_log() {
-        let limits = |bytes| Limits { max_body: Size::from_bytes(bytes), max_in_flight: 1 };
+        let limits = |bytes| Limits { max_body: Size::from_bytes(bytes), max_in_flight: 1, max_body_memory: None };
         assert_eq!(limits(MAX_BODY).check(), Ok(()));
         let refused = limits(MAX_BODY + 1).check().unwrap_err();
         assert_eq!(refused.code(), 78);

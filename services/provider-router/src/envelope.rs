@@ -2,6 +2,7 @@
 
 mod extension;
 mod params;
+mod query;
 
 use std::{borrow::Cow, ops::Range};
 
@@ -13,7 +14,11 @@ use signalbox_core::{
     provider_type::ApiNeeds,
 };
 
-pub use self::{extension::without_extension, params::with_params};
+pub use self::{
+    extension::without_extension,
+    params::with_params,
+    query::{add_query, forwarded_query},
+};
 use crate::{
     direct::DirectApi,
     stored_responses::{refers_to_log, request_of},
@@ -42,6 +47,8 @@ pub struct Envelope {
     pub choices: u32,
     /// The API of a request that is not translated; its errors have the form of `api`.
     pub direct: Option<DirectApi>,
+    /// Query for a provider of the same API; not part of the body.
+    pub query: Option<String>,
     /// Byte range of the value of the extension `signalbox` in the body.
     pub extension_at: Option<Range<usize>>,
     /// Byte range of the value of `model` in the body: a string with its quotes, or `null`.
@@ -197,6 +204,7 @@ impl Envelope {
             include_usage,
             choices,
             direct: None,
+            query: None,
             extension_at,
             model_at,
             options_at,

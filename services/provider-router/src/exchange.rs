@@ -314,6 +314,13 @@ impl Exchange {
         }
     }
 
+    /// Records what the headers would have said about the translation, had they come after the answer.
+    pub fn note_losses(&mut self, text: String) {
+        if let Some(sent_as) = &mut self.sent_as {
+            sent_as.translation = text;
+        }
+    }
+
     /// Records token counts that are not part of the response to the client.
     pub fn note_usage(&mut self, usage: Option<Usage>) {
         self.hidden_usage = usage;

@@ -22,6 +22,7 @@ pub mod admission;
 pub mod api;
 pub mod app;
 pub mod body;
+pub mod body_memory;
 pub mod cache;
 pub mod catalog;
 pub mod cli;

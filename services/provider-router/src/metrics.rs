@@ -59,6 +59,7 @@ pub struct Metrics {
     limited: Family<LimitLabel, Counter>,
     refused: Counter,
     in_flight: Gauge,
+    body_bytes: Gauge<u64, AtomicU64>,
     connections: Family<ConnectionLabel, Gauge>,
     resent: Counter<u64, AtomicU64>,
     journal_bytes: Gauge<u64, AtomicU64>,
@@ -80,6 +81,8 @@ pub struct Metrics {
 pub struct Gauges {
     /// Requests in flight.
     pub in_flight: usize,
+    /// Bytes of bodies that count for the bound on their memory.
+    pub body_bytes: u64,
     /// Idle connections to providers.
     pub idle_connections: usize,
     /// All connections to providers, idle or in use.
@@ -111,6 +114,7 @@ impl Default for Metrics {
             limited: Family::default(),
             refused: Counter::default(),
             in_flight: Gauge::default(),
+            body_bytes: Gauge::default(),
             connections: Family::default(),
             resent: Counter::default(),
             journal_bytes: Gauge::default(),
@@ -140,6 +144,11 @@ impl Default for Metrics {
             metrics.limited.clone(),
         );
         registry.register("signalbox_requests_in_flight", "Requests in flight", metrics.in_flight.clone());
+        registry.register(
+            "signalbox_body_memory_bytes",
+            "Memory for the bodies of requests in flight",
+            metrics.body_bytes.clone(),
+        );
         registry.register("signalbox_upstream_connections", "Connections to providers", metrics.connections.clone());
         registry.register(
             "signalbox_upstream_requests_resent",
@@ -260,6 +269,7 @@ impl Metrics {
         let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let connections = |state| self.connections.get_or_create_owned(&ConnectionLabel { state });
         self.in_flight.set(signed(gauges.in_flight));
+        self.body_bytes.set(gauges.body_bytes);
         connections("idle").set(signed(gauges.idle_connections));
         connections("busy").set(signed(gauges.open_connections.saturating_sub(gauges.idle_connections)));
         self.resent.inner().store(gauges.resent_requests, Ordering::Relaxed);
@@ -299,6 +309,7 @@ mod tests {
         metrics.catalog_reloaded(Duration::from_millis(20));
         let gauges = Gauges {
             in_flight: 2,
+            body_bytes: 7,
             idle_connections: 1,
             open_connections: 4,
             resent_requests: 6,
@@ -321,6 +332,7 @@ mod tests {
             r#"signalbox_cost_dollars_total{gen_ai_provider_name="p"} 1.5"#,
             r#"signalbox_unpriced_total{gen_ai_provider_name="p"} 1"#,
             "signalbox_requests_in_flight 2",
+            "signalbox_body_memory_bytes 7",
             "signalbox_journal_unlogged 3",
             "signalbox_journal_set_aside 2",
             "signalbox_database_up 1",
@@ -337,6 +349,7 @@ mod tests {
         metrics.provider("p").ended(RequestStatus::Completed, Duration::ZERO, None);
         let gauges = Gauges {
             in_flight: 0,
+            body_bytes: 0,
             idle_connections: 0,
             open_connections: 0,
             resent_requests: 0,

@@ -52,7 +52,7 @@ use signalbox_core::{
 pub use source::Source;
 use tokio::time::{Duration, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-pub use translated::{TranslatedStream, counts};
+pub use translated::{Translated, TranslatedStream, counts};
 use typed::TypedStream;
 pub use unasked_usage::UncountedStream;
 
@@ -301,6 +301,23 @@ impl Relay {
         (!bytes.is_empty()).then(|| Ok(Frame::data(bytes)))
     }
 
+    /// Returns the source that is being passed on.
+    fn passed_source(&self) -> &Source {
+        match &self.source {
+            Source::Resumable(resumable) => resumable.source(),
+            source => source,
+        }
+    }
+
+    /// Takes over what the translation of the answer lost, which its head could not tell.
+    fn note_losses(&mut self) {
+        if let Source::Translated(translated) = self.passed_source()
+            && let Some(text) = translated.translation()
+        {
+            self.exchange.note_losses(text);
+        }
+    }
+
     /// Takes over the token counts that the client has not seen.
     fn note_usage(&mut self) {
         let source = match &self.source {
@@ -320,6 +337,7 @@ impl Relay {
         let failure = failure.map(|failure| self.exchange.masker().mask_text(failure).into_owned());
         let status = if failure.is_some() { RequestStatus::Failed } else { RequestStatus::Completed };
         self.note_usage();
+        self.note_losses();
         self.last = Some((self.exchange.finish(status, failure), last));
         self.phase = Phase::Draining { left: MAX_DRAINED };
     }
@@ -337,6 +355,7 @@ impl Relay {
         }
         self.exchange.answer(bytes);
         self.judge(&failed.error);
+        self.note_losses();
         // The response is incomplete anyway, so no last byte has to be held back.
         drop(self.exchange.finish(RequestStatus::Failed, Some(message)));
         self.phase = Phase::Draining { left: MAX_DRAINED };
@@ -352,6 +371,7 @@ impl Relay {
         if !why.fault().rule().counts {
             self.exchange.spare_target();
         }
+        self.note_losses();
         // The response is incomplete anyway, so no last byte has to be held back.
         drop(self.exchange.finish(why.status(), Some(why.to_string())));
         self.phase = Phase::Broken;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use signalbox_daemon::{
-    ClientKeys, Context, Entry, Exit, RequestSigner, ServiceSigner, admin::ShutdownControl, listener::exposed,
-    sealing_key, variable,
+    ClientKeys, Context, Entry, Exit, RequestSigner, ServiceSigner, admin::ShutdownControl, config::Size,
+    listener::exposed, sealing_key, variable,
 };
 use signalbox_store::audit::{Actor, with_actor};
 use signalbox_store::{Sealer, Store, seal_stored, settings};
@@ -18,6 +18,7 @@ use tokio::{
 use crate::{
     api::mirror::MAX_COPIES,
     app::App,
+    body_memory::BodyMemory,
     cache::AnswerCache,
     catalog::{Catalog, Refresher, Snapshot},
     cli,
@@ -163,6 +164,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         mirrors: Arc::clone(&mirrors),
         live,
         max_body: config.limits.max_body.as_usize(),
+        body_memory: BodyMemory::new(config.limits.max_body_memory.map(Size::bytes)),
         abort_streams: context.shutdown.abort_token(),
         shutdown: context.shutdown.clone(),
         instance: context.instance.clone(),

@@ -78,11 +78,12 @@ pub struct Stored {
 }
 
 /// Returns the id of the request in the id of an answer or of one of its items, such as `resp_ID` or `msg_ID_0`.
-/// Providers' own ids are longer.
+/// Providers' own ids are longer. An id is one text only: in another case, or with blanks, it is none of the gateway's.
 #[must_use]
 pub fn request_of(id: &str) -> Option<Uuid> {
-    let part = id.split('_').nth(1)?;
-    (part.len() == 32).then(|| Uuid::try_parse(part).ok()).flatten()
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let part = id.split('_').nth(1).filter(|part| part.len() == 32)?;
+    id.bytes().all(is_part).then(|| Uuid::try_parse(part).ok()).flatten()
 }
 
 /// Returns the items that a request of Responses continues or refers to, oldest first; `None` if it does neither.
@@ -450,6 +451,9 @@ mod tests {
     #[test]
     fn ids_of_this_gateway_are_recognised() {
         let id = Uuid::from_u128(7);
+        let letters = Uuid::from_u128(0xabc);
+        assert_eq!(request_of(&format!("resp_{}", letters.simple())), Some(letters));
+        assert_eq!(request_of(&format!("resp_{:X}", letters.simple())), None);
         for (name, known) in [
             (format!("resp_{}", id.simple()), true),
             (format!("msg_{}_0", id.simple()), true),
@@ -457,6 +461,9 @@ mod tests {
             (format!("resp_{}", id.hyphenated()), false),
             ("resp_68a1b2c3d4e5f60718293a4b5c6d7e8f9012345678901234".to_owned(), false),
             (id.simple().to_string(), false),
+            (format!(" resp_{}", id.simple()), false),
+            (format!("resp_{} ", id.simple()), false),
+            (format!("RESP_{}", id.simple()), false),
             ("resp_".to_owned(), false),
             (String::new(), false),
         ] {

@@ -109,6 +109,8 @@ struct ChoiceFold {
     message_others: Fields,
     finish_reason: Option<String>,
     others: Fields,
+    /// Whether the pieces came as messages in place of deltas.
+    is_of_messages: bool,
 }
 
 // === impl StreamFold ===
@@ -230,10 +232,12 @@ impl StreamFold {
 impl ChoiceFold {
     fn add(&mut self, piece: &ChoiceView<'_>) {
         self.add_delta(&piece.delta);
-        // A whole message within a stream repeats the pieces that came before, if there were any.
+        // A whole message within a stream repeats the deltas that came before, if there were any. Some providers send
+        // the pieces themselves as messages.
         if let Some(message) = piece.message.as_deref()
-            && self.is_empty()
+            && (self.is_of_messages || self.is_empty())
         {
+            self.is_of_messages = true;
             self.add_delta(message);
         }
         if let Some(reason) = piece.finish_reason {

@@ -113,6 +113,8 @@ struct StreamFold {
     /// Input of tool calls of a message, which arrives as pieces of JSON.
     inputs: BTreeMap<u64, String>,
     error: Option<Value>,
+    /// Whether a message has counts other than those of its beginning, which are of an answer without any text.
+    has_counts: bool,
     is_done: bool,
     unread: Vec<String>,
 }
@@ -127,6 +129,7 @@ impl Default for StreamFold {
             newest: BTreeMap::new(),
             inputs: BTreeMap::new(),
             error: None,
+            has_counts: false,
             is_done: false,
             unread: Vec::new(),
         }
@@ -154,6 +157,7 @@ impl StreamFold {
             "message_delta" => {
                 merge(&mut self.answer, &event["delta"]);
                 merge(&mut self.answer["usage"], &event["usage"]);
+                self.has_counts = true;
             }
             "message_stop" => self.is_done = true,
             "error" => self.error = Some(event),
@@ -250,6 +254,9 @@ impl StreamFold {
         let mut folded = of_answer(self.api, &self.answer);
         folded.error = self.error.as_ref().map(error_of).or(folded.error);
         folded.done = self.is_done;
+        if self.api == Api::Messages && !self.has_counts && !self.is_done {
+            folded.usage = None;
+        }
         if !has_content && folded.error.is_none() && self.unread.is_empty() {
             folded.json = None;
         }

@@ -2,12 +2,16 @@
 
 use signalbox_core::openai::{Arguments, FunctionView, ToolCallView};
 
+use crate::Loss;
 use crate::field::{Joiner, Raw};
 use crate::hub::{CallKind, Delta, Event, Json, Opening};
 use crate::write::arguments_object;
 
 /// Maximum bytes of arguments that are checked for completeness.
 const MAX_CHECKED: usize = 1 << 16;
+
+/// Maximum number of names of fields that are reported as lost.
+const MAX_LOST: usize = 16;
 
 /// The calls of one answer, in order of appearance.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub(super) struct Calls {
     id: String,
     list: Vec<Call>,
     has_called: bool,
+    /// Names of fields that have been reported as lost.
+    lost: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +46,7 @@ struct Call {
 
 impl Calls {
     pub(super) fn new(id: &str) -> Self {
-        Self { id: id.to_owned(), list: Vec::new(), has_called: false }
+        Self { id: id.to_owned(), list: Vec::new(), has_called: false, lost: Vec::new() }
     }
 
     /// Returns whether a call has begun.
@@ -55,6 +61,7 @@ impl Calls {
 
     /// Adds a piece to its call. Passes its arguments on if the block has begun.
     pub(super) fn push(&mut self, view: &ToolCallView<'_>, out: &mut Vec<Event>) {
+        self.report(view, out);
         let at = self.find(view);
         let Some(call) = self.list.get_mut(at) else { return };
         let custom = view.others.iter().find(|(name, _)| name == "custom").and_then(|(_, json)| custom_function(json));
@@ -83,6 +90,16 @@ impl Calls {
             None => {
                 name.into_iter().for_each(|piece| call.add_name(&piece));
                 call.early.push_str(&input);
+            }
+        }
+    }
+
+    /// Reports further fields, such as the signature of a thought, once each.
+    fn report(&mut self, view: &ToolCallView<'_>, out: &mut Vec<Event>) {
+        for (name, _) in view.others.iter().chain(&view.function.others) {
+            if name != "custom" && self.lost.len() < MAX_LOST && !self.lost.iter().any(|known| known == name) {
+                out.push(Event::Lost(Loss::of_answer(&format!("tool_calls.{name}"))));
+                self.lost.push(name.to_string());
             }
         }
     }

@@ -14,12 +14,19 @@ use crate::hub::{Delta, ErrorClass, Event, Failure, Finish, FinishReason, Json, 
 /// Fields of a message that no other API has, or that cannot be given back through it.
 const LOST: [&str; 5] = ["annotations", "audio", "citations", "images", "reasoning_details"];
 
+/// Fields beside the choices, with the sources of an answer, that no other API has in this form.
+const LOST_BESIDE: [&str; 5] = ["citations", "images", "related_questions", "search_results", "videos"];
+
 /// Reads the chunks of one answer; only the first choice is read.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     has_started: bool,
     has_ended: bool,
+    /// Whether the first choice has begun.
+    has_choice: bool,
     blocks: u32,
+    /// Which of [`LOST_BESIDE`] have been reported: providers repeat them in every chunk.
+    reported: [bool; LOST_BESIDE.len()],
     /// The text that is open.
     open: Option<(Kind, u32)>,
     joiner: Joiner,
@@ -42,6 +49,8 @@ impl Decoder {
         Self {
             has_started: false,
             has_ended: false,
+            has_choice: false,
+            reported: [false; LOST_BESIDE.len()],
             blocks: 0,
             open: None,
             joiner: Joiner::default(),
@@ -57,7 +66,7 @@ impl Decoder {
             return;
         }
         match read_event(data) {
-            StreamEvent::Done => self.finish(out),
+            StreamEvent::Done => self.done(out),
             StreamEvent::Error(_) => self.fail(Failure::read(None, data), out),
             StreamEvent::Chunk(chunk) => self.chunk(&chunk, out),
             StreamEvent::Unknown => match joined_events(data) {
@@ -74,23 +83,40 @@ impl Decoder {
         }
     }
 
-    /// Ends the answer: it is complete if it has a finish reason, with or without `[DONE]`.
+    /// Ends the answer where the stream ends: it is complete if it has a finish reason, with or without `[DONE]`.
     pub(crate) fn finish(&mut self, out: &mut Vec<Event>) {
         if self.has_ended {
             return;
         }
-        let Some(raw) = self.finish.take() else { return self.fail(Failure::incomplete(), out) };
-        if is_failure(&raw) {
-            let message = format!("The provider ended its answer with the finish reason {raw:?}.");
-            return self.fail(Failure::new(ErrorClass::Server, message), out);
+        match self.finish.take() {
+            None => self.fail(Failure::incomplete(), out),
+            Some(raw) if is_failure(&raw) => {
+                let message = format!("The provider ended its answer with the finish reason {raw:?}.");
+                self.fail(Failure::new(ErrorClass::Server, message), out);
+            }
+            Some(raw) => self.complete(Some(raw), out),
         }
+    }
+
+    /// Ends the answer at `[DONE]`, or at the end of a whole answer. Both show that it is complete, so that a choice
+    /// needs no finish reason, as for clients of Chat Completions.
+    pub(crate) fn done(&mut self, out: &mut Vec<Event>) {
+        if !self.has_ended && self.has_choice && self.finish.is_none() {
+            self.complete(None, out);
+        } else {
+            self.finish(out);
+        }
+    }
+
+    /// Ends a complete answer. Without a finish reason, it counts as stopped, or as waiting for its tool calls.
+    fn complete(&mut self, raw: Option<String>, out: &mut Vec<Event>) {
         self.open_calls(true, out);
         if self.calls.lacks_name() {
             return self.fail(Failure::foreign("a tool call has no name"), out);
         }
         self.close_text(out);
         self.calls.close(out);
-        let known = FinishReason::of_chat(&raw);
+        let known = raw.as_deref().and_then(FinishReason::of_chat);
         let reason = match known.unwrap_or_default() {
             // OpenAI itself says `stop` for a call that was forced by its name.
             FinishReason::Stop if self.calls.has_called() => FinishReason::Tool,
@@ -98,7 +124,7 @@ impl Decoder {
             reason => reason,
         };
         self.has_ended = true;
-        out.push(Event::Finish(Finish { raw: Some(raw), ..Finish::new(reason) }));
+        out.push(Event::Finish(Finish { raw, ..Finish::new(reason) }));
     }
 
     /// Returns whether the answer has its end, or its finish reason.
@@ -123,7 +149,15 @@ impl Decoder {
             out.push(Event::Lost(Loss::of_answer("choices")));
         }
         if let Some(choice) = first {
+            self.has_choice = true;
             self.choice(choice, out);
+        }
+        for (name, _) in &chunk.others {
+            if let Some(at) = LOST_BESIDE.iter().position(|known| known == name)
+                && !std::mem::replace(&mut self.reported[at], true)
+            {
+                out.push(Event::Lost(Loss::of_answer(name)));
+            }
         }
         if let Some(usage) = chunk.usage_json().and_then(|json| std::str::from_utf8(json).ok()) {
             let usage = Json::parse(usage).and_then(|json| Usage::read(Raw::document(json.as_str())));

@@ -12,7 +12,7 @@ pub(crate) fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
     let mut decoder = Decoder::new(&id_of_body(body));
     let mut events = Vec::new();
     decoder.push(body, &mut events);
-    decoder.finish(&mut events);
+    decoder.done(&mut events);
     let mut fold = Fold::default();
     if !events.iter().any(|event| matches!(event, Event::Start(_))) {
         let failure = events.into_iter().find_map(|event| match event {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use signalbox_core::json::repaired;
 
-use super::whole::{call_id, finish_of, is_failure};
+use super::whole::{call_id, finish_of, is_failure, read_content};
 use crate::decoder::foreign_api;
 use crate::field::{Fields, Joiner, Raw};
-use crate::hub::{CallKind, Delta, Event, Failure, Finish, Opening, Start, Usage};
+use crate::hub::{self, Answer, CallKind, Delta, Event, Failure, Finish, Opening, Start, Usage};
 use crate::{Api, Loss};
 
 /// Reads the events of one answer.
@@ -22,8 +22,11 @@ pub(crate) struct Decoder {
     open: BTreeMap<u32, Block>,
     /// The provider's indices of all blocks that ever began.
     seen: BTreeSet<u32>,
-    usage: Usage,
+    /// Token counts so far; `None` if the provider has sent none.
+    usage: Option<Usage>,
     finish: Option<Finish>,
+    /// Content that came with the beginning of the message, which blocks of their own replace.
+    content: Vec<hub::Block>,
 }
 
 #[derive(Debug)]
@@ -48,8 +51,9 @@ impl Decoder {
             next: 0,
             open: BTreeMap::new(),
             seen: BTreeSet::new(),
-            usage: Usage::default(),
+            usage: None,
             finish: None,
+            content: Vec::new(),
         }
     }
 
@@ -89,6 +93,12 @@ impl Decoder {
             return;
         }
         let Some(finish) = self.finish.take() else { return self.fail(Failure::incomplete(), out) };
+        if self.seen.is_empty() {
+            let content = Answer { blocks: std::mem::take(&mut self.content), ..Answer::default() };
+            let is_of_block =
+                |event: &Event| matches!(event, Event::Open { .. } | Event::Delta { .. } | Event::Close { .. });
+            out.extend(content.into_events().into_iter().filter(is_of_block));
+        }
         for (_, block) in std::mem::take(&mut self.open) {
             close(block, out);
         }
@@ -119,13 +129,15 @@ impl Decoder {
         }
         let message = fields.object("message").unwrap_or_default();
         out.push(Event::Start(Start { id: message.string("id"), model: message.string("model") }));
-        self.usage(&message, out);
+        // These counts are not final, so they are told with those of `message_delta` only: an answer that breaks off
+        // before has none.
+        self.count(&message);
+        self.content = read_content(&message, &self.id);
     }
 
-    fn usage(&mut self, fields: &Fields<'_>, out: &mut Vec<Event>) {
+    fn count(&mut self, fields: &Fields<'_>) {
         if let Some(usage) = fields.object("usage") {
-            self.usage.update_of_messages(&usage);
-            out.push(Event::Usage(self.usage));
+            self.usage.get_or_insert_default().update_of_messages(&usage);
         }
     }
 
@@ -221,7 +233,8 @@ impl Decoder {
     }
 
     fn message_delta(&mut self, fields: &Fields<'_>, out: &mut Vec<Event>) {
-        self.usage(fields, out);
+        self.count(fields);
+        out.extend(self.usage.map(Event::Usage));
         let Some(delta) = fields.object("delta") else { return };
         let Some(reason) = delta.str("stop_reason") else { return };
         if is_failure(&reason) {

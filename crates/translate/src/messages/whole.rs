@@ -29,14 +29,7 @@ pub(crate) fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
         usage.update_of_messages(counts);
     }
     let own = id_of_body(body);
-    let blocks: Vec<Block> = match fields.string("content") {
-        // Some providers write the content as a string, as requests have it.
-        Some(text) => vec![Block::text(text)],
-        None => {
-            let blocks = (0_u32..).zip(fields.elements("content"));
-            blocks.filter_map(|(number, block)| read_block(block, &own, number)).collect()
-        }
-    };
+    let blocks = read_content(&fields, &own);
     let mut losses = Losses::default();
     if blocks.iter().any(|block| matches!(block, Block::Text(text) if text.citations.is_some())) {
         losses.add(Loss::of_answer("content.citations"));
@@ -49,6 +42,16 @@ pub(crate) fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
         usage: counts.map(|_| usage),
         finish: finish_of(&reason, &fields),
     })
+}
+
+/// Reads the content of a message. `own` makes up the ids of calls that have none.
+pub(super) fn read_content(message: &Fields<'_>, own: &str) -> Vec<Block> {
+    // Some providers write the content as a string, as requests have it.
+    if let Some(text) = message.string("content") {
+        return vec![Block::text(text)];
+    }
+    let blocks = (0_u32..).zip(message.elements("content"));
+    blocks.filter_map(|(number, block)| read_block(block, own, number)).collect()
 }
 
 /// Returns the id of a call, or one made of `prefix` and `number` if it has none.

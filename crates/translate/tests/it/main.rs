@@ -4,6 +4,7 @@
 mod broken;
 mod calls;
 mod carried;
+mod endings;
 mod final_output;
 mod forms;
 mod fuzz;

@@ -19,7 +19,14 @@ use super::{
     inference::read_body,
     received::{Received, planned},
 };
-use crate::{app::App, clock, envelope::Envelope, provider::Adapter, route::RequestFacts, token_estimate};
+use crate::{
+    app::App,
+    clock,
+    envelope::{Envelope, add_query, forwarded_query},
+    provider::Adapter,
+    route::RequestFacts,
+    token_estimate,
+};
 
 const ESTIMATE: HeaderName = HeaderName::from_static("x-signalbox-estimate");
 /// Maximum bytes of a provider's response.
@@ -48,11 +55,12 @@ async fn count(app: &App, api: Api, request: Request<Body>) -> Response {
 async fn answer(
     app: &App,
     api: Api,
-    Parts { headers, extensions, .. }: &Parts,
+    Parts { headers, extensions, uri, .. }: &Parts,
     body: Bytes,
     context: &RequestContext,
 ) -> Result<Response, ApiError> {
-    let Received { body, envelope, overrides, .. } = Received::read(headers, body, |body| Envelope::parse(api, body))?;
+    let Received { body, envelope, overrides, .. } =
+        Received::read((headers, &app.body_memory), body, |body| Envelope::parse(api, body))?;
     let facts = RequestFacts {
         model: envelope.model.as_deref(),
         session: None,
@@ -90,7 +98,10 @@ async fn answer(
     if let Some((remote, candidate)) = counting.filter(|_| !asks_hook) {
         let renamed =
             candidate.model.as_deref().map_or_else(|| body.clone(), |model| envelope.with_model(&body, model));
-        let request = remote.count_tokens(api, renamed, headers, &context.id().to_string());
+        let mut request = remote.count_tokens(api, renamed, headers, &context.id().to_string());
+        if let Some(query) = forwarded_query(uri.query()) {
+            add_query(request.uri_mut(), &query);
+        }
         let deadlines = Deadlines { total: app.deadlines().headers, ..app.deadlines() };
         // A server that speaks the API need not have this route: the number is estimated then.
         if let Ok(response) = app.client.send(&remote.target, request, &deadlines).await

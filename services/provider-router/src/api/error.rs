@@ -13,6 +13,7 @@ use super::limit_headers;
 use crate::{
     admission::NotAllowed,
     body::ResponseBody,
+    body_memory::MemoryFull,
     catalog::CatalogUnavailable,
     clock::unix_ms,
     envelope::EnvelopeError,
@@ -79,6 +80,9 @@ pub enum ApiError {
     /// The body cannot be read.
     #[error(transparent)]
     Body(#[from] BodyError),
+    /// The memory for bodies is used up.
+    #[error(transparent)]
+    BodyMemory(#[from] MemoryFull),
     /// The body is compressed.
     #[error("request bodies must not be compressed (Content-Encoding: {0}); send the body as it is")]
     Encoded(String),
@@ -183,7 +187,9 @@ impl ApiError {
             }
             Self::NoUpgrade => StatusCode::UPGRADE_REQUIRED,
             Self::Loop => StatusCode::LOOP_DETECTED,
-            Self::Overloaded | Self::Unlogged(_) | Self::DatabaseUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::BodyMemory(_) | Self::Unlogged(_) | Self::DatabaseUnavailable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Provider { .. } => StatusCode::BAD_GATEWAY,
             Self::MethodNotAllowed(..) => StatusCode::METHOD_NOT_ALLOWED,
         }
@@ -191,7 +197,7 @@ impl ApiError {
 
     /// Returns whether the gateway has too much to do at the moment.
     const fn is_overload(&self) -> bool {
-        matches!(self, Self::Overloaded | Self::Body(BodyError::ArrivingLimit))
+        matches!(self, Self::Overloaded | Self::BodyMemory(_) | Self::Body(BodyError::ArrivingLimit))
     }
 
     /// Returns the body of the response.
@@ -234,7 +240,7 @@ impl ApiError {
             Self::Body(error) => (error.kind(), error.code(), None),
             Self::Encoded(_) => (REQUEST, "unsupported_content_encoding", None),
             Self::Loop => (REQUEST, "loop_detected", None),
-            Self::Overloaded => ("overloaded_error", "overloaded", None),
+            Self::Overloaded | Self::BodyMemory(_) => ("overloaded_error", "overloaded", None),
             Self::Unlogged(_) => ("server_error", "log_unavailable", None),
             Self::UnknownProvider(_) => (REQUEST, "provider_not_found", Some("provider")),
             Self::ProviderDisabled(_) => ("provider_disabled_error", "provider_disabled", Some("provider")),
@@ -304,6 +310,7 @@ impl ApiError {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self {
             Self::Overloaded
+            | Self::BodyMemory(_)
             | Self::Unlogged(_)
             | Self::DatabaseUnavailable(_)
             | Self::Stored(StoredError::Unavailable(_) | StoredError::NotLoaded(_))

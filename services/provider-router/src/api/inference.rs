@@ -29,10 +29,11 @@ use crate::{
     admission::Admitted,
     app::App,
     body::ResponseBody,
+    body_memory::MemoryFull,
     clock,
     direct::DirectApi,
     dispatch::{self, Call},
-    envelope::without_bom,
+    envelope::{forwarded_query, without_bom},
     exchange::Exchange,
     hops,
     journal::Bodies,
@@ -98,7 +99,7 @@ where
     let permit = app.in_flight.clone().try_acquire_owned().map_err(|_| overloaded())?;
     // The log keeps what the client sent.
     let Received { sent, body, envelope, mut overrides } =
-        Received::read(&head.headers, body, |body| surface.parse(body))?;
+        Received::read((&head.headers, &app.body_memory), body, |body| surface.parse(body))?;
     // It does not concern the routing.
     let asks_resumable = overrides.as_mut().and_then(|overrides| overrides.resumable.take());
     let overrides = overrides.filter(|overrides| *overrides != Overrides::default());
@@ -158,13 +159,14 @@ where
         }
     };
     let is_replaced = passed.replaced.is_some();
-    let (body, envelope) = match passed.replaced {
+    let (body, mut envelope) = match passed.replaced {
         Some(body) => {
             let envelope = surface.parse(&body)?;
-            (body, envelope)
+            (app.body_memory.hold_copy(body), envelope)
         }
         None => (body, envelope),
     };
+    envelope.query = forwarded_query(head.uri.query());
     let asked = (&head.headers, &body);
     // An answer that is kept may be one of a target that the request does not ask for.
     let looked = match overrides.is_some() || reserved.is_cancelled {
@@ -270,10 +272,10 @@ async fn failed(error: ApiError, mut exchange: Exchange, api: Api) -> ApiError {
     error
 }
 
-/// Reads the body of a request that is sent on to a provider.
+/// Reads the body of a request that is sent on to a provider. Its bytes count until it is dropped.
 ///
 /// # Errors
-/// Fails if the request loops, or if its body is compressed, oversized or does not arrive.
+/// Fails if the request loops, if its body is compressed, oversized or does not arrive, or if there is no memory for it.
 pub(super) async fn read_body<B>(app: &App, headers: &HeaderMap, body: B) -> Result<Bytes, ApiError>
 where
     B: http_body::Body<Data = Bytes>,
@@ -285,5 +287,15 @@ where
     if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
         return Err(ApiError::Encoded(String::from_utf8_lossy(coding.as_bytes()).into_owned()));
     }
-    Ok(without_bom(collect(headers, body, app.max_body).await?))
+    let full = |full| {
+        app.metrics.refused();
+        ApiError::from(full)
+    };
+    // Refuses early, before the client has to send the body. One that is too large is refused for that.
+    let declared = body.size_hint().lower();
+    if declared <= app.max_body as u64 && !app.body_memory.has_room(declared) {
+        return Err(full(MemoryFull));
+    }
+    let body = collect(headers, body, app.max_body).await?;
+    Ok(without_bom(app.body_memory.hold(body).map_err(full)?))
 }

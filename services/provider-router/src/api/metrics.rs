@@ -18,6 +18,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> 
     let loader = app.journal.loader_status();
     let gauges = Gauges {
         in_flight: app.max_in_flight - app.in_flight.available_permits(),
+        body_bytes: app.body_memory.held(),
         idle_connections: app.client.idle_connections(),
         open_connections: app.client.open_connections(),
         resent_requests: app.client.resent_requests(),

@@ -10,6 +10,7 @@ use super::{error::ApiError, overrides};
 use crate::{
     admission,
     app::App,
+    body_memory::BodyMemory,
     catalog::Snapshot,
     envelope::{Envelope, EnvelopeError, without_extension},
     health,
@@ -51,12 +52,12 @@ pub(super) fn planned(
 // === impl Received ===
 
 impl Received {
-    /// Reads a request. `parse` reads the fields of a body of its API.
+    /// Reads a request. `parse` reads the fields of a body of its API; another body counts in `memory`.
     ///
     /// # Errors
     /// Returns the mistakes in its fields and overrides.
     pub(super) fn read(
-        headers: &HeaderMap,
+        (headers, memory): (&HeaderMap, &BodyMemory),
         sent: Bytes,
         parse: impl Fn(&[u8]) -> Result<Envelope, EnvelopeError>,
     ) -> Result<Self, ApiError> {
@@ -66,7 +67,7 @@ impl Received {
         let (envelope, body) = match &envelope.extension_at {
             None => (envelope, sent.clone()),
             Some(at) => {
-                let body = without_extension(&sent, at);
+                let body = memory.hold_copy(without_extension(&sent, at));
                 (parse(&body)?, body)
             }
         };

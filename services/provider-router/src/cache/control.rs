@@ -28,7 +28,7 @@ impl RequestControl {
                 "no-store" => (control.looks_up, control.stores) = (false, false),
                 "no-cache" => control.looks_up = false,
                 "max-age" => {
-                    let seconds: u64 = argument.trim().trim_matches('"').parse().unwrap_or_default();
+                    let seconds = delta_seconds(argument.trim().trim_matches('"'));
                     let millis = seconds.saturating_mul(1_000);
                     control.max_age_ms = Some(control.max_age_ms.map_or(millis, |before| before.min(millis)));
                     control.looks_up &= seconds > 0;
@@ -43,6 +43,12 @@ impl RequestControl {
     pub(super) const fn accepts_any(self) -> bool {
         self.looks_up
     }
+}
+
+/// Reads a number of seconds, which may be greater than any time; 0 for anything else.
+fn delta_seconds(text: &str) -> u64 {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { text.parse().unwrap_or(u64::MAX) } else { 0 }
 }
 
 #[cfg(test)]
@@ -63,7 +69,9 @@ mod tests {
             (&["max-age = \"5\" , private"], control(true, true, Some(5_000))),
             (&["max-age=soon"], control(false, true, Some(0))),
             (&["max-age=9, max-age=3"], control(true, true, Some(3_000))),
-            (&["max-age=99999999999999999999"], control(false, true, Some(0))),
+            (&["max-age=99999999999999999999"], control(true, true, Some(u64::MAX))),
+            (&["max-age=-1"], control(false, true, Some(0))),
+            (&["max-age"], control(false, true, Some(0))),
             (&["max-age=60", "no-store"], control(false, false, Some(60_000))),
             (&["only-if-cached, max-stale=1"], control(true, true, None)),
         ] {

@@ -99,6 +99,8 @@ pub fn key(request: CachedRequest<'_>, terms: &RouteCache) -> Option<Key> {
     for part in shared_by(scope, caller) {
         digest.add(part.as_bytes());
     }
+    // A provider of the same API gets it.
+    digest.add(envelope.query.as_deref().unwrap_or_default().as_bytes());
     for (name, value) in headers {
         let name = name.as_str();
         let is_part = HEADERS.contains(&name) || HEADER_PREFIXES.iter().any(|prefix| name.starts_with(prefix));

@@ -25,7 +25,7 @@ use crate::{
     app::App,
     clock,
     direct::DirectApi,
-    envelope::{Envelope, with_params},
+    envelope::{Envelope, add_query, with_params},
     health,
     provider::{Adapter, Echo, Remote},
     reasoning::{Maker, scope},
@@ -95,8 +95,9 @@ async fn make(
     if !candidate.is_translated(envelope) {
         let counts_streams = provider.counts_stream(envelope, api);
         let body = step.with_params(envelope.for_provider(body, model, counts_streams));
-        let passed = Passed::new(body, (&kind, api), model, is_strict)?;
-        let mut answer = send(app, step, sender, ClientRequest { body: &passed.body, ..request }, api).await?;
+        let mut passed = Passed::new(body, (&kind, api), model, is_strict)?;
+        let body = std::mem::take(&mut passed.body);
+        let mut answer = send(app, step, sender, request, (body, api)).await?;
         note_owner(app, candidate, &request, &answer);
         passed.report(&mut answer);
         return Ok(if counts_streams { answer.without_counts() } else { answer });
@@ -115,9 +116,9 @@ async fn make(
         lost,
         memory: Maker::new(provider, model).map(|maker| (&app.reasoning, scope(caller, request.headers), maker)),
     };
-    let translation = Translation::new(request, stored.as_deref(), (&kind, api), model, context)?;
-    let body = step.with_params(translation.body.clone());
-    let answer = send(app, step, sender, ClientRequest { body: &body, ..request }, api).await?;
+    let mut translation = Translation::new(request, stored.as_deref(), (&kind, api), model, context)?;
+    let body = step.with_params(std::mem::take(&mut translation.body));
+    let answer = send(app, step, sender, request, (body, api)).await?;
     if envelope.api == Api::Responses {
         app.owners.note(&format!("resp_{}", id.simple()), owner(candidate, false), caller);
     }
@@ -125,26 +126,28 @@ async fn make(
     translation.answer(answer).map_err(|failure| failure.masked(masker))
 }
 
-/// Sends a body of `api` to the provider.
+/// Sends a body of `api` to the provider. It is dropped as soon as it has been sent, and not kept until the answer.
 async fn send(
     app: &App,
     step: Step<'_>,
     sender: Sender<'_>,
-    request: ClientRequest<'_>,
-    api: Api,
+    ClientRequest { headers, envelope, .. }: ClientRequest<'_>,
+    (body, api): (Bytes, Api),
 ) -> Result<AcceptedAnswer, AttemptError> {
     let candidate = step.candidate;
-    let ClientRequest { headers, body, envelope, .. } = request;
     let id = sender.context.id().to_string();
     match &candidate.provider.adapter {
         Adapter::Echo(echo) => {
-            Ok(echo_answer(echo, &id, candidate.model.as_deref().unwrap_or_default(), body, envelope))
+            Ok(echo_answer(echo, &id, candidate.model.as_deref().unwrap_or_default(), &body, envelope))
         }
         Adapter::Misconfigured(reason) => {
             Err(AttemptError::Misconfigured { provider: candidate.provider.row.name.clone(), reason: reason.clone() })
         }
         Adapter::Remote(remote) => {
-            let mut request = remote.inference(api, envelope.api, body.clone(), envelope.stream, headers, &id);
+            let mut request = remote.inference(api, envelope.api, body, envelope.stream, headers, &id);
+            if let Some(query) = envelope.query.as_deref().filter(|_| !envelope.is_translated(api)) {
+                add_query(request.uri_mut(), query);
+            }
             sender.context.add_trace(sender.span, request.headers_mut());
             if remote.is_qwen_proxy
                 && let Some(signed) = app.signer.sign(&id)
@@ -179,6 +182,9 @@ async fn send_direct(
     let mut request = remote
         .direct(direct, body, envelope.stream, headers, &sender.context.id().to_string())
         .map_err(|reason| AttemptError::Misconfigured { provider: provider.row.name.clone(), reason })?;
+    if let Some(query) = &envelope.query {
+        add_query(request.uri_mut(), query);
+    }
     sender.context.add_trace(sender.span, request.headers_mut());
     let (deadlines, hold) = step.deadlines(app, remote, sender.context.arrived().elapsed(), envelope.stream);
     let response = app.client.send(&remote.target, request, &deadlines).await?;

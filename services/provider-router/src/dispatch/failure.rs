@@ -16,6 +16,7 @@ use tokio::time::Duration;
 
 use crate::{
     body::ResponseBody,
+    body_memory::MemoryFull,
     exchange::{Exchange, FailedAttempt},
     guard::{self, Refused},
     ledger::{Denial, seconds},
@@ -36,6 +37,9 @@ pub(super) enum AttemptError {
     Invalid { reason: String },
     #[error("the provider's answer is larger than {limit} bytes")]
     TooLarge { limit: usize },
+    /// There is no memory to hold the stream for the guardrails.
+    #[error(transparent)]
+    Memory(#[from] MemoryFull),
     #[error("the provider {provider} is misconfigured: {reason}")]
     Misconfigured { provider: String, reason: String },
     /// The request cannot be expressed in the API of the provider.
@@ -87,6 +91,7 @@ impl AttemptError {
             Self::Invalid { reason } => *reason = masker.mask_text(reason).into_owned(),
             Self::Transport(_)
             | Self::TooLarge { .. }
+            | Self::Memory(_)
             | Self::Misconfigured { .. }
             | Self::Untranslatable(_)
             | Self::Stored(_)
@@ -179,7 +184,12 @@ impl AttemptError {
 
     /// Returns whether the request is likely to succeed in a moment.
     const fn is_momentary(&self) -> bool {
-        matches!(self, Self::ShuttingDown | Self::Stored(StoredError::Unavailable(_) | StoredError::NotLoaded(_)))
+        matches!(
+            self,
+            Self::ShuttingDown
+                | Self::Memory(_)
+                | Self::Stored(StoredError::Unavailable(_) | StoredError::NotLoaded(_))
+        )
     }
 
     /// Returns whether the failure counts against the provider's health.
@@ -190,6 +200,7 @@ impl AttemptError {
                 self,
                 Self::NoCandidate
                     | Self::AtLimit(_)
+                    | Self::Memory(_)
                     | Self::ShuttingDown
                     | Self::Cancelled
                     | Self::NoRoute { .. }
@@ -261,6 +272,7 @@ impl AttemptError {
             Self::Guarded(Refused::Unavailable { .. }) => "server_error",
             Self::ShuttingDown | Self::Stored(_) => "server_error",
             Self::AtLimit(_) => "rate_limit_error",
+            Self::Memory(_) => "overloaded_error",
             _ => "upstream_error",
         }
     }
@@ -273,6 +285,7 @@ impl AttemptError {
             Self::Status { .. } | Self::Reported { .. } => (StatusCode::BAD_GATEWAY, "upstream_status"),
             Self::Invalid { .. } => (StatusCode::BAD_GATEWAY, "upstream_invalid_response"),
             Self::TooLarge { .. } => (StatusCode::BAD_GATEWAY, "upstream_too_large"),
+            Self::Memory(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::Misconfigured { .. } => (StatusCode::BAD_GATEWAY, "provider_misconfigured"),
             Self::Untranslatable(error) => (StatusCode::BAD_REQUEST, error.code()),
             Self::Stored(StoredError::NotFound { .. }) => (StatusCode::NOT_FOUND, "previous_response_not_found"),

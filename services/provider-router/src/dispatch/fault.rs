@@ -15,7 +15,7 @@ impl AttemptError {
     pub(super) fn fault(&self) -> Fault {
         match self {
             Self::Transport(error) => Fault::of_transport(error),
-            Self::ShuttingDown | Self::Cancelled | Self::NoCandidate => Fault::Over,
+            Self::ShuttingDown | Self::Cancelled | Self::NoCandidate | Self::Memory(_) => Fault::Over,
             Self::Guarded(refused) if refused.is_content() => Fault::Withheld,
             Self::Guarded(_) => Fault::HookFailed,
             Self::FirstToken { .. } => Fault::Timeout,

@@ -6,9 +6,10 @@ use bytes::{Bytes, BytesMut};
 use signalbox_core::{Api, openai::Usage, schema::GuardRules};
 use signalbox_daemon::Caller;
 
-use super::{AcceptedAnswer, failure::AttemptError, stopped};
+use super::{AcceptedAnswer, failure::AttemptError, stopped, translation::report};
 use crate::{
     app::App,
+    body_memory::Counted,
     direct::DirectApi,
     envelope::Envelope,
     exchange::Exchange,
@@ -76,18 +77,21 @@ impl Judging {
                     }
                 }
             }
-            AcceptedAnswer::Stream { headers, begun, mut rest, has_token } => {
+            AcceptedAnswer::Stream { mut headers, begun, mut rest, has_token } => {
                 let stop = exchange.stop().clone();
                 let held = tokio::select! {
                     biased;
-                    held = hold(begun, &mut rest, exchange) => Some(held.map_err(|failure| failure.guarded(&self.rules))?),
+                    held = hold(app, begun, &mut rest, exchange) => Some(held.map_err(|failure| failure.guarded(&self.rules))?),
                     () = stop.cancelled() => None,
                 };
-                let Some(held) = held else {
+                let Some((held, counted)) = held else {
                     exchange.spare_target();
                     return Err(stopped(exchange));
                 };
                 let hidden = hidden_usage(&rest);
+                if let Some(text) = translation_of(&rest) {
+                    report(text, &mut headers);
+                }
                 // Errors are redacted in place; they are not the answer of a model.
                 let held = match guard::stream(&self.rules, &held) {
                     Ok(held) => held,
@@ -103,7 +107,8 @@ impl Judging {
                     return Err(withheld(refused, hidden.or(folded.usage), exchange));
                 }
                 exchange.note_usage(hidden);
-                Ok(AcceptedAnswer::Stream { headers, begun: vec![held], rest: Source::Ended, has_token })
+                let begun = vec![counted.hold(held)];
+                Ok(AcceptedAnswer::Stream { headers, begun, rest: Source::Ended, has_token })
             }
         }
     }
@@ -118,11 +123,25 @@ fn withheld(refused: Refused, usage: Option<Usage>, exchange: &mut Exchange) -> 
     failure
 }
 
-/// Reads a stream to its end.
-async fn hold(begun: Vec<Bytes>, source: &mut Source, exchange: &mut Exchange) -> Result<Bytes, AttemptError> {
-    let mut held = BytesMut::new();
+/// Reads a stream to its end. Returns it with its part of the memory for bodies.
+async fn hold(
+    app: &App,
+    begun: Vec<Bytes>,
+    source: &mut Source,
+    exchange: &mut Exchange,
+) -> Result<(Bytes, Counted), AttemptError> {
+    let (mut held, mut counted) = (BytesMut::new(), app.body_memory.begin());
+    let mut add = |piece: &Bytes, exchange: &mut Exchange| {
+        counted.grow(piece.len()).inspect_err(|_| {
+            // That is no fault of the provider.
+            exchange.spare_target();
+            app.metrics.refused();
+        })?;
+        held.extend_from_slice(piece);
+        Ok::<_, AttemptError>(held.len())
+    };
     for piece in begun {
-        held.extend_from_slice(&piece);
+        add(&piece, exchange)?;
     }
     while let Some(piece) = poll_fn(|cx| source.poll_data(cx)).await {
         if let Source::Resumable(resumable) = source {
@@ -130,14 +149,22 @@ async fn hold(begun: Vec<Bytes>, source: &mut Source, exchange: &mut Exchange) -
                 exchange.switched(switch);
             }
         }
-        held.extend_from_slice(&piece?);
-        if held.len() > MAX_HELD {
+        if add(&piece?, exchange)? > MAX_HELD {
             // The provider may send more, but the guardrails cannot hold it.
             exchange.spare_target();
             return Err(AttemptError::TooLarge { limit: MAX_HELD });
         }
     }
-    Ok(held.freeze())
+    Ok((held.freeze(), counted))
+}
+
+/// Returns what the translation of a stream lost, once it has ended.
+fn translation_of(source: &Source) -> Option<String> {
+    match source {
+        Source::Translated(translated) => translated.translation(),
+        Source::Resumable(resumable) => translation_of(resumable.source()),
+        _ => None,
+    }
 }
 
 /// Returns the token counts that are not part of a stream.

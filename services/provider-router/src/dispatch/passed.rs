@@ -11,6 +11,7 @@ use crate::{
     exchange::TRANSLATION,
     owners::{Owner, id_of_answer, id_of_stream},
     provider::checks_thinking,
+    relay::Translated,
     route::Candidate,
 };
 
@@ -49,7 +50,8 @@ impl Passed {
     /// Adds what was removed to the headers of the answer.
     pub(super) fn report(&self, answer: &mut AcceptedAnswer) {
         if let Some(losses) = &self.losses {
-            report((self.api, self.api), losses, answer.headers_mut());
+            let translated = Translated { client: self.api, provider: self.api, losses: losses.clone() };
+            report(translated.text(Losses::default()), answer.headers_mut());
         }
     }
 }
@@ -65,13 +67,7 @@ impl AcceptedAnswer {
 }
 
 /// Adds the header that tells the APIs of the client and the provider, and what was lost between them.
-pub(super) fn report((client, provider): (Api, Api), losses: &Losses, headers: &mut HeaderMap) {
-    let lost = losses.to_header();
-    let mut text = format!("{client}-{provider}");
-    if !lost.is_empty() {
-        text.push_str("; ");
-        text.push_str(&lost);
-    }
+pub(super) fn report(text: String, headers: &mut HeaderMap) {
     if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(TRANSLATION, value);
     }

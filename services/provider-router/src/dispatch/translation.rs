@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use signalbox_core::{
     Api,
     openai::{ErrorBody, ProviderError},
     provider_type::ProviderType,
 };
 use signalbox_translate::{
-    Decoder, EmitOptions, Emitter, Losses, RequestError, hub, read_answer, read_continued_request, read_request,
-    write_answer, write_request,
+    Action, Decoder, EmitOptions, Emitter, Loss, Losses, RequestError, hub, read_answer, read_continued_request,
+    read_request, write_answer, write_request,
 };
 
 use super::{AcceptedAnswer, ClientRequest, failure::AttemptError, framing::Framing, passed::report};
@@ -19,16 +19,17 @@ use crate::{
     clock,
     provider::target,
     reasoning::{Maker, ReasoningMemory, Recorder},
-    relay::{Source, TranslatedStream, counts},
+    relay::{Source, Translated, TranslatedStream, counts},
 };
+
+/// Header with which clients of Messages ask for features that are being tried.
+const BETAS: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// A request in the API of a provider, and what the way back needs.
 #[derive(Debug)]
 pub(super) struct Translation {
-    client: Api,
-    provider: Api,
     pub(super) body: Bytes,
-    losses: Losses,
+    translated: Translated,
     options: EmitOptions,
     /// Reads what the answer has to get back in the next turn.
     recorder: Option<Recorder>,
@@ -53,7 +54,7 @@ impl Translation {
     /// Fails if the request cannot be read or translated, or if a field is lost and the client, its key or the route does not
     /// allow it.
     pub(super) fn new(
-        ClientRequest { body, envelope, .. }: ClientRequest<'_>,
+        ClientRequest { headers, body, envelope, .. }: ClientRequest<'_>,
         stored: Option<&[hub::Json]>,
         (kind, provider): (&ProviderType, Api),
         model: Option<&str>,
@@ -74,6 +75,9 @@ impl Translation {
         let own = losses.without(&written.losses);
         let mut losses = written.losses;
         losses.append(own);
+        if envelope.api == Api::Messages && headers.contains_key(BETAS) {
+            losses.add(no_betas());
+        }
         if let Some(error) = losses.to_error().filter(|_| is_strict) {
             return Err(error);
         }
@@ -87,36 +91,47 @@ impl Translation {
             stops: written.stops,
             previous: envelope.previous.clone(),
         };
-        Ok(Self { client: envelope.api, provider, body: written.body.into(), losses, options, recorder })
+        let translated = Translated { client: envelope.api, provider, losses };
+        Ok(Self { body: written.body.into(), translated, options, recorder })
     }
 
     /// Translates an answer of the provider.
     pub(super) fn answer(self, answer: AcceptedAnswer) -> Result<AcceptedAnswer, AttemptError> {
         match answer {
             AcceptedAnswer::Stream { mut headers, begun, rest, has_token } => {
-                report((self.client, self.provider), &self.losses, &mut headers);
+                report(self.translated.text(Losses::default()), &mut headers);
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Events.content_type()));
-                let decoder = Decoder::new(self.provider, &self.options.id);
-                let emitter = Emitter::new(self.client, self.options);
-                let stream = TranslatedStream::new(begun, rest, decoder, emitter, self.recorder);
+                let decoder = Decoder::new(self.translated.provider, &self.options.id);
+                let emitter = Emitter::new(self.translated.client, self.options);
+                let stream = TranslatedStream::new(begun, rest, (decoder, emitter), self.translated, self.recorder);
                 let rest = Source::Translated(Box::new(stream));
                 Ok(AcceptedAnswer::Stream { headers, begun: Vec::new(), rest, has_token })
             }
             AcceptedAnswer::Whole { mut headers, body, .. } => {
-                let answer = read_answer(self.provider, &body).map_err(|failure| reported(failure, &body))?;
+                let Translated { client, provider, .. } = self.translated;
+                let answer = read_answer(provider, &body).map_err(|failure| reported(failure, &body))?;
                 let usage = answer.usage.as_ref().and_then(counts);
                 if let Some(recorder) = self.recorder {
                     recorder.answer(&answer);
                 }
-                let (body, lost) = write_answer(self.client, answer, self.options.clone())
-                    .map_err(|failure| reported(failure, &body))?;
-                let mut losses = self.losses.clone();
-                losses.append(lost);
-                report((self.client, self.provider), &losses, &mut headers);
+                let (body, lost) =
+                    write_answer(client, answer, self.options.clone()).map_err(|failure| reported(failure, &body))?;
+                report(self.translated.text(lost), &mut headers);
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Json.content_type()));
                 Ok(AcceptedAnswer::Whole { headers, body: body.into(), failure: None, usage })
             }
         }
+    }
+}
+
+/// Returns the loss of the betas of Messages, which mean nothing in another API.
+fn no_betas() -> Loss {
+    Loss {
+        field: "betas".to_owned(),
+        action: Action::Dropped,
+        from: None,
+        to: None,
+        why: "the provider's API has no such header".into(),
     }
 }
 

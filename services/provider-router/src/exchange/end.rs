@@ -108,7 +108,7 @@ impl Exchange {
             provider_id: self.provider.as_ref().map(|provider| provider.id.clone()),
             provider_type: self.provider.as_ref().map(|provider| provider.row.kind.clone()),
             upstream_model: self.upstream_model.take(),
-            sent_as: self.sent_as.take(),
+            sent_as: self.sent_as.take().map(|sent_as| Box::new(sent_as.kept(request.max(answer)))),
             counted: self.counted,
             status_code: self.status_code,
             duration_ms: clock::millis(duration),

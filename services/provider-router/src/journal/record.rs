@@ -19,6 +19,8 @@ use signalbox_core::{
 };
 use uuid::Uuid;
 
+use super::Bodies;
+
 /// Bytes of length and checksum.
 pub(crate) const FRAME_LEN: usize = 8;
 /// Bytes of kind and request id.
@@ -144,6 +146,22 @@ pub struct SentAs {
     /// Whether the request was not translated, but sent without the thinking of other providers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_cut: bool,
+}
+
+// === impl SentAs ===
+
+impl SentAs {
+    /// Returns the form as it is kept in this detail: without the list of what the translation lost, which has names of
+    /// fields and tools, if nothing of the bodies is kept.
+    #[must_use]
+    pub fn kept(mut self, bodies: Bodies) -> Self {
+        if bodies == Bodies::Off
+            && let Some(end) = self.translation.find(';')
+        {
+            self.translation.truncate(end);
+        }
+        self
+    }
 }
 
 /// Metadata from the end of a response.
@@ -352,6 +370,24 @@ mod tests {
         seal(&mut scratch, body, GENERATION);
         scratch.extend_from_slice(body);
         scratch
+    }
+
+    #[test]
+    fn a_translation_is_kept_without_names_if_no_body_is() {
+        let sent = |translation: &str| SentAs {
+            api: "chat".into(),
+            kind: "openai".into(),
+            translation: translation.to_owned(),
+        };
+        for (bodies, translation, expected) in [
+            (Bodies::Off, "messages-chat; tools.canary=dropped; x=altered", "messages-chat"),
+            (Bodies::Off, "messages-chat", "messages-chat"),
+            (Bodies::Off, "", ""),
+            (Bodies::Redact, "messages-chat; x=dropped", "messages-chat; x=dropped"),
+            (Bodies::Full, "messages-chat; x=dropped", "messages-chat; x=dropped"),
+        ] {
+            assert_eq!(sent(translation).kept(bodies), sent(expected), "{bodies:?}");
+        }
     }
 
     #[test]

@@ -232,12 +232,18 @@ impl Remote {
         if let Some(count) = hops::next(caller) {
             headers.insert(hops::HOPS, count.clone());
         }
+        // The values of a repeated header follow each other, and all of them are passed on.
+        let mut last: Option<&HeaderName> = None;
         for (name, value) in caller {
-            // The configured headers take precedence over the client's, and the first value of a repeated header over
-            // the others.
+            if last.is_some_and(|last| std::ptr::eq(last, name)) {
+                headers.append(name, value.clone());
+                continue;
+            }
+            // The configured headers take precedence over the client's.
             let is_known = api == client || !OF_ONE_API.iter().any(|prefix| name.as_str().starts_with(prefix));
             if is_known && is_forwarded(name.as_str()) && !headers.contains_key(name) && !is_nominated(caller, name) {
                 headers.insert(name, value.clone());
+                last = Some(name);
             }
         }
         if api == Api::Messages {

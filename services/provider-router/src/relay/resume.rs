@@ -6,6 +6,7 @@
 //! an answer with a tool call is not continued.
 
 mod broken;
+mod counts;
 mod heard;
 mod ids;
 mod pieces;
@@ -20,6 +21,7 @@ use std::{
 
 use broken::{Break, Broken};
 use bytes::Bytes;
+use counts::Counts;
 use heard::{Compared, Heard, Position};
 use ids::Ids;
 use pieces::{Event, Piece};
@@ -75,6 +77,8 @@ pub struct ResumableStream {
     splitter: Splitter,
     heard: Heard,
     ids: Ids,
+    /// Counts of the target that continues the stream.
+    counts: Counts,
     phase: Phase,
     next: Option<Box<dyn Resume>>,
     switches: VecDeque<Switch>,
@@ -117,6 +121,7 @@ impl ResumableStream {
             splitter: Splitter::new(MAX_EVENT),
             heard: Heard::default(),
             ids: Ids::default(),
+            counts: Counts::default(),
             phase: Phase::Passing,
             next: Some(next),
             switches: VecDeque::new(),
@@ -211,7 +216,10 @@ impl ResumableStream {
         let Phase::Comparing(comparing) = &mut self.phase else { return self.pass(frame, event) };
         let mut event = event?;
         match self.heard.compare(&mut comparing.at, &event) {
-            Compared::Had => None,
+            Compared::Had => {
+                self.counts.keep(&event.value);
+                None
+            }
             Compared::Differs => {
                 let Comparing { target, mut broken, .. } = self.left()?;
                 broken.failed.push(target.failed(
@@ -242,6 +250,9 @@ impl ResumableStream {
         let Some(mut event) = event else { return Some(Some(Ok(frame.raw().clone()))) };
         self.heard.add(&event.pieces);
         self.has_last |= event.value["type"] == "message_stop";
+        if self.api == Api::Messages && self.counts.complete(&mut event.value) {
+            return Some(Some(Ok(event.to_text(self.api).into())));
+        }
         if self.api == Api::Responses && event.value.is_object() {
             if self.ids.is_continued {
                 self.ids.rewrite(&mut event.value);
@@ -314,6 +325,7 @@ impl ResumableStream {
         self.splitter = Splitter::new(MAX_EVENT);
         self.is_closed = false;
         self.next = next;
+        self.counts = Counts::default();
         self.phase = Phase::Comparing(Box::new(Comparing { at: Position::default(), target, broken }));
         None
     }

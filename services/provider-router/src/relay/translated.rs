@@ -7,17 +7,42 @@ use std::{
 
 use bytes::Bytes;
 use signalbox_core::{
+    Api,
     openai::{ChunkView, Usage},
     sse::{Frame, Splitter},
     token_classes::TokenClasses,
 };
 use signalbox_translate::{
-    Decoder, Emitter,
+    Decoder, Emitter, Losses,
     hub::{self, ErrorClass, Event, Failure},
 };
 
 use super::{MAX_EVENT, Source};
 use crate::reasoning::Recorder;
+
+/// The APIs between which a request was translated, and what the request lost.
+#[derive(Clone, Debug)]
+pub struct Translated {
+    /// API of the client.
+    pub client: Api,
+    /// API of the provider.
+    pub provider: Api,
+    /// Losses of the request.
+    pub losses: Losses,
+}
+
+// === impl Translated ===
+
+impl Translated {
+    /// Returns the text that names the APIs and all losses: those of the request, and of the `answer`.
+    #[must_use]
+    pub fn text(&self, answer: Losses) -> String {
+        let mut losses = self.losses.clone();
+        losses.append(answer);
+        let (lost, separator) = (losses.to_header(), if losses.is_empty() { "" } else { "; " });
+        format!("{}-{}{separator}{lost}", self.client, self.provider)
+    }
+}
 
 /// A stream that is translated event by event.
 ///
@@ -30,6 +55,7 @@ pub struct TranslatedStream {
     splitter: Splitter,
     decoder: Decoder,
     emitter: Emitter,
+    translated: Translated,
     /// Reads what the answer has to get back in the next turn.
     recorder: Option<Recorder>,
     events: Vec<Event>,
@@ -49,8 +75,8 @@ impl TranslatedStream {
     pub fn new(
         prefix: Vec<Bytes>,
         source: Source,
-        decoder: Decoder,
-        emitter: Emitter,
+        (decoder, emitter): (Decoder, Emitter),
+        translated: Translated,
         recorder: Option<Recorder>,
     ) -> Self {
         Self {
@@ -59,6 +85,7 @@ impl TranslatedStream {
             splitter: Splitter::new(MAX_EVENT),
             decoder,
             emitter,
+            translated,
             recorder,
             events: Vec::new(),
             usage: None,
@@ -72,6 +99,13 @@ impl TranslatedStream {
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         self.usage.map(|usage| Usage { cost_picos: self.cost_picos, ..usage })
+    }
+
+    /// Returns the text that names the APIs and everything that was lost so far; `None` if the answer has lost nothing.
+    #[must_use]
+    pub fn translation(&self) -> Option<String> {
+        let losses = self.emitter.losses();
+        (!losses.is_empty()).then(|| self.translated.text(losses.clone()))
     }
 
     /// Polls for the next events of the client's API; `None` at the end.

@@ -225,6 +225,7 @@ impl Relay {
                 self.exchange.answer(&before);
                 self.exchange.answer(&last);
                 self.note_usage();
+                self.note_losses();
                 self.last = Some((self.exchange.finish(RequestStatus::Completed, None), last));
                 self.phase = Phase::Draining { left: MAX_DRAINED };
                 before
@@ -239,6 +240,7 @@ impl Relay {
                 });
                 let all = own.map_or_else(|| all.clone(), |own| super::join(&all, &own));
                 self.judge(&error);
+                self.note_losses();
                 // The response is incomplete anyway, so no last byte has to be held back.
                 drop(self.exchange.finish(RequestStatus::Failed, Some(message)));
                 self.phase = Phase::Draining { left: MAX_DRAINED };

@@ -22,6 +22,7 @@ pub(super) struct Calls {
 /// A tool call.
 #[derive(Debug, Default)]
 pub(super) struct Call {
+    index: Option<i64>,
     id: String,
     kind: Option<String>,
     name: String,
@@ -48,6 +49,7 @@ impl Calls {
                 self.by_index.insert(index, at);
             }
             self.calls[at].add(piece);
+            self.calls[at].index = self.calls[at].index.or(piece.index);
         }
     }
 
@@ -80,8 +82,14 @@ impl Calls {
         }
     }
 
+    /// Writes the calls in the order of their indices, as clients have them; without indices, in order of arrival.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        for (at, call) in self.calls.iter().enumerate() {
+        let mut calls: Vec<&Call> = self.calls.iter().collect();
+        if calls.iter().all(|call| call.index.is_some()) {
+            // A stable sort: some providers number every call 0.
+            calls.sort_by_key(|call| call.index);
+        }
+        for (at, call) in calls.into_iter().enumerate() {
             out.push(if at == 0 { b'[' } else { b',' });
             call.write(out);
         }

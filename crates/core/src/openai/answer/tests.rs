@@ -31,6 +31,41 @@ fn tool_calls_are_joined_by_index() {
 }
 
 #[test]
+fn tool_calls_are_in_the_order_of_their_indices() {
+    let piece = |index: &str, fields: &str| {
+        format!("{{\"choices\":[{{\"index\":0,\"delta\":{{\"tool_calls\":[{{{index}{fields}}}]}}}}]}}")
+    };
+    let begin = |index: &str, name: &str| {
+        piece(index, &format!("\"id\":\"{name}\",\"function\":{{\"name\":\"{name}\",\"arguments\":\"\"}}"))
+    };
+    for (indices, expected) in [
+        (["\"index\":1,", "\"index\":0,", "\"index\":2,"], ["b", "a", "c"]),
+        (["\"index\":5,", "\"index\":5,", "\"index\":2,"], ["c", "a", "b"]),
+        (["\"index\":0,", "\"index\":0,", "\"index\":0,"], ["a", "b", "c"]),
+        (["", "", ""], ["a", "b", "c"]),
+    ] {
+        let events: Vec<String> = indices.iter().zip(["a", "b", "c"]).map(|(at, name)| begin(at, name)).collect();
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        let calls = fold(&events)["choices"][0]["message"]["tool_calls"].take();
+        let names: Vec<&str> = calls.as_array().unwrap().iter().map(|call| call["id"].as_str().unwrap()).collect();
+        assert_eq!(names, expected, "{indices:?}");
+    }
+}
+
+#[test]
+fn messages_in_place_of_deltas_are_joined() {
+    let piece = |field: &str, text: &str| format!(r#"{{"choices":[{{"index":0,"{field}":{{"content":"{text}"}}}}]}}"#);
+    for (events, expected) in [
+        (vec![piece("message", "one "), piece("message", "two")], "one two"),
+        // A whole message repeats the deltas.
+        (vec![piece("delta", "one "), piece("delta", "two"), piece("message", "one two")], "one two"),
+    ] {
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        assert_eq!(fold(&events)["choices"][0]["message"]["content"], expected, "{events:?}");
+    }
+}
+
+#[test]
 fn an_error_in_a_stream_is_detected_in_every_shape() {
     let error = |json: &str| fold_stream(&Bytes::from(format!("data: {json}\n\n"))).error.unwrap();
     assert_eq!(error(r#"{"error":{"message":"quota","code":"insufficient_quota"}}"#).message, "quota");

@@ -37,6 +37,24 @@ fn a_message_is_put_together() {
 }
 
 #[test]
+fn counts_of_a_message_are_those_that_follow_its_beginning() {
+    let growing = r#"{"type":"message_delta","delta":{"stop_reason":null},"usage":{"output_tokens":4}}"#;
+    let error = r#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#;
+    let stop = r#"{"type":"message_stop"}"#;
+    for (more, expected) in [
+        (&[][..], None),
+        (&[error], None),
+        (&[growing], Some((5, 4))),
+        (&[growing, error], Some((5, 4))),
+        (&[stop], Some((5, 1))),
+    ] {
+        let folded = fold(Api::Messages, &[&MESSAGE[..7], more].concat());
+        let counts = folded.usage.map(|usage| (usage.prompt_tokens, usage.completion_tokens));
+        assert_eq!(counts, expected, "{more:?}");
+    }
+}
+
+#[test]
 fn blocks_that_share_an_index_or_have_no_beginning_are_kept() {
     let text = |text: &str| {
         format!(r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{text}"}}}}"#)
@@ -53,6 +71,7 @@ fn a_message_that_breaks_off_keeps_what_came() {
     for length in 0..MESSAGE.len() {
         let folded = fold(Api::Messages, &MESSAGE[..length]);
         assert!(!folded.done && folded.finish_reason.is_none(), "{length}");
+        assert_eq!(folded.usage, None, "{length}: the counts of `message_start` are not final");
         assert_eq!(folded.json.is_some(), length > 0);
     }
     let folded = fold(Api::Messages, &MESSAGE[..9]);

@@ -77,6 +77,39 @@ fn first_counts_of_a_stream_that_broke_off_are_none() {
 }
 
 #[test]
+fn a_message_that_broke_off_is_unpriced() {
+    let begun = r#"data: {"type":"message_start","message":{"id":"m","usage":{"input_tokens":3,"output_tokens":1}}}
+
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"one"}}
+
+"#;
+    let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"busy\"}}\n\n";
+    let last = r#"data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}
+
+"#;
+    for (rest, status, tokens, expected) in [
+        ("", RequestStatus::Truncated, None, unpriced("usage")),
+        (error, RequestStatus::Failed, None, unpriced("usage")),
+        (last, RequestStatus::Completed, Some(5), known(22_000, "computed")),
+    ] {
+        let begin = Begin {
+            received_at: 5,
+            path: "/v1/messages".into(),
+            model: "priced".into(),
+            stream: true,
+            session: None,
+            previous: None,
+            key: None,
+        };
+        let end = End { status, streamed: true, ..end() };
+        let answer = format!("{begun}{rest}").into_bytes();
+        let row = Transcript::new(Uuid::nil(), begin, b"{}").ended(end, answer, Some(&table())).ended.unwrap();
+        assert_eq!(row.usage.map(|usage| usage.total_tokens), tokens, "{rest}");
+        assert_eq!(row.cost.map(|cost| (cost.nanos, cost.origin)), expected, "{rest}");
+    }
+}
+
+#[test]
 fn each_class_has_its_price() {
     let classes = TokenClasses {
         cache_read: 100,

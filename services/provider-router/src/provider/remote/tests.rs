@@ -100,6 +100,29 @@ fn client_identity_headers_are_forwarded_and_credentials_are_not() {
 }
 
 #[test]
+fn every_value_of_a_repeated_header_is_forwarded() {
+    let provider = remote("openai", json!({"baseURL": "http://127.0.0.1:9", "headers": {"X-Title": "own"}})).unwrap();
+    let mut caller = HeaderMap::new();
+    for (name, value) in [
+        ("anthropic-beta", "a"),
+        ("x-title", "theirs"),
+        ("cookie", "c=1"),
+        ("anthropic-beta", "b,c"),
+        ("x-title", "too"),
+        ("cookie", "d=2"),
+        ("x-stainless-lang", "js"),
+        ("anthropic-beta", "d"),
+    ] {
+        caller.append(name, HeaderValue::from_static(value));
+    }
+    let request = provider.inference(Api::Chat, Api::Chat, Bytes::new(), false, &caller, "id-1");
+    let values = |name: &str| request.headers().get_all(name).iter().cloned().collect::<Vec<HeaderValue>>();
+    assert_eq!(values("anthropic-beta"), ["a", "b,c", "d"]);
+    assert_eq!(values("x-title"), ["own"], "the configured value takes precedence");
+    assert_eq!((values("x-stainless-lang").len(), values("cookie").len()), (1, 0));
+}
+
+#[test]
 fn keys_are_secret_and_flags_are_not() {
     let config = json!({"apiKey": "sk-123456789", "headers": {"X-Team": "a", "X-Key": "long enough", "X-Old": "Basic dXNlcjpwYXNz"}});
     let masker = remote("openai", config).unwrap().masker;

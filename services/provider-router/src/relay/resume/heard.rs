@@ -81,6 +81,12 @@ impl Heard {
             if !matches!(piece, Piece::Signature(_)) && matches!(self.pieces.get(at.piece), Some(Piece::Signature(_))) {
                 at.piece += 1;
             }
+            // Nor need it announce the parts of an item.
+            match self.pieces.get(at.piece) {
+                Some(expected) if expected.is_announcement() && matches!(piece, Piece::Text { .. }) => at.piece += 1,
+                Some(expected) if piece.is_announcement() && piece != expected => continue,
+                _ => {}
+            }
             let Some(expected) = self.pieces.get(at.piece) else {
                 return if n == 0 { Compared::New } else { rest_of(event, n) };
             };
@@ -207,6 +213,27 @@ mod tests {
         assert_eq!(compared(&closed, &[events[0], events[2]]), [Compared::Had, Compared::Had]);
         let unsigned = heard(&[thought.clone(), stop.clone()]);
         assert_eq!(compared(&unsigned, &events), [Compared::Had, Compared::Had, Compared::Had]);
+    }
+
+    #[test]
+    fn the_announcement_of_a_part_may_be_missing() {
+        let (item, part) = (mark("response.output_item.added:0:0"), mark("response.content_part.added:0:0"));
+        let (text, rest) = (said("t", "one "), said("t", "one two"));
+        let full = heard(&[item.clone(), part.clone(), text.clone()]);
+        let sparse = heard(&[item.clone(), text]);
+        let two = Compared::Rest(0, "two".to_owned());
+        for (heard, events) in [
+            (&full, &[&item, &rest][..]),
+            (&full, &[&item, &part, &rest]),
+            (&sparse, &[&item, &part, &rest]),
+            (&sparse, &[&item, &rest]),
+        ] {
+            let events: Vec<&[Piece]> = events.iter().map(|piece| std::slice::from_ref(*piece)).collect();
+            assert_eq!(compared(heard, &events).last(), Some(&two), "{events:?}");
+        }
+        // Another item is another answer.
+        let other = mark("response.output_item.added:1:0");
+        assert_eq!(compared(&full, &[std::slice::from_ref(&other)]), [Compared::Differs]);
     }
 
     #[test]

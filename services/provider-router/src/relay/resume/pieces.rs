@@ -25,6 +25,16 @@ pub(super) struct Event {
     pub(super) value: Value,
 }
 
+// === impl Piece ===
+
+impl Piece {
+    /// Returns whether it only announces a part of an item of Responses, which some providers leave out.
+    pub(super) fn is_announcement(&self) -> bool {
+        const ANNOUNCEMENTS: [&str; 2] = ["response.content_part.added:", "response.reasoning_summary_part.added:"];
+        matches!(self, Self::Mark(mark) if ANNOUNCEMENTS.iter().any(|kind| mark.starts_with(kind)))
+    }
+}
+
 // === impl Event ===
 
 impl Event {
@@ -170,8 +180,9 @@ fn of_messages(event: &Value) -> Vec<Piece> {
 fn of_responses(event: &Value) -> Vec<Piece> {
     let kind = event["type"].as_str().unwrap_or_default();
     let place = || {
-        let part = event.get("content_index").or_else(|| event.get("summary_index")).unwrap_or(&Value::Null);
-        format!("{kind}:{}:{part}", event["output_index"])
+        // Some providers leave out the index of the only part.
+        let part = event.get("content_index").or_else(|| event.get("summary_index")).and_then(Value::as_u64);
+        format!("{kind}:{}:{}", event["output_index"], part.unwrap_or_default())
     };
     match kind {
         "response.created" | "response.queued" | "response.in_progress" => Vec::new(),

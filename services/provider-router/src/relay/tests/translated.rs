@@ -1,6 +1,6 @@
 //! Streams that are translated to another API.
 
-use signalbox_translate::{Decoder, EmitOptions, Emitter};
+use signalbox_translate::{Action, Decoder, EmitOptions, Emitter, Loss, Losses};
 
 use super::*;
 
@@ -8,10 +8,15 @@ const CHUNK: &str =
     "data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hel\"}}]}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
+fn between(client: Api, provider: Api) -> Translated {
+    Translated { client, provider, losses: Losses::default() }
+}
+
 fn client(api: Api, steps: impl IntoIterator<Item = Step>) -> Client {
     let script = Source::Scripted(Script(steps.into_iter().collect()));
     let emitter = Emitter::new(api, EmitOptions { id: "1".into(), ..EmitOptions::default() });
-    let stream = TranslatedStream::new(Vec::new(), script, Decoder::new(Api::Chat, "1"), emitter, None);
+    let pair = (Decoder::new(Api::Chat, "1"), emitter);
+    let stream = TranslatedStream::new(Vec::new(), script, pair, between(api, Api::Chat), None);
     Client::of(Source::Translated(Box::new(stream)), api, "1MiB", Bodies::Full, 1)
 }
 
@@ -62,6 +67,19 @@ async fn nothing_counts_after_the_finish_reason() {
 }
 
 #[tokio::test]
+async fn the_end_event_ends_an_answer_without_a_finish_reason() {
+    let stream = [CHUNK, DONE].concat();
+    for (api, last) in
+        [(Api::Messages, "\"stop_reason\":\"end_turn\""), (Api::Responses, "event: response.completed\n")]
+    {
+        let mut translated = client(api, [Step::Text(stream.clone())]);
+        let (text, seen) = translated.text();
+        assert!(text.contains(last), "{text}");
+        assert_eq!((seen, translated.statuses()), (Seen::End, vec!["completed".to_owned()]), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_error_of_the_provider_reaches_the_client_in_its_own_form() {
     let stream = format!("{CHUNK}data: {{\"error\":{{\"message\":\"busy\",\"code\":\"overloaded\"}}}}\n\n");
     for (api, error) in [(Api::Messages, "\"type\":\"overloaded_error\""), (Api::Responses, "\"status\":\"failed\"")] {
@@ -82,10 +100,37 @@ async fn a_provider_of_messages_serves_a_chat_client() {
         event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
     let script = Source::Scripted(Script([Step::Text(stream.to_owned())].into_iter().collect()));
     let emitter = Emitter::new(Api::Chat, EmitOptions { id: "1".into(), ..EmitOptions::default() });
-    let stream = TranslatedStream::new(Vec::new(), script, Decoder::new(Api::Messages, "1"), emitter, None);
+    let pair = (Decoder::new(Api::Messages, "1"), emitter);
+    let stream = TranslatedStream::new(Vec::new(), script, pair, between(Api::Chat, Api::Messages), None);
     let mut client = Client::of(Source::Translated(Box::new(stream)), Api::Chat, "1MiB", Bodies::Full, 1);
     let (text, seen) = client.text();
     let folded = signalbox_core::openai::fold_stream(&text.into());
     assert_eq!((folded.text.as_str(), folded.finish_reason.as_deref(), folded.done), ("hello", Some("stop"), true));
     assert_eq!((seen, client.statuses()), (Seen::End, vec!["completed".to_owned()]));
+}
+
+#[test]
+fn losses_of_a_streamed_answer_are_told_beside_those_of_the_request() {
+    let chunk = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"logprobs\":{\"content\":[]}}],\"citations\":[\"u\"]}\n\n";
+    let call = "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"},\"extra_content\":{\"x\":1}}]}}]}\n\n";
+    let why = "it has no place".into();
+    let lost = Loss { field: "seed".into(), action: Action::Dropped, from: None, to: None, why };
+    for (stream, expected) in [
+        ([CHUNK, FINISH, DONE].concat(), None),
+        ([chunk, chunk, DONE].concat(), Some("messages-chat; seed=dropped, logprobs=dropped, citations=dropped")),
+        ([call, call, DONE].concat(), Some("messages-chat; seed=dropped, tool_calls.extra_content=dropped")),
+        // Of a stream that breaks off, what has come.
+        (chunk.to_owned(), Some("messages-chat; seed=dropped, logprobs=dropped, citations=dropped")),
+    ] {
+        let script = Source::Scripted(Script([Step::Text(stream.clone())].into_iter().collect()));
+        let emitter = Emitter::new(Api::Messages, EmitOptions { id: "1".into(), ..EmitOptions::default() });
+        let mut losses = Losses::default();
+        losses.add(lost.clone());
+        let translated = Translated { losses, ..between(Api::Messages, Api::Chat) };
+        let decoder = Decoder::new(Api::Chat, "1");
+        let mut translated = TranslatedStream::new(Vec::new(), script, (decoder, emitter), translated);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        while let Poll::Ready(Some(Ok(_))) = translated.poll_data(&mut cx) {}
+        assert_eq!(translated.translation().as_deref(), expected, "{stream}");
+    }
 }

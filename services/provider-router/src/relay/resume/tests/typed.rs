@@ -67,6 +67,41 @@ fn the_rest_of_a_block_that_begins_with_text_is_a_delta() {
     }
 }
 
+#[test]
+fn the_counts_of_a_message_are_those_of_the_target_that_continues_it() {
+    let begun = |id: &str, usage: Value| {
+        event(&json!({"type": "message_start", "message": {"id": id, "usage": usage}}))
+            + &event(&json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}))
+    };
+    let word = |text: &str| delta(&json!({"type": "text_delta", "text": text}));
+    let end = |usage: Value| {
+        event(&json!({"type": "content_block_stop", "index": 0}))
+            + &event(&json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}))
+            + MESSAGE_STOP
+    };
+    // A translated stream begins with zeros.
+    let zeros = json!({"input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0});
+    let native = json!({"input_tokens": 10, "cache_read_input_tokens": 4, "output_tokens": 1});
+    let whole = json!({"input_tokens": 12, "cache_read_input_tokens": 4, "output_tokens": 20});
+    for (first, second, last, expected) in [
+        (&zeros, &native, json!({"output_tokens": 20}), (14, 20)),
+        (&zeros, &native, json!({"input_tokens": null, "output_tokens": 20}), (14, 20)),
+        (&native, &json!({"input_tokens": 11}), json!({"output_tokens": 20}), (15, 20)),
+        (&native, &zeros, whole.clone(), (16, 20)),
+        (&zeros, &native, whole, (16, 20)),
+        (&zeros, &native, Value::Null, (14, 1)),
+    ] {
+        let first = begun("a", first.clone()) + &word("one ");
+        let other = begun("b", second.clone()) + &word("one two") + &end(last.clone());
+        let (all, ended, switches) =
+            received(Api::Messages, Script::breaking(&first), vec![Some(Script::texts([other]))]);
+        assert_eq!((ended, switches), (true, 1), "{all}");
+        // As clients and the log add them up.
+        let usage = signalbox_core::typed::fold_stream(Api::Messages, &all.clone().into()).usage.unwrap();
+        assert_eq!((usage.prompt_tokens, usage.completion_tokens), expected, "{all}");
+    }
+}
+
 /// Returns the events of a response, without an end: the first word is a message, and the others are another one.
 fn responses(id: &str, words: &[&str]) -> String {
     let mut events = vec![json!({"type": "response.created", "response": {"id": format!("resp_{id}")}})];
