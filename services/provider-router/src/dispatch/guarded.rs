@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use signalbox_core::{Api, openai::Usage, schema::GuardRules};
 use signalbox_daemon::Caller;
 
-use super::{AcceptedAnswer, failure::AttemptError, stopped, translation::report};
+use super::{AcceptedAnswer, failure::AttemptError, passed::report, stopped};
 use crate::{
     app::App,
     body_memory::Counted,
