@@ -50,7 +50,7 @@ export async function replay(context, server) {
   await page.reload();
   await page.getByText("Change the body: temperature, messages").waitFor();
   await field(page, "Provider").selectOption("fake");
-  await page.keyboard.press("Control+Enter");
+  await field(page, "Model").press("Control+Enter");
   const sides = page.getByRole("region", { name: "Figures of both" });
   await sides.getByRole("row", { name: /^Provider/ }).waitFor();
   await page.getByRole("region", { name: "Text, original" }).locator("del").first().waitFor();
@@ -96,13 +96,24 @@ export async function replays(context, server) {
   await page.close();
 }
 
+/** Sends a request that a new route answers: the router knows it within a second. Returns its id. */
+async function routed(server, model) {
+  const until = Date.now() + 60_000;
+  for (;;) {
+    const id = await send(server, asks(model, "Who answers?"));
+    const { route } = await (await fetch(`${server.url}/api/requests/${id}/explain`)).json();
+    if (route === model) return id;
+    assert.ok(Date.now() < until, `the router does not know ${model}`);
+  }
+}
+
 /** The attempts and the plan of a request that was answered by its second target. */
 export async function attempts(context, server) {
   await addRoute(server, "second", [
     { provider: "fake", model: "fake-503" },
     { provider: "fake", model: "fake-echo" },
   ]);
-  const id = await send(server, asks("second", "Who answers?"));
+  const id = await routed(server, "second");
   const page = await open(context, server, `/requests/${id}?tab=timing`);
   const table = page.getByRole("region", { name: "Attempts" });
   await table.getByRole("row", { name: /fake-503.*failed.*503/ }).waitFor();

@@ -91,8 +91,9 @@ export function phasesOf(attempt: Attempt): Phase[] {
 /** Returns round times for the axis of a waterfall, at most six. */
 export function ticksOf(end: number): number[] {
   if (end <= 0) return [0];
-  const rough = end / 5;
+  // Times are whole milliseconds.
+  const rough = Math.max(1, end / 5);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((times) => times * power).find((size) => size >= rough) ?? rough;
-  return Array.from({ length: Math.floor(end / step) + 1 }, (_, at) => Math.round(at * step * 1000) / 1000);
+  return Array.from({ length: Math.floor(end / step) + 1 }, (_, at) => at * step);
 }

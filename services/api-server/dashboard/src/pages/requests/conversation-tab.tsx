@@ -29,10 +29,14 @@ export function ConversationTab({ request, find, onFind }: TabProps) {
   const { request_id: id, status } = request;
   const isPending = status === "pending";
   const asked = useQuery(conversationQuery(id, "asked", status));
-  const answered = useQuery({ ...conversationQuery(id, "answered", status), enabled: !isPending });
+  const isAnswerKept = request.response_bytes != null;
+  const answered = useQuery({
+    ...conversationQuery(id, "answered", status),
+    enabled: !isPending && isAnswerKept,
+  });
   const questions = asked.data?.conversation?.messages;
   const answers = answered.data?.conversation?.messages;
-  if (isMissing(asked) && (isPending || isMissing(answered)))
+  if (isMissing(asked) && (isPending || !isAnswerKept || isMissing(answered)))
     return <Empty title="No messages were kept">{NOT_KEPT}</Empty>;
   return (
     <Stack>
@@ -42,7 +46,7 @@ export function ConversationTab({ request, find, onFind }: TabProps) {
       {find === "" ? (
         <>
           <Asked query={asked} />
-          <Answers query={answered} isPending={isPending} />
+          <Answers query={answered} isPending={isPending} isKept={isAnswerKept} />
         </>
       ) : (
         <Found messages={questions ?? []} answers={answers ?? []} find={find} clear={() => onFind("")} />
@@ -74,9 +78,9 @@ function Asked({ query }: { query: BodyQuery }) {
   );
 }
 
-function Answers({ query, isPending }: { query: BodyQuery; isPending: boolean }) {
+function Answers({ query, isPending, isKept }: { query: BodyQuery; isPending: boolean; isKept: boolean }) {
   if (isPending) return <p className="muted">The answer is under way.</p>;
-  if (isMissing(query)) return <Notice>There is no answer, or it was not kept.</Notice>;
+  if (!isKept || isMissing(query)) return <Notice>There is no answer, or it was not kept.</Notice>;
   if (query.error != null)
     return <Failure title="The answer could not be loaded." error={query.error} retry={() => void query.refetch()} />;
   if (query.data === undefined) return <Loading rows={2} />;

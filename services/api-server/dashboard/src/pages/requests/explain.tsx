@@ -40,7 +40,7 @@ export function ExplainTab({ request }: { request: RequestDetail }) {
 }
 
 const POLICIES: Record<string, string> = {
-  priority: "in the order of the priorities",
+  priority: "in the order of the route",
   weighted: "by weight",
   "round-robin": "each in turn",
   "least-busy": "the one with the fewest requests first",
@@ -49,17 +49,19 @@ const POLICIES: Record<string, string> = {
 };
 
 function routing(explanation: Explanation): [string, ReactNode][] {
-  const { route, policy, overrides, cache, guard, mirror_of: mirrored, model } = explanation;
+  const { route, policy, overrides, cache, guard, mirror_of: mirrored, model, plan_kept } = explanation;
   const wishes = Object.entries(overrides);
   const facts: [string, ReactNode][] = [
     ["Model asked for", model || "none"],
-    ["Route", route ? <RouteLink key="route" model={route} /> : "none has this model"],
+    ["Route", route ? <RouteLink key="route" model={route} /> : plan_kept ? "none has this model" : "not kept"],
   ];
   if (policy) facts.push(["Policy", POLICIES[policy] ? `${policy}: ${POLICIES[policy]}` : policy]);
   facts.push([
     "Wishes of the client",
     wishes.length === 0
-      ? "none"
+      ? plan_kept
+        ? "none"
+        : "not kept"
       : wishes.map(([name, value]) => (
           <div key={name}>
             <code>

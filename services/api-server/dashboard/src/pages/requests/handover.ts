@@ -15,7 +15,15 @@ export interface Handover {
 export function handoverOf(model: string, body: unknown): Handover | null {
   if (typeof body !== "object" || body === null) return null;
   // Whether an answer is streamed is for the page to choose.
-  const { messages, input, prompt, model: _, stream: __, stream_options: ___, ...params } = body as Record<string, unknown>;
+  const {
+    messages,
+    input,
+    prompt,
+    model: _,
+    stream: __,
+    stream_options: ___,
+    ...params
+  } = body as Record<string, unknown>;
   const asked = messages ?? input ?? prompt;
   if (Array.isArray(asked) && asked.length > 0) return { messages: asked, model, params };
   return typeof asked === "string" ? { messages: [{ role: "user", content: asked }], model, params } : null;

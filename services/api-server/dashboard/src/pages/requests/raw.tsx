@@ -57,6 +57,8 @@ export function RawTab({ request, body, onBody }: RawProps) {
         )}
         {kind === "answered" && status === "pending" ? (
           <Empty title="Not answered yet">The answer is kept with its end.</Empty>
+        ) : kind === "answered" && answered == null ? (
+          <Empty title="This body was not kept">{MISSING.answered}</Empty>
         ) : (
           <Viewer
             key={`${kind} ${status}`}

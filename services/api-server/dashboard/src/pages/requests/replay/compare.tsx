@@ -13,6 +13,7 @@ import { statusWords } from "../status-mark";
 import { CallDiff } from "./call-diff";
 import { answerOf, isNothing, type LiveAnswer } from "./live-answer";
 import { useLogged } from "./logged";
+import css from "./replay.module.css";
 import { TextDiff } from "./text-diff";
 
 interface CompareProps {
@@ -114,7 +115,9 @@ function Figures({ original, replay }: { original: RequestDetail; replay: Reques
     >
       {FIGURES.map(({ name, words, value, unit }) => (
         <tr key={name}>
-          <th scope="row">{name}</th>
+          <th scope="row" className={css.figure}>
+            {name}
+          </th>
           <td className="break" data-label="Original">
             {words(original)}
           </td>
@@ -134,6 +137,14 @@ function Figures({ original, replay }: { original: RequestDetail; replay: Reques
   );
 }
 
+function useAnswer({ request_id, status, response_bytes }: RequestDetail) {
+  return useQuery({ ...conversationQuery(request_id, "answered", status), enabled: response_bytes != null });
+}
+
+function isWithout({ response_bytes }: RequestDetail, query: { error: unknown }): boolean {
+  return response_bytes == null || isMissing(query);
+}
+
 function Answers({
   original,
   replay,
@@ -143,9 +154,9 @@ function Answers({
   replay: RequestDetail;
   unit: Unit | undefined;
 }) {
-  const before = useQuery(conversationQuery(original.request_id, "answered", original.status));
-  const after = useQuery(conversationQuery(replay.request_id, "answered", replay.status));
-  const missing = [isMissing(before) && "original", isMissing(after) && "replay"].filter(Boolean);
+  const before = useAnswer(original);
+  const after = useAnswer(replay);
+  const missing = [isWithout(original, before) && "original", isWithout(replay, after) && "replay"].filter(Boolean);
   if (missing.length > 0)
     return (
       <Empty title="The answers cannot be compared">
