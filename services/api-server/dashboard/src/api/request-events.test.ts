@@ -62,7 +62,11 @@ describe("a list of requests", () => {
     const timestamp = Date.now();
     const request = { model: "m", provider_id: "p", session_id: null, stream: true, timestamp } as InFlightRequest;
     const now = { from: timestamp, to: timestamp };
-    const matching = [{}, { model: ["m", "n"], provider: "p", stream: true, ...now }, { status: ["failed", "pending"] }];
+    const matching = [
+      {},
+      { model: ["m", "n"], provider: "p", stream: true, ...now },
+      { status: ["failed", "pending"] },
+    ];
     const others = [
       { q: "m" },
       { status: "failed" },

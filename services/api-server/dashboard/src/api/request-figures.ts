@@ -31,7 +31,14 @@ export function figureEnds(filters: RequestFilters, now: number): FixedRange {
 }
 
 /** Returns whether the sums know all filters: they are kept by model and provider. */
-export function isSummed({ model: _, provider: __, range: ___, from: ____, to: _____, ...others }: RequestFilters): boolean {
+export function isSummed({
+  model: _,
+  provider: __,
+  range: ___,
+  from: ____,
+  to: _____,
+  ...others
+}: RequestFilters): boolean {
   return Object.values(others).every((value) => value === undefined);
 }
 

@@ -28,7 +28,12 @@ export const peekQuery = (id: string) =>
     },
   });
 
-async function bodyOf(id: string, kind: string, size: number | null | undefined, signal: AbortSignal): Promise<unknown> {
+async function bodyOf(
+  id: string,
+  kind: string,
+  size: number | null | undefined,
+  signal: AbortSignal,
+): Promise<unknown> {
   if (size == null || size > MAX_BYTES) return null;
   try {
     return await (await send(`/api/requests/${encodeURIComponent(id)}/body/${kind}`, { signal })).json();

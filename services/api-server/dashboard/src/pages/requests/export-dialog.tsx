@@ -2,7 +2,13 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { EXPORT_FORMATS, type ExportFormat, exportCountQuery, exportUrl, type RequestRow } from "../../api/request-list";
+import {
+  EXPORT_FORMATS,
+  type ExportFormat,
+  exportCountQuery,
+  exportUrl,
+  type RequestRow,
+} from "../../api/request-list";
 import { address } from "../../app/base";
 import { plural } from "../../format/numbers";
 import { Button, buttonClass } from "../../parts/button";
@@ -77,8 +83,8 @@ export default function ExportDialog({ filters, words, rows, onClose }: ExportPr
         />
         {rows === undefined && (
           <p className="muted">
-            The browser shows how far it is, and can stop it. Rows are read while they are sent, so that it may be of any
-            length.
+            The browser shows how far it is, and can stop it. Rows are read while they are sent, so that it may be of
+            any length.
           </p>
         )}
       </DialogBody>

@@ -6,8 +6,8 @@ import { type RequestRow, totalQuery } from "../../api/request-list";
 import { count, dollars, percent, short } from "../../format/numbers";
 import { duration, UNKNOWN } from "../../format/time";
 import { Failure } from "../../parts/layout";
-import { filtersOf } from "./filter-words";
 import { barsOf, type Sums, sumsOfAll, sumsOfRows } from "./figures";
+import { filtersOf } from "./filter-words";
 import { Histogram } from "./histogram";
 import css from "./list.module.css";
 import type { ListSearch } from "./search";
@@ -63,7 +63,11 @@ function Sum({ sums, ghost }: { sums: Sums; ghost: boolean }) {
     ["Failed", count(failed), share],
     ["Tokens in", short(prompt), undefined],
     ["Tokens out", short(completion), undefined],
-    ["Cost", unpriced !== null && unpriced > 0 && cost === 0 ? UNKNOWN : dollars(cost), unpriced ? `${count(unpriced)} unknown` : undefined],
+    [
+      "Cost",
+      unpriced !== null && unpriced > 0 && cost === 0 ? UNKNOWN : dollars(cost),
+      unpriced ? `${count(unpriced)} unknown` : undefined,
+    ],
     ["p50", duration(p50), of],
     ["p95", duration(p95), of],
   ];
@@ -88,8 +92,8 @@ function Note(props: { summed: boolean; isAll: boolean; rows: number; onlyText: 
   const what = onlyText ? "All figures" : "Tokens, cost and durations";
   return (
     <p className={css.note}>
-      {what} are of the {count(rows)} rows that are loaded: sums are kept by model and provider only. The bars leave other
-      filters out.
+      {what} are of the {count(rows)} rows that are loaded: sums are kept by model and provider only. The bars leave
+      other filters out.
     </p>
   );
 }

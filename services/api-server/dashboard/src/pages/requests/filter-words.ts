@@ -36,7 +36,10 @@ export function filterWords(search: ListSearch, keyName: (id: string) => string)
   add("Took", min_ms === undefined ? undefined : `${duration(min_ms)} or more`, { min_ms: undefined });
   add("Took", max_ms === undefined ? undefined : `${duration(max_ms)} or less`, { max_ms: undefined });
   if (rangeOf(search) === undefined) {
-    const ends = [from === undefined ? "" : `from ${timeOfDay(from)}`, to === undefined ? "" : `until ${timeOfDay(to)}`];
+    const ends = [
+      from === undefined ? "" : `from ${timeOfDay(from)}`,
+      to === undefined ? "" : `until ${timeOfDay(to)}`,
+    ];
     add("Time", ends.filter(Boolean).join(" "), { from: undefined, to: undefined });
   }
   return found;

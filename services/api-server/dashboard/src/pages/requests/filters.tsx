@@ -45,7 +45,7 @@ export function Filters({ search, change, clear }: FiltersProps) {
   const known = facets.data;
   const options = (values: { value: string; requests: number }[] | undefined): Option[] =>
     (values ?? []).filter(({ value }) => value !== "");
-  const load = () => setWanted(true);
+  const load = useCallback(() => setWanted(true), []);
   const keyName = (key: string) => keys.data?.find((one) => one.id === key)?.name ?? key;
   const words = filterWords(search, keyName);
   return (
@@ -94,7 +94,12 @@ export function Filters({ search, change, clear }: FiltersProps) {
       {words.length > 0 && (
         <div className={css.chips}>
           {words.map(({ name, words, without }) => (
-            <Button key={name + words} small aria-label={`Clear ${name.toLowerCase()}: ${words}`} onClick={() => change(without)}>
+            <Button
+              key={name + words}
+              small
+              aria-label={`Clear ${name.toLowerCase()}: ${words}`}
+              onClick={() => change(without)}
+            >
               <span>
                 {name}: {words}
               </span>

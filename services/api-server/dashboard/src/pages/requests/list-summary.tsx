@@ -97,7 +97,12 @@ function JumpTo({ at, change }: { at: number | undefined; change: (changes: List
           if (event.key === "Enter") go();
         }}
       />
-      <Button small kind="primary" disabledBecause={chosen === undefined ? "Choose a time first" : undefined} onClick={go}>
+      <Button
+        small
+        kind="primary"
+        disabledBecause={chosen === undefined ? "Choose a time first" : undefined}
+        onClick={go}
+      >
         Go
       </Button>
     </Popover>

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { fineStep, isSummed } from "../../api/request-figures";
 import { exportUrl, parametersOf, type RequestRow, type RowPage, rangeOf, timeOf } from "../../api/request-list";
 import { chosenWords, withChosen } from "./choice";
-import { changed, defined, filterWords, milliseconds, rangeWords, withoutFilters } from "./filter-words";
 import { barsOf, percentile, sumsOfAll, sumsOfRows } from "./figures";
+import { changed, defined, filterWords, milliseconds, rangeWords, withoutFilters } from "./filter-words";
 import { keyMove } from "./grid-keys";
 import { ordered } from "./histogram";
 import { rowsShown } from "./in-flight-rows";
@@ -84,7 +84,10 @@ describe("filters", () => {
   });
 
   it("are told in words, each with how it goes", () => {
-    const words = filterWords({ q: "cat", status: ["failed", "client_disconnected"], key: "k", min_ms: 5000 }, () => "ci");
+    const words = filterWords(
+      { q: "cat", status: ["failed", "client_disconnected"], key: "k", min_ms: 5000 },
+      () => "ci",
+    );
     expect(words.map(({ name, words }) => `${name}: ${words}`)).toEqual([
       "Text: “cat”",
       "State: failed, client left",
@@ -129,7 +132,13 @@ describe("filters", () => {
 
 describe("the window of the list", () => {
   it("loads what is missing at its ends, and elsewhere when it was left", () => {
-    const loaded = loadedOf([page(50, [1, 2]), page(52, Array.from({ length: 100 }, (_, n) => n + 3))]);
+    const loaded = loadedOf([
+      page(50, [1, 2]),
+      page(
+        52,
+        Array.from({ length: 100 }, (_, n) => n + 3),
+      ),
+    ]);
     expect([loaded.first, loaded.rows.length]).toEqual([50, 102]);
     const need = (start: number, end: number, more = true) => needOf(loaded, { start, end }, more);
     expect([need(80, 110), need(80, 145), need(80, 145, false), need(55, 80), need(0, 20)]).toEqual([
@@ -234,12 +243,9 @@ describe("figures", () => {
   });
 
   it("know models, providers and times only", () => {
-    expect([{ model: "m", range: "1h" as const }, { from: 1 }, { q: "x" }, { has_error: false }].map(isSummed)).toEqual([
-      true,
-      true,
-      false,
-      false,
-    ]);
+    expect([{ model: "m", range: "1h" as const }, { from: 1 }, { q: "x" }, { has_error: false }].map(isSummed)).toEqual(
+      [true, true, false, false],
+    );
   });
 
   it("are narrowed in either direction", () => {
@@ -261,8 +267,8 @@ describe("marked requests", () => {
       "gpt",
       '"a,b"',
       '"say ""hi"""',
-      "\"'=1+1\"",
-      "\"'-1\"",
+      '"\'=1+1"',
+      '"\'-1"',
       "",
       "5",
       "true",

@@ -31,7 +31,7 @@ interface Props {
 
 export function MoreFilters({ search, change, keys, facets, load }: Props) {
   // Keys that are deleted are in the sums only.
-  useEffect(load, []);
+  useEffect(load, [load]);
   const named = new Map((keys ?? []).map(({ id, name }) => [id, name]));
   const ids = new Set([...named.keys(), ...(facets?.keys ?? []).map(({ value }) => value), search.key ?? ""]);
   const flag = (value: string) => (value === "" ? undefined : value === "true");

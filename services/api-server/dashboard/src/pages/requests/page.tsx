@@ -49,7 +49,11 @@ export default function Requests() {
     <Page title="Requests" wide about="What clients asked, and what they were answered. Newest first.">
       <Filters search={search} change={change} clear={clear} />
       {newer.error && at !== undefined && (
-        <Failure title="The time could not be found in the list." error={newer.error} retry={() => void newer.refetch()} />
+        <Failure
+          title="The time could not be found in the list."
+          error={newer.error}
+          retry={() => void newer.refetch()}
+        />
       )}
       {!isElsewhere && !waiting && (
         <RequestList

@@ -42,7 +42,6 @@ export function Popover({ name, button: content, small, className, onOpen, onClo
       >
         {content}
       </Button>
-      {/* biome-ignore lint/a11y/useSemanticElements: it is no modal one */}
       <div
         ref={panel}
         id={id}

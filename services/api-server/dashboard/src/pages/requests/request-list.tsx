@@ -12,11 +12,11 @@ import { InFlightRows, useInFlight } from "./in-flight-rows";
 import { useKept } from "./kept";
 import type { LeftList } from "./last-list";
 import css from "./list.module.css";
+import { Summary } from "./list-summary";
 import { MarkedActions } from "./marked-actions";
 import { focusRow, RequestWindow } from "./request-window";
-import { SearchOn } from "./search-on";
 import { isFiltered, type ListSearch } from "./search";
-import { Summary } from "./list-summary";
+import { SearchOn } from "./search-on";
 import { useReturn } from "./use-return";
 import { useRows } from "./use-rows";
 

@@ -1,3 +1,5 @@
+// biome-ignore-all lint/a11y/useSemanticElements: rows of a table cannot be outside the document
+// biome-ignore-all lint/a11y/useFocusableInteractive: the link of a row is its stop of the keyboard
 /** A row of the grid of requests. Its link covers it, and is its only stop of the keyboard. */
 
 import { Link } from "@tanstack/react-router";

@@ -1,7 +1,17 @@
+// biome-ignore-all lint/a11y/useSemanticElements: rows of a table cannot be outside the document
+// biome-ignore-all lint/a11y/useFocusableInteractive: the link of a row is its stop of the keyboard
 /** The grid of requests, of which only the visible rows are in the document. */
 
 import { defaultRangeExtractor, type Range, useVirtualizer } from "@tanstack/react-virtual";
-import { type CSSProperties, type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import {
+  type CSSProperties,
+  type KeyboardEvent,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
 import type { RequestRow } from "../../api/request-list";
 import { COLUMNS, type ColumnName, gridColumns } from "./columns";
 import { keyMove } from "./grid-keys";
@@ -109,7 +119,6 @@ export function RequestWindow(props: Props) {
   };
   const style = { "--columns": gridColumns(COLUMNS.filter(({ name }) => columns.includes(name))) } as CSSProperties;
   return (
-    // biome-ignore lint/a11y/useSemanticElements: the rows of a table cannot be outside the document
     <div
       role="grid"
       tabIndex={-1}
@@ -128,7 +137,6 @@ export function RequestWindow(props: Props) {
       }}
     >
       <GridHead columns={columns} />
-      {/* biome-ignore lint/a11y/useSemanticElements: as above */}
       <div role="rowgroup" ref={body} className={css.body} style={{ height: virtualizer.getTotalSize() }}>
         {items.map((item) => {
           const row = rows[item.index - first];

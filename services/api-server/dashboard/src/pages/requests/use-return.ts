@@ -3,9 +3,9 @@
 import { useRouter } from "@tanstack/react-router";
 import { useEffect, useLayoutEffect, useState } from "react";
 import type { Anchor } from "../../api/request-list";
+import { defined } from "./filter-words";
 import { type LeftList, remember } from "./last-list";
 import { focusRow } from "./request-window";
-import { defined } from "./filter-words";
 import type { ListSearch } from "./search";
 
 /** Remembers the place in the list, and goes to the one that was left. Returns whether it is on its way there. */

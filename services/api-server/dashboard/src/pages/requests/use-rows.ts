@@ -83,19 +83,12 @@ function keepFirstPage(client: QueryClient, filters: RequestFilters): void {
   });
 }
 
-const NO_PREVIEWS: Record<number, string> = {};
 const NO_PAGE: RowPage = { requests: [], at: 0, searched: 0 };
 
 /** Returns the questions of the rows of these pages: a window shows rows of three at most. */
 function usePreviews(filters: RequestFilters, [first, second, third]: RowPage[]): Record<number, string> {
-  const parts = [
-    useQuery({ ...previewsQuery(filters, first ?? NO_PAGE), enabled: first !== undefined }).data,
-    useQuery({ ...previewsQuery(filters, second ?? NO_PAGE), enabled: second !== undefined }).data,
-    useQuery({ ...previewsQuery(filters, third ?? NO_PAGE), enabled: third !== undefined }).data,
-  ];
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the parts, and not their list
-  return useMemo(() => {
-    const known = parts.filter((part) => part !== undefined);
-    return known.length === 0 ? NO_PREVIEWS : Object.assign({}, ...known);
-  }, parts);
+  const { data: one } = useQuery({ ...previewsQuery(filters, first ?? NO_PAGE), enabled: first !== undefined });
+  const { data: two } = useQuery({ ...previewsQuery(filters, second ?? NO_PAGE), enabled: second !== undefined });
+  const { data: three } = useQuery({ ...previewsQuery(filters, third ?? NO_PAGE), enabled: third !== undefined });
+  return useMemo(() => ({ ...one, ...two, ...three }), [one, two, three]);
 }

@@ -74,7 +74,10 @@ function Sums({ id, cached }: { id: string; cached: number | null }) {
     <Card>
       <Facts
         facts={[
-          ["Answers", sums ? `${count(sums.total_responses)}, ${percent(sums.success_rate)} without an error` : UNKNOWN],
+          [
+            "Answers",
+            sums ? `${count(sums.total_responses)}, ${percent(sums.success_rate)} without an error` : UNKNOWN,
+          ],
           ["Tokens", `${count(sums?.total_prompt_tokens)} in, ${count(sums?.total_completion_tokens)} out`],
           ["Read from caches", cached === null ? UNKNOWN : `${percent(100 * cached)} of the prompts`],
           [

@@ -42,7 +42,7 @@ export function SessionRow({ id, session, found }: RowProps) {
             {(shown && clipped(shown.first_user_message, 100)) || id}
           </Link>
         )}
-        {answer.data && <div className="muted">{clipped(answer.data, 120)}</div>}
+        {answer.data && <div className="muted">{clipped(answer.data.replace(/\s+/g, " "), 120)}</div>}
         {found && (
           <div className="muted">
             {count(found.requests)} found · {found.models.join(", ")}

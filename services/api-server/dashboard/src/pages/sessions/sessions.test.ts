@@ -9,7 +9,11 @@ import { costWords } from "./session-row";
 
 describe("the address of the sessions", () => {
   it("keeps what is understood", () => {
-    expect(sessionsSearch({ q: 5, model: ["a", "b"], sort: "size" })).toEqual({ q: "5", model: ["a", "b"], sort: undefined });
+    expect(sessionsSearch({ q: 5, model: ["a", "b"], sort: "size" })).toEqual({
+      q: "5",
+      model: ["a", "b"],
+      sort: undefined,
+    });
     expect(sessionsSearch({ model: "a", sort: "last_accessed" })).toEqual({
       q: undefined,
       model: "a",
@@ -87,7 +91,13 @@ describe("turns", () => {
     const asked: string[] = [];
     const bodies: Record<string, unknown> = {
       one: { messages: [{ role: "user", content: "a" }] },
-      two: { messages: [{ role: "user", content: "a" }, { role: "assistant", content: "b" }, { role: "user", content: "c" }] },
+      two: {
+        messages: [
+          { role: "user", content: "a" },
+          { role: "assistant", content: "b" },
+          { role: "user", content: "c" },
+        ],
+      },
       answer: { choices: [{ message: { role: "assistant", content: "d" } }] },
     };
     const reader = new TurnReader(async (url) => {

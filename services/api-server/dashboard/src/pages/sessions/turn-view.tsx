@@ -7,7 +7,7 @@ import type { RequestRow } from "../../api/request-list";
 import { address } from "../../app/base";
 import { bytes, dollars, plural, short } from "../../format/numbers";
 import { duration, exactTime, timeOfDay } from "../../format/time";
-import { Row } from "../../parts/button";
+import { classes, Row } from "../../parts/button";
 import { Failure, Loading, Stack } from "../../parts/layout";
 import type { Turns } from "../../workers/start-turns";
 import { MessageCard } from "../requests/messages";
@@ -50,7 +50,11 @@ export function TurnView({ turn, before, turns }: TurnProps) {
   const { data } = query;
   const isLong = (turn.request_bytes ?? 0) > MAX_BYTES;
   return (
-    <section ref={box} className={css.turn} aria-label={`Request of ${timeOfDay(turn.timestamp)}`}>
+    <section
+      ref={box}
+      className={classes(css.turn, !seen && css.unseen)}
+      aria-label={`Request of ${timeOfDay(turn.timestamp)}`}
+    >
       <Stack>
         <Row className="muted">
           <time title={exactTime(turn.timestamp)}>{timeOfDay(turn.timestamp)}</time>
@@ -67,7 +71,7 @@ export function TurnView({ turn, before, turns }: TurnProps) {
           </Link>
         </Row>
         {query.error && <Failure error={query.error} retry={() => void query.refetch()} />}
-        {!data && !query.error && <Loading rows={2} />}
+        {seen && !data && !query.error && <Loading rows={2} />}
         {isLong && <p className="muted">The request has {bytes(turn.request_bytes)}: open it to read it.</p>}
         {!isLong && turn.request_bytes == null && <p className="muted">What was asked is not kept.</p>}
         {data?.fresh.map((message, at) => (
