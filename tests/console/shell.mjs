@@ -38,7 +38,7 @@ export async function palette(context, server) {
   await settled(page);
   const choose = async (text, option) => {
     await page.keyboard.press("Control+k");
-    await page.getByRole("combobox").fill(text);
+    await page.getByRole("combobox", { name: "Search and commands" }).fill(text);
     await page.getByRole("option", { name: option }).click();
   };
   await choose("restart qwen", /^Restart qwen-proxy/);
@@ -47,7 +47,7 @@ export async function palette(context, server) {
   await page.getByRole("heading", { level: 1, name: "quick" }).waitFor();
   await page.keyboard.press("Control+k");
   await page.getByRole("listbox", { name: "Results" }).getByRole("option").first().getByText("Route, recent").waitFor();
-  await page.getByRole("combobox").fill("minimize");
+  await page.getByRole("combobox", { name: "Search and commands" }).fill("minimize");
   await page.getByText("Nothing is named like this.").waitFor();
   await page.keyboard.press("Escape");
   await page.close();
