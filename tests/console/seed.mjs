@@ -33,9 +33,9 @@ INSERT INTO usage_hours (hour, provider_id, model, status, requests, answers, er
   SELECT requests.timestamp / 3600000, requests.provider_id, model, status, COUNT(*), COUNT(*), COUNT(error), SUM(prompt_tokens), SUM(completion_tokens), SUM(total_tokens), COUNT(*), SUM(duration_ms), SUM(cost_nanos), 0
   FROM requests JOIN responses ON responses.id = requests.id WHERE requests.id > 1000000 GROUP BY 1, 2, 3, 4
   ON CONFLICT DO NOTHING;
-INSERT INTO usage_minutes (span, minute, provider_id, model, requests, errors, prompt_tokens, completion_tokens, cost_nanos, durations, first_bytes)
-  SELECT span, requests.timestamp / 60000 / span * span, requests.provider_id, model, COUNT(*), COUNT(error), SUM(prompt_tokens), SUM(completion_tokens), SUM(cost_nanos), '20:' || COUNT(*), '12:' || COUNT(*)
-  FROM requests JOIN responses ON responses.id = requests.id JOIN (SELECT 1 AS span UNION ALL SELECT 60) WHERE requests.id > 1000000 GROUP BY 1, 2, 3, 4
+INSERT INTO usage_minutes (span, minute, provider_id, model, key_id, status, requests, errors, prompt_tokens, completion_tokens, cost_nanos, durations, first_bytes)
+  SELECT span, requests.timestamp / 60000 / span * span, requests.provider_id, model, '', status, COUNT(*), COUNT(error), SUM(prompt_tokens), SUM(completion_tokens), SUM(cost_nanos), '20:' || COUNT(*), '12:' || COUNT(*)
+  FROM requests JOIN responses ON responses.id = requests.id JOIN (SELECT 1 AS span UNION ALL SELECT 60) WHERE requests.id > 1000000 GROUP BY 1, 2, 3, 4, status
   ON CONFLICT DO NOTHING;
 COMMIT;
 PRAGMA optimize;

@@ -27,7 +27,7 @@ const MAX_FALLS: usize = 5;
 /// Maximum turns of a session for which bodies are compared, to find the turn before each.
 const MAX_COMPARED: usize = 20;
 /// Field of a request that continues an answer which the provider keeps.
-const PREVIOUS: &str = ""previous_response_id"";
+const PREVIOUS: &str = "\"previous_response_id\"";
 /// Number of earlier turns among which the one that a turn continues is looked for. The agents of a session take turns.
 const MAX_EARLIER: usize = 8;
 

@@ -13,13 +13,19 @@ use crate::site::{Site, test_children};
 struct Listener<'a> {
     site: &'a Site,
     headers: &'a [(&'a str, &'a str)],
+    /// Parameters of the address of the handshake.
+    query: &'a str,
     sid: String,
 }
 
 impl<'a> Listener<'a> {
     /// Opens a session, without the connect packet.
     async fn connect(site: &'a Site, headers: &'a [(&'a str, &'a str)]) -> Self {
-        let mut listener = Self { site, headers, sid: String::new() };
+        Self::connect_with(site, headers, "").await
+    }
+
+    async fn connect_with(site: &'a Site, headers: &'a [(&'a str, &'a str)], query: &'a str) -> Self {
+        let mut listener = Self { site, headers, query, sid: String::new() };
         let (status, open) = listener.ask(None).await;
         assert_eq!(status, 200, "{open}");
         let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
@@ -37,7 +43,7 @@ impl<'a> Listener<'a> {
 
     /// Sends a packet, or fetches the queued ones.
     async fn ask(&self, said: Option<String>) -> (u16, String) {
-        let uri = format!("/socket.io/?EIO=4&transport=polling{}", self.sid);
+        let uri = format!("/socket.io/?EIO=4&transport=polling{}{}", self.query, self.sid);
         let mut request = Request::builder().uri(uri).header("host", "127.0.0.1:3002");
         for (name, value) in self.headers {
             request = request.header(*name, *value);
@@ -96,6 +102,76 @@ async fn the_number_of_listeners_is_limited() {
     }
     let refused = introduced(&site, &[], "").await;
     assert!(refused.starts_with("44") && refused.contains("64 listeners"), "{refused}");
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_listener_may_ask_for_statuses_without_the_catalogue() {
+    let mut site = Site::new().await;
+    let (_keeper, written) = tokio::sync::broadcast::channel(8);
+    let closing = site.publish(written);
+    let whole = Listener::connect(&site, &[]).await;
+    whole.say("40".to_owned()).await;
+    let first = whole.hear("proxy:status").await.remove(0);
+    assert!(first["status"]["providers"]["items"].is_array() && first["status"]["models"].is_object(), "{first}");
+    let short = Listener::connect_with(&site, &[], "&view=short").await;
+    short.say("40".to_owned()).await;
+    let light = short.hear("proxy:status").await.remove(0);
+    assert!(light["status"].get("providers").is_none() && light["status"].get("models").is_none(), "{light}");
+    assert_eq!(light["status"]["providerRouter"], first["status"]["providerRouter"]);
+
+    // Both hear of changes, each in its own form.
+    let extension = Listener::welcome(&site, &[]).await;
+    extension.say(r#"42["extension:connect"]"#.to_owned()).await;
+    let light = short.hear("proxy:status").await.remove(0);
+    assert_eq!((&light["status"]["extensionConnected"], light["status"].get("providers")), (&json!(true), None));
+    let first = whole.hear("proxy:status").await.remove(0);
+    assert!(first["status"]["extensionConnected"] == true && first["status"]["providers"].is_object(), "{first}");
+    closing.cancel();
+    site.close().await;
+}
+
+#[tokio::test]
+async fn changes_of_routes_keys_and_prices_are_told() {
+    let mut site = Site::new().await;
+    let (_keeper, written) = tokio::sync::broadcast::channel(8);
+    let closing = site.publish(written);
+    let listener = Listener::welcome(&site, &[]).await;
+    // Changes are differences from the first look at the tables: one is made until it is told.
+    let nudge = async {
+        for n in 0.. {
+            site.put("/api/models/echo", json!({"name": format!("echo {n}")})).await.expect(200);
+            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        }
+    };
+    tokio::select! {
+        _ = listener.hear("models:updated") => {}
+        () = nudge => {}
+    }
+
+    let route = json!({"model": "fast", "targets": [{"provider": "echo", "model": "echo"}]});
+    let made = site.post("/api/routes", route.clone()).await.expect(201);
+    let heard = listener.hear("routes:updated").await.remove(0);
+    assert_eq!((&heard["action"], &heard["routeId"], &heard["total"]), (&json!("created"), &made["id"], &json!(1)));
+    let id = made["id"].as_str().unwrap();
+    let mut off = route;
+    off["enabled"] = false.into();
+    site.put(&format!("/api/routes/{id}"), off).await.expect(200);
+    assert_eq!(listener.hear("routes:updated").await[0]["action"], "disabled");
+
+    let key = site.post("/api/keys", json!({"name": "laptop"})).await.expect(201);
+    let heard = listener.hear("keys:updated").await.remove(0);
+    assert_eq!((&heard["action"], &heard["keyId"], &heard["total"]), (&json!("created"), &key["id"], &json!(1)));
+    assert!(!heard.to_string().contains(key["key"].as_str().unwrap()), "{heard}");
+    site.post(&format!("/api/keys/{}/revoke", key["id"].as_str().unwrap()), json!({})).await.expect(200);
+    assert_eq!(listener.hear("keys:updated").await[0]["action"], "updated");
+
+    let prices = json!({"v": 1, "prices": [{"id": "openai/gpt-4.1", "base": {"in": "1.5", "out": "7"}}]});
+    site.put("/api/prices", prices).await.expect(200);
+    assert_eq!(listener.hear("prices:updated").await[0]["action"], "created");
+    site.delete("/api/prices").await.expect(200);
+    assert_eq!(listener.hear("prices:updated").await[0]["action"], "deleted");
+    closing.cancel();
     site.close().await;
 }
 

@@ -39,6 +39,13 @@ async fn the_status_without_services_is_stopped() {
     assert_eq!((&body["extensionConnected"], &body["database"]), (&false.into(), &"ok".into()));
     assert!(body.get("success").is_none());
 
+    let mut short = site.get("/api/proxy/status?view=short").await.expect(200);
+    short["providers"] = body["providers"].clone();
+    short["models"] = body["models"].clone();
+    assert_eq!(short, body, "only the lists are left out");
+    let mistakes = site.get("/api/proxy/status?view=long").await.mistakes();
+    assert_eq!(mistakes, ["view must be one of: short"]);
+
     let stopped = site.call(Method::POST, "/api/proxy/stop", None).await.expect(200);
     assert_eq!((&stopped["success"], &stopped["status"]), (&true.into(), &"stopped".into()));
     assert_eq!(stopped["message"], "Proxy servers are not running");
