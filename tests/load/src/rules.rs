@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn the_models_of_both_providers_have_prices() {
         let prices = Prices::shipped().unwrap();
-        prices.set_overrides(Some(PRICES));
+        prices.update(None, Some(PRICES));
         let table = prices.current().unwrap();
         for provider in [PROVIDER, FALLBACK] {
             for model in [MODEL, "mock-1x0"] {

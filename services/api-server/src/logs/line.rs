@@ -298,8 +298,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_line_is_accepted(line in "\\PC*", spans in "[a-z{}\":\\\\ ]{0,30}") {
-            LogLine::parse(&line);
-            LogLine::parse(&format!("{TIME} INFO {spans}"));
+            let _ = LogLine::parse(&line);
+            let _ = LogLine::parse(&format!("{TIME} INFO {spans}"));
             prop_assert_eq!(LogLine::parse(&format!("{TIME} INFO {spans}{line}")).time, Some(MS));
         }
     }

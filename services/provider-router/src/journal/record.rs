@@ -378,6 +378,7 @@ mod tests {
             api: "chat".into(),
             kind: "openai".into(),
             translation: translation.to_owned(),
+            is_cut: false,
         };
         for (bodies, translation, expected) in [
             (Bodies::Off, "messages-chat; tools.canary=dropped; x=altered", "messages-chat"),

@@ -128,7 +128,7 @@ fn losses_of_a_streamed_answer_are_told_beside_those_of_the_request() {
         losses.add(lost.clone());
         let translated = Translated { losses, ..between(Api::Messages, Api::Chat) };
         let decoder = Decoder::new(Api::Chat, "1");
-        let mut translated = TranslatedStream::new(Vec::new(), script, (decoder, emitter), translated);
+        let mut translated = TranslatedStream::new(Vec::new(), script, (decoder, emitter), translated, None);
         let mut cx = Context::from_waker(std::task::Waker::noop());
         while let Poll::Ready(Some(Ok(_))) = translated.poll_data(&mut cx) {}
         assert_eq!(translated.translation().as_deref(), expected, "{stream}");
