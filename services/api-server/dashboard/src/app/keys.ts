@@ -91,6 +91,13 @@ export function useKey(key: string, run: () => void): void {
   }, [key, run]);
 }
 
+/** Does what a key does on lists; returns whether it did anything. */
+function hasMoved(key: string, router: ReturnType<typeof useRouter>): boolean {
+  if (key === "Escape") return backToList(router);
+  if (key === "Home") return moveToEnd(0);
+  return key === "End" && moveToEnd(-1);
+}
+
 /** Listens for the shortcuts that work everywhere. */
 export function useShortcuts(open: { palette: () => void; help: () => void }): void {
   const { palette, help } = open;
@@ -106,12 +113,7 @@ export function useShortcuts(open: { palette: () => void; help: () => void }): v
       }
       const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !event.defaultPrevented;
       if (!plain || isTyping(event.target)) return;
-      const ends: Record<string, () => boolean> = {
-        Escape: () => backToList(router),
-        Home: () => moveToEnd(0),
-        End: () => moveToEnd(-1),
-      };
-      if (ends[event.key]?.()) event.preventDefault();
+      if (hasMoved(event.key, router)) event.preventDefault();
       if (event.key.length > 1 || !usePreferences.getState().keys) return;
       const second = event.timeStamp - began < SEQUENCE_WITHIN;
       began = 0;

@@ -39,7 +39,11 @@ function TurnView({ turn, isLast, isNewest }: TurnProps) {
     const { before, turns } = usePlayground.getState();
     const until = turns.slice(0, turns.findIndex((one) => one.id === turn.id) + 1);
     const body = bodyFor(shownAnswer(turn, side)?.model ?? "", before, until, side);
-    return asCurl(base, { request_id: "playground", method: "POST", path: "/v1/chat/completions" }, JSON.stringify(body));
+    return asCurl(
+      base,
+      { request_id: "playground", method: "POST", path: "/v1/chat/completions" },
+      JSON.stringify(body),
+    );
   };
   const idle = SIDES.every((side) => turn.answers[side]?.every(isOver) ?? true);
   return (
