@@ -21,11 +21,37 @@ export type BodyKind = (typeof BODIES)[number];
 export const requestQuery = (id: string) =>
   queryOptions({
     queryKey: ["requests", "one", id],
-    queryFn: async ({ signal }) =>
-      (await data(
+    queryFn: async ({ signal }) => {
+      if (unlogged.has(id)) await untilLogged(id, signal);
+      return (await data(
         api.GET("/api/requests/{id}", { params: { path: { id }, query: { view: "short" } }, signal }),
-      )) as RequestDetail,
+      )) as RequestDetail;
+    },
   });
+
+/** Requests that this page has sent, and that the log may not have yet. */
+const unlogged = new Set<string>();
+/** Looks at the newest requests until one must be there, and milliseconds between them. */
+const LOOKS = 40;
+const LOOK_EVERY = 250;
+/** Rows of a look. */
+const NEWEST = 50;
+
+/** Tells that a request was sent just now: the log has it a moment later. */
+export function expectLogged(id: string): void {
+  unlogged.add(id);
+}
+
+/** Waits until the list of the newest requests has one, which a request for itself would report as missing. */
+async function untilLogged(id: string, signal: AbortSignal): Promise<void> {
+  const query = { view: "short", limit: NEWEST, count: false };
+  for (let look = 0; look < LOOKS && unlogged.has(id); look++) {
+    const { requests } = await data(api.GET("/api/requests", { params: { query }, signal }));
+    if (requests.some(({ request_id }) => request_id === id)) break;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
+  }
+  unlogged.delete(id);
+}
 
 export const explainQuery = (id: string) =>
   queryOptions({

@@ -120,7 +120,7 @@ function AttemptView({ row, end }: { row: AttemptRow; end: number }) {
   const { attempt, number } = row;
   return (
     <tr>
-      <td className="break">
+      <td className={`break ${css.attempt}`}>
         {number}{" "}
         <Link to="/providers/$id" params={{ id: attempt.provider }}>
           {attempt.provider}

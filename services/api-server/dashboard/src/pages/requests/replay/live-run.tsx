@@ -27,7 +27,9 @@ export function LiveRun({ run, onStop }: { run: Run; onStop: () => void }) {
   const place = useRef<HTMLDivElement>(null);
   // What was asked for is below the form.
   // biome-ignore lint/correctness/useExhaustiveDependencies: once for each run
-  useEffect(() => place.current?.scrollIntoView({ block: "start" }), [startedAt]);
+  useEffect(() => {
+    place.current?.scrollIntoView({ block: "start" });
+  }, [startedAt]);
   return (
     <div ref={place} className={css.run}>
       <Card

@@ -2,7 +2,7 @@
 
 import { problemIn } from "../../../api/client";
 import { asProblem, Problem } from "../../../api/problem";
-import { LOGGED_ID, type Outcome, type ReplayCommand, sendReplay } from "../../../api/request";
+import { expectLogged, LOGGED_ID, type Outcome, type ReplayCommand, sendReplay } from "../../../api/request";
 import { EventReader } from "../../playground/sse";
 import { errorIn, type LiveAnswer, NOTHING, wholeAnswer, withEvent } from "./live-answer";
 
@@ -45,10 +45,13 @@ export async function runReplay(
   report(run);
   try {
     const response = await sendReplay(id, command, signal);
-    change({ logId: response.headers.get(LOGGED_ID) });
+    const logId = response.headers.get(LOGGED_ID);
+    if (logId !== null) expectLogged(logId);
+    change({ logId });
     if (!response.ok) throw await problemIn(response);
     if ((command.times ?? 1) > 1) {
       const { replays } = (await response.json()) as { replays: Outcome[] };
+      for (const { request_id } of replays) if (request_id !== null) expectLogged(request_id);
       return change({ state: "done", outcomes: replays, endedAt: now() });
     }
     for await (const event of eventsOf(response)) {
