@@ -53,7 +53,7 @@ export function TurnView({ turn, before, turns }: TurnProps) {
     <section
       ref={box}
       className={classes(css.turn, !seen && css.unseen)}
-      aria-label={`Request of ${timeOfDay(turn.timestamp)}`}
+      aria-label={`Request of ${timeOfDay(turn.timestamp)}, number ${turn.id}`}
     >
       <Stack>
         <Row className="muted">
