@@ -1,6 +1,6 @@
 /** The lines of a log: only visible ones are in the document. */
 
-import { useVirtualizer } from "@tanstack/react-virtual";
+import { useVirtualizer, type Virtualizer } from "@tanstack/react-virtual";
 import { memo, type RefObject, useEffect, useLayoutEffect, useRef } from "react";
 import { asProblem } from "../../api/problem";
 import { plural } from "../../format/numbers";
@@ -36,12 +36,13 @@ export function Lines({ source, lines, following, follow, pause, wrap, wanted, c
     overscan: 30,
     getItemKey: (at) => lines[at]!.id,
   });
-  useSteady(box, lines[0]!.id);
+  /** Where the list was scrolled to. */
+  const seen = useRef(0);
+  useSteady(virtualizer, seen, lines[0]!.id);
   // biome-ignore lint/correctness/useExhaustiveDependencies: to the end with each new line
   useEffect(() => {
     if (following) virtualizer.scrollToIndex(lines.length - 1, { align: "end" });
   }, [following, lines]);
-  const seen = useRef(0);
   /** Notices that the bar was dragged up: what the page does itself only goes down. */
   const scrolled = () => {
     const { scrollTop = 0, scrollHeight = 0, clientHeight = 0 } = box.current ?? {};
@@ -101,14 +102,17 @@ export function Lines({ source, lines, following, follow, pause, wrap, wanted, c
   );
 }
 
-/** Keeps what is read in its place when lines are put before it. */
-function useSteady(box: RefObject<HTMLDivElement | null>, first: number): void {
+/** Keeps what is read in its place when lines are put before it, whose heights may be known already. */
+function useSteady(virtualizer: Virtualizer<HTMLDivElement, Element>, seen: RefObject<number>, first: number): void {
   const before = useRef(first);
   useLayoutEffect(() => {
     const added = before.current - first;
     before.current = first;
-    if (added > 0 && box.current) box.current.scrollTop += added * ROW;
-  }, [box, first]);
+    if (added <= 0) return;
+    // Takes in what was measured with this drawing.
+    virtualizer.getTotalSize();
+    virtualizer.scrollToOffset(seen.current + (virtualizer.measurementsCache[added]?.start ?? added * ROW));
+  }, [virtualizer, seen, first]);
 }
 
 /** Says what is before the first line. */
