@@ -1745,12 +1745,24 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Returns the last lines of a log, the oldest first. `combined` merges all services. */
+        /**
+         * Returns lines of a log, the oldest first; the last ones by default. `combined` merges all services.
+         * @description Rotated files count as part of the log. One request reads at most 8 MiB of it, so that a page may have fewer lines
+         *     than there are; `before` of the page continues.
+         */
         get: {
             parameters: {
                 query?: {
-                    /** @description Number of lines, 50 by default */
+                    /** @description Maximum number of lines, 50 by default */
                     lines?: number;
+                    /** @description Lines before this place: `before` of another page, or a time in milliseconds since 1970 */
+                    before?: string;
+                    /** @description Lines with this text, ignoring case */
+                    q?: string;
+                    /** @description Lines of at least this importance. A line without one belongs to the line before it */
+                    level?: string;
+                    /** @description `json` takes the lines apart into time, level, target and message */
+                    format?: string;
                 };
                 header?: never;
                 path: {
@@ -1767,7 +1779,109 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["LastLines"];
+                        "application/json": components["schemas"]["LogPage"];
+                    };
+                };
+                /** @description The request is invalid; `errors` lists every mistake */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The control token is required, and is missing or wrong */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The resource does not exist */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The host name of the request is not allowed */
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Too many wrong control tokens from the same address */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description Internal error; the log has the details */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+                /** @description The database is unavailable, and nothing was changed; try again later */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Failure"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/logs/{service}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Returns a whole log with its rotated files, the oldest line first, as a file. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description As in `/api/logs/{service}` */
+                    service: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The log */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain; charset=utf-8": string;
                     };
                 };
                 /** @description The request is invalid; `errors` lists every mistake */
@@ -1850,7 +1964,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Returns the models, providers and statuses of the requests of a time, in whole hours; the last 24 hours by default. */
+        /**
+         * Returns the models, providers, statuses and client keys of the requests of a time, in whole hours; the last 24 hours
+         *     by default.
+         */
         get: {
             parameters: {
                 query?: {
@@ -1961,12 +2078,16 @@ export interface paths {
                     step?: number;
                     /** @description The figures, separated by commas: `requests`, `errors`, `prompt`, `completion`, `cost_nano`, `p50`, `p95`, `p99`, `ttft50`, `ttft95`; all by default */
                     metrics?: string;
-                    /** @description A series for each provider or model, at most 20, and one for the others */
+                    /** @description A series for each provider, model, client key or status, at most 20, and one for the others */
                     by?: string;
                     /** @description Requests for one of these models */
                     model?: string[];
                     /** @description Requests answered by one of these providers */
                     provider_id?: string[];
+                    /** @description Requests of one of the client keys with these ids */
+                    key?: string[];
+                    /** @description Requests that ended with one of these statuses */
+                    status?: string[];
                 };
                 header?: never;
                 path?: never;
@@ -2054,7 +2175,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Returns the providers or models with the highest figures in a time; the last 24 hours by default. */
+        /**
+         * Returns the providers, models, client keys or statuses with the highest figures in a time; the last 24 hours by
+         *     default.
+         */
         get: {
             parameters: {
                 query?: {
@@ -5647,7 +5771,10 @@ export interface paths {
         /** Returns the status of the services, and the providers and models. */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description `short` leaves out the providers and models, which have routes of their own */
+                    view?: string;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -6497,7 +6624,7 @@ export interface paths {
         /**
          * Returns the requests that match the filters, one per line, as JSON or CSV; the fields are those of `view=short`.
          * @description The rows are read while they are sent, so an export may be of any length. `HEAD` returns the number of rows in
-         *     `x-total-count` only. In CSV, a text that a spreadsheet would take for a formula begins with a quote.
+         *     `x-total-count` only, and without `q` only, because a search has to read all bodies. In CSV, a text that a spreadsheet would take for a formula begins with a quote.
          */
         get: {
             parameters: {
@@ -6529,6 +6656,8 @@ export interface paths {
                     order?: string;
                     /** @description `ndjson` by default */
                     format?: string;
+                    /** @description Only requests with this text in a message or in the answer, ignoring case */
+                    q?: string;
                 };
                 header?: never;
                 path?: never;
@@ -10816,6 +10945,11 @@ export interface components {
         Ability: "tools" | "vision" | "json_schema";
         /** @description Identity and abilities of this server. */
         About: {
+            /**
+             * @description Address of the router for clients, without `/v1`: the host by which this request reached the server, and the port
+             *     of the router. Absent if the request names no host. A reverse proxy may have another one.
+             */
+            base_url?: string;
             /** @description Changes with each start of api-server. */
             boot_id: string;
             /** @description Changes with the console that is built in. */
@@ -10842,6 +10976,15 @@ export interface components {
             token_required: boolean;
             version: string;
         };
+        /** @description The active login. */
+        ActiveLogin: {
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            expiresAt?: number | null;
+            valid: boolean;
+        };
         /** @description A request, described in words. */
         ActivityEntry: {
             /** @description `started`, `completed` or `failed`. */
@@ -10864,6 +11007,11 @@ export interface components {
             prompt_cache?: components["schemas"]["PromptCache"] | null;
             response?: components["schemas"]["LoggedResponse"] | null;
         };
+        /**
+         * @description An API, as a client or a provider speaks it.
+         * @enum {string}
+         */
+        Api: "chat" | "messages" | "responses";
         /** @description Changes made, or to be made: each entry by its path, such as `providers.openai`. */
         Applied: {
             /**
@@ -11027,18 +11175,35 @@ export interface components {
             link?: string | null;
             /** @description Remedy; null if none is needed. */
             remedy?: string | null;
-            /** @description `ok`, `warn`, `fail` or `skipped`. */
-            state: string;
+            /** @description What was found, in a word. */
+            state: components["schemas"]["CheckState"];
         };
+        /**
+         * @description State of a check.
+         * @enum {string}
+         */
+        CheckState: "ok" | "warn" | "fail" | "skipped";
         /** @description Number of checks by state. */
         CheckSummary: {
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Something is wrong.
+             */
             fail: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Nothing is wrong.
+             */
             ok: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Not made.
+             */
             skipped: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Something may be wrong.
+             */
             warn: number;
         };
         /** @description Status of one service. */
@@ -11109,10 +11274,13 @@ export interface components {
             /** @description Number of those that have an error. */
             errors?: number[];
             /**
-             * @description The provider or model; empty for requests that reached no provider. Null for all requests, or for those that are
-             *     in no other series.
+             * @description The provider, model, id of the client key, or status. Empty for requests that reached no provider or have no key,
+             *     and for those that an earlier version has counted without key and status. Null for all requests, or for those
+             *     that are in no other series.
              */
             key?: string | null;
+            /** @description With `by=key`, the present name of the client key, unless it is unknown. */
+            name?: string;
             /** @description Percentiles of the duration in milliseconds, within 5 %; null where nothing was measured. */
             p50?: (number | null)[];
             p95?: (number | null)[];
@@ -11190,6 +11358,12 @@ export interface components {
             label?: string;
             token: string;
         };
+        /** @description `credentials:updated`: the logins at chat.qwen.ai have changed. */
+        CredentialsUpdated: {
+            action: components["schemas"]["EventAction"];
+            credentials: components["schemas"]["ActiveLogin"];
+            timestamp: string;
+        };
         DatabaseSize: {
             /**
              * Format: int64
@@ -11256,9 +11430,11 @@ export interface components {
              * @description Time of the run, Unix milliseconds.
              */
             checked_at: number;
+            /** @description The checks, grouped by area. */
             checks: components["schemas"]["Check"][];
             /** @description Whether the providers were left alone. */
             offline: boolean;
+            /** @description Number of checks by state. */
             summary: components["schemas"]["CheckSummary"];
             /** @description Version of provider-router. */
             version: string;
@@ -11275,6 +11451,11 @@ export interface components {
             message: string;
             success: boolean;
         };
+        /**
+         * @description Kind of a change.
+         * @enum {string}
+         */
+        EventAction: "created" | "updated" | "deleted" | "enabled" | "disabled" | "reloaded";
         /** @description An attempt. Times are milliseconds since the request arrived. */
         ExplainedAttempt: {
             /** Format: int64 */
@@ -11348,6 +11529,8 @@ export interface components {
         };
         /** @description The values that requests of a time have, as choices for filters; at most 200 of each, the most frequent first. */
         FacetList: {
+            /** @description Client keys; their requests count once they have ended. */
+            keys: components["schemas"]["FacetValue"][];
             models: components["schemas"]["FacetValue"][];
             /** @description The value is empty for requests that reached no provider. */
             providers: components["schemas"]["FacetValue"][];
@@ -11355,8 +11538,11 @@ export interface components {
         };
         /** @description A value with the number of its requests. */
         FacetValue: {
+            /** @description The present name of a client key, unless it is unknown. */
+            name?: string;
             /** Format: int64 */
             requests: number;
+            /** @description As filters take it. */
             value: string;
         };
         /** @description The reason why a request was refused or failed. */
@@ -11743,6 +11929,14 @@ export interface components {
             /** @description The key. It is shown only here. */
             key: string;
         };
+        /** @description `keys:updated`: a client key has changed, was rotated or revoked. */
+        KeysUpdated: {
+            action: components["schemas"]["EventAction"];
+            keyId: string;
+            timestamp: string;
+            /** @description Number of keys. */
+            total: number;
+        };
         LastFailure: {
             /** @description `crashed`, `startup_timeout`, `PORT_IN_USE`, … */
             code: string;
@@ -11751,13 +11945,6 @@ export interface components {
             message: string;
             /** Format: int32 */
             signal?: number | null;
-        };
-        /** @description Last lines of a log. */
-        LastLines: {
-            count: number;
-            /** @description Lines, the oldest first. */
-            lines: string[];
-            service: string;
         };
         /** @description A failed lifecycle command, with the state of both services. The Node.js version has this format. */
         LifecycleFailure: {
@@ -11824,6 +12011,22 @@ export interface components {
         ListedProvider: components["schemas"]["Provider"] & {
             /** @description The status reported by the running router: `loaded`, `not_loaded` or `error`. */
             runtime_status: string;
+        };
+        /** @description Lines as they are in the file or, with `format=json`, taken apart. */
+        LogLines: string[] | components["schemas"]["ParsedLine"][];
+        /** @description Lines of a log. */
+        LogPage: {
+            /**
+             * @description The value of `before` for the page of older lines; null at the beginning of the log. Only with `before`, `q`,
+             *     `level` or `format`.
+             */
+            before?: string | null;
+            count: number;
+            /** @description Lines, the oldest first. */
+            lines: components["schemas"]["LogLines"];
+            /** @description Number of lines that were read for this page. Only with `before`, `q`, `level` or `format`. */
+            scanned?: number;
+            service: string;
         };
         /** @description A logged request. Bodies are JSON, not text. */
         LoggedRequest: {
@@ -11942,6 +12145,28 @@ export interface components {
         };
         /** @description Models, or models as served by one provider. */
         ModelViews: components["schemas"]["ModelView"][] | components["schemas"]["LinkedModelView"][];
+        /** @description `models:updated`: a model has changed. Lists appear under two names, for two generations of dashboards. */
+        ModelsUpdated: {
+            action: components["schemas"]["EventAction"];
+            items: components["schemas"]["ModelView"][];
+            modelId: string;
+            models: components["schemas"]["ModelView"][];
+            timestamp: string;
+            total: number;
+        };
+        /** @description A request without its bodies, which the API has. */
+        NamedRequest: {
+            /** Format: int64 */
+            id: number;
+            model: string;
+            provider_id?: string | null;
+            request_id: string;
+            session_id: string;
+            status: string;
+            stream: boolean;
+            /** Format: int64 */
+            timestamp: number;
+        };
         /** @description A newly created provider. */
         NewlyMade: components["schemas"]["Provider"] & {
             /** @description The configuration, with secrets masked. */
@@ -11965,6 +12190,23 @@ export interface components {
         };
         OneWholeModel: {
             model: components["schemas"]["WholeModel"];
+        };
+        /** @description A line, taken apart. */
+        ParsedLine: {
+            /** @description The importance; null likewise. */
+            level?: string | null;
+            /** @description The text with its fields; the whole line if it has no time. */
+            message: string;
+            /** @description The service, in the merged log. */
+            service?: string | null;
+            /** @description The module that wrote it; null likewise. */
+            target?: string | null;
+            /**
+             * Format: int64
+             * @description When it was written, in milliseconds since 1970; null in a line that continues the one before it, and in lines
+             *     of other programs.
+             */
+            time?: number | null;
         };
         /** @description A setting whose value is not in effect yet. */
         PendingSetting: {
@@ -12038,7 +12280,7 @@ export interface components {
             id: string;
             /** @description The row as it is in its document. */
             price: unknown;
-            /** @description `shipped` with the program, or `api`: an override. */
+            /** @description `shipped` with the program, `file`: imported, or `api`: an override. */
             source: string;
             /** @description Whether the row was compared with the vendor's own price page. */
             verified: boolean;
@@ -12054,7 +12296,10 @@ export interface components {
              * @description When the overrides were written; null if there are none.
              */
             updated_at?: number | null;
-            /** @description The version that is logged with each cost: that of the shipped prices, and a digest of the overrides. */
+            /**
+             * @description The version that is logged with each cost: that of the shipped prices, with digests of the
+             *     imported prices and of the overrides.
+             */
             version: string;
         };
         /**
@@ -12077,6 +12322,11 @@ export interface components {
             v?: number;
             /** @description A version of the document, for its author. */
             version?: string;
+        };
+        /** @description `prices:updated`: the operator's prices have changed. */
+        PricesUpdated: {
+            action: components["schemas"]["EventAction"];
+            timestamp: string;
         };
         /**
          * @description Place of a request among those that wait for a limit; the smallest comes first.
@@ -12191,6 +12441,17 @@ export interface components {
             /** @description A type listed by `GET /api/providers/types`; any other value means an OpenAI-compatible API. */
             type: string;
         };
+        /** @description `providers:updated`: a provider has changed. Lists appear under two names, for two generations of dashboards. */
+        ProvidersUpdated: {
+            action: components["schemas"]["EventAction"];
+            /** @description Number of enabled providers. */
+            enabled: number;
+            items: components["schemas"]["Provider"][];
+            providerId: string;
+            providers: components["schemas"]["Provider"][];
+            timestamp: string;
+            total: number;
+        };
         /** @description The newest requests. */
         Recent: {
             activities: components["schemas"]["ActivityEntry"][];
@@ -12248,6 +12509,17 @@ export interface components {
         /** @description An answer with a summary of its request. */
         RequestedResponse: components["schemas"]["LoggedResponse"] & {
             request?: components["schemas"]["RequestOfResponse"] | null;
+        };
+        /** @description `requests:new`: requests have arrived. */
+        RequestsNew: {
+            /**
+             * Format: int64
+             * @description Number of requests since the last such event.
+             */
+            count: number;
+            /** @description The newest of them. */
+            requests: components["schemas"]["NamedRequest"][];
+            timestamp: string;
         };
         /** @description A setting that was reset to its default. */
         ResetSetting: {
@@ -12476,18 +12748,23 @@ export interface components {
         RoutePolicy: "priority" | "weighted" | "round-robin" | "least-busy" | "latency" | "cheapest";
         /** @description Scores of a route. */
         RouteScores: {
-            /** @description Whether the links and priorities of the providers imply it. */
+            /** @description Whether the providers' links and priorities imply it. */
             is_implied: boolean;
+            /** @description Policy of the route. */
             policy: string;
             /** @description Model name of the route; null for the implied route of requests that name no model. */
             route?: string | null;
+            /** @description The scenes, in the order of their ids. */
             scores: components["schemas"]["Score"][];
+            /** @description Number of scenes by verdict. */
             summary: components["schemas"]["Tally"];
             /** @description The targets, as `provider/model`. */
             targets: string[];
         };
         /** @description A provider, and the model to ask it for. */
         RouteTarget: {
+            /** @default null */
+            api: components["schemas"]["Api"] | null;
             /**
              * @description Abilities that the model has; requests that need another one do not go to it. Unset: all.
              * @default null
@@ -12593,6 +12870,8 @@ export interface components {
             sticky?: "session" | "prefix" | null;
             strict?: boolean | null;
             targets: {
+                /** @enum {string|null} */
+                api?: "chat" | "messages" | "responses" | null;
                 can?: ("tools" | "vision" | "json_schema")[] | null;
                 context_tokens?: number | null;
                 max_price_usd?: number | null;
@@ -12627,34 +12906,47 @@ export interface components {
             /** @description Its processes, if there are several. */
             workers?: components["schemas"]["WorkerStatus"][];
         };
+        /** @description `routes:updated`: a route has changed. */
+        RoutesUpdated: {
+            action: components["schemas"]["EventAction"];
+            routeId: string;
+            timestamp: string;
+            /** @description Number of routes. */
+            total: number;
+        };
         /** @description A scene and its end. */
         Score: {
             /** @description Actions of the fake providers and of the client. */
             done: string;
+            /** @description Expected observation. */
             expected: string;
-            /** @description `S01` to `S16`, `P01` to `P25`. */
+            /** @description `S01` to `S16` are the faults of Failover Bench, `P01` to `P25` the pains of gateways. */
             id: string;
+            /** @description Name of the scene. */
             name: string;
             /** @description Change that leads to a better end; null if none is needed. */
             remedy?: string | null;
+            /** @description Observation. */
             seen: string;
-            /** @description `pass`, `partial`, `fail` or `skipped`. */
-            verdict: string;
+            /** @description How it ended. */
+            verdict: components["schemas"]["Verdict"];
         };
         /** @description Scores of the routes against the faults of providers. */
         Scorecard: {
-            /** @description The routes that were not played, with the reason. */
+            /** @description The routes that were not, with the reason. */
             not_played: string[];
             /**
              * Format: int64
              * @description Time of the run, Unix milliseconds.
              */
             played_at: number;
+            /** @description The routes that were played. */
             routes: components["schemas"]["RouteScores"][];
+            /** @description Number of scenes by verdict, over all routes. */
             summary: components["schemas"]["Tally"];
             /**
              * Format: int32
-             * @description Divisor of all deadlines and times of the run.
+             * @description Divisor of all deadlines and of the times of the fakes.
              */
             time_divisor: number;
             /** @description Version of provider-router. */
@@ -12776,6 +13068,15 @@ export interface components {
             settings: {
                 [key: string]: unknown;
             };
+        };
+        /** @description `settings:updated`: a setting has changed. */
+        SettingsUpdated: {
+            action: components["schemas"]["EventAction"];
+            key: string;
+            requiresRestart: boolean;
+            timestamp: string;
+            /** @description Null if the setting was reset to its default; a mask if it is a secret. */
+            value?: string | null;
         };
         /** @description A request with its answer, if it has been answered, without bodies. */
         ShortDetail: components["schemas"]["ShortRequest"] & {
@@ -12920,9 +13221,10 @@ export interface components {
             database: string;
             extensionConnected: boolean;
             message: string;
-            models: components["schemas"]["StatusModels"];
+            models?: components["schemas"]["StatusModels"];
             providerRouter: components["schemas"]["RouterStatus"];
-            providers: components["schemas"]["StatusProviders"];
+            /** @description Absent with `view=short`, as are the models. */
+            providers?: components["schemas"]["StatusProviders"];
             qwenProxy: components["schemas"]["ChildStatus"];
             status: components["schemas"]["Summary"];
             /** @description Present in responses to commands only. */
@@ -13023,13 +13325,25 @@ export interface components {
         };
         /** @description Number of scenes by verdict. */
         Tally: {
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Ended badly.
+             */
             fail: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Ended safely.
+             */
             partial: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Ended as they should.
+             */
             pass: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Not played.
+             */
             skipped: number;
         };
         /** @description Outcome of a provider test. */
@@ -13103,7 +13417,7 @@ export interface components {
              */
             reasoning: number;
         };
-        /** @description The providers or models with the highest figures. */
+        /** @description The providers, models, client keys or statuses with the highest figures. */
         Top: {
             by: string;
             /**
@@ -13120,7 +13434,7 @@ export interface components {
              */
             to: number;
         };
-        /** @description The figures of a provider or model. */
+        /** @description The figures of a provider, model, client key or status. */
         TopRow: {
             /** Format: int64 */
             completion: number;
@@ -13131,8 +13445,10 @@ export interface components {
             cost_nano: number;
             /** Format: int64 */
             errors: number;
-            /** @description The provider or model; empty for requests that reached no provider. */
+            /** @description As in the series: the provider, model, id of the client key, or status. */
             key: string;
+            /** @description With `by=key`, the present name of the client key, unless it is unknown. */
+            name?: string;
             /** Format: double */
             p50?: number | null;
             /** Format: double */
@@ -13211,6 +13527,11 @@ export interface components {
             /** @description The groups, the most expensive first. A request of a key with several tags counts in each of them. */
             usage: components["schemas"]["UsageOfGroup"][];
         };
+        /**
+         * @description How a scene ended.
+         * @enum {string}
+         */
+        Verdict: "pass" | "partial" | "fail" | "skipped";
         /** @description A model with the providers that serve it. */
         WholeModel: components["schemas"]["ModelView"] & {
             providers: components["schemas"]["ServingProvider"][];

@@ -26,7 +26,10 @@ export const usageQuery = (by: Group, span: Span) =>
   });
 
 /** Figures of one series; each has a value for each point. All of them are there, as no `metrics` are asked for. */
-export type Columns = Required<Schemas["Columns"]>;
+export type Columns = Required<Omit<Schemas["Columns"], "name">> & Pick<Schemas["Columns"], "name">;
+
+/** Subjects by which figures are split. */
+export type MetricSplit = "provider" | "model" | "key" | "status";
 
 export type MetricSeries = Required<Omit<Schemas["MetricSeries"], "series">> & { series: Columns[] };
 
@@ -34,7 +37,7 @@ export interface SeriesSelection {
   from: number;
   to: number;
   step: number;
-  by?: "provider" | "model" | undefined;
+  by?: MetricSplit | undefined;
 }
 
 export async function fetchSeries(selection: SeriesSelection, signal?: AbortSignal): Promise<MetricSeries> {
@@ -45,7 +48,7 @@ export async function fetchSeries(selection: SeriesSelection, signal?: AbortSign
 export type TopRow = Schemas["TopRow"];
 
 export async function fetchTop(
-  selection: { from: number; to: number; by: "provider" | "model" },
+  selection: { from: number; to: number; by: MetricSplit },
   signal?: AbortSignal,
 ): Promise<TopRow[]> {
   const answer = await send(`/api/metrics/top?${query({ ...selection, limit: 20 })}`, signal ? { signal } : {});

@@ -28,9 +28,9 @@ export function timesOf({ t0, step, series }: MetricSeries): number[] {
 }
 
 /** Returns the name of a series. */
-export function labelOf(key: string | null, split: boolean): string {
+export function labelOf(key: string | null, split: boolean, name?: string): string {
   if (key === null) return split ? "others" : "all";
-  return key === "" ? "no provider" : key;
+  return key === "" ? "none" : (name ?? key);
 }
 
 /** Returns the charts of all requests: each has a line for each of its measures. */
@@ -83,7 +83,7 @@ export function chartsOfSplit({ series, step }: MetricSeries): ChartData[] {
   const of = (title: string, format: ChartData["format"], values: (one: Columns) => Line["values"]): ChartData => ({
     title,
     format,
-    lines: shown.map((one) => ({ label: labelOf(one.key, true), values: values(one) })),
+    lines: shown.map((one) => ({ label: labelOf(one.key, true, one.name), values: values(one) })),
   });
   return [
     of("Requests per second", rate, (one) => per(one.requests, seconds)),

@@ -52,7 +52,7 @@ describe("charts", () => {
 
   it("have a line for each provider, and at most eight", () => {
     const split = chartsOfSplit(seriesOf("openai", "", null));
-    expect(split[0]!.lines.map(({ label }) => label)).toEqual(["openai", "no provider", "others"]);
+    expect(split[0]!.lines.map(({ label }) => label)).toEqual(["openai", "none", "others"]);
     expect(split.find(({ title }) => title.startsWith("Tokens"))!.lines[0]!.values).toEqual([11, 0]);
     const many = seriesOf(...Array.from({ length: 11 }, (_, at) => `m${at}`));
     expect([chartsOfSplit(many)[0]!.lines.length, hiddenLines(many)]).toEqual([8, 3]);
@@ -65,7 +65,7 @@ describe("charts", () => {
   });
 
   it("name series and rates", () => {
-    expect([labelOf(null, false), labelOf(null, true), labelOf("", true)]).toEqual(["all", "others", "no provider"]);
+    expect([labelOf(null, false), labelOf(null, true), labelOf("", true)]).toEqual(["all", "others", "none"]);
     expect([rate(0), rate(0.0001), rate(0.12345), rate(3.45), rate(1210)]).toEqual([
       "0",
       "< 0.001",
@@ -102,7 +102,7 @@ describe("what happens now", () => {
 
 describe("the address", () => {
   it("keeps what is understood", () => {
-    expect(liveSearch({ by: "key", paused: "false", range: "6h" })).toMatchObject({
+    expect(liveSearch({ by: "owner", paused: "false", range: "6h" })).toMatchObject({
       by: undefined,
       paused: undefined,
       range: "6h",

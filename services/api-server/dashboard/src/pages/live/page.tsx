@@ -87,6 +87,8 @@ export default function Live() {
               ["", "all requests"],
               ["provider", "by provider"],
               ["model", "by model"],
+              ["key", "by client key"],
+              ["status", "by status"],
             ]}
             onChange={(value) => change({ by: (value || undefined) as Split | undefined })}
           />
@@ -167,14 +169,23 @@ function Charts({ figures: { series, rows, ends }, by, asTable, onZoom }: Charts
   );
 }
 
+/** Title of the table, and of its first column. */
+const SUBJECTS: Record<Split, [string, string]> = {
+  provider: ["Providers", "Provider"],
+  model: ["Models", "Model"],
+  key: ["Client keys", "Client key"],
+  status: ["Statuses", "Status"],
+};
+
 function Rows({ by, rows, ends }: { by: Split; rows: TopRow[]; ends: FixedRange }) {
+  const [subjects, subject] = SUBJECTS[by];
   return (
-    <Card flush title={by === "provider" ? "Providers" : "Models"}>
+    <Card flush title={subjects}>
       <Table
-        label={by === "provider" ? "Providers" : "Models"}
+        label={subjects}
         head={
           <>
-            <th>{by === "provider" ? "Provider" : "Model"}</th>
+            <th>{subject}</th>
             <th className="numeric">Requests</th>
             <th className="numeric">Errors</th>
             <th className="numeric">p50</th>
@@ -192,7 +203,7 @@ function Rows({ by, rows, ends }: { by: Split; rows: TopRow[]; ends: FixedRange 
                 <span className="muted">{labelOf("", true)}</span>
               ) : (
                 <Link to="/requests" search={{ [by]: row.key, ...ends }} data-row>
-                  {row.key}
+                  {row.name ?? row.key}
                 </Link>
               )}
             </td>

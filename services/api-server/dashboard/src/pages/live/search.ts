@@ -1,7 +1,7 @@
 import { flagParam, numberParam, wordParam } from "../../app/search";
 import { RANGE_NAMES, type RangeSearch } from "../../format/ranges";
 
-export const SPLITS = ["provider", "model"] as const;
+export const SPLITS = ["provider", "model", "key", "status"] as const;
 export type Split = (typeof SPLITS)[number];
 
 export interface LiveSearch extends RangeSearch {
