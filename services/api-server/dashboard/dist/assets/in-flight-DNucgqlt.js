@@ -1,1 +1,0 @@
-import{_ as e}from"./libraries-DsfsAojA.js";import{V as t}from"./field--A61lk2U.js";var n=e({queryKey:[`in-flight`],staleTime:0,queryFn:async({signal:e})=>(await(await t(`/api/requests/inflight`,{signal:e})).json()).requests});async function r(e){await t(`/api/requests/${encodeURIComponent(e)}/cancel`,{method:`POST`})}export{n,r as t};
