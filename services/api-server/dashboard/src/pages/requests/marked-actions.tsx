@@ -24,7 +24,7 @@ export function MarkedActions({ rows, onExport, onDeleted, onClear }: Props) {
   const remove = async () => {
     const { gone, failure } = await removeAll(rows);
     onDeleted(gone);
-    void client.invalidateQueries({ queryKey: ["requests", "total"] });
+    for (const kind of ["total", "figures"]) void client.invalidateQueries({ queryKey: ["requests", kind] });
     if (failure !== null) {
       const left = plural(rows.length - gone.length, "request");
       throw new Problem(`${count(gone.length)} deleted. ${left} could not be: ${failure.message}`, failure.details);

@@ -52,6 +52,7 @@ export function useRows(filters: RequestFilters, begin: Anchor, isReturn: boolea
     known.current.cursors.clear();
     keepFirstPage(client, filters);
     goTo(TOP);
+    for (const kind of ["total", "figures"]) void client.invalidateQueries({ queryKey: ["requests", kind] });
     await client.refetchQueries({ queryKey: rowsQuery(filters, TOP).queryKey, exact: true });
   }, [client, filters, goTo]);
   const remove = useCallback(
