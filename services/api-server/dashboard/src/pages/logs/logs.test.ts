@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { partsOf, splitAt } from "./colours";
 import { pageFrom, pathOf, readLog } from "./read";
-import { append, EMPTY, hasRoom, MAX_LINES, MAX_SIZE, parseLine, prepend, rejoin, type Tail } from "./tail";
+import { append, bounded, EMPTY, hasRoom, MAX_LINES, MAX_SIZE, parseLine, prepend, rejoin, type Tail } from "./tail";
 
 const raws = ({ lines }: Tail) => lines.map(({ raw }) => raw);
 const AT = "2026-11-30T03:11";
@@ -55,14 +55,15 @@ describe("lines", () => {
       gap: true,
       text: "412 lines were too fast for this page",
     });
-    const many = Array.from({ length: MAX_LINES + 5 }, (_, at) => String(at));
-    const full = append(EMPTY, many, 0);
-    expect([full.lines.length, full.lines[0]!.raw, full.lines[0]!.id, full.dropped]).toEqual([MAX_LINES, "5", 5, true]);
-    const long = append(EMPTY, Array(5).fill("x".repeat(MAX_SIZE / 4)), 0);
-    expect([long.lines.length, long.size, hasRoom(long)]).toEqual([4, MAX_SIZE, false]);
-    const one = append(EMPTY, ["x".repeat(MAX_SIZE + 1)], 0);
-    expect(one.lines).toHaveLength(1);
-    expect(append(one, ["y"], 0).size).toBe(1);
+    const five = append(EMPTY, ["1", "22", "333", "4444", "55555"], 0);
+    const last = bounded(five, 2);
+    expect([raws(last), last.lines[0]!.id, last.size, last.dropped]).toEqual([["4444", "55555"], 3, 9, true]);
+    expect(raws(bounded(five, 5, 12))).toEqual(["333", "4444", "55555"]);
+    expect(raws(bounded(five, 5, 1))).toEqual(["55555"]);
+    expect(bounded(five, 5, 15)).toBe(five);
+    expect([hasRoom(five), hasRoom(last), hasRoom({ ...five, size: MAX_SIZE })]).toEqual([true, false, false]);
+    const full = append({ ...EMPTY, lines: Array(MAX_LINES).fill(five.lines[0]), size: MAX_LINES }, ["new"], 0);
+    expect([full.lines.length, full.size, full.dropped]).toEqual([MAX_LINES, MAX_LINES + 2, true]);
   });
 
   it("go before the others without moving them", () => {

@@ -141,13 +141,13 @@ function gap(id: number, text: string): LogLine {
 
 const sizeOf = (lines: LogLine[]) => lines.reduce((sum, line) => sum + line.raw.length, 0);
 
-/** Drops the oldest lines that are too many. */
-function bounded(tail: Tail): Tail {
+/** Drops the oldest lines that are too many. The newest one stays, however long it is. */
+export function bounded(tail: Tail, most = MAX_LINES, maxSize = MAX_SIZE): Tail {
   const { lines } = tail;
   let { size } = tail;
-  let from = Math.max(0, lines.length - MAX_LINES);
+  let from = Math.max(0, lines.length - most);
   size -= sizeOf(lines.slice(0, from));
-  while (size > MAX_SIZE && from < lines.length - 1) {
+  while (size > maxSize && from < lines.length - 1) {
     size -= lines[from]!.raw.length;
     from += 1;
   }

@@ -67,7 +67,8 @@ export function handoverFrom(stored: unknown): Handover | null {
 /** Returns whether messages are items of Responses. */
 function areItems(messages: unknown[]): boolean {
   return messages.some((item) => {
-    if (!isJson(item)) return false;
+    // Also the form of a prompt with several texts.
+    if (!isJson(item)) return typeof item === "string";
     if (typeof item.type === "string") return true;
     const parts = Array.isArray(item.content) ? item.content : [];
     return parts.some((part) => isJson(part) && /^(in|out)put_(text|image|file)$/.test(String(part.type)));

@@ -149,7 +149,9 @@ export function parametersFrom(fields: Json): { parameters: Parameters; left: st
   const left: string[] = [];
   for (const [name, value] of Object.entries(others)) {
     if (OWN_FIELDS.includes(name) || value === null || value === undefined) continue;
-    if (KNOWN.includes(name)) more[name] = value;
+    // The choice of a tool has another form in the other APIs.
+    const isForeign = name === "tool_choice" && isJson(value) && !isJson(value.function);
+    if (KNOWN.includes(name) && !isForeign) more[name] = value;
     else left.push(name);
   }
   if (Object.keys(more).length > 0) parameters.more = pretty(more);
