@@ -174,6 +174,10 @@ async fn a_stream_that_breaks_off_has_an_estimated_cost() {
         let amount = cost["amount_usd"].as_f64().unwrap();
         assert!((0.000_008..0.001).contains(&amount) && cost["price_version"] == version.as_str(), "{api:?}: {row}");
         let stats = gateway.stack.api.get("/api/responses/stats").await.expect(200).json();
-        assert_eq!((&stats["total_cost_usd"], &stats["unpriced"]), (&cost["amount_usd"], &json!(0)), "{api:?}: {stats}");
+        assert_eq!(
+            (&stats["total_cost_usd"], &stats["unpriced"]),
+            (&cost["amount_usd"], &json!(0)),
+            "{api:?}: {stats}"
+        );
     }
 }

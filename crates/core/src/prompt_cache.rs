@@ -276,7 +276,8 @@ mod tests {
         let turn = of("You plan.", &["a long question", "an answer", "more"]);
         let shared = |before: String| shared_prefix(&before, &turn);
         let (earlier, own) = (shared(of("You plan.", &["a long question"])), shared(turn.clone()));
-        let (edited, other) = (shared(of("You plan.", &["a short question"])), shared(of("You search.", &["a long question"])));
+        let edited = shared(of("You plan.", &["a short question"]));
+        let other = shared(of("You search.", &["a long question"]));
         assert!(own > earlier && earlier > edited && edited > other && other > 0, "{own} {earlier} {edited} {other}");
         for none in ["", "[]", "not kept", "{}"] {
             assert_eq!(shared(none.to_owned()), 0, "{none}");

@@ -27,7 +27,7 @@ const MAX_FALLS: usize = 5;
 /// Maximum turns of a session for which bodies are compared, to find the turn before each.
 const MAX_COMPARED: usize = 20;
 /// Field of a request that continues an answer which the provider keeps.
-const PREVIOUS: &str = "\"previous_response_id\"";
+const PREVIOUS: &str = r#""previous_response_id""#;
 /// Number of earlier turns among which the one that a turn continues is looked for. The agents of a session take turns.
 const MAX_EARLIER: usize = 8;
 
@@ -38,8 +38,8 @@ pub(super) struct PromptCache {
     share: f64,
     prompt_tokens: i64,
     cached_tokens: i64,
-    /// The turn before, for the same session and model: of the last few, the one whose prompt this one continues furthest.
-    /// Null for the first one.
+    /// The turn before, for the same session and model: of the last few, the one whose prompt this one continues
+    /// furthest. Null for the first one.
     previous: Option<PreviousTurn>,
     /// Null unless the share fell by more than 0.2, and tokens that were cached are no longer.
     fall: Option<CacheFall>,
@@ -194,8 +194,9 @@ impl<'a> Bodies<'a> {
         Ok(self.read.get(&turn.id).and_then(Option::as_deref))
     }
 
-    /// Returns the turn that another one continues, if it does not open a conversation: of the earlier ones, the newest first, the one whose prompt begins
-    /// alike for longest. Bodies are compared only if the share may have fallen; without them, the newest one counts.
+    /// Returns the turn that another one continues, if it does not open a conversation: of the earlier ones, the newest
+    /// first, the one whose prompt begins alike for longest. Bodies are compared only if the share may have fallen;
+    /// without them, the newest one counts.
     async fn previous<'t>(&mut self, turn: &Turn, earlier: &[&'t Turn]) -> Result<Option<&'t Turn>, Error> {
         let newest = earlier.first().copied();
         if !may_have_fallen(turn, earlier) {

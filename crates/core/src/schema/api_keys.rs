@@ -66,7 +66,7 @@ pub struct KeyGrant {
     /// Labels for the sums of costs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// Model names that may be requested; a `*` matches any characters in its place. Unset: all.
+    /// Model names that may be requested, or, with `!` in front, that may not; a `*` matches any characters. Unset: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
     /// APIs that may be used: `chat`, `messages`, `responses`, `completions`, `embeddings`, … Unset: all.

@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use signalbox_core::id::request_id;
 use signalbox_core::provider_type::provider_type;
-use signalbox_core::schema::{ApiKeyFields, ConfigValue, LinkedModel, Model, NewApiKey, NewModel, Provider, ProviderConfig};
+use signalbox_core::schema::{
+    ApiKeyFields, ConfigValue, LinkedModel, Model, NewApiKey, NewModel, Provider, ProviderConfig,
+};
 use signalbox_core::secret::{MASK, Secret, is_sensitive_key};
 use signalbox_daemon::NewKey;
 use signalbox_store::catalog::{Catalog, Change};

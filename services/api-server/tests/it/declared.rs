@@ -340,7 +340,10 @@ async fn an_export_with_keys_is_applied_to_a_fresh_installation() {
     let keys = catalog::load(&to).await.unwrap().keys;
     assert_eq!(keys.iter().map(|key| &*key.name).collect::<Vec<_>>(), ["ci", "old"], "the revoked one is left out");
     for (key, issued) in keys.iter().zip(&plan.issued) {
-        assert_eq!((issued.name(), &key.digest), (&*key.name, &signalbox_daemon::key_digest(issued.secret().as_bytes())));
+        assert_eq!(
+            (issued.name(), &key.digest),
+            (&*key.name, &signalbox_daemon::key_digest(issued.secret().as_bytes()))
+        );
         assert!(told.to_string().contains(issued.secret()) && !format!("{plan:?}").contains(issued.secret()));
     }
     assert_eq!((keys[1].expires_at, plan.issued.len()), (Some(3), 2));

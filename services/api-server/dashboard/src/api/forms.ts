@@ -519,7 +519,7 @@ export const KEY: FormNode = {
     },
     "models": {
       "type": "array",
-      "description": "Model names that may be requested; a `*` matches any characters in its place. Unset: all.",
+      "description": "Model names that may be requested, or, with `!` in front, that may not; a `*` matches any characters. Unset: all.",
       "maxItems": 256,
       "items": {
         "type": "string"

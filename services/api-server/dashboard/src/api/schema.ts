@@ -11798,7 +11798,7 @@ export interface components {
              */
             log_bodies: string | null;
             /**
-             * @description Model names that may be requested; a `*` matches any characters in its place. Unset: all.
+             * @description Model names that may be requested, or, with `!` in front, that may not; a `*` matches any characters. Unset: all.
              * @default null
              */
             models: string[] | null;

@@ -127,7 +127,8 @@ mod tests {
     fn fields_that_are_not_given_stay() {
         let stored = json!({"name": "ci", "tags": ["a"], "limits": {"rpm": 1, "tpm": 2}, "expires_at": 5});
         assert_eq!(document(&stored, &[]), stored);
-        let changed = document(&stored, &["--rpm", "7", "--tag", "b", "--unset", "limits.tpm", "--unset", "expires_at"]);
+        let changed =
+            document(&stored, &["--rpm", "7", "--tag", "b", "--unset", "limits.tpm", "--unset", "expires_at"]);
         assert_eq!(changed, json!({"name": "ci", "tags": ["b"], "limits": {"rpm": 7}}));
         assert_eq!(document(&stored, &["--unset", "limits", "--rpm", "3"])["limits"], json!({"rpm": 3}));
         assert!(Line::try_parse_from(["key", "ci", "--unset", "name"]).is_err());

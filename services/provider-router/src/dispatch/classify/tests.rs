@@ -45,12 +45,24 @@ async fn begun(
     released: oneshot::Receiver<()>,
     max_preamble: Duration,
 ) -> (Result<AcceptedAnswer, AttemptError>, tokio::task::JoinHandle<()>) {
+    let hold = Hold { comments: max_preamble, first_token: None, awaits_token: false };
+    held(stream, headers, pieces, released, hold).await
+}
+
+/// Checks a response that is kept open until `released` resolves, and is held back as `hold` says.
+async fn held(
+    stream: bool,
+    headers: &str,
+    pieces: &[&str],
+    released: oneshot::Receiver<()>,
+    hold: Hold,
+) -> (Result<AcceptedAnswer, AttemptError>, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let status = if headers.starts_with("x-status: ") { &headers[10..13] } else { "200" };
     let head = format!("HTTP/1.1 {status} OK\r\ntransfer-encoding: chunked\r\n{headers}\r\n");
     let pieces: Vec<String> = pieces.iter().map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len())).collect();
-    let hold = !max_preamble.is_zero() && max_preamble < Duration::from_secs(1);
+    let stays_open = !hold.comments.is_zero() && hold.comments < Duration::from_secs(1);
     let serving = tokio::spawn(async move {
         let (mut peer, _) = listener.accept().await.unwrap();
         let mut request = [0; 4096];
@@ -64,7 +76,7 @@ async fn begun(
             peer.write_all(piece.as_bytes()).await.unwrap();
             tokio::task::yield_now().await;
         }
-        if hold {
+        if stays_open {
             let _ = released.await;
         }
         // The client may have closed the connection already.
@@ -78,7 +90,7 @@ async fn begun(
         classify_response(
             response,
             (Api::Chat, stream),
-            Hold { comments: max_preamble, first_token: None, awaits_token: false },
+            hold,
             ("1", &Masker::new(["sk-canary-0123456789".to_owned()])),
         )
         .await,
@@ -253,6 +265,28 @@ async fn an_invalid_answer_is_a_failure_that_allows_failover() {
             assert!(failure.may_try_next(), "{answer}: {failure}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_first_token_is_awaited_for_a_limited_time_where_another_attempt_may_follow() {
+    const ROLE: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+    let kind = "content-type: text/event-stream\r\n";
+    let judge = async |pieces: &[&str], awaits_token: bool| {
+        let (_release, released) = oneshot::channel();
+        let hold = Hold { comments: Duration::from_millis(50), first_token: None, awaits_token };
+        let (good, rest) = held(true, kind, pieces, released, hold).await;
+        rest.abort();
+        match good {
+            Ok(AcceptedAnswer::Stream { begun, has_token, .. }) => Ok((begun.concat().len(), has_token)),
+            Ok(AcceptedAnswer::Whole { .. }) => panic!("a stream"),
+            Err(failure) => Err(message(&failure)),
+        }
+    };
+    let error = "data: {\"error\":{\"message\":\"overloaded\"}}\n\n";
+    assert_eq!(judge(&[ROLE, CHUNK], true).await, Ok((ROLE.len() + CHUNK.len(), true)));
+    assert_eq!(judge(&[ROLE], true).await, Ok((ROLE.len(), false)), "the time is over");
+    assert_eq!(judge(&[ROLE, error], true).await, Err("overloaded".to_owned()));
+    assert!(matches!(judge(&[ROLE, error], false).await, Ok((_, false))), "it is passed on from its first event");
 }
 
 #[tokio::test]

@@ -158,7 +158,10 @@ fn the_cost_of_an_answer_that_broke_off_is_estimated() {
     let bodies = broken(Some(CostEstimate::Bodies));
     let tokens = i64::try_from(token_estimate::rough(request.as_bytes())).unwrap();
     assert_eq!(of(&bodies, &text, "priced"), known(tokens * 2_000 + 4 * 8_000, "estimated"));
-    assert_eq!(of(&End { cancelled_nanos: 70, ..bodies.clone() }, &text, "priced"), known(tokens * 2_000 + 32_070, "estimated"));
+    assert_eq!(
+        of(&End { cancelled_nanos: 70, ..bodies.clone() }, &text, "priced"),
+        known(tokens * 2_000 + 32_070, "estimated")
+    );
     assert_eq!(of(&broken(Some(CostEstimate::Nanos(7))), &text, "priced"), known(7, "estimated"));
     assert_eq!(of(&broken(None), &text, "priced"), unpriced("usage"), "the texts are not kept");
     assert_eq!(of(&bodies, &text, "no-such-model"), unpriced("price"));
