@@ -33,6 +33,30 @@ async fn ask(gateway: &Gateway, api: Api, model: &str, stream: bool) -> Value {
 }
 
 #[tokio::test]
+async fn whole_answers_name_their_cost() {
+    for provider in APIS {
+        let gateway = provider.gateway().await;
+        let turn = Turn::says("one two three four five").chat(|chat| {
+            chat.tokens = Tokens { input: 10, ..Tokens::default() };
+            chat.usage = Usage::Always;
+        });
+        gateway.fake.script("m", turn.clone());
+        gateway.fake.script("unknown", turn);
+        set_prices(&gateway).await;
+        for client in APIS {
+            let answer = gateway.router.post(client.path(), &client.request("fake/m", false, "hello")).await.expect(200);
+            let logged = logged(&gateway, &answer).await["response"]["cost"]["amount_usd"].as_f64().unwrap();
+            let named: f64 = answer.header("x-signalbox-cost").parse().unwrap();
+            assert!((named - logged).abs() < 1e-12 && named > 0.0, "{client:?} to {provider:?}: {named}, {logged}");
+            for (model, stream) in [("fake/m", true), ("fake/unknown", false)] {
+                let answer = gateway.router.post(client.path(), &client.request(model, stream, "hello")).await.expect(200);
+                assert!(!answer.headers.contains_key("x-signalbox-cost"), "{model}, stream {stream}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn each_class_of_tokens_is_priced_in_every_api() {
     let tokens = Tokens { input: 10, cache_read: 4, cache_write: 2, cache_write_long: 0, reasoning: 3 };
     // 10 × 2,000 + 4 × 500 + 2 × 2,500 + 5 × 8,000 + 3 × 6,000 nano-dollars.

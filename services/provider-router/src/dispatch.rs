@@ -43,9 +43,11 @@ use tracing::Instrument as _;
 use crate::{
     app::App,
     body::ResponseBody,
+    clock,
     envelope::Envelope,
     exchange::Exchange,
     health::{self, Began, Blocked},
+    journal::{cost_of_whole, fold_answer, in_dollars},
     relay::{Relay, ResumableStream, Source, UncountedStream},
     route::{Candidate, Plan},
     stored_responses::Earlier,
@@ -57,6 +59,8 @@ pub const PROVIDER: HeaderName = HeaderName::from_static("x-signalbox-provider")
 pub const MODEL: HeaderName = HeaderName::from_static("x-signalbox-model");
 /// Header of an answer: number of attempts.
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-signalbox-attempts");
+/// Header of a whole answer: its cost in dollars, if it is known.
+pub const COST: HeaderName = HeaderName::from_static("x-signalbox-cost");
 
 /// A parsed request, ready to be forwarded.
 #[derive(Debug)]
@@ -161,6 +165,8 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
     let (place, result) = Box::pin(tried(app, &mut exchange, request, &plan, &mut attempts)).await;
     let made = exchange.attempts();
     let target = plan.candidates.get(place).filter(|_| names_target).cloned();
+    let mut cost = None;
+    let asked = target.as_ref().filter(|candidate| candidate.model.is_none()).and_then(|_| envelope.model.clone());
     let mut response = match result {
         Ok(good) => {
             let (api, choices) = (envelope.api, envelope.choices);
@@ -183,7 +189,10 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
                 None => Ok(good),
             };
             match good {
-                Ok(good) => answer(good, exchange, (api, choices), version).await,
+                Ok(good) => {
+                    cost = target.as_ref().and_then(|candidate| cost_of(app, candidate, (api, asked.as_deref()), &good));
+                    answer(good, exchange, (api, choices), version).await
+                }
                 Err(failure) => failure.into_response(exchange, api).await,
             }
         }
@@ -191,6 +200,9 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
     };
     if let Some(candidate) = target {
         name_target(&candidate, made, response.headers_mut());
+    }
+    if let Some(cost) = cost {
+        response.headers_mut().insert(COST, cost);
     }
     response
 }
@@ -324,6 +336,17 @@ fn after(
     let failed = failure.recorded(what);
     exchange.attempt_failed(&failed, candidate);
     next
+}
+
+/// Returns the cost of a whole answer for its header. The cost of a stream is known after the headers are sent.
+fn cost_of(app: &App, candidate: &Candidate, (api, asked): (Api, Option<&str>), good: &AcceptedAnswer) -> Option<HeaderValue> {
+    let AcceptedAnswer::Whole { body, failure: None, usage, .. } = good else { return None };
+    let provider = &candidate.provider;
+    let model = candidate.model.as_deref().or(asked)?;
+    let usage = || usage.or_else(|| fold_answer(api, body, false)?.usage);
+    let of = (&*provider.row.kind, &*provider.id, model);
+    let nanos = cost_of_whole(app.prices.current()?.as_ref(), of, clock::unix_ms(), body, usage)?;
+    HeaderValue::try_from(in_dollars(nanos)).ok()
 }
 
 /// Adds the headers that name the target.

@@ -52,7 +52,7 @@ use std::{
 
 pub(crate) use answer::fold as fold_answer;
 pub use bodies::{Bodies, BodyPolicy};
-pub(crate) use costs::{Ended, cost};
+pub(crate) use costs::{Ended, cost, cost_of_whole, in_dollars};
 pub use loader::{Loader, LoaderStatus, Running};
 use pool::Pool;
 pub(crate) use record::MAX_BODY;

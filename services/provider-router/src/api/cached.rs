@@ -11,7 +11,7 @@ use crate::{
     app::App,
     body::ResponseBody,
     cache::{Ask, CachedRequest, Found, Recorder, RequestControl, StoredAnswer, key},
-    dispatch::{MODEL, PROVIDER},
+    dispatch::{COST, MODEL, PROVIDER},
     envelope::Envelope,
     exchange::Exchange,
     health,
@@ -99,6 +99,7 @@ pub(super) async fn answer(
     headers.insert(AGE, (age / 1_000).into());
     name_outcome(Some(CacheOutcome::Hit), headers);
     if names_target {
+        headers.insert(COST, HeaderValue::from_static("0"));
         let model = answer.model.as_deref().or(envelope.model.as_deref());
         for (name, value) in [(PROVIDER, answer.provider.as_deref()), (MODEL, model)] {
             if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {

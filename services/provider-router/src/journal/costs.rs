@@ -77,6 +77,29 @@ pub(crate) fn cost(prices: &Table, ended: Ended<'_>) -> Option<RequestCost> {
     Some(RequestCost { nanos, origin, price_version: (!is_reported).then(|| prices.version().to_owned()) })
 }
 
+/// Returns the cost of a whole answer in nano-dollars, if it is known. Answers of models without a price are not read.
+pub(crate) fn cost_of_whole(
+    prices: &Table,
+    (kind, provider, model): (&str, &str, &str),
+    now: i64,
+    body: &[u8],
+    usage: impl FnOnce() -> Option<Usage>,
+) -> Option<i64> {
+    let price = prices.find(kind, provider, model, now)?;
+    let usage = usage()?;
+    let reported = usage.cost_picos.map(|picos| Money::from_picos(picos.into()));
+    let named = std::str::from_utf8(body).ok().and_then(service_tier);
+    let tier = named.as_deref().map(Tier::read).unwrap_or_default();
+    let priced = Priced::new(reported, Some(&Consumption { tier, ..consumption(&usage) }), Some(price));
+    priced.amount().and_then(Money::nanos).filter(|nanos| *nanos <= MAX_NANOS)
+}
+
+/// Writes nano-dollars as dollars, such as `0.00048`.
+pub(crate) fn in_dollars(nanos: i64) -> String {
+    let text = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 fn unknown(missing: Missing) -> String {
     format!("unknown: {}", missing.code())
 }
