@@ -44,12 +44,14 @@ async fn whole_answers_name_their_cost() {
         gateway.fake.script("unknown", turn);
         set_prices(&gateway).await;
         for client in APIS {
-            let answer = gateway.router.post(client.path(), &client.request("fake/m", false, "hello")).await.expect(200);
+            let answer =
+                gateway.router.post(client.path(), &client.request("fake/m", false, "hello")).await.expect(200);
             let logged = logged(&gateway, &answer).await["response"]["cost"]["amount_usd"].as_f64().unwrap();
             let named: f64 = answer.header("x-signalbox-cost").parse().unwrap();
             assert!((named - logged).abs() < 1e-12 && named > 0.0, "{client:?} to {provider:?}: {named}, {logged}");
             for (model, stream) in [("fake/m", true), ("fake/unknown", false)] {
-                let answer = gateway.router.post(client.path(), &client.request(model, stream, "hello")).await.expect(200);
+                let answer =
+                    gateway.router.post(client.path(), &client.request(model, stream, "hello")).await.expect(200);
                 assert!(!answer.headers.contains_key("x-signalbox-cost"), "{model}, stream {stream}");
             }
         }

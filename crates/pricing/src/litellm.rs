@@ -147,7 +147,8 @@ fn row(kind: &str, model: &str, entry: &Value) -> Result<Value, &'static str> {
     let mut row = Map::new();
     row.insert("id".to_owned(), json!(format!("{kind}/{model}")));
     row.insert("unverified".to_owned(), json!(true));
-    for (field, name) in [("ctx", "max_input_tokens"), ("max", "max_output_tokens"), ("cache_min", "prompt_cache_min_tokens")]
+    for (field, name) in
+        [("ctx", "max_input_tokens"), ("max", "max_output_tokens"), ("cache_min", "prompt_cache_min_tokens")]
     {
         if let Some(tokens) = entry.get(name).and_then(Value::as_u64).filter(|tokens| *tokens > 0) {
             row.insert(field.to_owned(), json!(tokens));
@@ -303,7 +304,8 @@ fn per_search(entry: &Value) -> Result<Option<u128>, &'static str> {
 }
 
 fn prices(picos: &Picos) -> Value {
-    let price = |class: Class| picos.get(&(class as usize)).map(|price| (class.key().to_owned(), json!(text(*price, 6))));
+    let price =
+        |class: Class| picos.get(&(class as usize)).map(|price| (class.key().to_owned(), json!(text(*price, 6))));
     Value::Object(Class::ALL.into_iter().filter_map(price).collect())
 }
 

@@ -62,12 +62,7 @@ pub(crate) fn remove(source: PriceSource) -> Statement<'static> {
     Statement::new("DELETE FROM price_layers WHERE id = $1").bind(source.id())
 }
 
-pub(crate) async fn set(
-    tx: &mut Transaction,
-    source: PriceSource,
-    document: &str,
-    now_ms: i64,
-) -> Result<(), Error> {
+pub(crate) async fn set(tx: &mut Transaction, source: PriceSource, document: &str, now_ms: i64) -> Result<(), Error> {
     let statement = Statement::new(
         "INSERT INTO price_layers (id, document, updated_at) VALUES ($1, $2, $3)
          ON CONFLICT (id) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at",

@@ -24,7 +24,9 @@ impl Needed {
             (false, false) => "Try it; no key is needed:",
             (true, false) => "Try it, with one of your client keys in CLIENT_KEY:",
             (false, true) => "Try it, with the output of `api-server token` in CONTROL_TOKEN:",
-            (true, true) => "Try it, with a client key in CLIENT_KEY, and the output of `api-server token` in CONTROL_TOKEN:",
+            (true, true) => {
+                "Try it, with a client key in CLIENT_KEY, and the output of `api-server token` in CONTROL_TOKEN:"
+            }
         }
     }
 }

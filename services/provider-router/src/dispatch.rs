@@ -190,7 +190,8 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
             };
             match good {
                 Ok(good) => {
-                    cost = target.as_ref().and_then(|candidate| cost_of(app, candidate, (api, asked.as_deref()), &good));
+                    cost =
+                        target.as_ref().and_then(|candidate| cost_of(app, candidate, (api, asked.as_deref()), &good));
                     answer(good, exchange, (api, choices), version).await
                 }
                 Err(failure) => failure.into_response(exchange, api).await,
@@ -339,7 +340,12 @@ fn after(
 }
 
 /// Returns the cost of a whole answer for its header. The cost of a stream is known after the headers are sent.
-fn cost_of(app: &App, candidate: &Candidate, (api, asked): (Api, Option<&str>), good: &AcceptedAnswer) -> Option<HeaderValue> {
+fn cost_of(
+    app: &App,
+    candidate: &Candidate,
+    (api, asked): (Api, Option<&str>),
+    good: &AcceptedAnswer,
+) -> Option<HeaderValue> {
     let AcceptedAnswer::Whole { body, failure: None, usage, .. } = good else { return None };
     let provider = &candidate.provider;
     let model = candidate.model.as_deref().or(asked)?;

@@ -107,7 +107,8 @@ fn what_has_no_price_is_left_out_with_a_reason() {
 
 #[test]
 fn prices_that_no_document_may_have_are_refused_as_a_whole() {
-    let mistakes = litellm::import(&map(json!({"gpt-x": {"litellm_provider": "openai", "input_cost_per_token": 2}})), &[]);
+    let mistakes =
+        litellm::import(&map(json!({"gpt-x": {"litellm_provider": "openai", "input_cost_per_token": 2}})), &[]);
     assert!(mistakes.unwrap_err().to_string().contains("at most"), "two dollars per token");
 }
 
@@ -121,7 +122,9 @@ fn imported_prices_win_over_shipped_ones_and_lose_to_overrides() {
     let layer = |kind, document: &Value| Layer::from_value(kind, document).unwrap();
     let table = shipped().with(layer(LayerKind::File, &imported.document));
     let input = |table: &signalbox_pricing::Table| {
-        table.find("openai", "p", "gpt-4.1", NOW).and_then(|price| price.schedule(Tier::Standard)?.base().get(Class::Input))
+        table
+            .find("openai", "p", "gpt-4.1", NOW)
+            .and_then(|price| price.schedule(Tier::Standard)?.base().get(Class::Input))
     };
     assert_eq!(input(&table), Some(9_000_000));
     let mine = json!({"prices": [{"id": "openai/gpt-4.1", "base": {"in": "1", "out": "1"}}]});

@@ -2,8 +2,8 @@
 
 use signalbox_core::schema::{AuditEntry, RequestCost};
 use signalbox_store::exchanges::{SessionRef, record};
-use signalbox_store::requests::{self, Filter, RequestKey};
 use signalbox_store::prices::PriceSource;
+use signalbox_store::requests::{self, Filter, RequestKey};
 use signalbox_store::{Page, audit, catalog, prices, responses};
 
 use crate::exchanges::whole;
@@ -12,7 +12,8 @@ use crate::fixture::{Database, on_both};
 on_both!(
     overrides_are_part_of_the_catalogue_and_audited,
     imported_prices_stand_beside_the_overrides,
-    costs_are_read_as_they_were_written);
+    costs_are_read_as_they_were_written
+);
 
 async fn overrides_are_part_of_the_catalogue_and_audited(database: &Database) {
     let store = &database.store;
@@ -49,7 +50,6 @@ async fn imported_prices_stand_beside_the_overrides(database: &Database) {
     assert_eq!(prices::get(store, PriceSource::Import).await.unwrap(), None);
     assert!(prices::get(store, PriceSource::Overrides).await.unwrap().is_some());
 }
-
 
 async fn costs_are_read_as_they_were_written(database: &Database) {
     let store = &database.store;

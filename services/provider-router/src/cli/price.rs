@@ -85,8 +85,7 @@ async fn show(text: &str, context: &CliContext, out: &mut Output) -> CommandOutc
     let mut table_in_effect = shipped()?;
     for (source, kind) in [(PriceSource::Import, LayerKind::File), (PriceSource::Overrides, LayerKind::Api)] {
         if let Some(stored) = prices::get(&context.store, source).await? {
-            let layer =
-                Layer::from_json(kind, &stored.document).context("the stored prices are not in effect")?;
+            let layer = Layer::from_json(kind, &stored.document).context("the stored prices are not in effect")?;
             table_in_effect = table_in_effect.with(layer);
         }
     }
@@ -152,7 +151,10 @@ async fn import(
     let types: Vec<&str> = types.iter().map(String::as_str).collect();
     let unknown: Vec<&&str> = types.iter().filter(|kind| !litellm::has_type(kind)).collect();
     if !unknown.is_empty() {
-        bail!("nothing was changed: the price map has no provider of the types {unknown:?}; it has {}", litellm::types().join(", "));
+        bail!(
+            "nothing was changed: the price map has no provider of the types {unknown:?}; it has {}",
+            litellm::types().join(", ")
+        );
     }
     let imported = litellm::import(&map, &types).map_err(|mistakes| {
         let lines: Vec<String> = mistakes.0.iter().map(|mistake| format!("\n  {mistake}")).collect();

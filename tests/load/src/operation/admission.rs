@@ -52,8 +52,7 @@ pub(super) async fn admit(body: &[u8], times: u64) -> anyhow::Result<()> {
         let caller = caller.as_ref();
         let model = black_box(Some(MODEL));
         let (session, overrides, owner) = (None, None, None);
-        let facts =
-            RequestFacts { model, session, body, unix_ms: 0, overrides, owner, stream: true, takes_turn: true };
+        let facts = RequestFacts { model, session, body, unix_ms: 0, overrides, owner, stream: true, takes_turn: true };
         let prices = gateway.prices.current();
         let plan = route::plan(&snapshot, &facts, prices.as_deref(), health::now(), &mut seeds.rng())?;
         admission::check(caller, "chat", model)?;

@@ -154,8 +154,8 @@ async fn mistakes_are_reported(site: &Site) {
     );
     assert_eq!(site.get("/api/requests/export?format=xml").await.mistakes(), ["format must be one of: ndjson, csv"]);
     assert_eq!(
-        site.get("/api/requests/export?modell=gpt&model=a&model=b&limit=5").await.mistakes(),
-        ["limit is not a parameter of this request", "modell is not a parameter of this request"]
+        site.get("/api/requests/export?staus=gpt&model=a&model=b&limit=5").await.mistakes(),
+        ["limit is not a parameter of this request", "staus is not a parameter of this request"]
     );
     let long = "x".repeat(501);
     assert_eq!(
