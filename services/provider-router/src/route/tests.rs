@@ -7,7 +7,11 @@ use signalbox_core::{
 use super::*;
 use crate::{
     catalog::tests::{Row, routed},
+<<<<<<< HEAD
     health::Began,
+=======
+    owners::Owner,
+>>>>>>> d
     random::Rng,
 };
 
@@ -399,5 +403,49 @@ proptest! {
                 prop_assert!(!out[IDS.iter().position(|id| *id == candidate.provider.id).unwrap()]);
             }
         }
+    }
+}
+
+#[test]
+fn a_continued_answer_goes_to_its_target_first() {
+    let targets = [("a", "m"), ("b", "x"), ("b", "m")];
+    let snapshot = routed(ROWS, None, vec![route("r", RoutePolicy::Priority, &targets)]);
+    let of = |model: &str, provider: &str, made: Option<&str>, keeps_answer: bool| {
+        let owner = Owner { provider: provider.into(), model: made.map(str::to_owned), keeps_answer };
+        planned(&snapshot, &RequestFacts { owner: Some(&owner), ..facts(model) }, 1)
+    };
+    let made = of("r", "b", Some("m"), true);
+    assert_eq!(order(&made), ["b:m", "a:m", "b:x"]);
+    assert_eq!(made.candidates[0].reason, Reason::Owner);
+    let lacking: Vec<bool> = made.candidates.iter().map(|candidate| candidate.lacks_previous).collect();
+    assert_eq!(lacking, [false, true, false]);
+    // Its model is not known, or not one of the route any more.
+    assert_eq!(order(&of("r", "b", None, true)), ["b:x", "a:m", "b:m"]);
+    assert_eq!(order(&of("r", "b", Some("old"), true)), ["b:x", "a:m", "b:m"]);
+    // The log has the answer, so that every target can continue it.
+    let logged = of("r", "b", Some("m"), false);
+    assert_eq!(order(&logged)[0], "b:m");
+    assert!(logged.candidates.iter().all(|candidate| !candidate.lacks_previous));
+    // No target of the route made it.
+    let elsewhere = of("r", "c", None, true);
+    assert_eq!(order(&elsewhere), ["a:m", "b:x", "b:m"]);
+    assert!(elsewhere.candidates.iter().all(|candidate| candidate.lacks_previous));
+    // The order of an implied route changes only if it has to.
+    assert_eq!(order(&of("m", "b", Some("m"), false)), ["a:m", "b:m"]);
+    assert_eq!(order(&of("m", "b", Some("m"), true)), ["b:m", "a:m"]);
+}
+
+#[test]
+fn the_api_of_a_target_takes_precedence_over_that_of_its_model() {
+    let rows = [Row { id: "a", kind: "openai", ..Row::ENABLED }];
+    let mut set = route("set", RoutePolicy::Priority, &[("a", "gpt-6-sol")]);
+    set.plan.targets[0].api = Some(Api::Chat);
+    let mut without = route("without", RoutePolicy::Priority, &[("a", "gpt-6-sol")]);
+    without.plan.targets[0].params.insert("reasoning_effort".into(), "none".into());
+    let plain = route("plain", RoutePolicy::Priority, &[("a", "gpt-6-sol")]);
+    let snapshot = routed(&rows, None, vec![set, without, plain]);
+    let envelope = Envelope::parse(Api::Chat, br#"{"messages":[1],"tools":[{}]}"#).unwrap();
+    for (model, api) in [("set", Api::Chat), ("without", Api::Chat), ("plain", Api::Responses)] {
+        assert_eq!(planned(&snapshot, &facts(model), 1).candidates[0].api_for(&envelope), api, "{model}");
     }
 }
