@@ -135,21 +135,9 @@ async fn find(times: u64) -> anyhow::Result<()> {
     let seeds = Seeds::default();
     for _ in 0..times {
         let model = black_box(Some("mock-100x0"));
-<<<<<<< HEAD
         let (session, overrides, owner) = (None, None, None);
         let facts =
             RequestFacts { model, session, body: b"{}", unix_ms: 0, overrides, owner, stream: true, takes_turn: true };
-=======
-        let facts = RequestFacts {
-            model,
-            session: None,
-            body: b"{}",
-            unix_ms: 0,
-            overrides: None,
-            owner: None,
-            takes_turn: true,
-        };
->>>>>>> d
         black_box(route::plan(&snapshot, &facts, None, health::now(), &mut seeds.rng())?);
     }
     Ok(())

@@ -7,11 +7,8 @@ use signalbox_core::{
 use super::*;
 use crate::{
     catalog::tests::{Row, routed},
-<<<<<<< HEAD
     health::Began,
-=======
     owners::Owner,
->>>>>>> d
     random::Rng,
 };
 

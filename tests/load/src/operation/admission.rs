@@ -51,13 +51,8 @@ pub(super) async fn admit(body: &[u8], times: u64) -> anyhow::Result<()> {
         let caller = keys.admit_request(black_box(&request), &issued)?;
         let caller = caller.as_ref();
         let model = black_box(Some(MODEL));
-<<<<<<< HEAD
         let (session, overrides, owner) = (None, None, None);
         let facts = RequestFacts { model, session, body, unix_ms: 0, overrides, owner, stream: true, takes_turn: true };
-=======
-        let facts =
-            RequestFacts { model, session: None, body, unix_ms: 0, overrides: None, owner: None, takes_turn: true };
->>>>>>> d
         let prices = gateway.prices.current();
         let plan = route::plan(&snapshot, &facts, prices.as_deref(), health::now(), &mut seeds.rng())?;
         admission::check(caller, "chat", model)?;
