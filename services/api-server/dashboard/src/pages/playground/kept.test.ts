@@ -119,7 +119,11 @@ describe("a handover", () => {
     expect(takeHandover(forbidden)).toBeNull();
     for (const value of [null, 1, {}, { messages: "x" }]) expect(handoverFrom(value)).toBeNull();
     const prompts = handoverFrom({ messages: ["one", "two"], params: { tool_choice: { type: "any" } } });
-    expect(prompts).toMatchObject({ before: [{ role: "user", content: "one" }], input: { text: "two" }, left: ["tool_choice"] });
+    expect(prompts).toMatchObject({
+      before: [{ role: "user", content: "one" }],
+      input: { text: "two" },
+      left: ["tool_choice"],
+    });
   });
 
   it("of Chat Completions goes on where the request began", () => {
