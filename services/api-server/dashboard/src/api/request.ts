@@ -46,7 +46,7 @@ export function expectLogged(id: string): void {
 async function untilLogged(id: string, signal: AbortSignal): Promise<void> {
   const query = { view: "short", limit: NEWEST, count: false };
   for (let look = 0; look < LOOKS && unlogged.has(id); look++) {
-    const { requests } = await data(api.GET("/api/requests", { params: { query }, signal }));
+    const { requests } = (await data(api.GET("/api/requests", { params: { query }, signal }))) as Schemas["ShortList"];
     if (requests.some(({ request_id }) => request_id === id)) break;
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
   }
