@@ -4,14 +4,18 @@ import { open, settled } from "./browser.mjs";
 
 const JSON_TYPE = { "content-type": "application/json" };
 
-/** Sends a body to the router as it is. Returns the id of the request. */
+/** Sends a body to the router as it is, until it is answered: new providers are known within a second. Returns the id. */
 async function send(server, body) {
   const text = typeof body === "string" ? body : JSON.stringify(body);
-  const answer = await fetch(`http://127.0.0.1:${server.routerPort}/v1/chat/completions`, { method: "POST", headers: JSON_TYPE, body: text });
-  await answer.text();
-  const id = answer.headers.get("x-request-id");
-  await logged(server, id);
-  return id;
+  const until = Date.now() + 60_000;
+  for (;;) {
+    const answer = await fetch(`http://127.0.0.1:${server.routerPort}/v1/chat/completions`, { method: "POST", headers: JSON_TYPE, body: text });
+    const said = await answer.text();
+    const id = answer.headers.get("x-request-id");
+    await logged(server, id);
+    if (answer.ok) return id;
+    assert.ok(Date.now() < until, said);
+  }
 }
 
 /** Waits until the log has a request with its end. */
