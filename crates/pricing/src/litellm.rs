@@ -323,5 +323,5 @@ fn reduced(numerator: u128, denominator: u128) -> (u128, u128) {
     while b != 0 {
         (a, b) = (b, a % b);
     }
-    if a == 0 { (numerator, denominator) } else { (numerator / a, denominator / a) }
+    numerator.checked_div(a).zip(denominator.checked_div(a)).unwrap_or((numerator, denominator))
 }

@@ -168,9 +168,9 @@ fn tool_call(answer: &Answer, stream: bool) -> Value {
     }
     let text = answer.text();
     let chunks = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
-    let calls =
+    let mut calls =
         chunks.filter_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"][0]["id"].as_str().map(str::to_owned));
-    let id = calls.last().unwrap_or_else(|| panic!("no call: {text}"));
+    let id = calls.next_back().unwrap_or_else(|| panic!("no call: {text}"));
     json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}})
 }
 

@@ -19,7 +19,7 @@ fn valid_values_are_stored_in_normal_form() {
         ("baseURL", json!("http://unix:/run/model.sock:/v1"), json!("http://unix:/run/model.sock:/v1")),
         ("baseURL", json!(""), json!("")),
         ("apiKey", json!(" sk-1\r\n"), json!("sk-1")),
-        ("apiKey", json!("bearer"), json!("bearer")),
+        ("apiKey", json!("bearer-1"), json!("bearer-1")),
         ("apiKey", json!(12_345), json!("12345")),
         ("proxy", json!(" http://user:p%40w@proxy.lan:3128 "), json!("http://user:p%40w@proxy.lan:3128")),
         ("proxy", json!("proxy.lan:3128"), json!("proxy.lan:3128")),

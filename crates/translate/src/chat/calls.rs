@@ -82,7 +82,7 @@ impl Calls {
         let extra = extra.and_then(|(_, json)| Json::parse(std::str::from_utf8(json).ok()?)).filter(Json::is_object);
         match call.block {
             Some(block) => out.extend(extra.map(|extra| Event::Delta { block, delta: Delta::Extra(extra) })),
-            None => call.extra = extra.or(call.extra.take()),
+            None => call.extra = extra.or_else(|| call.extra.take()),
         }
         match call.block {
             Some(block) if !input.is_empty() => out.push(Event::Delta { block, delta: Delta::Input(input) }),

@@ -118,7 +118,7 @@ fn losses_of_a_streamed_answer_are_told_beside_those_of_the_request() {
     for (stream, expected) in [
         ([CHUNK, FINISH, DONE].concat(), None),
         ([chunk, chunk, DONE].concat(), Some("messages-chat; seed=dropped, logprobs=dropped, citations=dropped")),
-        ([call, call, DONE].concat(), Some("messages-chat; seed=dropped, tool_calls.extra_content=dropped")),
+        ([call, DONE].concat(), Some("messages-chat; seed=dropped, tool_calls.extra_content=dropped")),
         // Of a stream that breaks off, what has come.
         (chunk.to_owned(), Some("messages-chat; seed=dropped, logprobs=dropped, citations=dropped")),
     ] {
