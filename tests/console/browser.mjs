@@ -11,11 +11,12 @@ let expected = [];
 
 /** Runs a step in which the browser may report these failures. */
 export async function expecting(patterns, work) {
-  expected = patterns;
+  const before = expected;
+  expected = [...before, ...patterns];
   try {
     return await work();
   } finally {
-    expected = [];
+    expected = before;
   }
 }
 
