@@ -187,7 +187,7 @@ async fn missing_requirements_are_reported() {
         (&["login", "--url", "chat.qwen.ai"], ("DISPLAY", ":0"), 64, "--url and"),
         (&["login"], ("QWEN_BASE_URL", "chat.qwen.ai"), 64, "`upstream.base_url`"),
         (&["login", "--timeout", "soon"], ("DISPLAY", ":0"), 64, "not a duration"),
-        (&["login", "--paste", "--db-path", "/dev/null/no"], ("DISPLAY", ""), 75, "the database cannot be used"),
+        (&["login", "--paste", "--db-path", "/dev/null/no"], ("DISPLAY", ""), 73, "the database cannot be used"),
         (&["login", "--paste"], ("SIGNALBOX_KEY", "canary"), 78, "SIGNALBOX_KEY"),
         (&["login", "--paste"], ("DISPLAY", ""), 64, "no input was given"),
         (&["credentials", "use", "7"], ("DISPLAY", ""), 64, "login 7 does not exist"),

@@ -71,6 +71,7 @@ const FILES: [(&str, &str, &[&str]); 6] = [
             "s12_an_overflow_goes_to_a_target_that_holds_more",
             "s13_a_refusal_of_the_content_is_the_answer",
             "s15_an_outage_opens_the_breaker_and_its_end_closes_it",
+            "an_error_behind_the_role_leads_to_the_fallback_without_any_setting",
         ],
     ),
 ];

@@ -115,7 +115,7 @@ impl Exchange {
             first_byte_ms: self.first_byte.map(clock::millis),
             attempts: self.attempts,
             cancelled_nanos: self.cancelled_nanos,
-            estimate: (is_broken && is_kept).then_some(CostEstimate::Bodies),
+            estimate: None,
             error,
             streamed,
             truncated,
@@ -127,8 +127,12 @@ impl Exchange {
         };
         if let Some(admitted) = self.admitted.take() {
             let guessed = if self.streamed { self.stream_length.tokens() } else { self.answer_len / 4 };
+            // Without an estimate of its own: the texts of the answer are not at hand here, but their length is.
             let estimated = admitted.settle(&end, usage, guessed).filter(|_| is_broken);
-            end.estimate = estimated.map(CostEstimate::Nanos).or(end.estimate);
+            end.estimate = estimated.map(CostEstimate::Nanos);
+        }
+        if end.estimate.is_none() && is_broken && is_kept {
+            end.estimate = Some(CostEstimate::Bodies);
         }
         match answer {
             Bodies::Full => entry.end(end, &self.answer),
