@@ -30,7 +30,8 @@ pub(crate) fn read_request(json: &[u8], stored: Option<&[Json]>) -> Result<Reque
     if let Some(text) = fields.take_str("instructions", &at)? {
         request.messages.push(Message::new(Role::System, vec![Block::text(text)], "instructions".into()));
     }
-    let continues = fields.get("previous_response_id").is_some();
+    // The items stand for it, also for a provider of the same API: it need not know the id.
+    let continues = fields.take("previous_response_id").is_some();
     read_input(fields.take("input"), stored.unwrap_or_default(), continues, &mut request)?;
     if let Some(tools) = fields.take_array("tools", &at)? {
         read_tools(&tools, &Path::Name(&at, "tools"), None, &mut request.tools)?;
