@@ -104,7 +104,7 @@ pub(super) async fn last(
     let file = file(&app, &service)?;
     let wanted = LogQuery { lines: count, before, text, level };
     let read = tokio::task::spawn_blocking(move || logs::search(&file, &wanted)).await;
-    let FoundLines { lines, scanned, next } = read.map_err(|_| Error::Panic)?.map_err(unreadable)?;
+    let FoundLines { lines, scanned, next } = read.map_err(|_| Error::Panic)?.map_err(|error| unreadable(&error))?;
     let count = lines.len();
     let lines = if is_json {
         LogLines::Parsed(lines.iter().map(|line| ParsedLine::of(line)).collect())
@@ -130,9 +130,9 @@ pub(super) async fn download(
     query.finish()?;
     let file = file(&app, &service)?;
     let opened = tokio::task::spawn_blocking(move || Download::open(&file)).await;
-    let log = opened.map_err(|_| Error::Panic)?.map_err(unreadable)?;
+    let log = opened.map_err(|_| Error::Panic)?.map_err(|error| unreadable(&error))?;
     let chunks = stream::try_unfold(log, async |mut log| {
-        tokio::task::spawn_blocking(move || Ok(log.next()?.map(|chunk| (chunk, log))))
+        tokio::task::spawn_blocking(move || Ok(log.read_chunk()?.map(|chunk| (chunk, log))))
             .await
             .unwrap_or_else(|error| Err(std::io::Error::other(error)))
     });
@@ -161,7 +161,7 @@ fn before(query: &mut Query) -> Option<Before> {
     before
 }
 
-fn unreadable(error: std::io::Error) -> Error {
+fn unreadable(error: &std::io::Error) -> Error {
     Error::Unreadable(error.to_string())
 }
 

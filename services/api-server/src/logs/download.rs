@@ -33,7 +33,7 @@ impl Download {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub fn read_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
         while let Some(file) = self.files.last_mut() {
             let rest = file.length - self.read;
             if rest == 0 {
@@ -76,7 +76,7 @@ mod tests {
 
     fn rest(download: &mut Download) -> String {
         let mut all = Vec::new();
-        while let Some(chunk) = download.next().unwrap() {
+        while let Some(chunk) = download.read_chunk().unwrap() {
             assert!(chunk.len() as u64 <= CHUNK_BYTES);
             all.extend(chunk);
         }
@@ -104,7 +104,7 @@ mod tests {
         let text: String = (0..50_000).map(|number| format!("line {number}\n")).collect();
         fs::write(&log, &text).unwrap();
         let mut download = Download::open(&log).unwrap();
-        let first = String::from_utf8(download.next().unwrap().unwrap()).unwrap();
+        let first = String::from_utf8(download.read_chunk().unwrap().unwrap()).unwrap();
         let retention = Retention { max_size: 1 << 20, keep: 3 };
         rotate::by_copy(&log, &retention).unwrap();
         fs::write(&log, "newer\n").unwrap();
@@ -118,8 +118,8 @@ mod tests {
         let log = dir.path().join("a.log");
         fs::write(&log, "line\n".repeat(50_000)).unwrap();
         let mut download = Download::open(&log).unwrap();
-        download.next().unwrap().unwrap();
+        download.read_chunk().unwrap().unwrap();
         rotate::by_copy(&log, &Retention { max_size: 1, keep: 0 }).unwrap();
-        assert_eq!(download.next().unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(download.read_chunk().unwrap_err().kind(), ErrorKind::NotFound);
     }
 }

@@ -149,7 +149,7 @@ fn without_escapes(line: &str) -> Cow<'_, str> {
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let end = part.find(|char: char| !char.is_ascii_digit() && char != ';').unwrap_or(part.len());
-        plain.push_str(part[end..].strip_prefix('m').unwrap_or(&part[end..]));
+        plain.push_str(part[end..].strip_prefix('m').unwrap_or_else(|| &part[end..]));
     }
     Cow::Owned(plain)
 }

@@ -56,7 +56,7 @@ impl SharedListener {
 
     /// Returns whether `listen` cannot be bound while the present ports are open.
     pub(crate) async fn is_in_the_way_of(&self, listen: &Listen) -> bool {
-        open(&*self.0.ports.lock().await).any(|port| port.is_in_the_way_of(listen))
+        open(&self.0.ports.lock().await).any(|port| port.is_in_the_way_of(listen))
     }
 
     /// Registers a serving child, and stops the fallback responder.

@@ -78,6 +78,7 @@ pub(crate) struct Assembler {
 
 /// Content of a record, without its bytes.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "an event is used as soon as it is read")]
 enum Event {
     Begin,
     Part,
