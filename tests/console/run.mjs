@@ -216,6 +216,8 @@ async function everyDay() {
     const { cancel, followed, conflicts, ticking, examine, login, restart } = working;
     await step("cancel a request", () => cancel(context, everyday));
     await step("follow requests", () => followed(context, everyday));
+    // Before a range is chosen for the list, which the browser keeps.
+    await step("keys", () => shell.keys(context, everyday));
     for (const part of ["replay", "replays", "attempts", "bodies"]) await step(`a request: ${part}`, () => request[part](context, everyday));
     await list.steps(step, context, everyday);
     await step("two tabs", () => conflicts(context, everyday));
@@ -224,7 +226,6 @@ async function everyDay() {
     await step("paste a login", () => login(context, everyday));
     await step("the playground", () => playground(context, everyday));
     await step("logs", () => logs(context, everyday));
-    await step("keys", () => shell.keys(context, everyday));
     await step("the palette", () => shell.palette(context, everyday));
     await step("time zones", () => shell.zones(browser, everyday));
     await step("on a phone", () => shell.phone(browser, everyday));
