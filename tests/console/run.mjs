@@ -155,7 +155,11 @@ async function askPlayground(page, server) {
   await page.getByLabel("Message").fill("Does the relay answer?");
   await page.keyboard.press("Control+Enter");
   await page.getByRole("link", { name: "In the log" }).click();
-  await page.getByRole("article", { name: "Assistant" }).getByText("Does the relay answer?").waitFor();
+  const logged = page.getByRole("article", { name: "Assistant" }).getByText("Does the relay answer?");
+  const isShown = await logged.waitFor({ timeout: 5000 }).then(() => true, () => false);
+  // The page may have been opened before the answer was logged.
+  if (!isShown) await page.reload();
+  await logged.waitFor();
   const says = (text) => page.getByRole("article", { name: "Assistant" }).getByText(text);
   await pressUntil(page, "[", says("Is anybody there?"));
   await pressUntil(page, "]", says("Does the relay answer?"));
