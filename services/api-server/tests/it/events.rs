@@ -106,6 +106,19 @@ async fn the_number_of_listeners_is_limited() {
 }
 
 #[tokio::test]
+async fn no_listener_is_taken_while_the_server_stops() {
+    let site = Site::new().await;
+    let known = Listener::welcome(&site, &[]).await;
+    site.drain();
+    let mut late = Listener { site: &site, headers: &[], query: "", sid: String::new() };
+    let (status, text) = late.ask(None).await;
+    assert_eq!(status, 503, "not an answer that means that there are no events here: {text}");
+    late.sid.clone_from(&known.sid);
+    assert_eq!(late.ask(Some("42[\"ping\"]".to_owned())).await.0, 200, "those that are there are served to the end");
+    site.close().await;
+}
+
+#[tokio::test]
 async fn a_listener_may_ask_for_statuses_without_the_catalogue() {
     let mut site = Site::new().await;
     let (_keeper, written) = tokio::sync::broadcast::channel(8);

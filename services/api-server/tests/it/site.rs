@@ -241,6 +241,11 @@ impl Site {
         closing
     }
 
+    /// Begins the shutdown, as a signal does.
+    pub(crate) fn drain(&self) {
+        self.broadcaster.as_ref().unwrap().0.shutdown.trigger();
+    }
+
     /// Closes the fleet as in a shutdown: the children are gone, requests are still served.
     pub(crate) async fn close_fleet(&mut self) {
         if let Some(closer) = self.closer.take() {

@@ -13,6 +13,9 @@ export { useConnection };
 /** Milliseconds of a lost connection that are not worth a word; the extension is not reported as gone in them either. */
 const GRACE = 2_000;
 
+/** Milliseconds before a connection is tried again that the server has ended or refused. */
+const REFUSED_PAUSE = 2_000;
+
 let socket: Socket | null = null;
 let connectedOnce = false;
 let quietUntil = 0;
@@ -38,10 +41,19 @@ function open(): Socket {
     reconnectionDelayMax: 5_000,
     randomizationFactor: 0.3,
   });
+  const opened = socket;
+  // The library tries again by itself only where the server has not ended or refused the connection.
+  const tryAgain = () => {
+    if (!opened.active) setTimeout(() => opened.active || opened.connect(), REFUSED_PAUSE);
+  };
   socket.on("connect", connected);
-  socket.on("disconnect", lost);
+  socket.on("disconnect", () => {
+    lost();
+    tryAgain();
+  });
   socket.on("connect_error", (error) => {
     if (error.message.startsWith("Unauthorized")) askToSignIn();
+    else tryAgain();
     lost();
     useConnection.setState((state) => ({ attempts: state.attempts + 1 }));
   });

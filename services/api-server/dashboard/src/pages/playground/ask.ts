@@ -1,14 +1,13 @@
 /** Sends a chat through the API server, which asks the router with its own credentials. */
 
 import { asProblem, Problem, problemOf } from "../../api/problem";
+import { expectLogged, LOGGED_ID } from "../../api/request";
 import { address } from "../../app/base";
 import { askToSignIn } from "../../app/session";
 import { type Answer, errorIn, waiting, withChunk } from "./answer";
 import { EventReader } from "./sse";
 
 const RELAY = "/api/playground/chat/completions";
-/** Header with the id under which the router logs the request. */
-const LOGGED_ID = "x-signalbox-request-id";
 /** Maximum characters of an answer. */
 export const MAX_ANSWER = 4 << 20;
 
@@ -33,7 +32,9 @@ export async function askModel(
       body: JSON.stringify(body),
       signal,
     });
-    answer = { ...answer, logId: response.headers.get(LOGGED_ID) };
+    const logId = response.headers.get(LOGGED_ID);
+    if (logId !== null) expectLogged(logId);
+    answer = { ...answer, logId };
     if (!response.ok) throw await refusal(response);
     for await (const data of eventsOf(response)) {
       if (data === "[DONE]") break;
