@@ -229,7 +229,7 @@ async function everyDay() {
     await step("the palette", () => shell.palette(context, everyday));
     await step("time zones", () => shell.zones(browser, everyday));
     await step("on a phone", () => shell.phone(browser, everyday));
-    if (!smoke) await step("refused commands", () => shell.refused(context, everyday));
+    await step("refused commands", () => shell.refused(context, everyday));
     await step("restart for a setting", () => restart(context, everyday));
     await step("api-server restarts", () => restarted(context, everyday));
     await step("a session ends", async () => expired(await browser.newContext(), guarded));

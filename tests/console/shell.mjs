@@ -109,7 +109,8 @@ export async function refused(context, server) {
   for (const service of ["provider-router", "qwen-proxy"]) await command(server, "stop", { service });
   await state(page, "provider-router", "Stopped");
   await state(page, "qwen-proxy", "Stopped");
-  const holder = createServer();
+  // What connects to it meanwhile must not keep it open.
+  const holder = createServer((socket) => socket.destroy());
   await new Promise((resolve, reject) => holder.once("error", reject).listen(server.routerPort, "127.0.0.1", resolve));
   await expecting([/409/], async () => {
     await card(page, "provider-router").getByRole("button", { name: "Start" }).click();
