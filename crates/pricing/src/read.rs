@@ -31,6 +31,20 @@ impl Layer {
         json(text).and_then(|document| Self::from_value(kind, &document))
     }
 
+    /// Reads a JSON document and adds the rows of a further one, whose other fields are not read.
+    ///
+    /// # Errors
+    /// Returns all mistakes.
+    pub(crate) fn from_json_with_rows(kind: LayerKind, text: &str, rows: &str) -> Result<Self, Mistakes> {
+        let (mut document, mut further) = (json(text)?, json(rows)?);
+        if let (Some(Value::Array(rows)), Some(Value::Array(further))) =
+            (document.get_mut("prices"), further.get_mut("prices"))
+        {
+            rows.append(further);
+        }
+        Self::from_value(kind, &document)
+    }
+
     /// Reads a TOML document.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The price table: the shipped prices and the overrides of the operator.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::layer::Wanted;
 use crate::name::{MAX_NAME_BYTES, Names};
@@ -8,6 +8,9 @@ use crate::{Layer, LayerKind, Mistakes, Price};
 
 /// The prices that the program contains.
 const SHIPPED: &str = include_str!("../data/prices.json");
+
+/// Rows of LiteLLM's price map for models that [`SHIPPED`] does not have.
+const IMPORTED: &str = include_str!("../data/imported.json");
 
 /// An immutable table of prices. Layers are shared between tables, so that composing a new one is cheap.
 #[derive(Clone, Debug)]
@@ -20,12 +23,14 @@ pub struct Table {
 // === impl Table ===
 
 impl Table {
-    /// Reads the shipped prices.
+    /// Returns the shipped prices, which are read once per process.
     ///
     /// # Errors
-    /// Returns all mistakes of the shipped document; a test ensures that it has none.
+    /// Returns all mistakes of the shipped documents; a test ensures that they have none.
     pub fn shipped() -> Result<Self, Mistakes> {
-        Layer::from_json(LayerKind::Shipped, SHIPPED).map(|layer| Self::new(vec![Arc::new(layer)]))
+        static LAYER: LazyLock<Result<Arc<Layer>, Mistakes>> =
+            LazyLock::new(|| Layer::from_json_with_rows(LayerKind::Shipped, SHIPPED, IMPORTED).map(Arc::new));
+        LAYER.as_ref().map(|layer| Self::new(vec![Arc::clone(layer)])).map_err(Clone::clone)
     }
 
     /// Composes a table in which a layer replaces that of the same kind. The order of calls does not matter.

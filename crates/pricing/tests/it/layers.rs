@@ -26,7 +26,8 @@ fn names_are_normalised_by_the_rule() {
         ("openai", "gpt-4.1-2025-04-14", Some("openai/gpt-4.1")),
         ("openai", "gpt-4.1-latest", Some("openai/gpt-4.1")),
         ("openai", "openai/gpt-4.1", Some("openai/gpt-4.1")),
-        ("openai", "gpt-4.1-mini", None),
+        ("openai", "gpt-4.1-mini", Some("openai/gpt-4.1-mini")),
+        ("openai", "gpt-4.1-pico", None),
         ("openai", "ft:gpt-4.1:org::id", None),
         ("anthropic", "claude-haiku-4-5-20251001", Some("anthropic/claude-haiku-4-5")),
         ("anthropic", "anthropic/claude-haiku-4-5@20251001", Some("anthropic/claude-haiku-4-5")),
@@ -178,16 +179,16 @@ fn an_override_of_a_vendor_applies_to_its_resellers() {
 #[test]
 fn the_version_tells_tables_apart() {
     let shipped = shipped();
-    assert_eq!(shipped.version(), "2026-11-29");
+    assert_eq!(shipped.version(), "2026-11-30");
     let row = |dollars: &str| json!([{"id": "a/b", "base": {"in": dollars}}]);
     let version = |kind, rows: &Value| shipped.with(layer(kind, rows)).version().to_owned();
     let file = version(LayerKind::File, &row("1"));
-    assert!(file.starts_with("2026-11-29+file.") && file.len() == "2026-11-29+file.".len() + 12, "{file}");
+    assert!(file.starts_with("2026-11-30+file.") && file.len() == "2026-11-30+file.".len() + 12, "{file}");
     assert_ne!(file, version(LayerKind::File, &row("2")));
     assert_ne!(file, version(LayerKind::Api, &row("1")));
-    assert_eq!(version(LayerKind::File, &json!([])), "2026-11-29");
+    assert_eq!(version(LayerKind::File, &json!([])), "2026-11-30");
     let both = shipped.with(layer(LayerKind::Api, &row("1"))).with(layer(LayerKind::File, &row("1")));
-    assert_eq!(both.version(), format!("{file}+api.{}", &file["2026-11-29+file.".len()..]));
+    assert_eq!(both.version(), format!("{file}+api.{}", &file["2026-11-30+file.".len()..]));
     // The digest is that of the prices, not of their notation.
     let json = r#"{"prices": [{"base": {"in": "1"}, "id": "a/b"}], "note": "x"}"#;
     let toml = "note = 'y'\n[[prices]]\nid = 'a/b'\nbase = {in = '1'}\n";
