@@ -247,7 +247,7 @@ async fn taken(app: &App, route: &NewRoute, done: Result<Route, signalbox_store:
     let message = match shared {
         Some((name, other)) if name == other => format!("A route for the model {name} exists; change that one"),
         Some((name, other)) => format!("{name} is an alias of the route for {other}; remove it there first"),
-        None => "Another route has this model or one of these aliases".to_owned(),
+        None => "Another route has this model or one of these aliases; change that one, or use other names".to_owned(),
     };
     let field = if shared.is_none_or(|(name, _)| name == route.model) { "model" } else { "aliases" };
     Err(Error::Taken { code: "route_exists", field, message })
