@@ -149,7 +149,7 @@ fn spellings(secret: String) -> Vec<String> {
     for before in 0..3 {
         spellings.extend([*b"+/", *b"-_"].map(|last| base64(before, secret.as_bytes(), last)));
     }
-    // Of a key that is shown without its end, three quarters are a secret.
+    // The first three quarters are masked, too, because some providers quote a key without its end.
     if secret.len() >= MIN_SHORTENED {
         spellings.extend(secret.get(..secret.len() - secret.len() / 4).map(str::to_owned));
     }
