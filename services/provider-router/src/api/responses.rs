@@ -29,6 +29,7 @@ use crate::{
     guard::{self, About},
     hops,
     provider::{Adapter, Provider},
+    relay::{KeptEvents, Source},
     stored_responses::{self, StoredError, check_owner, delete_kept, load, request_of},
 };
 
@@ -252,7 +253,10 @@ impl Asked<'_> {
         }
         let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if self.stream && status.is_success() && kind.starts_with("text/event-stream") {
-            return Ok(Some(Kept::Stream(Body::new(response.into_body()))));
+            // Errors in the events may quote the key, too.
+            let source = Source::Upstream(response.into_body());
+            let events = KeptEvents::new(source, Api::Responses, remote.masker.clone());
+            return Ok(Some(Kept::Stream(Body::new(events))));
         }
         let body = axum::body::to_bytes(Body::new(response.into_body()), MAX_RESPONSE).await;
         let body = body.map_err(|error| error.to_string())?;
