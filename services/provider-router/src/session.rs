@@ -8,7 +8,7 @@ use signalbox_core::id;
 const SESSION_HEADERS: [&str; 3] = ["x-session-id", "x-claude-code-session-id", "session-id"];
 
 /// Returns the session id that the client supplied, if it is a valid id.
-pub fn of_client(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn of_client(headers: &HeaderMap) -> Option<String> {
     let mut names = SESSION_HEADERS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
     names.find(|name| id::is_resource_id(name)).map(str::to_owned)
 }
