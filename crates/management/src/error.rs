@@ -16,7 +16,7 @@ use signalbox_store as store;
 pub use self::resource_kind::ResourceKind;
 use super::error_schemas::{Failure, FailureDetail, InvalidSetting, LifecycleFailure, MissingSetting, PortInUse};
 use super::mistake::FieldMistake;
-use super::precondition::Version;
+use super::version::Version;
 
 /// The message of an error whose reason is not for clients.
 const INTERNAL: &str = "Internal error. The log of the server has the reason; try again, and report it if it stays";

@@ -21,8 +21,9 @@ use super::extract::{Body, Path};
 use super::filters::{ModelFilter, Pages};
 use super::form::{Field, Form};
 use super::mistake::FieldMistake;
-use super::precondition::{IfMatch, Version, Versioned};
+use super::precondition::{IfMatch, Versioned};
 use super::query::{Query, next_offset_cursor};
+use super::version::Version;
 use super::views::{LinkedModelView, ModelView, as_json};
 use super::{App, Error};
 

@@ -21,8 +21,9 @@ use super::error_schemas::Failure;
 use super::extract::{Body, Path};
 use super::filters::{Pages, ProviderFilter};
 use super::form::Form;
-use super::precondition::{IfMatch, Version, Versioned};
+use super::precondition::{IfMatch, Versioned};
 use super::query::{Query, next_offset_cursor};
+use super::version::Version;
 use super::views::LinkedModelView;
 use super::{App, Error, Statuses};
 

@@ -14,7 +14,9 @@ use crate::{
     catalog::Snapshot,
     envelope::{Envelope, EnvelopeError, without_bom, without_extension},
     health, hops,
+    owners::Owner,
     route::{self, Plan, RequestFacts, RouteError},
+    stored_responses,
 };
 
 /// A request that has been read.
@@ -28,6 +30,14 @@ pub(super) struct Received {
     pub(super) envelope: Envelope,
     /// Overrides that the request asks for.
     pub(super) overrides: Option<Overrides>,
+}
+
+/// Returns the target that made an answer, as far as the caller may use the answer; `None` if it is not known.
+pub(super) async fn owner(app: &App, id: &str, caller: Option<&Caller>) -> Option<Owner> {
+    match app.owners.find(id, caller) {
+        Some(owner) => Some(owner),
+        None => stored_responses::logged_owner(&app.store, id, caller).await,
+    }
 }
 
 /// Returns the plan of a request, after the check that its client may ask for the model. `permission` is the word of

@@ -23,14 +23,14 @@ use signalbox_store::{
     responses::{self, ResponseKey},
 };
 
-use super::{error::ApiError, path::Path};
+use super::{error::ApiError, path::Path, received};
 use crate::{
     app::App,
     guard::{self, About},
     hops,
     provider::{Adapter, Provider},
     relay::{KeptEvents, Source},
-    stored_responses::{self, StoredError, check_owner, delete_kept, load, request_of},
+    stored_responses::{StoredError, check_owner, delete_kept, load, request_of},
 };
 
 /// Maximum bytes of a provider's response.
@@ -168,7 +168,7 @@ async fn of_provider(app: &App, id: &str, request: &Parts) -> Result<Option<Resp
         headers: &request.headers,
         id: &RequestContext::of(&request.extensions).id().to_string(),
     };
-    let owner = stored_responses::owner(app, id, caller).await.map(|owner| owner.provider);
+    let owner = received::owner(app, id, caller).await.map(|owner| owner.provider);
     let mut unasked = None;
     for provider in providers(app, owner.as_deref(), request.method == Method::DELETE) {
         let response = match asked.ask(app, &provider).await {

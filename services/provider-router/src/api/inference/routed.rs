@@ -19,7 +19,7 @@ use super::{
         guarded::{self, Judged},
         limit_headers,
         mirror::{self, Original},
-        received::{Received, planned},
+        received::{Received, owner, planned},
         streams,
     },
     arrival::{Arrival, Reserved},
@@ -104,7 +104,7 @@ impl<'a> RoutedRequest<'a> {
         let session = session::of_client(&head.headers);
         let is_dry_run = explain::is_asked(head.uri.query())?;
         let owner = match envelope.previous.as_deref().filter(|_| envelope.direct.is_none()) {
-            Some(previous) => stored_responses::owner(app, previous, caller).await,
+            Some(previous) => owner(app, previous, caller).await,
             None => None,
         };
         let catalog = app.catalog.current();
