@@ -1,7 +1,7 @@
 //! The environment column of the tables of the configuration: each variable sets the key of its row, and each variable
 //! that the code reads is there.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use signalbox_daemon::variables::FORWARDED;
 use signalbox_harness::{Home, Launch};
@@ -10,7 +10,8 @@ use toml::{Table, Value};
 use super::{cells, root};
 
 /// Texts of which each variable takes at least one that is no default.
-const TEXTS: [&str; 6] = ["true", "4321", "debug", "json", "http://127.0.0.1:9", "sqlite:///nowhere/other.db"];
+const TEXTS: [&str; 7] =
+    ["true", "4321", "debug", "json", "http://127.0.0.1:9", "sqlite:///nowhere/other.db", "10.0.0.0/8"];
 
 /// Variables of the operating system, of Cargo and of the supervisor, which users do not set for the programs.
 const FOREIGN: [&str; 7] =
@@ -26,15 +27,14 @@ fn names(cell: &str) -> Vec<&str> {
 
 /// Returns the value of a dotted key in the effective configuration; `None` if a variable is refused.
 fn configured(program: &str, home: &Home, variables: &[(&str, &str)], key: &str) -> Option<Value> {
-    let mut command = Launch::default().home(home).command(program);
-    // The data directory is a flag, which would win over its variable.
-    let mut printing = std::process::Command::new(command.get_program());
-    printing.env_clear().env("HOME", home.path()).arg("--print-config");
+    let launch = Launch::default().home(home).command(program);
+    let mut command = Command::new(launch.get_program());
+    command.env_clear().env("HOME", home.path()).envs(variables.iter().copied()).arg("--print-config");
+    // The flag of the data directory wins over its variable.
     if key != "data_dir" {
-        printing.args(command.get_args());
+        command.args(launch.get_args());
     }
-    command = printing;
-    let output = command.envs(variables.iter().copied()).output().unwrap();
+    let output = command.output().unwrap();
     let printed = output.status.success().then(|| String::from_utf8(output.stdout).unwrap())?;
     let table = Value::Table(printed.parse::<Table>().unwrap());
     key.split('.').try_fold(table, |value, part| value.get(part).cloned())
