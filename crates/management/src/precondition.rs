@@ -1,5 +1,5 @@
-//! The `ETag` of a response, and the `If-Match` of a change, so that no change is overwritten by one that was made from an
-//! older state.
+//! The `ETag` of a response, and the `If-Match` of a change, so that no change is overwritten by one that was made from
+//! an older state.
 
 use std::convert::Infallible;
 use std::future::Future;
