@@ -7,7 +7,7 @@ import { expecting, open, settled } from "./browser.mjs";
 async function addresses(server) {
   const get = async (path) => (await fetch(server.url + path)).json();
   const { requests } = await get("/api/requests?limit=50");
-  const withTools = requests.find((one) => one.openai_request?.tools) ?? requests[0];
+  const withTools = requests.find((one) => one.request_body?.tools) ?? requests[0];
   const failed = requests.find((one) => one.status === "failed") ?? requests[0];
   const answered = requests.find((one) => one.status === "completed" && one.request_id !== withTools.request_id) ?? withTools;
   const { id: route } = (await get("/api/routes")).routes[0];

@@ -154,7 +154,7 @@ async fn invalid_arguments_are_reported_and_change_nothing() {
         (&["config", "--set", "logs.max_size=1KiB"], "64KiB"),
         (&["config", "--log-level", "loud"], "loud"),
         (&["config", "--set", "nonsense"], "KEY=VALUE"),
-        // What a start refuses, too.
+        // Values that a start refuses, too.
         (&["config", "--set", "server.host=0.0.0.0"], "server.host: 0.0.0.0 can be reached from other machines"),
         (&["config", "--host", "no such"], "server.host: cannot listen on `no such`"),
         (&["config", "--set", "server.allowed_origins=[\"*\"]"], "server.allowed_origins"),

@@ -1,6 +1,8 @@
 //! The documents: the tables of the configuration list what the code has, and every link within the repository
 //! resolves.
 
+mod variables;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -28,15 +30,21 @@ fn flat(prefix: &str, table: &Table, keys: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Returns key and default of each row of the table below a heading.
-fn rows(document: &str, heading: &str) -> BTreeMap<String, String> {
+/// Returns the cells of each row of the table below a heading: key, flag, environment, default, meaning.
+fn cells<'a>(document: &'a str, heading: &str) -> Vec<[&'a str; 5]> {
     let section = document.split(&format!("\n## {heading}\n")).nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| `")).map(|line| {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        assert_eq!(cells.len(), 5, "{line}");
-        (cells[0].trim_matches('`').to_owned(), cells[3].trim_matches('`').to_owned())
+        cells.try_into().unwrap_or_else(|_| panic!("{line}"))
     });
     rows.collect()
+}
+
+/// Returns key and default of each row of the table below a heading.
+fn rows(document: &str, heading: &str) -> BTreeMap<String, String> {
+    let rows = cells(document, heading).into_iter();
+    rows.map(|[key, _, _, default, _]| (key.trim_matches('`').to_owned(), default.trim_matches('`').to_owned()))
+        .collect()
 }
 
 #[test]

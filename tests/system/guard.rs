@@ -150,7 +150,7 @@ async fn limits_come_before_the_hook() {
     let asked = async || client.post(CHAT, &Api::Chat.request("guarded", false, "hi")).await.status;
     assert_eq!((asked().await, hook.calls().len()), (200, 1));
     assert_eq!((asked().await, hook.calls().len()), (429, 1), "the hook is not asked about a request beyond the limit");
-    // What is counted only leaves the gateway after the hook has judged it, so nothing of it does.
+    // A prompt to be counted leaves the gateway only after the hook has judged it, so this one stays.
     let count = json!({"model": "guarded", "messages": [{"role": "user", "content": "hi"}]});
     let counted = client.post("/v1/messages/count_tokens", &count).await.expect(200);
     assert_eq!(counted.header("x-signalbox-estimate"), "true");

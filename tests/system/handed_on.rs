@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use signalbox_fakes::FakeProvider;
-use signalbox_harness::{Client, Launch, Stack, eventually};
+use signalbox_harness::{Client, Home, Launch, Stack, eventually};
 
 use crate::gateway::CHAT;
 
@@ -89,6 +89,21 @@ async fn variables_of_the_services_work_under_api_server() {
                      access-control-request-method: GET\r\nconnection: close\r\n\r\n";
     let answer = String::from_utf8_lossy(&stack.qwen().await.raw(preflight.as_bytes()).await).to_ascii_lowercase();
     assert!(answer.contains("access-control-allow-origin: https://page.example"), "{answer}");
+}
+
+#[tokio::test]
+async fn legacy_mode_reaches_the_router_through_api_server() {
+    for (legacy, imported) in [("true", 404), ("false", 200)] {
+        let home = Home::new();
+        fs::create_dir_all(home.data()).unwrap();
+        fs::write(home.data().join(".env"), "QWEN_API_KEY=canary-key").unwrap();
+        let launch = Launch::default().home(&home).env("USE_LEGACY_CONFIG", legacy);
+        let stack = Stack::builder().launch(launch).start().await;
+        // The router imports the file before it listens.
+        let found = stack.api.get("/api/providers/qwen-direct-default").await;
+        assert_eq!(found.status, imported, "USE_LEGACY_CONFIG={legacy}: {}", found.text());
+        assert!(!found.text().contains("canary"), "{}", found.text());
+    }
 }
 
 #[tokio::test]

@@ -204,7 +204,7 @@ async fn tokens_per_minute_are_exact_when_many_ask_at_once() {
     let reserved = LIMIT - left(&client.post(CHAT, &body).await.expect(200));
     assert!(reserved > 40, "the prompt and the longest answer: {reserved}");
 
-    // What the first one has used, 15 tokens, has replaced what it had reserved.
+    // The 15 tokens that the first request used have replaced its reservation.
     let admitted = (LIMIT - 15) / reserved;
     let gate = fake.script("m", dollar_answer(Usage::Always).gated());
     let asked = (0..ASKED).map(|_| {

@@ -107,7 +107,7 @@ async fn a_finished_stream_is_read_again_and_then_forgotten() {
     let (path, id) = (path_of(&stream), stream.header("x-request-id").to_owned());
     let whole = stream.finish().await;
     assert!(whole.complete && whole.folded.done);
-    // The end is in the journal before the last event is sent, whoever reads it.
+    // The end is in the journal before the last event is sent to any reader.
     let (row, response) = lone.recorded(&id).await;
     assert_eq!((row.status, text_of(response.as_ref())), (RequestStatus::Completed, words(WORDS)));
     let without_comments = |text: &[u8]| {

@@ -2,7 +2,16 @@
 
 use nix::sys::signal::Signal;
 use serde_json::json;
-use signalbox_harness::{Launch, QwenProxy, Router};
+use signalbox_core::schema::RequestStatus;
+use signalbox_harness::{Home, Launch, QwenProxy, Router, eventually};
+use signalbox_store::{
+    Store,
+    requests::{self, RequestKey},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::UnixStream,
+};
 
 use crate::gateway::{CHAT, error_of};
 
@@ -14,6 +23,48 @@ async fn the_router_alone_answers_and_ends_cleanly() {
     assert_eq!(answer["choices"][0]["message"]["content"], "alone");
     router.process.signal(Signal::SIGTERM);
     assert!(router.process.wait_exit().await.success(), "{}", router.process.stderr());
+}
+
+#[tokio::test]
+async fn requests_over_the_unix_socket_are_answered_and_logged_like_any_other() {
+    const KEY: &str = "sk-open-sesame-0123456789";
+    let home = Home::new();
+    let path = home.path().join("router.sock");
+    let launch = Launch::default().home(&home).arg("--unix-socket").arg(path.to_str().unwrap());
+    let mut router = Router::start(launch.env("CLIENT_KEYS", KEY)).await;
+    let ask = async |key: &str, stream: bool| {
+        let messages = json!([{"role": "user", "content": "over the socket"}]);
+        let body = json!({"model": "echo", "messages": messages, "stream": stream}).to_string();
+        let head = format!(
+            "POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut socket = UnixStream::connect(&path).await.unwrap();
+        socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let refused = ask("sk-wrong-0123456789abcdef", false).await;
+    assert!(refused.starts_with("HTTP/1.1 401 "), "a key is needed there, too: {refused}");
+    let store = Store::open(&format!("sqlite://{}", home.data().join("signalbox.db").display())).await.unwrap();
+    for stream in [false, true] {
+        let answer = ask(KEY, stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("socket"), "{answer}");
+        assert_eq!(answer.contains("data: [DONE]"), stream, "{answer}");
+        let id = answer.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap();
+        let key = RequestKey::Uuid(id.to_owned());
+        eventually("the request in the log", async || {
+            let (row, _) = requests::get(&store, &key).await.ok()?;
+            (row.status == RequestStatus::Completed).then_some(())
+        })
+        .await;
+    }
+    store.close().await;
+    router.process.signal(Signal::SIGTERM);
+    assert!(router.process.wait_exit().await.success(), "{}", router.process.stderr());
+    assert!(!path.exists());
 }
 
 #[tokio::test]

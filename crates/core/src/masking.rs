@@ -4,24 +4,20 @@
 //! appear. The key may be written literally, in upper or lower case, in base64 or hexadecimal, alone or within a longer
 //! text, with JSON escapes (repeatedly, where JSON is quoted within JSON), percent-encoded or as HTML, or without its end.
 
+mod escapes;
+mod spellings;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::{memchr3, memmem};
+use memchr::memmem;
 
+use self::escapes::{DecodeEscape, Unescaped, any_escape, json_escape, percent_escape};
+use self::spellings::spellings;
 use crate::secret::MASK;
 
 /// Maximum number of levels of JSON quoted within JSON.
 const MAX_JSON_NESTING: usize = 3;
-
-/// Minimum bytes of a secret that is also searched for in other spellings; those of a shorter one occur by chance.
-const MIN_RESPELLED: usize = 8;
-
-/// Minimum bytes of a secret whose beginning is also searched for. Keys of one vendor begin alike, but shorter.
-const MIN_SHORTENED: usize = 32;
-
-/// Digits of base64, without the last two, which depend on the alphabet.
-const BASE64: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// Finds credentials in text and replaces them with [`MASK`].
 #[derive(Clone, Default)]
@@ -32,15 +28,6 @@ pub struct Masker {
 
 /// A masker without secrets, which masks nothing.
 pub static NO_SECRETS: Masker = Masker { secrets: Vec::new() };
-
-/// Decodes the escape at the beginning of a text: returns the decoded bytes and the length of the escape.
-type DecodeEscape = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
-
-/// A text with its escapes decoded, and the source range of each of its bytes.
-struct Unescaped {
-    text: Vec<u8>,
-    origin: Vec<Range<usize>>,
-}
 
 // === impl Masker ===
 
@@ -137,46 +124,6 @@ impl std::fmt::Debug for Masker {
     }
 }
 
-/// Returns a secret and, if it is long enough, its other spellings.
-fn spellings(secret: String) -> Vec<String> {
-    if secret.len() < MIN_RESPELLED {
-        return vec![secret];
-    }
-    let (lower, upper) = (secret.to_lowercase(), secret.to_uppercase());
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let mut spellings = vec![lower, upper, hex.to_uppercase(), hex];
-    // Within a longer text, such as `Bearer KEY`, the secret begins at any of three places of a group of digits.
-    for before in 0..3 {
-        spellings.extend([*b"+/", *b"-_"].map(|last| base64(before, secret.as_bytes(), last)));
-    }
-    // Of a key that is shown without its end, three quarters are a secret.
-    if secret.len() >= MIN_SHORTENED {
-        spellings.extend(secret.get(..secret.len() - secret.len() / 4).map(str::to_owned));
-    }
-    spellings.insert(0, secret);
-    spellings
-}
-
-/// Encodes bytes in base64 with these last two digits, without padding, behind `before` bytes of a group of three.
-/// Digits that also depend on the bytes around are left out.
-fn base64(before: usize, bytes: &[u8], last: [u8; 2]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 4 / 3);
-    let (mut bits, mut len) = (0_u32, 0_u32);
-    for byte in std::iter::repeat_n(&0, before).chain(bytes) {
-        bits = ((bits << 8) | u32::from(*byte)) & 0xffff;
-        len += 8;
-        while len >= 6 {
-            len -= 6;
-            let digit = ((bits >> len) & 0x3f) as usize;
-            let digit = BASE64.get(digit).copied().unwrap_or_else(|| last[usize::from(digit == 63)]);
-            text.push(char::from(digit));
-        }
-    }
-    // Of 8 bits before, two digits have a part, and of 16 bits, three.
-    let shared = if before == 0 { 0 } else { before + 1 };
-    text.split_off(shared.min(text.len()))
-}
-
 /// Sorts the ranges and merges those that overlap.
 fn merge_ranges(mut places: Vec<Range<usize>>) -> Vec<Range<usize>> {
     places.sort_unstable_by_key(|place| place.start);
@@ -188,108 +135,6 @@ fn merge_ranges(mut places: Vec<Range<usize>>) -> Vec<Range<usize>> {
         }
     }
     joined
-}
-
-// === impl Unescaped ===
-
-impl Unescaped {
-    /// Decodes the escapes of a text; `None` if it has none.
-    fn new(text: &[u8], resolve: DecodeEscape) -> Option<Self> {
-        memchr3(b'\\', b'%', b'&', text)?;
-        let mut resolved = Self { text: Vec::with_capacity(text.len()), origin: Vec::with_capacity(text.len()) };
-        let (mut at, mut any) = (0, false);
-        while let Some(&byte) = text.get(at) {
-            let Some((bytes, len)) = resolve(&text[at..]) else {
-                resolved.origin.push(at..at + 1);
-                resolved.text.push(byte);
-                at += 1;
-                continue;
-            };
-            any = true;
-            resolved.origin.extend(bytes.iter().map(|_| at..at + len));
-            resolved.text.extend(bytes);
-            at += len;
-        }
-        any.then_some(resolved)
-    }
-
-    /// Returns the source range of a range of the decoded text.
-    fn source(&self, range: &Range<usize>) -> Range<usize> {
-        let start = self.origin.get(range.start).map_or(0, |origin| origin.start);
-        let end = range.end.checked_sub(1).and_then(|last| self.origin.get(last)).map_or(start, |origin| origin.end);
-        start..end
-    }
-}
-
-/// Decodes the JSON escape at the beginning of a text: returns its bytes and the length of the escape.
-fn json_escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
-    let [b'\\', kind, rest @ ..] = text else { return None };
-    let byte = match kind {
-        b'"' | b'\\' | b'/' => *kind,
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'u' => {
-            let unit = hex(rest.get(..4)?)?;
-            if let Some(char) = char::from_u32(unit) {
-                return Some((char.to_string().into_bytes(), 6));
-            }
-            let low = rest.get(4..)?.strip_prefix(b"\\u")?.get(..4).and_then(hex)?;
-            let char = char::from_u32(0x10000 + ((unit & 0x3ff) << 10) + (low & 0x3ff))?;
-            return Some((char.to_string().into_bytes(), 12));
-        }
-        _ => return None,
-    };
-    Some((vec![byte], 2))
-}
-
-/// Decodes the percent-encoded byte at the beginning of a text.
-fn percent_escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
-    let digits = text.strip_prefix(b"%")?.get(..2)?;
-    Some((vec![u8::try_from(hex(digits)?).ok()?], 3))
-}
-
-/// Decodes the character reference of HTML at the beginning of a text: a number, or one of the names of characters that
-/// keys have.
-fn html_escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
-    /// Maximum bytes of a reference.
-    const MAX: usize = 10;
-    const NAMES: [(&[u8], u8); 14] = [
-        (b"amp", b'&'),
-        (b"apos", b'\''),
-        (b"colon", b':'),
-        (b"equals", b'='),
-        (b"gt", b'>'),
-        (b"hyphen", b'-'),
-        (b"lowbar", b'_'),
-        (b"lt", b'<'),
-        (b"num", b'#'),
-        (b"percnt", b'%'),
-        (b"period", b'.'),
-        (b"plus", b'+'),
-        (b"quot", b'"'),
-        (b"sol", b'/'),
-    ];
-    let rest = text.strip_prefix(b"&")?;
-    let end = rest.iter().take(MAX).position(|&byte| byte == b';')?;
-    let name = &rest[..end];
-    let char = match name {
-        [b'#', b'x' | b'X', digits @ ..] => char::from_u32(hex(digits)?)?,
-        [b'#', digits @ ..] => char::from_u32(std::str::from_utf8(digits).ok()?.parse().ok()?)?,
-        name => char::from(NAMES.iter().find(|(known, _)| *known == name)?.1),
-    };
-    Some((char.to_string().into_bytes(), end + 2))
-}
-
-/// Decodes the escape of any kind at the beginning of a text, such as HTML that is quoted within JSON.
-fn any_escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
-    json_escape(text).or_else(|| percent_escape(text)).or_else(|| html_escape(text))
-}
-
-fn hex(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
 }
 
 #[cfg(test)]
@@ -355,7 +200,6 @@ mod tests {
         for text in ["abc1", "ABC1", "QWJjMQ"] {
             assert_eq!(masker.mask(text.as_bytes()), None, "{text}");
         }
-        assert_eq!(base64(0, b"hello", *b"+/"), "aGVsbG");
     }
 
     #[test]

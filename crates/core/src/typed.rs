@@ -3,14 +3,17 @@
 //! [`TypedReader`] reads a stream event by event while it is relayed, [`fold_stream`] and [`fold_answer`] make one
 //! answer of it for the log.
 
+mod fields;
 mod fold;
+mod kind;
 mod quoted;
 mod reader;
 mod usual;
 
 pub use fold::{ResponseItems, SeenItem, fold_answer, fold_stream, kind_of_piece, with_announced};
+pub use kind::{api_of_event, whole_answer};
 pub use quoted::mask_errors;
-pub use reader::{Started, TypedEvent, TypedReader, api_of_event, whole_answer};
+pub use reader::{Started, TypedEvent, TypedReader};
 
 use serde_json::Value;
 

@@ -43,7 +43,7 @@ pub enum BodyError {
         limit: usize,
     },
     /// The client disconnected, or sent a malformed body.
-    #[error("the request body is incomplete or malformed")]
+    #[error("the request body is incomplete or malformed; check what sends it, and send it again")]
     Broken,
 }
 

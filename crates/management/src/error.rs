@@ -16,7 +16,10 @@ use signalbox_store as store;
 pub use self::resource_kind::ResourceKind;
 use super::error_schemas::{Failure, FailureDetail, InvalidSetting, LifecycleFailure, MissingSetting, PortInUse};
 use super::mistake::FieldMistake;
-use super::precondition::Version;
+use super::version::Version;
+
+/// The message of an error whose reason is not for clients.
+const INTERNAL: &str = "Internal error. The log of the server has the reason; try again, and report it if it stays";
 
 /// The reason why a request was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +28,10 @@ pub enum Error {
     #[error("Validation failed")]
     Validation(Vec<FieldMistake>),
     /// The body is not JSON.
-    #[error("The body is not valid JSON: {0}")]
+    #[error("The body is not valid JSON: {0}. Correct it there, and send it again")]
     Malformed(String),
     /// The content type of the body is not JSON.
-    #[error("The body has to be JSON, with `Content-Type: application/json`; it is {0}")]
+    #[error("The body must be JSON, and its content type is {0}. Send it with `Content-Type: application/json`")]
     NotJson(String),
     /// The body is compressed.
     #[error("request bodies must not be compressed (Content-Encoding: {0}); send the body as it is")]
@@ -37,7 +40,7 @@ pub enum Error {
     #[error(transparent)]
     Body(#[from] BodyError),
     /// The resource does not exist.
-    #[error("{what} not found: {id}")]
+    #[error("{what} not found: {id}. {}", .what.advice())]
     Missing {
         /// The kind of resource.
         what: ResourceKind,
@@ -75,13 +78,13 @@ pub enum Error {
     #[error("{}", joined(.0))]
     InvalidSetting(Vec<FieldMistake>),
     /// The key of a setting is unknown; in the format of the settings routes.
-    #[error("Setting not found")]
+    #[error("The setting {0} has no value and no default. Write one with PUT, or list the settings that have one")]
     MissingSetting(String),
     /// The range begins after the end of the body, which has this length.
-    #[error("The range begins after the end of the body, which has {0} bytes")]
+    #[error("The range begins after the end of the body, which has {0} bytes. Ask for an earlier one")]
     Beyond(usize),
     /// The router has not loaded the provider.
-    #[error("The provider {id} is not loaded: {reason}")]
+    #[error("The provider {id} is not loaded: {reason}. Start provider-router, or correct the provider")]
     NotLoaded {
         /// The id of the provider.
         id: String,
@@ -89,7 +92,7 @@ pub enum Error {
         reason: String,
     },
     /// The provider is disabled.
-    #[error("The provider {0} is disabled; enable it first")]
+    #[error("The provider {0} is disabled, so the router does not load it. Enable it first")]
     Disabled(String),
     /// The router does not respond.
     #[error("provider-router does not answer ({0}); saved changes take effect when it runs again")]
@@ -113,10 +116,10 @@ pub enum Error {
     #[error("{0}")]
     Doctor(String),
     /// The route does not exist.
-    #[error("Cannot {0} {1}")]
+    #[error("Cannot {0} {1}: there is no such route. `/openapi.json` lists all routes")]
     NoRoute(Method, String),
     /// The route exists, but not for this method.
-    #[error("{0} is not allowed here")]
+    #[error("{0} is not allowed here. The header `Allow` lists the methods that are")]
     NoMethod(Method),
     /// The control token is required, and is missing or wrong.
     #[error(
@@ -133,16 +136,16 @@ pub enum Error {
     #[error(transparent)]
     NotLocal(#[from] admin::ShutdownDenied),
     /// A log file cannot be read.
-    #[error("Cannot read the log: {0}")]
+    #[error("Cannot read the log: {0}. Check the permissions of the log directory, and try again")]
     Unreadable(String),
     /// The files of the services cannot be measured.
-    #[error("Cannot measure the data directory: {0}")]
+    #[error("Cannot measure the data directory: {0}. Check its permissions, and try again")]
     Unmeasured(String),
     /// The shipped prices cannot be read, which a test excludes.
-    #[error("Cannot read the shipped prices: {0}")]
+    #[error("Cannot read the shipped prices: {0}. This is a defect; report it")]
     Prices(String),
     /// The system returned no random bytes for a key.
-    #[error("Cannot create a key: {0}")]
+    #[error("Cannot create a key: the system returns no random bytes ({0}). Nothing was written; try again")]
     NoRandom(String),
     /// An error of the store.
     #[error(transparent)]
@@ -156,7 +159,7 @@ pub enum Error {
         error: store::Error,
     },
     /// A handler panicked.
-    #[error("Internal error")]
+    #[error("{INTERNAL}")]
     Panic,
 }
 
@@ -286,7 +289,7 @@ impl Error {
             // The message advises the user and does not contain the secret.
             Self::Store(error @ store::Error::Sealed(_)) => error.to_string().into(),
             Self::Store(_) | Self::Attempt { .. } if self.status() == StatusCode::INTERNAL_SERVER_ERROR => {
-                "Internal error".into()
+                INTERNAL.into()
             }
             _ => self.to_string().into(),
         }
@@ -299,7 +302,10 @@ impl Error {
                 let message = joined(&details);
                 Json(InvalidSetting { error: "Validation failed", message, details }).into_response()
             }
-            Self::MissingSetting(key) => Json(MissingSetting { error: "Setting not found", key }).into_response(),
+            Self::MissingSetting(ref key) => {
+                let (key, message) = (key.clone(), self.to_string());
+                Json(MissingSetting { error: "Setting not found", key, message }).into_response()
+            }
             Self::Lifecycle(failure) => Json(failure).into_response(),
             Self::PortInUse(failure) => Json(failure).into_response(),
             error => Json(Failure::of(error)).into_response(),

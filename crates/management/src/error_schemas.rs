@@ -56,6 +56,8 @@ pub(super) struct InvalidSetting {
 pub(super) struct MissingSetting {
     pub(super) error: &'static str,
     pub(super) key: String,
+    /// The reason, and what to do.
+    pub(super) message: String,
 }
 
 /// A failed lifecycle command, with the state of both services. The Node.js version has this format.
@@ -64,7 +66,9 @@ pub(super) struct MissingSetting {
 pub struct LifecycleFailure {
     success: bool,
     status: &'static str,
+    /// The reason.
     error: String,
+    /// The reason, and what to do.
     message: String,
     /// `crashed`, `startup_timeout`, `PORT_IN_USE`, …
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,10 +130,18 @@ impl<A: ToSchema, B: ToSchema> ToSchema for AnyOf<A, B> {
 // === impl LifecycleFailure ===
 
 impl LifecycleFailure {
-    /// Creates the body for this error, with the states of the two services as JSON.
+    /// Creates the body for this error and what to do about it, with the states of the two services as JSON.
     #[must_use]
-    pub fn new(error: String, code: Option<&'static str>, provider_router: Value, qwen_proxy: Value) -> Self {
-        Self { success: false, status: "error", message: error.clone(), error, code, provider_router, qwen_proxy }
+    pub fn new(
+        error: String,
+        advice: &str,
+        code: Option<&'static str>,
+        [provider_router, qwen_proxy]: [Value; 2],
+    ) -> Self {
+        // The last lines of a log follow the first line.
+        let (first, rest) = error.split_at(error.find('\n').unwrap_or(error.len()));
+        let message = format!("{first}. {advice}{rest}");
+        Self { success: false, status: "error", message, error, code, provider_router, qwen_proxy }
     }
 
     /// Returns the reason.
@@ -150,5 +162,23 @@ impl PortInUse {
     /// Returns the reason.
     pub(super) fn reason(&self) -> &str {
         self.failure.reason()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_lifecycle_failure_says_what_to_do_before_the_lines_of_the_log() {
+        for (error, message) in [
+            ("it crashed", "it crashed. Start it again"),
+            ("it crashed\nline 1\nline 2", "it crashed. Start it again\nline 1\nline 2"),
+        ] {
+            let failure = LifecycleFailure::new(error.to_owned(), "Start it again", None, [json!({}), json!({})]);
+            assert_eq!((failure.reason(), &*failure.message), (error, message));
+        }
     }
 }

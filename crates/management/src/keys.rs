@@ -22,8 +22,9 @@ use super::error_schemas::Failure;
 use super::extract::{Body, Path};
 use super::filters::Pages;
 use super::form::{Field, Form, document_of};
-use super::precondition::{IfMatch, Version, Versioned};
+use super::precondition::{IfMatch, Versioned};
 use super::query::{Query, next_offset_cursor};
+use super::version::Version;
 use super::{App, Error};
 
 /// A key, without its secret.

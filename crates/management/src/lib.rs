@@ -59,6 +59,7 @@ mod sessions;
 pub mod settings;
 mod sweep;
 mod usage;
+mod version;
 mod views;
 
 use axum::extract::FromRef;

@@ -21,8 +21,9 @@ use super::extract::{Body, Path};
 use super::filters::{ModelFilter, Pages};
 use super::form::{Field, Form};
 use super::mistake::FieldMistake;
-use super::precondition::{IfMatch, Version, Versioned};
+use super::precondition::{IfMatch, Versioned};
 use super::query::{Query, next_offset_cursor};
+use super::version::Version;
 use super::views::{LinkedModelView, ModelView, as_json};
 use super::{App, Error};
 
@@ -144,9 +145,9 @@ pub(super) async fn create(
         capabilities: capabilities(&mut form, new.capabilities).unwrap_or_default(),
     };
     form.finish()?;
-    let model = models::insert(&app.store, &model, unix_ms())
-        .await
-        .or_taken("model_exists", "id", || format!("A model with the id {} already exists", model.id))?;
+    let model = models::insert(&app.store, &model, unix_ms()).await.or_taken("model_exists", "id", || {
+        format!("A model with the id {} already exists; choose another id, or update that model", model.id)
+    })?;
     Ok((StatusCode::CREATED, Json(OneModel { model: model.into() })))
 }
 
@@ -173,7 +174,9 @@ pub(super) async fn update(
     };
     form.finish()?;
     if update == ModelUpdate::default() {
-        return Err(Error::invalid("No valid fields to update"));
+        return Err(Error::invalid(
+            "No valid fields to update; send at least one of name, description and capabilities",
+        ));
     }
     let model = if_match.guard(&app, || present(&app, &id), || change(&app, &id, &update)).await?;
     Ok(Versioned(version_of(&model), OneModel { model: model.into() }))

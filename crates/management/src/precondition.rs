@@ -1,32 +1,23 @@
-//! Versions of resources: the `ETag` of a response, and the `If-Match` of a change, so that no change is
-//! overwritten by one that was made from an older state.
+//! The `ETag` of a response, and the `If-Match` of a change, so that no change is overwritten by one that was made from
+//! an older state.
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
-use http::header::{ETAG, HeaderMap, IF_MATCH};
+use http::header::{HeaderMap, IF_MATCH};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 use signalbox_store::{Error as StoreError, catalog};
 
 use super::error::{ResourceKind, StoreErrorExt as _};
+use super::version::Version;
 use super::{App, Error};
 
 /// Attempts if other resources change between the check and the write.
 const ATTEMPTS: usize = 5;
-
-/// The version of a resource: its time of change and a digest of its content, because two changes may happen in the
-/// same millisecond.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Version {
-    updated_at: i64,
-    digest: u64,
-}
 
 /// A response with the version of the resource.
 #[derive(Debug)]
@@ -35,39 +26,6 @@ pub(super) struct Versioned<T>(pub(super) Version, pub(super) T);
 /// The header `If-Match`: the versions for which a change is meant. Without it, a change is made in any case.
 #[derive(Debug, Default)]
 pub(super) struct IfMatch(Option<Vec<String>>);
-
-// === impl Version ===
-
-impl Version {
-    /// Returns the version of a resource with this content.
-    pub(super) fn of(updated_at: i64, content: &impl Hash) -> Self {
-        let mut hasher = DefaultHasher::new();
-        content.hash(&mut hasher);
-        Self { updated_at, digest: hasher.finish() }
-    }
-
-    /// Returns the version of a resource that is shown as JSON.
-    pub(super) fn of_json(updated_at: i64, content: &impl Serialize) -> Self {
-        // Responses can be serialised.
-        Self::of(updated_at, &serde_json::to_vec(content).unwrap_or_default())
-    }
-
-    /// Returns the text between the quotes of the `ETag`.
-    fn tag(&self) -> String {
-        format!("{}-{:016x}", self.updated_at, self.digest)
-    }
-
-    /// Returns whether a client means this version. It may also give the time of change, as lists have it.
-    fn matches(&self, tags: &[String]) -> bool {
-        let (tag, time) = (self.tag(), self.updated_at.to_string());
-        tags.iter().any(|given| *given == "*" || *given == tag || *given == time)
-    }
-
-    /// Returns the header with this version.
-    pub(super) fn header(tag: &str) -> Option<(HeaderName, HeaderValue)> {
-        Some((ETAG, HeaderValue::try_from(format!("\"{tag}\"")).ok()?))
-    }
-}
 
 // === impl Versioned ===
 

@@ -21,8 +21,9 @@ use super::error_schemas::Failure;
 use super::extract::{Body, Path};
 use super::filters::{Pages, ProviderFilter};
 use super::form::Form;
-use super::precondition::{IfMatch, Version, Versioned};
+use super::precondition::{IfMatch, Versioned};
 use super::query::{Query, next_offset_cursor};
+use super::version::Version;
 use super::views::LinkedModelView;
 use super::{App, Error, Statuses};
 
@@ -193,7 +194,9 @@ pub(super) async fn update(
     let update = updated(changes, &mut form);
     form.finish()?;
     if update == ProviderUpdate::default() {
-        return Err(Error::invalid("No valid fields to update"));
+        return Err(Error::invalid(
+            "No valid fields to update; send at least one of name, type, enabled, priority and description",
+        ));
     }
     let changed = if_match.guard(&app, || present(&app, &id), || change(&app, &id, &update)).await?;
     let configs = provider_configs::list(&app.store, &id).await?;
@@ -310,7 +313,8 @@ fn taken(error: signalbox_store::Error) -> Error {
     match error {
         signalbox_store::Error::Conflict { entity } => {
             let field = if entity.ends_with(".name") { "name" } else { "id" };
-            let message = format!("A provider with this {field} already exists");
+            let message =
+                format!("A provider with this {field} already exists; choose another one, or update that provider");
             Error::Taken { code: "provider_exists", field, message }
         }
         other => other.into(),

@@ -19,8 +19,9 @@ use super::error_schemas::Failure;
 use super::extract::{Body, Path};
 use super::filters::Pages;
 use super::form::{Form, document_of};
-use super::precondition::{IfMatch, Version, Versioned};
+use super::precondition::{IfMatch, Versioned};
 use super::query::{Query, next_offset_cursor};
+use super::version::Version;
 use super::{App, Error};
 
 /// A route.
@@ -247,7 +248,7 @@ async fn taken(app: &App, route: &NewRoute, done: Result<Route, signalbox_store:
     let message = match shared {
         Some((name, other)) if name == other => format!("A route for the model {name} exists; change that one"),
         Some((name, other)) => format!("{name} is an alias of the route for {other}; remove it there first"),
-        None => "Another route has this model or one of these aliases".to_owned(),
+        None => "Another route has this model or one of these aliases; change that one, or use other names".to_owned(),
     };
     let field = if shared.is_none_or(|(name, _)| name == route.model) { "model" } else { "aliases" };
     Err(Error::Taken { code: "route_exists", field, message })

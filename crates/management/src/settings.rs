@@ -30,8 +30,9 @@ use super::error_schemas::{Failure, MissingSetting, SettingRefusal};
 use super::extract::{Body, Path};
 use super::form::Form;
 use super::mistake::FieldMistake;
-use super::precondition::{IfMatch, Version, Versioned};
+use super::precondition::{IfMatch, Versioned};
 use super::query::Query;
+use super::version::Version;
 use super::{App, Error};
 
 /// The setting for the address that the router listens on.

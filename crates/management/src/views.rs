@@ -4,8 +4,10 @@
 //! all routes that show a model return capabilities as a JSON array *in a string*, and a description that is never
 //! null.
 
-use serde::Serialize;
+use std::sync::Arc;
+
 use serde::de::IgnoredAny;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use signalbox_core::schema::{LinkedModel, Model, Request, RequestCost, Response};
@@ -61,11 +63,18 @@ pub(super) struct LoggedRequest {
     key_id: Option<String>,
     /// The present name of the key; its id if it is deleted or belongs to the configuration.
     key_name: Option<String>,
+    /// The client's body.
     #[schema(value_type = Value)]
-    openai_request: Box<RawValue>,
+    request_body: SharedJson,
     /// The body sent to the provider, if it differs.
     #[schema(value_type = Value)]
-    qwen_request: Box<RawValue>,
+    upstream_request: SharedJson,
+    /// As `request_body`.
+    #[schema(value_type = Value, deprecated)]
+    openai_request: SharedJson,
+    /// As `upstream_request`.
+    #[schema(value_type = Value, deprecated)]
+    qwen_request: SharedJson,
     created_at: i64,
 }
 
@@ -74,11 +83,23 @@ pub(super) struct LoggedRequest {
 pub(super) struct LoggedResponse {
     #[serde(flatten)]
     fields: ResponseFields,
+    /// The provider's answer, if it is stored separately; only imported rows have one.
     #[schema(value_type = Value)]
-    qwen_response: Option<Box<RawValue>>,
+    upstream_response: Option<SharedJson>,
+    /// The answer as one body, or the error.
     #[schema(value_type = Value)]
-    openai_response: Option<Box<RawValue>>,
+    response_body: Option<SharedJson>,
+    /// As `upstream_response`.
+    #[schema(value_type = Value, deprecated)]
+    qwen_response: Option<SharedJson>,
+    /// As `response_body`.
+    #[schema(value_type = Value, deprecated)]
+    openai_response: Option<SharedJson>,
 }
+
+/// JSON that appears under two names: its own, and that of the Node.js version. It may be long, so it is not copied.
+#[derive(Clone, Debug)]
+struct SharedJson(Arc<Box<RawValue>>);
 
 /// A logged answer without its bodies.
 #[derive(Debug, Serialize, ToSchema)]
@@ -201,6 +222,7 @@ impl From<LinkedModel> for LinkedModelView {
 
 impl From<Request> for LoggedRequest {
     fn from(row: Request) -> Self {
+        let [request_body, upstream_request] = [row.request_body, row.upstream_request].map(SharedJson::of);
         Self {
             id: row.id,
             request_id: row.request_id,
@@ -214,8 +236,10 @@ impl From<Request> for LoggedRequest {
             provider_id: row.provider_id,
             key_name: row.key_id.clone(),
             key_id: row.key_id,
-            openai_request: as_json(row.request_body),
-            qwen_request: as_json(row.upstream_request),
+            openai_request: request_body.clone(),
+            qwen_request: upstream_request.clone(),
+            request_body,
+            upstream_request,
             created_at: row.created_at,
         }
     }
@@ -273,8 +297,30 @@ impl TokensByClass {
 
 impl From<Response> for LoggedResponse {
     fn from(mut row: Response) -> Self {
-        let (upstream, body) = (row.upstream_response.take(), row.response_body.take());
-        Self { fields: row.into(), qwen_response: upstream.map(as_json), openai_response: body.map(as_json) }
+        let [upstream_response, response_body] =
+            [row.upstream_response.take(), row.response_body.take()].map(|text| text.map(SharedJson::of));
+        Self {
+            fields: row.into(),
+            qwen_response: upstream_response.clone(),
+            openai_response: response_body.clone(),
+            upstream_response,
+            response_body,
+        }
+    }
+}
+
+// === impl SharedJson ===
+
+impl SharedJson {
+    /// Reads a column; see [`as_json`].
+    fn of(text: String) -> Self {
+        Self(Arc::new(as_json(text)))
+    }
+}
+
+impl Serialize for SharedJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_ref().serialize(serializer)
     }
 }
 

@@ -30,7 +30,7 @@ pub enum Error {
     /// The database is unreachable, locked, busy, full or read-only: the same call may succeed later.
     #[error("the database is not available: {0}")]
     Unavailable(Cause),
-    /// The file of the database cannot be opened until somebody repairs its path or its permissions.
+    /// The file of the database cannot be opened until its path or its permissions are repaired.
     #[error("{message}")]
     CannotOpen {
         /// The file and the reason.

@@ -158,7 +158,7 @@ mod tests {
             let mut rest = of(&less);
             sum.subtract(&mut rest);
             prop_assert_eq!((&sum, &rest), (&of(&kept), &Histogram::default()));
-            // What is not part of it remains, and nothing becomes negative.
+            // Values that the histogram lacks remain in `rest`, and no count becomes negative.
             let mut rest = of(&[&kept[..], &other].concat());
             sum.subtract(&mut rest);
             prop_assert_eq!((sum, rest), (Histogram::default(), of(&other)));

@@ -4,8 +4,8 @@
 //! deleted are read, and their sums changed, within the transaction that deletes them. Writers of the log are
 //! serialised, so that nothing else changes the sums in between.
 //!
-//! What earlier versions have counted is in rows without key and status: a request that is not in the row of its key is
-//! subtracted from those. Nothing becomes negative: requests of versions without such sums are in none.
+//! Earlier versions wrote rows without key and status: a request that is not in the row of its key is subtracted from
+//! those. No sum becomes negative: requests of versions without such sums are in none.
 
 use std::collections::{BTreeMap, BTreeSet};
 

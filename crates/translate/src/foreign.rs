@@ -173,7 +173,7 @@ struct Item {
 impl Message {
     fn read(raw: &[u8], place: &impl Fn(&[u8]) -> Range<usize>) -> Self {
         let mut message = Self::default();
-        // What is no message is left to the provider to refuse.
+        // Items that are no messages are left to the provider to refuse.
         let _ = Reader::lenient(raw).fields(|name, value| {
             if name != "content" || value.peek()? != b'[' {
                 return value.skip();

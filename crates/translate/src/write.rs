@@ -198,7 +198,7 @@ impl<'r> Job<'r> {
         for (name, value) in [("temperature", &self.request.temperature), ("top_p", &self.request.top_p)] {
             let Some(value) = value else { continue };
             if self.target.refused.contains(&name) && matches!(value.as_str(), "1" | "1.0") {
-                // What every API assumes without the field.
+                // Every API assumes this value without the field.
                 continue;
             }
             if self.refuses(name, name) {

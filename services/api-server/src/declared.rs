@@ -150,7 +150,7 @@ pub enum Error {
         present: i64,
     },
     /// The system returns no random bytes for a new key.
-    #[error("a key cannot be created, because the system returns no random bytes: {0}")]
+    #[error("a key cannot be created, because the system returns no random bytes: {0}; nothing was written, try again")]
     NoRandom(std::io::Error),
     /// Error of the store.
     #[error(transparent)]

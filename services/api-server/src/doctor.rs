@@ -69,7 +69,7 @@ pub enum Failure {
     #[error("the doctor is running already; wait for its result")]
     Running,
     /// The command could not be run, or printed no result.
-    #[error("the doctor cannot be run: {0}")]
+    #[error("the doctor cannot be run: {0}; run `provider-router doctor` to see more")]
     Command(String),
     /// The command refused to run, with its reason.
     #[error("{0}")]

@@ -122,15 +122,12 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     let log_rotator = logs::start_rotator(&LogDir::of(data_dir), writers, config.logs.retention());
     let notifier = notify::launch(&config.notify, &fleet.services())?;
     // The children are stopped in every case, also after a panic; normally while the last requests are served.
-    let served = AssertUnwindSafe(work(
-        &config,
-        &context,
-        store.clone(),
-        (sealer, signer),
-        (fleet, doctor.clone()),
-        log_rotator.subscribe(),
-    ))
-    .catch_unwind();
+    let (of_children, written) = ((fleet, doctor.clone()), log_rotator.subscribe());
+    let served = async {
+        let app = state(&config, &context, store.clone(), (sealer, signer), of_children)?;
+        work(app, &config, &context, written).await
+    };
+    let served = AssertUnwindSafe(served).catch_unwind();
     let leave = async {
         context.shutdown.draining().await;
         tokio::join!(closer.close(), doctor.close());
@@ -151,14 +148,14 @@ pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
     served.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-async fn work(
+/// Builds the state that handlers and event publishers share.
+fn state(
     config: &Config,
     context: &Context,
     store: Store,
     (sealer, signer): (Sealer, ServiceSigner),
     (fleet, doctor): (Fleet, Doctor),
-    written: broadcast::Receiver<Arc<LogOutput>>,
-) -> Result<(), Exit> {
+) -> Result<App, Exit> {
     let common = &context.common;
     let router = RouterClient::new(
         fleet.clone(),
@@ -177,7 +174,7 @@ async fn work(
         guarded: !common.auth.client_keys.is_empty() || common.auth.insecure_no_auth,
     };
     let keys = Arc::new(control_keys(config, context)?);
-    let app = App {
+    Ok(App {
         management,
         store,
         router,
@@ -188,12 +185,22 @@ async fn work(
         extensions: Extensions::default(),
         doctor,
         logs: LogDir::of(&common.data_dir),
-        keys: Arc::clone(&keys),
         sessions: Sessions::new(context.tls.is_some()),
         about: Arc::new(About { instance: host_name(), boot_id: uuid::Uuid::now_v7().to_string() }),
         control: ShutdownControl::with_tokens(&common.data_dir, ClientKeys::clone(&keys)),
+        keys,
         shutdown: context.shutdown.clone(),
-    };
+    })
+}
+
+/// Starts the services if they are wanted, and serves until shutdown.
+async fn work(
+    app: App,
+    config: &Config,
+    context: &Context,
+    written: broadcast::Receiver<Arc<LogOutput>>,
+) -> Result<(), Exit> {
+    let common = &context.common;
     let listen = &common.server;
     let (auditor, writer) = audit::open(app.store.clone(), config.audit.keep.get(), &common.data_dir);
     let audited = CancellationToken::new();
@@ -204,7 +211,7 @@ async fn work(
             &listen.allowed_hosts,
             &listen.allowed_origins,
         )?),
-        keys,
+        keys: Arc::clone(&app.keys),
         auditor,
     };
     let fleet = app.fleet.clone();

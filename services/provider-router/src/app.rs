@@ -58,7 +58,7 @@ pub struct App {
     pub guard: Guard,
     /// Answers that are given again.
     pub cache: Arc<AnswerCache>,
-    /// What the tool calls of answers have to get back in the next turn.
+    /// Thinking and signatures that providers need back with the tool calls of their answers.
     pub reasoning: Arc<ReasoningMemory>,
     /// The targets of the newest answers of Responses.
     pub owners: Owners,

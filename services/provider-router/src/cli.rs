@@ -19,6 +19,7 @@ mod active;
 mod context;
 mod doctor;
 mod document;
+mod format;
 mod key;
 mod log;
 mod migrate;

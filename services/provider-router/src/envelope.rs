@@ -35,7 +35,7 @@ pub struct Envelope {
     pub previous: Option<String>,
     /// Whether it refers to items of Responses that only the request log has.
     pub refers_to_log: bool,
-    /// What it needs of an API.
+    /// The features of an API that it needs.
     pub needs: ApiNeeds,
     /// `model`, unescaped; `None` if it is absent, null or empty.
     pub model: Option<String>,

@@ -56,6 +56,7 @@ pub mod retry_budget;
 pub mod route;
 mod run;
 pub mod server;
+mod session;
 pub mod stored_responses;
 mod stream_length;
 pub mod streams;

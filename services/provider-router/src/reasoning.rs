@@ -22,9 +22,9 @@ use signalbox_translate::{
 
 pub use self::recorder::Recorder;
 use crate::{
-    api::inference::session,
     health,
     provider::{Adapter, Provider},
+    session,
 };
 
 /// Maximum number of answers.
@@ -85,7 +85,7 @@ pub struct Maker {
 #[must_use]
 pub fn scope(caller: Option<&Caller>, headers: &HeaderMap) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (caller.map(Caller::id), session(headers)).hash(&mut hasher);
+    (caller.map(Caller::id), session::of_client(headers)).hash(&mut hasher);
     hasher.finish()
 }
 

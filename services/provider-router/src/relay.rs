@@ -25,6 +25,7 @@
 mod broken;
 mod drain;
 mod fault;
+mod kept;
 mod line_end;
 mod resume;
 mod source;
@@ -42,6 +43,7 @@ use broken::Broken;
 use bytes::{Bytes, BytesMut};
 use http::Version;
 use http_body::Frame;
+pub use kept::KeptEvents;
 use line_end::{end_event, is_blank_line};
 pub use resume::{NewAnswer, ResumableStream, Resume, Resumed};
 use signalbox_core::{

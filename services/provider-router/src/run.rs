@@ -12,6 +12,7 @@ use signalbox_upstream::Client;
 use tokio::{
     runtime::Handle,
     sync::Semaphore,
+    task::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -25,7 +26,7 @@ use crate::{
     config::Config,
     entry::RouterPolicy,
     guard::{self, Guard},
-    journal::Journal,
+    journal::{self, Journal},
     ledger::{Budgets, Ledger},
     live::LiveRequests,
     management::Management,
@@ -57,23 +58,13 @@ const SEED_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Returns the reason why the router cannot start, with its exit code.
-#[expect(
-    clippy::too_many_lines,
-    reason = "the parts of a router are made here in the order in which they need each other"
-)]
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     config.limits.check()?;
     config.streams.check()?;
     let keys = config.private_keys.all_keys(&context.common.auth)?;
     let key = sealing_key(&context.common.data_dir)?;
     let sealer = Sealer::new(&key);
-    let store = Store::open(context.common.database.url.expose())
-        .await
-        .map_err(|error| Exit::of_database(error.exit_code(), error))?;
-    seal_stored(&store, &sealer).await;
-    let supervised_in = context.supervised.then_some(&*context.common.data_dir);
-    let qwen_proxy = QwenProxy::new(supervised_in, variable)?;
-    with_actor(Actor::program(), cli::import_once(&store, &sealer, &config, &context.common, &qwen_proxy)).await;
+    let (store, qwen_proxy) = open_store(&config, &context, &sealer).await?;
     let policy = config.upstream.policy();
     let metrics = Arc::new(Metrics::default());
     let reading = Instant::now();
@@ -101,28 +92,14 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     ));
     let watched = Arc::clone(&refresher);
     let watch = tokio::spawn(async move { watched.watch().await });
-    let level = tokio::spawn({
-        let (store, log, configured) = (store.clone(), context.log.clone(), context.common.log.level);
-        async move { settings::watch(&store, ["logging.level"], |[level]| log.set_named(level, configured)).await }
-    });
+    let level = watch_level(&store, &context);
+    let kept = (Arc::clone(&metrics), prices.clone(), Arc::clone(&ledger));
+    let (journal, loader) = open_journal(&config, &context, &store, kept)?;
 
-    let shards = Handle::current().metrics().num_workers();
-    let data_dir = &context.common.data_dir;
-    let (journal, loader) =
-        Journal::open(data_dir, &context.instance, shards, config.journal.clone()).map_err(|error| {
-            Exit::CannotOpen(format!("the request log in {} cannot be opened: {error}", data_dir.display()))
-        })?;
-    let (retention, kept) = (config.retention, (Arc::clone(&metrics), prices.clone(), Arc::clone(&ledger)));
-    let loader = loader
-        .spawn(store.clone(), retention, kept.0, kept.1, kept.2, Handle::current())
-        .map_err(|error| Exit::Temporary(format!("cannot start the loader of the request log: {error}")))?;
-
-    let client = config.upstream.client(context.listener.addresses());
-    let client = client.and_then(|settings| Client::new(&settings)).map_err(|error| Exit::Config(error.to_string()))?;
+    let client = client(&config, &context)?;
     let guard = Guard::new(&config.guard, client.clone()).map_err(Exit::Config)?;
     guard.warn_of(&asking);
     let cache = Arc::new(AnswerCache::new(&config.cache));
-    let streams = Arc::new(Streams::new(&config.streams, context.shutdown.drain_token()));
     let services = ServiceSigner::new(&key);
     let shown = (store.clone(), sealer, services.clone());
     let refreshed = (Arc::clone(&catalog), Arc::clone(&refresher));
@@ -132,7 +109,6 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     if ledger.has_budgets() && !ledger.seeded(SEED_TIMEOUT).await {
         tracing::warn!("what was spent before the start cannot be read yet, budgets begin with what is known");
     }
-    let (mirrors, abort) = (Arc::new(Semaphore::new(MAX_COPIES)), context.shutdown.abort_token());
     let app = Arc::new(App {
         catalog: Arc::clone(&catalog),
         refresher,
@@ -154,14 +130,14 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         cache,
         reasoning: Arc::default(),
         owners: crate::owners::Owners::default(),
-        streams: Arc::clone(&streams),
+        streams: Arc::new(Streams::new(&config.streams, context.shutdown.drain_token())),
         prices,
         configured: config.upstream.deadlines(),
         max_preamble: config.upstream.preamble_timeout.get(),
         metrics,
         max_in_flight,
         in_flight: Arc::new(Semaphore::new(max_in_flight)),
-        mirrors: Arc::clone(&mirrors),
+        mirrors: Arc::new(Semaphore::new(MAX_COPIES)),
         live,
         max_body: config.limits.max_body.as_usize(),
         body_memory: BodyMemory::new(config.limits.max_body_memory.map(Size::bytes)),
@@ -170,6 +146,65 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         instance: context.instance.clone(),
         started: Instant::now(),
     });
+    let served = serve(app, management, &context).await;
+    // All connections are closed, and with them all journal entries, so the loader reaches the end of the journal.
+    watch.abort();
+    level.abort();
+    loader.finish(LOAD_TIMEOUT).await;
+    store.close().await;
+    served
+}
+
+/// Opens the database, and imports what an installation of the Node.js version has left. Returns the qwen-proxy beside
+/// the router as well, which an imported provider may mean.
+async fn open_store(config: &Config, context: &Context, sealer: &Sealer) -> Result<(Store, QwenProxy), Exit> {
+    let store = Store::open(context.common.database.url.expose())
+        .await
+        .map_err(|error| Exit::of_database(error.exit_code(), error))?;
+    seal_stored(&store, sealer).await;
+    let supervised_in = context.supervised.then_some(&*context.common.data_dir);
+    let qwen_proxy = QwenProxy::new(supervised_in, variable)?;
+    with_actor(Actor::program(), cli::import_once(&store, sealer, config, &context.common, &qwen_proxy)).await;
+    Ok((store, qwen_proxy))
+}
+
+/// Sets the log level whenever its setting is changed.
+fn watch_level(store: &Store, context: &Context) -> JoinHandle<()> {
+    let (store, log, configured) = (store.clone(), context.log.clone(), context.common.log.level);
+    tokio::spawn(async move {
+        settings::watch(&store, ["logging.level"], |[level]| log.set_named(level, configured)).await;
+    })
+}
+
+/// Opens the journal, and starts the thread that loads it into the database.
+fn open_journal(
+    config: &Config,
+    context: &Context,
+    store: &Store,
+    (metrics, prices, ledger): (Arc<Metrics>, Prices, Arc<Ledger>),
+) -> Result<(Journal, journal::Running), Exit> {
+    let (data_dir, runtime) = (&context.common.data_dir, Handle::current());
+    let shards = runtime.metrics().num_workers();
+    let opened = Journal::open(data_dir, &context.instance, shards, config.journal.clone());
+    let (journal, loader) = opened.map_err(|error| {
+        Exit::CannotOpen(format!("the request log in {} cannot be opened: {error}", data_dir.display()))
+    })?;
+    let loader = loader
+        .spawn(store.clone(), config.retention, metrics, prices, ledger, runtime)
+        .map_err(|error| Exit::Temporary(format!("cannot start the loader of the request log: {error}")))?;
+    Ok((journal, loader))
+}
+
+/// Creates the client of all providers.
+fn client(config: &Config, context: &Context) -> Result<Client, Exit> {
+    let settings = config.upstream.client(context.listener.addresses());
+    settings.and_then(|settings| Client::new(&settings)).map_err(|error| Exit::Config(error.to_string()))
+}
+
+/// Serves until shutdown, and waits within bounds for answers that no connection reads.
+async fn serve(app: Arc<App>, management: Management, context: &Context) -> Result<(), Exit> {
+    let (streams, mirrors) = (Arc::clone(&app.streams), Arc::clone(&app.mirrors));
+    let abort = context.shutdown.abort_token();
     let lists = tokio::spawn(model_lists::keep_updated(Arc::clone(&app)));
     let server = Server::new(app, Arc::new(management));
     let announce = format!("Server listening on {}", context.url());
@@ -181,7 +216,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
             tokio::time::sleep(drain_timeout).await;
         }
     });
-    let served = signalbox_daemon::serve(&context, &announce, service).await;
+    let served = signalbox_daemon::serve(context, &announce, service).await;
 
     // Answers whose clients are away get a bounded time to end, within that of all requests.
     tokio::select! {
@@ -194,12 +229,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let copies = mirrors.acquire_many(u32::try_from(MAX_COPIES).unwrap_or_default());
     let rest = async { tokio::join!(copies, streams.finished()) };
     tokio::time::timeout(REST_TIMEOUT, rest).await.ok();
-    // All connections are closed, and with them all journal entries, so the loader reaches the end of the journal.
-    watch.abort();
     lists.abort();
-    level.abort();
-    loader.finish(LOAD_TIMEOUT).await;
-    store.close().await;
     served
 }
 

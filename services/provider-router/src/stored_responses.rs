@@ -20,7 +20,7 @@ use signalbox_translate::{Action, HANDLE, Loss, Losses, hub::Json};
 use tokio::time::{Duration, Instant, sleep, timeout};
 use uuid::Uuid;
 
-use crate::{app::App, clock, owners::Owner};
+use crate::{clock, owners::Owner};
 
 /// Maximum number of answers that one request continues.
 const MAX_TURNS: usize = 1000;
@@ -132,12 +132,9 @@ pub fn refers_to_log(body: &[u8]) -> bool {
         && names(body).1.iter().any(|id| request_of(id).is_some())
 }
 
-/// Returns the target that made an answer, as far as the caller may use the answer; `None` if it is not known.
-pub async fn owner(app: &App, id: &str, caller: Option<&Caller>) -> Option<Owner> {
-    if let Some(owner) = app.owners.find(id, caller) {
-        return Some(owner);
-    }
-    let request = kept_request(&app.store, id, caller).await?;
+/// Returns the target that made an answer according to the log, as far as the caller may use the answer.
+pub async fn logged_owner(store: &Store, id: &str, caller: Option<&Caller>) -> Option<Owner> {
+    let request = kept_request(store, id, caller).await?;
     Some(Owner { provider: request.provider_id?, model: None, keeps_answer: request_of(id).is_none() })
 }
 

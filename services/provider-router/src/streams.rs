@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use serde::Deserialize;
 use signalbox_daemon::{
     Caller, Exit,
@@ -38,7 +38,7 @@ pub use self::{
     stream::{Origin, Stream},
 };
 use self::{pump::Answer, ring::Total};
-use crate::body::ResponseBody;
+use crate::relay::Relay;
 
 /// Header of an answer that can be resumed: id of its request.
 pub const STREAM: HeaderName = HeaderName::from_static("x-signalbox-stream");
@@ -161,25 +161,25 @@ impl Streams {
         }
     }
 
-    /// Returns the response of a request with this origin so that its client can resume it. A response that is no
-    /// stream is returned as it is, and so are all while the bound of all streams is reached.
-    #[must_use]
+    /// Keeps the answer to a request with this origin so that its client can resume it, and names it in the headers.
+    /// Returns its first reader.
+    ///
+    /// # Errors
+    /// Returns the answer while the bound of all streams is reached.
     pub fn keep(
         self: &Arc<Self>,
-        response: Response<ResponseBody>,
+        relay: Box<Relay>,
+        headers: &mut HeaderMap,
         origin: &Origin<'_>,
         version: Version,
-    ) -> Response<ResponseBody> {
-        let (mut head, body) = response.into_parts();
-        let relay = match body {
-            ResponseBody::Relay(relay) if !self.total.is_full() => relay,
-            body => return Response::from_parts(head, body),
-        };
-        if let Ok(id) = HeaderValue::from_str(&origin.request.to_string()) {
-            head.headers.insert(STREAM, id);
+    ) -> Result<StreamReader, Box<Relay>> {
+        if self.total.is_full() {
+            return Err(relay);
         }
-        let reader = self.start(relay, origin, head.headers.clone(), version);
-        Response::from_parts(head, ResponseBody::Kept(Box::new(reader)))
+        if let Ok(id) = HeaderValue::from_str(&origin.request.to_string()) {
+            headers.insert(STREAM, id);
+        }
+        Ok(self.start(relay, origin, headers.clone(), version))
     }
 
     /// Begins to keep an answer with these headers, and returns its first reader.

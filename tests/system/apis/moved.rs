@@ -226,6 +226,12 @@ async fn a_kept_answer_is_asked_for_at_its_provider() {
     let streamed = gateway.router.get(&format!("{path}?stream=true")).await.expect(200);
     assert!(streamed.header("content-type").starts_with("text/event-stream") && streamed.complete);
     assert!(streamed.text().contains("event: response.completed"), "{}", streamed.text());
+    // The fake quotes the key in an error event.
+    let failed = gateway.router.get(&format!("{path}?stream=true&starting_after=9")).await.expect(200).text();
+    assert!(
+        failed.contains("no such event for ") && failed.contains("***MASKED***") && !failed.contains("sk-test"),
+        "{failed}"
+    );
     gateway.router.delete(&path).await.expect(200);
     // No provider has it, and one cannot be asked.
     gateway.router.get(&path).await.expect(502);

@@ -47,7 +47,7 @@ async fn a_slow_target_is_overtaken_and_its_attempt_cancelled() {
         assert_eq!(api.streamed(&answer.text()).0, *WORDS, "{api:?}");
         assert_eq!((bench.calls(), answer.header("x-signalbox-provider")), ((21, 1), "fallback"));
         assert_eq!(answer.header("x-signalbox-attempts"), "2");
-        // The connection of the loser is closed although nobody opens its gate.
+        // The connection of the loser is closed although its gate stays closed.
         bench.primary.until(|fake| fake.calls_of(PRIMARY)[20].end() == Some(End::ClientLeft)).await;
         let id = answer.header("x-request-id");
         let shown = explained(&bench, id).await;

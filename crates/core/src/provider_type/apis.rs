@@ -24,7 +24,7 @@ pub enum ApiCondition {
     ToolsWithEffort,
 }
 
-/// What a request needs of an API.
+/// The features of an API that a request needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ApiNeeds {
     /// Whether it offers tools.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::reader::{finish_reason, merge, take, type_of, value};
+use super::fields::{finish_reason, merge, take, type_of, value};
 use super::{error_of, usage_in};
 use crate::Api;
 use crate::openai::{FoldedAnswer, provider_error};

@@ -1,13 +1,13 @@
-//! Reads the events of a stream, and the kind of a whole answer.
+//! Reads the events of a stream.
 
 use serde_json::Value;
 
+use super::fields::{finish_reason, merge, take, type_of, value};
 use super::quoted::QUOTING;
 use super::usual::Usual;
 use super::{error_of, usage_in, usage_of};
 use crate::Api;
-use crate::json::Reader;
-use crate::openai::{Ending, ProviderError, StreamEvent, provider_error, read_event};
+use crate::openai::{Ending, ProviderError, provider_error};
 use crate::sse::Frame;
 
 /// Meaning of an event.
@@ -241,86 +241,6 @@ fn error_in(data: &[u8]) -> ProviderError {
     value(data).map_or_else(text, |event| error_of(&event))
 }
 
-/// Returns the API of an event that only one API has; `None` if it is of none or of several.
-#[must_use]
-pub fn api_of_event(data: &[u8]) -> Option<Api> {
-    match type_of(data).as_deref() {
-        Some("message_start" | "message_delta" | "message_stop") => Some(Api::Messages),
-        Some("content_block_start" | "content_block_delta" | "content_block_stop") => Some(Api::Messages),
-        Some(kind) if kind.starts_with("response.") => Some(Api::Responses),
-        Some(_) => None,
-        None => match read_event(data) {
-            StreamEvent::Chunk(chunk) if !chunk.choices.is_empty() => Some(Api::Chat),
-            _ => None,
-        },
-    }
-}
-
-/// Checks that a body is a whole answer of `api`, which is not [`Api::Chat`].
-///
-/// # Errors
-/// Returns the error that it reports, or else the reason why it is no answer.
-pub fn whole_answer(api: Api, body: &[u8]) -> Result<(), Result<ProviderError, &'static str>> {
-    let Some(answer) = value(body) else { return Err(Err("it is not JSON")) };
-    let is_answer = match api {
-        Api::Messages => answer["type"] == "message",
-        Api::Responses | Api::Chat => answer["object"] == "response",
-    };
-    if is_answer && (api == Api::Messages || answer["status"] != "failed") {
-        return Ok(());
-    }
-    if let Some(error) = provider_error(body) {
-        return Err(Ok(error));
-    }
-    Err(Err(match api {
-        Api::Messages => "it is not a message",
-        Api::Responses | Api::Chat => "it is not a response",
-    }))
-}
-
-/// Returns the word for the end of a response: the reason why it is incomplete, or its status.
-pub(super) fn finish_reason(response: &Value, is_complete: bool) -> String {
-    let reason = response["incomplete_details"]["reason"].as_str();
-    let word = reason.or_else(|| response["status"].as_str());
-    word.unwrap_or(if is_complete { "completed" } else { "incomplete" }).to_owned()
-}
-
-/// Adds the fields of a later object to an earlier one. Null keeps the earlier value.
-pub(super) fn merge(into: &mut Value, more: &Value) {
-    let Value::Object(more) = more else { return };
-    if !into.is_object() {
-        *into = Value::Object(serde_json::Map::new());
-    }
-    let Value::Object(into) = into else { return };
-    for (name, value) in more.iter().filter(|(_, value)| !value.is_null()) {
-        into.insert(name.clone(), value.clone());
-    }
-}
-
-/// Returns the field `type` of an object.
-pub(super) fn type_of(data: &[u8]) -> Option<String> {
-    let mut kind = None;
-    // `None` also means that the rest need not be read.
-    let _ = Reader::lenient(data).fields(|name, value| {
-        if name == "type" {
-            kind = value.string().map(std::borrow::Cow::into_owned);
-            return None;
-        }
-        value.skip()
-    });
-    kind
-}
-
-/// Reads an object of JSON, repaired if it has invalid characters.
-pub(super) fn value(data: &[u8]) -> Option<Value> {
-    Reader::lenient(data).value().filter(Value::is_object)
-}
-
-/// Takes a field out of an object; null if there is none.
-pub(super) fn take(object: &mut Value, name: &str) -> Value {
-    object.get_mut(name).map(Value::take).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -329,23 +249,6 @@ mod tests {
     use crate::openai::Usage;
     use crate::sse::Splitter;
     use crate::token_classes::TokenClasses;
-
-    #[test]
-    fn events_name_their_api() {
-        for (data, api) in [
-            (r#"{"type":"message_start","message":{}}"#, Some(Api::Messages)),
-            (r#"{"type":"content_block_delta","index":0}"#, Some(Api::Messages)),
-            (r#"{"type":"response.created","response":{}}"#, Some(Api::Responses)),
-            (r#"{"id":"c","object":"chat.completion.chunk","choices":[{"delta":{"content":"x"}}]}"#, Some(Api::Chat)),
-            (r#"{"type":"ping"}"#, None),
-            (r#"{"type":"error","error":{"message":"m"}}"#, None),
-            (r#"{"choices":[]}"#, None),
-            ("[DONE]", None),
-            ("words", None),
-        ] {
-            assert_eq!(api_of_event(data.as_bytes()), api, "{data}");
-        }
-    }
 
     fn read(api: Api, stream: &str) -> (Vec<TypedEvent>, TypedReader) {
         let mut splitter = Splitter::new(usize::MAX);
@@ -419,18 +322,5 @@ mod tests {
         assert!(matches!(&events[..], [TypedEvent::Failed { error, .. }] if error.message == "no"), "{events:?}");
         let (events, _) = read(Api::Messages, "data: {\"choices\":[]}\n\ndata: nothing\n\n");
         assert_eq!(events, [Unknown, Unknown]);
-    }
-
-    #[test]
-    fn whole_answers_are_told_from_errors() {
-        let message = br#"{"type":"message","content":[]}"#;
-        let response = br#"{"object":"response","status":"in_progress"}"#;
-        assert_eq!(whole_answer(Api::Messages, message), Ok(()));
-        assert_eq!(whole_answer(Api::Responses, response), Ok(()));
-        assert_eq!(whole_answer(Api::Messages, response), Err(Err("it is not a message")));
-        assert_eq!(whole_answer(Api::Responses, message), Err(Err("it is not a response")));
-        assert_eq!(whole_answer(Api::Responses, b"<html>"), Err(Err("it is not JSON")));
-        let failed = br#"{"object":"response","status":"failed","error":{"code":"server_error","message":"no"}}"#;
-        assert!(matches!(whole_answer(Api::Responses, failed), Err(Ok(error)) if error.message == "no"));
     }
 }

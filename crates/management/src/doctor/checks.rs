@@ -24,7 +24,7 @@ pub enum CheckState {
 pub struct Check {
     /// Area, subject and aspect, separated by dots: `provider.openai.key`.
     pub id: String,
-    /// What was found, in a word.
+    /// Finding, in one word.
     pub state: CheckState,
     /// Finding, in one sentence.
     pub finding: String,

@@ -37,6 +37,24 @@ impl ResourceKind {
             Self::Log => "log_not_found",
         }
     }
+
+    /// Returns what to do about a resource that does not exist: the second sentence of the message.
+    pub(super) fn advice(self) -> &'static str {
+        match self {
+            Self::Provider => "List the providers to see which exist",
+            Self::Model => "List the models to see which exist",
+            Self::Link => "Link the model to the provider first",
+            Self::ConfigKey => "Read the configuration of the provider to see which keys it has",
+            Self::Session => "It may have expired; list the sessions to see which exist",
+            Self::Request => "It may be deleted, or too new for the log; list the requests to see which exist",
+            Self::Response => "It may be deleted, or not have ended; list the responses to see which exist",
+            Self::Body => "It was not kept, or was deleted; read the request to see which bodies it has",
+            Self::Credential => "List the credentials to see which exist",
+            Self::Route => "List the routes to see which models have one",
+            Self::Key => "List the keys to see which exist",
+            Self::Log => "Use the name of a service: api-server, provider-router or qwen-proxy",
+        }
+    }
 }
 
 impl std::fmt::Display for ResourceKind {

@@ -2,13 +2,14 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use serde::Serialize;
 use serde_json::Value;
 use signalbox_core::text::{NOT_A_LINE, NOT_PROSE, is_blank, is_line, is_prose};
 use signalbox_daemon::config::LogLevel;
 use signalbox_store::settings::{BUDGET_AMOUNT, BUDGET_OWNERS, BUDGET_PERIOD, BUDGET_UNPRICED};
+use utoipa::ToSchema;
 
 use super::budget;
-use super::schema::Form;
 use crate::App;
 use crate::form::integer_of;
 
@@ -19,6 +20,30 @@ pub(super) struct Known {
     rule: Rule,
     pub(super) restart: bool,
     pub(super) description: &'static str,
+}
+
+/// The form of a value.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+#[schema(as = SettingForm)]
+pub(super) struct Form {
+    /// `integer`, `number`, `boolean`, `string` or `object`.
+    pub(super) r#type: &'static str,
+    /// The least number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) minimum: Option<i64>,
+    /// The greatest number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) maximum: Option<i64>,
+    /// The allowed words.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
+    pub(super) r#enum: &'static [&'static str],
+    /// `ms` for milliseconds, `usd` for dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) unit: Option<&'static str>,
 }
 
 /// The rule for a value, which also determines its default.

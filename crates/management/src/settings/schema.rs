@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::known::{ALL, Known};
+use super::known::{ALL, Form, Known};
 use super::{Deprecation, category_of};
 use crate::App;
 
@@ -32,30 +32,6 @@ struct SettingSchema {
     requires_restart: bool,
     #[serde(flatten)]
     deprecation: Deprecation,
-}
-
-/// The form of a value.
-#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
-#[schema(as = SettingForm)]
-pub(super) struct Form {
-    /// `integer`, `number`, `boolean`, `string` or `object`.
-    pub(super) r#type: &'static str,
-    /// The least number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub(super) minimum: Option<i64>,
-    /// The greatest number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub(super) maximum: Option<i64>,
-    /// The allowed words.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    #[schema(required = false)]
-    pub(super) r#enum: &'static [&'static str],
-    /// `ms` for milliseconds, `usd` for dollars.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub(super) unit: Option<&'static str>,
 }
 
 /// Lists the known settings with their types, limits, defaults and descriptions.

@@ -11,7 +11,7 @@ on_both!(
     a_new_database_says_who_filled_it,
     changes_are_written_down_with_who_and_what,
     what_did_not_happen_is_not_written_down,
-    nobody_is_taken_for_somebody_else,
+    actors_are_not_confused,
     secrets_stay_where_they_are,
     requests_are_noted_once,
     entries_are_filtered_cut_and_forgotten,
@@ -89,7 +89,7 @@ async fn what_did_not_happen_is_not_written_down(database: &Database) {
     assert_eq!(entries(database, &Filter::default()).await.len(), before);
 }
 
-async fn nobody_is_taken_for_somebody_else(database: &Database) {
+async fn actors_are_not_confused(database: &Database) {
     let store = &database.store;
     let put = async |value: &str| settings::put(store, &[("k".to_owned(), value.to_owned())], 1).await.unwrap();
     audit::with_actor(Actor::command_line("me"), put("1")).await;

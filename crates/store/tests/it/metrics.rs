@@ -225,7 +225,7 @@ async fn deleted_requests_and_answers_are_subtracted(database: &Database) {
         found
     };
     let before = all().await;
-    // Whatever is deleted, the sums are those of what is left.
+    // After each kind of deletion, the sums are those of the remaining requests.
     for id in ["r3", "r7", "r8", "open"] {
         requests::delete(store, &RequestKey::Uuid(id.to_owned())).await.unwrap();
     }
@@ -267,7 +267,7 @@ async fn sums_of_earlier_versions_are_subtracted(database: &Database) {
     assert_eq!(read(database, &Selection { by: By::Key, ..minutes(1) }).await.len(), 2);
     requests::delete(store, &RequestKey::Uuid("r1".to_owned())).await.unwrap();
     assert_eq!(database.number("SELECT COUNT(*) FROM usage_minutes WHERE model = 'm1'").await, 0);
-    // What was never counted is subtracted from nothing.
+    // A request that was never counted does not make a sum negative.
     database.execute("DELETE FROM usage_minutes WHERE span = 1").await;
     database.execute("UPDATE usage_minutes SET prompt_tokens = 1, durations = ''").await;
     requests::delete(store, &RequestKey::Uuid("r2".to_owned())).await.unwrap();

@@ -14,7 +14,7 @@ on_both!(
     bodies_go_until_the_rest_is_small_enough,
     rows_go_with_everything_that_belongs_to_them,
     many_go_in_batches,
-    nobody_refers_to_what_is_gone,
+    no_row_refers_to_a_deleted_one,
     an_old_answer_does_not_bring_a_body_back,
 );
 
@@ -124,7 +124,7 @@ async fn many_go_in_batches(database: &Database) {
     assert_eq!(database.number("SELECT COUNT(*) FROM sessions").await, 0);
 }
 
-async fn nobody_refers_to_what_is_gone(database: &Database) {
+async fn no_row_refers_to_a_deleted_one(database: &Database) {
     let (a, b) = (asked("a", 1, &prose(10_000, 1)), asked("b", 2, &prose(10_000, 2)));
     record(&database.store, &[a.clone(), b.clone()]).await.unwrap();
     let size = database.number("SELECT CAST(SUM(LENGTH(bytes)) AS BIGINT) FROM bodies").await;

@@ -10,8 +10,8 @@ use crate::fixture::{Database, on_both, sealer};
 on_both!(
     written_read_reset,
     a_bad_pair_keeps_all_out,
-    a_caller_who_gives_up_blocks_nobody,
-    the_first_login_replaces_the_active_provider_that_nobody_chose,
+    a_caller_that_gives_up_blocks_no_other,
+    the_first_login_replaces_an_active_provider_that_was_not_chosen,
     a_choice_is_kept_even_if_it_is_what_was_seeded,
     a_login_cannot_choose_a_disabled_provider,
 );
@@ -58,7 +58,7 @@ async fn login(store: &Store, label: &str) {
     credentials::put(store, &sealer(), &new, 1).await.unwrap();
 }
 
-async fn the_first_login_replaces_the_active_provider_that_nobody_chose(database: &Database) {
+async fn the_first_login_replaces_an_active_provider_that_was_not_chosen(database: &Database) {
     let store = &database.store;
     assert_eq!(active(store).await, ("echo".to_owned(), true));
     login(store, "a").await;
@@ -85,7 +85,7 @@ async fn a_login_cannot_choose_a_disabled_provider(database: &Database) {
     assert_eq!(active(store).await, ("echo".to_owned(), true));
 }
 
-async fn a_caller_who_gives_up_blocks_nobody(database: &Database) {
+async fn a_caller_that_gives_up_blocks_no_other(database: &Database) {
     let store = &database.store;
     for step in 0..40 {
         let mine = format!("step.{step}.");

@@ -35,7 +35,7 @@ struct Call {
     block: Option<u32>,
     /// Arguments that came before the block began.
     early: String,
-    /// What Gemini adds to the call, until the block begins.
+    /// The `extra_content` of Gemini for the call, until the block begins.
     extra: Option<Json>,
     /// The arguments so far of a call without an index, up to the piece that exceeds [`MAX_CHECKED`].
     anonymous: String,

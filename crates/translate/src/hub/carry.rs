@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::{Answer, Block, Json, Message, Request, Role, Source};
 use crate::loss::Losses;
 
-/// What an answer with tool calls has to get back in the next turn, beside what its client can carry.
+/// The parts of an answer with tool calls that its vendor needs in the next turn, and that its client cannot carry.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Carried {
     /// The calls of the answer, in order.
     pub calls: Vec<CarriedCall>,
 }
 
-/// A tool call, and what belongs to it.
+/// A tool call, with its thinking and signature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CarriedCall {
     /// The id of the call.
@@ -24,22 +24,22 @@ pub struct CarriedCall {
     pub extra: Option<Json>,
 }
 
-/// Result of a look for what an answer has to get back.
+/// Result of a search for the parts of an answer that its vendor needs.
 #[derive(Clone, Debug)]
 pub enum Found {
     /// The target made the answer.
     Carried(Arc<Carried>),
-    /// What the answer had is not for this target, for the reason given.
+    /// Another target made the answer, or its parts do not fit, for the reason given.
     Foreign(&'static str),
     /// Nothing is known about the answer.
     Unknown,
 }
 
-/// Gives the answers with tool calls back what their vendor needs and the client could not carry.
+/// Adds to answers with tool calls the parts that their vendor needs and the client could not carry.
 ///
 /// `find` gets the id of a call and the [hash](conversation_hash) of the conversation before its answer. An answer that
-/// has signed thinking of its own, or other calls than the known ones, stays as it is. Returns what is known and not
-/// given back, and the hash of the whole conversation.
+/// has signed thinking of its own, or other calls than the known ones, stays as it is. Returns the parts that are known
+/// and not given back, and the hash of the whole conversation.
 pub fn restore_reasoning(request: &mut Request, mut find: impl FnMut(&str, u64) -> Found) -> (Losses, u64) {
     let (mut before, mut losses) = (DefaultHasher::new(), Losses::default());
     for message in &mut request.messages {
@@ -202,7 +202,7 @@ impl Message {
     /// Puts the thinking of each call before it, and that of the first one before everything else: a client may have
     /// put the text of the answer anywhere.
     fn give_back(&mut self, carried: &Carried) {
-        // Of the thinking, the client only has the text.
+        // The client has only the text of the thinking, without the signature.
         if carried.calls.iter().any(|call| !call.thinking.is_empty()) {
             self.blocks.retain(|block| !block.is_thinking());
         }

@@ -143,7 +143,7 @@ pub struct ToolCall {
     pub input: String,
     /// A cache breakpoint after this block.
     pub cache: Option<Cache>,
-    /// What Gemini adds to its calls in Chat Completions, `extra_content`, and wants back with them.
+    /// The `extra_content` that Gemini adds to its calls in Chat Completions, and wants back with them.
     pub extra: Option<Json>,
 }
 

@@ -196,6 +196,28 @@ mod tests {
     }
 
     #[test]
+    fn names_of_bodies_of_the_original_are_deprecated() {
+        for (schema, present, former) in [
+            ("LoggedRequest", "request_body", "openai_request"),
+            ("LoggedRequest", "upstream_request", "qwen_request"),
+            ("LoggedResponse", "response_body", "openai_response"),
+            ("LoggedResponse", "upstream_response", "qwen_response"),
+        ] {
+            let found = document()["components"]["schemas"][schema].to_string();
+            let fields: Vec<&Value> = fields_of(&document()["components"]["schemas"][schema]);
+            let of =
+                |name: &str| fields.iter().find_map(|fields| fields.get(name)).unwrap_or_else(|| panic!("{found}"));
+            assert_eq!((&of(former)["deprecated"], of(present).get("deprecated")), (&json!(true), None), "{found}");
+        }
+    }
+
+    /// Returns the properties of a schema and of those that it combines.
+    fn fields_of(schema: &Value) -> Vec<&Value> {
+        let parts = schema["allOf"].as_array().into_iter().flatten().flat_map(fields_of);
+        schema.get("properties").into_iter().chain(parts).collect()
+    }
+
+    #[test]
     fn references_resolve() {
         fn check(value: &Value) {
             match value {

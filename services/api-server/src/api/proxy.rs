@@ -208,19 +208,32 @@ fn taken_by(failure: &fleet::Failure, pid: u32) -> Option<SocketAddr> {
     }
 }
 
+/// Returns what to do about a command that was not carried out: the second sentence of the message.
+fn advice(failure: &fleet::Failure) -> &'static str {
+    match failure {
+        fleet::Failure::Superseded | fleet::Failure::Child(Unmet::Superseded) => {
+            "Read the status, and give the command again if it is still needed"
+        }
+        fleet::Failure::Unprepared(_) => "Then give the command again",
+        fleet::Failure::Closed | fleet::Failure::Child(Unmet::Closed) => "Start it again first",
+        fleet::Failure::Child(Unmet::Failed(cause)) => cause.fault.advice(),
+    }
+}
+
 async fn refusal(app: &App, failure: &fleet::Failure) -> Error {
     let now = app.fleet.now();
     let stats = app.meter.measure(&now).await;
     let error = failure.to_string();
+    let advice = advice(failure);
     let failed = |error, code| {
         // Serialisation can fail only for a map with non-string keys.
         let router = serde_json::to_value(RouterStatus::new(&now, &stats)).unwrap_or_default();
         let qwen = serde_json::to_value(ChildStatus::of_qwen(&now, &stats)).unwrap_or_default();
-        LifecycleFailure::new(error, code, router, qwen)
+        LifecycleFailure::new(error, advice, code, [router, qwen])
     };
     match failure {
         fleet::Failure::Superseded | fleet::Failure::Child(Unmet::Superseded) => {
-            Error::Conflict { code: "superseded", message: error }
+            Error::Conflict { code: "superseded", message: format!("The command was {error}. {advice}") }
         }
         fleet::Failure::Child(Unmet::Failed(cause)) => match &cause.fault {
             Fault::PortInUse { port, holder } => {

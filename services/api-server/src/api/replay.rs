@@ -95,7 +95,7 @@ pub(super) async fn replay(
     let asked = requests::body(&app.store, &key, BodyKind::Asked).await.or_missing(ResourceKind::Request, &id)?;
     let asked = asked.ok_or_else(|| Error::Missing { what: ResourceKind::Body, id: format!("{id}/asked") })?;
     if request.method != Method::POST.as_str() || !request.path.starts_with("/v1/") {
-        return Err(not_replayable("only requests for a model can be repeated"));
+        return Err(not_replayable("it asks no model. Choose one of the inference API"));
     }
     let routed = routed_model(&app, &changes, &request.model).await?;
     let body = changed(&asked.text, changes.fields, routed)?;
@@ -141,10 +141,10 @@ async fn routed_model(app: &App, changes: &Changes, original: &str) -> Result<Op
 /// Returns the body with its changes.
 fn changed(asked: &str, fields: Map<String, Value>, model: Option<String>) -> Result<Bytes, Error> {
     let Ok(Value::Object(mut body)) = serde_json::from_str(asked) else {
-        return Err(not_replayable("the body of the request is no JSON object"));
+        return Err(not_replayable("its body is no JSON object. Send the corrected request as a new one"));
     };
     if body.values().any(is_redacted) {
-        return Err(not_replayable("only the shape of its body is kept (`redact`)"));
+        return Err(not_replayable("only the shape of its body is kept. Send it as a new one"));
     }
     for (name, value) in fields {
         match value {

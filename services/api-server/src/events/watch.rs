@@ -43,36 +43,38 @@ pub(super) async fn children(app: &App, broadcaster: &Broadcaster) {
 pub(super) async fn tables(app: &App, broadcaster: &Broadcaster) {
     let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first state, from which changes are told.
+    let mut known = loop {
+        ticks.tick().await;
+        if let Some(tables) = look(app, None, true).await {
+            break tables;
+        }
+    };
     let mut reloads = app.reloads.subscribe();
-    let mut known: Option<Tables> = None;
-    for look in 0_u32.. {
+    for count in 1_u32.. {
         tokio::select! {
             _ = ticks.tick() => {
-                let seen = known.take();
-                match Tables::load_changes(&app.store, seen.as_ref(), look.is_multiple_of(POLLS_PER_REQUEST_EVENT)).await {
-                    Ok(tables) => {
-                        if let Some(seen) = &seen {
-                            tables.emit(seen, broadcaster);
-                        }
-                        known = Some(tables);
-                    }
-                    // The status shows the failure already; changes made meanwhile are published when the database is
-                    // back.
-                    Err(error) => {
-                        tracing::debug!(%error, "cannot watch the tables");
-                        known = seen;
-                    }
+                if let Some(tables) = look(app, Some(&known), count.is_multiple_of(POLLS_PER_REQUEST_EVENT)).await {
+                    tables.emit(&known, broadcaster);
+                    known = tables;
                 }
             }
             reloaded = reloads.recv() => match reloaded {
-                Ok(id) => if let Some(tables) = &known {
-                    broadcaster.emit(payload::PROVIDERS, &payload::providers(Action::Reloaded, &id, &tables.rows()));
-                },
+                Ok(id) => {
+                    broadcaster.emit(payload::PROVIDERS, &payload::providers(Action::Reloaded, &id, &known.rows()));
+                }
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
         }
     }
+}
+
+/// Reads the tables. Returns `None` if that fails: the status shows the failure already, and changes made meanwhile are
+/// published when the database is back.
+async fn look(app: &App, seen: Option<&Tables>, with_requests: bool) -> Option<Tables> {
+    let read = Tables::load_changes(&app.store, seen, with_requests).await;
+    read.inspect_err(|error| tracing::debug!(%error, "cannot watch the tables")).ok()
 }
 
 /// One state of the tables.

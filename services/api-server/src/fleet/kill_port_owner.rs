@@ -17,7 +17,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum KillError {
     /// The process must not be ended, whichever port it holds.
-    #[error("process {pid} was not killed: {why}")]
+    #[error("process {pid} was not killed: {why}; end it by hand, or choose another port")]
     Protected {
         /// Process id.
         pid: u32,
@@ -36,7 +36,7 @@ pub enum KillError {
     #[error("process {0} is still running after SIGKILL; choose another port")]
     Unkillable(u32),
     /// The operating system refuses.
-    #[error("cannot kill process {pid}: {source}")]
+    #[error("cannot kill process {pid}: {source}; end it by hand, or choose another port")]
     Refused {
         /// Process id.
         pid: u32,

@@ -50,11 +50,11 @@ pub(super) enum Missing {
         directory.display()
     )]
     Executable { name: &'static str, directory: PathBuf },
-    #[error("cannot run {}: {source}", cargo.display())]
+    #[error("cannot run {}: {source}; install Cargo, or put the two programs next to api-server", cargo.display())]
     Cargo { cargo: PathBuf, source: io::Error },
     #[error("`cargo build -p {ROUTER} -p {QWEN}` failed ({0}); see its output above")]
     Build(ExitStatus),
-    #[error("cannot find the executable of api-server: {0}")]
+    #[error("cannot find the executable of api-server: {0}; start it by its full path")]
     OwnPath(io::Error),
 }
 

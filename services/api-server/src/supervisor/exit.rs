@@ -128,6 +128,20 @@ impl Fault {
             Self::HandoverFailed => "handover_failed",
         }
     }
+
+    /// Returns what to do about the fault, one sentence.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::PortInUse { .. } => "Then give the command again",
+            Self::NotSpawned => "Check that the program can be run, and give the command again",
+            Self::ExitedEarly | Self::Crashed | Self::Left => "Read its log for the reason, and start it again",
+            Self::NeverReady | Self::Unhealthy => "Read its log to see what it waits for, and restart it",
+            Self::Memory => "Raise the memory limit, or read its log to see what needs so much",
+            Self::Stuck => "It waits for a device or a file system; see that this responds, or restart the machine",
+            Self::HandoverFailed => "The old process serves; read the log of the new one, and restart again",
+        }
+    }
 }
 
 // === impl Cause ===

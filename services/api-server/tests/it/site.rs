@@ -233,11 +233,17 @@ impl Site {
         self.store.close().await;
     }
 
-    /// Publishes events until the returned token is cancelled; `written` supplies the log lines.
-    pub(crate) fn publish(&mut self, written: broadcast::Receiver<Arc<LogOutput>>) -> CancellationToken {
+    /// Publishes events until the returned token is cancelled; `written` supplies the log lines. Returns when the tables
+    /// are watched: every later change has an event.
+    pub(crate) async fn publish(&mut self, written: broadcast::Receiver<Arc<LogOutput>>) -> CancellationToken {
         let closing = CancellationToken::new();
         let (app, broadcaster, tails) = self.broadcaster.take().unwrap();
+        let reloads = app.reloads.clone();
         tokio::spawn(events::publish(app, broadcaster, tails, written, closing.clone()));
+        // The watch subscribes after its first look at the tables.
+        while reloads.receiver_count() == 0 {
+            tokio::task::yield_now().await;
+        }
         closing
     }
 

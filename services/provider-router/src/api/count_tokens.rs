@@ -16,8 +16,7 @@ use signalbox_upstream::Deadlines;
 use super::{
     error::ApiError,
     guarded::{self, Judged},
-    inference::read_body,
-    received::{Received, planned},
+    received::{Received, planned, read_body},
 };
 use crate::{
     app::App,

@@ -1,20 +1,22 @@
 //! A request for a model, as inference and the counts of tokens read and route it.
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use signalbox_core::overrides::Overrides;
-use signalbox_daemon::Caller;
+use signalbox_daemon::{Caller, collect};
 use signalbox_pricing::Table;
 
 use super::{error::ApiError, overrides};
 use crate::{
     admission,
     app::App,
-    body_memory::BodyMemory,
+    body_memory::{BodyMemory, MemoryFull},
     catalog::Snapshot,
-    envelope::{Envelope, EnvelopeError, without_extension},
-    health,
+    envelope::{Envelope, EnvelopeError, without_bom, without_extension},
+    health, hops,
+    owners::Owner,
     route::{self, Plan, RequestFacts, RouteError},
+    stored_responses,
 };
 
 /// A request that has been read.
@@ -28,6 +30,14 @@ pub(super) struct Received {
     pub(super) envelope: Envelope,
     /// Overrides that the request asks for.
     pub(super) overrides: Option<Overrides>,
+}
+
+/// Returns the target that made an answer, as far as the caller may use the answer; `None` if it is not known.
+pub(super) async fn owner(app: &App, id: &str, caller: Option<&Caller>) -> Option<Owner> {
+    match app.owners.find(id, caller) {
+        Some(owner) => Some(owner),
+        None => stored_responses::logged_owner(&app.store, id, caller).await,
+    }
 }
 
 /// Returns the plan of a request, after the check that its client may ask for the model. `permission` is the word of
@@ -47,6 +57,34 @@ pub(super) fn planned(
     admission::check(caller, permission, facts.model.or_else(of_plan))?;
     admission::check_fallbacks(caller, facts.body)?;
     Ok(plan)
+}
+
+/// Reads the body of a request that is sent on to a provider. Its bytes count until it is dropped.
+///
+/// # Errors
+/// Fails if the request loops, if its body is compressed, oversized or does not arrive, or if there is no memory for it.
+pub(super) async fn read_body<B>(app: &App, headers: &HeaderMap, body: B) -> Result<Bytes, ApiError>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if hops::next(headers).is_none() {
+        return Err(ApiError::Loop);
+    }
+    if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+        return Err(ApiError::Encoded(String::from_utf8_lossy(coding.as_bytes()).into_owned()));
+    }
+    let full = |full| {
+        app.metrics.refused();
+        ApiError::from(full)
+    };
+    // Refuses early, before the client has to send the body. One that is too large is refused for that.
+    let declared = body.size_hint().lower();
+    if declared <= app.max_body as u64 && !app.body_memory.has_room(declared) {
+        return Err(full(MemoryFull));
+    }
+    let body = collect(headers, body, app.max_body).await?;
+    Ok(without_bom(app.body_memory.hold(body).map_err(full)?))
 }
 
 // === impl Received ===

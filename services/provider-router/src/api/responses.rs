@@ -23,13 +23,14 @@ use signalbox_store::{
     responses::{self, ResponseKey},
 };
 
-use super::{error::ApiError, path::Path};
+use super::{error::ApiError, path::Path, received};
 use crate::{
     app::App,
     guard::{self, About},
     hops,
     provider::{Adapter, Provider},
-    stored_responses::{self, StoredError, check_owner, delete_kept, load, request_of},
+    relay::{KeptEvents, Source},
+    stored_responses::{StoredError, check_owner, delete_kept, load, request_of},
 };
 
 /// Maximum bytes of a provider's response.
@@ -167,7 +168,7 @@ async fn of_provider(app: &App, id: &str, request: &Parts) -> Result<Option<Resp
         headers: &request.headers,
         id: &RequestContext::of(&request.extensions).id().to_string(),
     };
-    let owner = stored_responses::owner(app, id, caller).await.map(|owner| owner.provider);
+    let owner = received::owner(app, id, caller).await.map(|owner| owner.provider);
     let mut unasked = None;
     for provider in providers(app, owner.as_deref(), request.method == Method::DELETE) {
         let response = match asked.ask(app, &provider).await {
@@ -252,7 +253,10 @@ impl Asked<'_> {
         }
         let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if self.stream && status.is_success() && kind.starts_with("text/event-stream") {
-            return Ok(Some(Kept::Stream(Body::new(response.into_body()))));
+            // Errors in the events may quote the key, too.
+            let source = Source::Upstream(response.into_body());
+            let events = KeptEvents::new(source, Api::Responses, remote.masker.clone());
+            return Ok(Some(Kept::Stream(Body::new(events))));
         }
         let body = axum::body::to_bytes(Body::new(response.into_body()), MAX_RESPONSE).await;
         let body = body.map_err(|error| error.to_string())?;

@@ -8,17 +8,17 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, request::Parts};
+use http::{HeaderMap, Method, Request, Version, request::Parts};
 use serde::Deserialize;
 use signalbox_core::Api;
 use signalbox_daemon::{Caller, RequestContext};
 use uuid::Uuid;
 
-use super::{error::ApiError, inference::read_body, models, path::Path};
+use super::{error::ApiError, models, path::Path, received::read_body};
 use crate::{
     app::App,
     body::ResponseBody,
-    streams::{EventId, StreamError},
+    streams::{EventId, Origin, StreamError},
 };
 
 /// Query of a stream.
@@ -60,7 +60,7 @@ fn read(
     let stream = app.streams.find(Uuid::try_parse(id).map_err(|_| unknown())?, request.extensions.get())?;
     *api = stream.api();
     let after = EventId::after(stream.request(), &request.headers, after.as_deref())?;
-    Ok(stream.resume(after.unwrap_or_default(), request.version)?)
+    Ok(stream.resume(after.unwrap_or_default(), request.version)?.map(ResponseBody::Kept))
 }
 
 /// Returns the event after which a request for an answer is continued, if its headers name one of this gateway.
@@ -90,7 +90,26 @@ where
     let body = read_body(app, &head.headers, body).await?;
     let stream = app.streams.find(event.request, caller)?;
     stream.check(path, &body)?;
-    Ok(stream.resume(event.number, head.version)?)
+    Ok(stream.resume(event.number, head.version)?.map(ResponseBody::Kept))
+}
+
+/// Returns the response of a request with this origin so that its client can resume it. A response that is no stream is
+/// returned as it is, and so are all while the bound of all streams is reached.
+pub(super) fn resumable(
+    app: &App,
+    response: http::Response<ResponseBody>,
+    origin: &Origin<'_>,
+    version: Version,
+) -> http::Response<ResponseBody> {
+    let (mut head, body) = response.into_parts();
+    let body = match body {
+        ResponseBody::Relay(relay) => match app.streams.keep(relay, &mut head.headers, origin, version) {
+            Ok(reader) => ResponseBody::Kept(Box::new(reader)),
+            Err(relay) => ResponseBody::Relay(relay),
+        },
+        body => body,
+    };
+    http::Response::from_parts(head, body)
 }
 
 /// Returns at most the beginning of a client's text.

@@ -7,8 +7,8 @@ use signalbox_store::{Page, activity, requests};
 use tokio::time::Duration;
 
 use super::{
-    active::format_time,
     context::CliContext,
+    format::format_time,
     output::{CommandOutcome, CommandResult, Output},
     table::table,
 };

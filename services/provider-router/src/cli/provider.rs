@@ -14,8 +14,8 @@ use signalbox_store::catalog::Change;
 
 pub(super) use self::probe::probe;
 use super::{
-    active::base_url,
     context::{CliContext, find},
+    format::base_url,
     output::{Colour, CommandOutcome, CommandResult, Output},
     prompt,
     table::{plain, table},

@@ -20,7 +20,7 @@ use crate::{
 pub(super) struct Passed {
     pub(super) body: Bytes,
     api: Api,
-    /// What was removed from the body; `None` if it is the client's.
+    /// Parts that were removed from the body; `None` if it is the client's.
     losses: Option<Losses>,
 }
 

@@ -35,13 +35,13 @@ pub(super) struct Translation {
     recorder: Option<Recorder>,
 }
 
-/// What a translation needs to know beside the request and its target.
+/// Inputs of a translation beside the request and its target.
 pub(super) struct Context<'a> {
     /// Id of the exchange.
     pub(super) id: &'a str,
     /// Whether the client, its key or the route allows no loss.
     pub(super) is_strict: bool,
-    /// What was lost before the translation.
+    /// Losses before the translation.
     pub(super) lost: Losses,
     /// Memory of what earlier answers have to get back, the client, and the model that is asked.
     pub(super) memory: Option<(&'a Arc<ReasoningMemory>, u64, Maker)>,

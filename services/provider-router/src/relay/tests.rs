@@ -1,6 +1,7 @@
 //! Tests of a relay between a scripted provider and a client that is polled by hand.
 
 mod broken;
+mod kept;
 mod resumed;
 mod translated;
 mod typed;

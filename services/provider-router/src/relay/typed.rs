@@ -30,7 +30,7 @@ pub(super) struct TypedStream {
 }
 
 /// The events of one piece.
-enum Taken {
+pub(super) enum Taken {
     /// Events that may be passed on.
     Pass(Bytes),
     /// The last of the events ends the answer.
@@ -53,7 +53,7 @@ impl TypedStream {
     }
 
     /// Takes the events that are complete with the next piece. `mask` masks events that may quote a secret.
-    fn take(&mut self, piece: Bytes, mask: impl Fn(Bytes, Quotes) -> Bytes) -> Taken {
+    pub(super) fn take(&mut self, piece: Bytes, mask: impl Fn(Bytes, Quotes) -> Bytes) -> Taken {
         let whole = piece.clone();
         let is_fresh = self.pending == 0;
         self.pending += piece.len();
@@ -73,7 +73,7 @@ impl TypedStream {
     }
 
     /// Takes the event at the end of a stream that lacks its blank line.
-    fn take_last(&mut self, mask: impl Fn(Bytes, Quotes) -> Bytes) -> Taken {
+    pub(super) fn take_last(&mut self, mask: impl Fn(Bytes, Quotes) -> Bytes) -> Taken {
         let mut passed = Passed { joined: BytesMut::new(), begin: None, len: 0 };
         self.pending = 0;
         while let Some(frame) = self.splitter.finish() {
@@ -90,7 +90,7 @@ impl TypedStream {
 
 /// Parts of an event that are the provider's own words, which may quote a secret.
 #[derive(Clone, Copy, Debug)]
-enum Quotes {
+pub(super) enum Quotes {
     /// The errors beside the content.
     Errors,
     /// All of the event.
@@ -99,7 +99,7 @@ enum Quotes {
 
 impl Quotes {
     /// Returns the event with the secrets in these parts masked.
-    fn masked(self, event: Bytes, masker: &Masker) -> Bytes {
+    pub(super) fn masked(self, event: Bytes, masker: &Masker) -> Bytes {
         let masked = match self {
             Self::Errors => mask_errors(&event, masker),
             Self::Anything => masker.mask(&event),

@@ -21,7 +21,6 @@ use super::{
     labels::labelled,
     ring::{NoPlace, Ring, Total},
 };
-use crate::body::ResponseBody;
 
 /// The request of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -149,10 +148,10 @@ impl Stream {
     ///
     /// # Errors
     /// Returns the reason why the stream cannot be continued there; the reader before it then goes on.
-    pub fn resume(self: &Arc<Self>, after: u64, version: Version) -> Result<Response<ResponseBody>, StreamError> {
+    pub fn resume(self: &Arc<Self>, after: u64, version: Version) -> Result<Response<Box<StreamReader>>, StreamError> {
         let number = self.attach(after)?;
         let reader = StreamReader::new(Arc::clone(self), number, version);
-        let mut response = Response::new(ResponseBody::Kept(Box::new(reader)));
+        let mut response = Response::new(Box::new(reader));
         *response.headers_mut() = self.headers.clone();
         Ok(response)
     }

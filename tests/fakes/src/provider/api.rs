@@ -261,21 +261,28 @@ impl Provider {
         then
     }
 
-    /// Answers a request for a stored response.
-    /// Answers with the last event of a stored response.
+    /// Answers with the last event of a stored response. A place after it is refused in an error event, which quotes the
+    /// key of the client.
     async fn stored_events(&self, wire: &mut Wire, request: Request, id: &str) -> Then {
         let Some(response) = self.store.response(id) else {
             let (status, body) = self.stored("GET", id);
             return self.plain(wire, request, status, body).await;
         };
-        let event = serde_json::json!({"type": "response.completed", "sequence_number": 0, "response": response});
-        let body = format!("event: response.completed\ndata: {event}\n\n");
+        let is_beyond = request.path.split(['?', '&']).any(|pair| pair.starts_with("starting_after="));
+        let event = if is_beyond {
+            let key = request.header("authorization").unwrap_or_default();
+            serde_json::json!({"type": "error", "message": format!("no such event for {key}"), "code": "not_found"})
+        } else {
+            serde_json::json!({"type": "response.completed", "sequence_number": 0, "response": response})
+        };
+        let body = format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default());
         let entry = self.shared.calls.begin(request, String::new());
         let over = send_events(wire, &body).await;
         self.shared.calls.end(&entry, over.end);
         over.then
     }
 
+    /// Answers a request for a stored response.
     fn stored(&self, method: &str, id: &str) -> (u16, String) {
         let deleted = || serde_json::json!({"id": id, "object": "response", "deleted": true});
         let found = match method {

@@ -1,4 +1,4 @@
-//! What keys, routes, limits and prices add to a request, and how they are read from the database.
+//! The cost of keys, routes, limits and prices per request, and of reading them from the database.
 
 use std::{hint::black_box, sync::Arc};
 

@@ -109,10 +109,12 @@ export const requestsQuery = (filters: RequestFilters, limit: number = PAGE) =>
   });
 
 /** Returns the row of a request; its bodies are not kept. */
-function rowOf({ openai_request, qwen_request: _, response_summary, ...request }: Schemas["SummarisedRequest"]) {
+function rowOf(listed: Schemas["SummarisedRequest"]) {
+  const { request_body, upstream_request: _, openai_request: _asked, qwen_request: _sent, ...row } = listed;
+  const { response_summary, ...request } = row;
   const { cost_usd, ...summary } = response_summary ?? {};
   const cost_nanos = cost_usd == null ? null : cost_usd * 1e9;
-  return { ...request, ...summary, cost_nanos, truncated: false, preview: preview(openai_request) } as RequestRow;
+  return { ...request, ...summary, cost_nanos, truncated: false, preview: preview(request_body) } as RequestRow;
 }
 
 /** Returns the beginning of the last user message of a request. */

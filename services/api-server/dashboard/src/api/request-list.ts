@@ -123,7 +123,7 @@ export const previewsQuery = (filters: RequestFilters, { requests }: RowPage) =>
       const time = { start_date: oldest.timestamp, end_date: newest.timestamp };
       const query = { ...parametersOf(filters, Date.now()), ...time, limit: requests.length, count: false };
       const page = (await data(api.GET("/api/requests", { params: { query }, signal }))) as Schemas["RequestList"];
-      return Object.fromEntries(page.requests.map(({ id, openai_request }) => [id, preview(openai_request)]));
+      return Object.fromEntries(page.requests.map(({ id, request_body }) => [id, preview(request_body)]));
     },
   });
 

@@ -11175,7 +11175,7 @@ export interface components {
             link?: string | null;
             /** @description Remedy; null if none is needed. */
             remedy?: string | null;
-            /** @description What was found, in a word. */
+            /** @description Finding, in one word. */
             state: components["schemas"]["CheckState"];
         };
         /**
@@ -11950,7 +11950,9 @@ export interface components {
         LifecycleFailure: {
             /** @description `crashed`, `startup_timeout`, `PORT_IN_USE`, … */
             code?: string;
+            /** @description The reason. */
             error: string;
+            /** @description The reason, and what to do. */
             message: string;
             providerRouter: {
                 [key: string]: unknown;
@@ -12040,22 +12042,45 @@ export interface components {
             key_name?: string | null;
             method: string;
             model: string;
+            /**
+             * @deprecated
+             * @description As `request_body`.
+             */
             openai_request: unknown;
             path: string;
             provider_id?: string | null;
-            /** @description The body sent to the provider, if it differs. */
+            /**
+             * @deprecated
+             * @description As `upstream_request`.
+             */
             qwen_request: unknown;
+            /** @description The client's body. */
+            request_body: unknown;
             request_id: string;
             session_id: string;
             status: string;
             stream: boolean;
             /** Format: int64 */
             timestamp: number;
+            /** @description The body sent to the provider, if it differs. */
+            upstream_request: unknown;
         };
         /** @description A logged answer. Bodies are JSON, not text. */
         LoggedResponse: components["schemas"]["ResponseFields"] & {
+            /**
+             * @deprecated
+             * @description As `response_body`.
+             */
             openai_response: unknown;
+            /**
+             * @deprecated
+             * @description As `upstream_response`.
+             */
             qwen_response: unknown;
+            /** @description The answer as one body, or the error. */
+            response_body: unknown;
+            /** @description The provider's answer, if it is stored separately; only imported rows have one. */
+            upstream_response: unknown;
         };
         /** @description The whole configuration after a write, with secrets masked. */
         Merged: {
@@ -12104,6 +12129,8 @@ export interface components {
         MissingSetting: {
             error: string;
             key: string;
+            /** @description The reason, and what to do. */
+            message: string;
         };
         /** @description The fields of a model to change. */
         ModelChanges: {

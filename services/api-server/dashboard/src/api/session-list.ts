@@ -68,8 +68,8 @@ export const lastAnswerQuery = (id: string) =>
     queryFn: async ({ signal }) => {
       const params = { path: { id }, query: { limit: 1 } };
       const { responses } = await data(api.GET("/api/responses/session/{id}", { params, signal }));
-      const { openai_response, error } = responses[0] ?? {};
-      return answerText(openai_response) || error || "";
+      const { response_body, error } = responses[0] ?? {};
+      return answerText(response_body) || error || "";
     },
   });
 

@@ -81,5 +81,8 @@ async fn every_mistake_is_reported(site: &Site) {
         site.put("/api/models/echo", json!({"capabilities": [1]})).await.mistakes(),
         ["all capabilities must be strings"]
     );
-    assert_eq!(site.put("/api/models/echo", json!({})).await.mistakes(), ["No valid fields to update"]);
+    assert_eq!(
+        site.put("/api/models/echo", json!({})).await.mistakes(),
+        ["No valid fields to update; send at least one of name, description and capabilities"]
+    );
 }

@@ -61,8 +61,8 @@ async fn one_is_made_read_changed_and_deleted(site: &Site) {
 
     let deleted = json!({"success": true, "message": "Provider deleted"});
     assert_eq!(site.delete("/api/providers/acme").await.expect(200), deleted);
-    let missing = json!({"error": {"message": "Provider not found: acme", "type": "not_found_error",
-                                   "code": "provider_not_found"}});
+    let message = "Provider not found: acme. List the providers to see which exist";
+    let missing = json!({"error": {"message": message, "type": "not_found_error", "code": "provider_not_found"}});
     assert_eq!(site.get("/api/providers/acme").await.expect(404), missing);
 }
 
@@ -82,7 +82,10 @@ async fn every_mistake_is_reported(site: &Site) {
             "unknown field: x",
         ]
     );
-    assert_eq!(site.put("/api/providers/echo", json!({})).await.mistakes(), ["No valid fields to update"]);
+    assert_eq!(
+        site.put("/api/providers/echo", json!({})).await.mistakes(),
+        ["No valid fields to update; send at least one of name, type, enabled, priority and description"]
+    );
     // Accepting this would discard it silently.
     let config = json!({"name": "n", "config": {"baseURL": "x"}});
     assert_eq!(site.put("/api/providers/echo", config).await.mistakes(), ["unknown field: config"]);
@@ -161,7 +164,8 @@ async fn a_type_has_its_default_model(site: &Site) {
 async fn ids_and_names_are_unique(site: &Site) {
     site.post("/api/providers", acme()).await.expect(201);
     let taken = |field: &str| {
-        let message = format!("A provider with this {field} already exists");
+        let message =
+            format!("A provider with this {field} already exists; choose another one, or update that provider");
         json!({"error": {"message": message, "type": "conflict_error", "code": "provider_exists",
                          "details": [{"field": field, "message": message}]}})
     };

@@ -125,9 +125,10 @@ async fn a_server_in_shutdown_starts_nothing() {
     site.close_fleet().await;
     let child = idle_child();
     let reason = "api-server is shutting down";
+    let message = format!("{reason}. Start it again first");
     assert_eq!(
         site.post("/api/proxy/start", json!({})).await.expect(500),
-        json!({"success": false, "status": "error", "error": reason, "message": reason,
+        json!({"success": false, "status": "error", "error": reason, "message": message,
                "providerRouter": child, "qwenProxy": child})
     );
     site.close().await;

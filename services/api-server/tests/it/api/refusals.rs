@@ -17,12 +17,18 @@ fn error(message: &str, kind: &str) -> Value {
 #[tokio::test]
 async fn unknown_routes_and_methods_answer_in_json() {
     let site = Site::new().await;
-    let mut unknown = error("Cannot GET /api/no/such/route", "not_found_error");
+    let mut unknown = error(
+        "Cannot GET /api/no/such/route: there is no such route. `/openapi.json` lists all routes",
+        "not_found_error",
+    );
     unknown["error"]["code"] = "route_not_found".into();
     assert_eq!(site.get("/api/no/such/route").await.expect(404), unknown);
     let answer = site.send(request(Method::DELETE, "/api/health", "")).await;
     assert_eq!(answer.headers["allow"], "GET,HEAD");
-    assert_eq!(answer.expect(405), error("DELETE is not allowed here", "method_not_allowed"));
+    assert_eq!(
+        answer.expect(405),
+        error("DELETE is not allowed here. The header `Allow` lists the methods that are", "method_not_allowed")
+    );
 }
 
 #[tokio::test]

@@ -30,14 +30,16 @@ async fn one_is_shown_with_its_answer(site: &Site) {
     let id = body["id"].as_i64().unwrap();
     let request = json!({"id": id, "request_id": UUID, "session_id": "s1", "timestamp": at, "method": "POST",
         "path": "/v1/chat/completions", "model": "echo", "stream": false, "status": "completed", "provider_id": "echo",
+        "request_body": {"model": "echo", "messages": []}, "upstream_request": null,
         "openai_request": {"model": "echo", "messages": []}, "qwen_request": null, "created_at": 0,
         "key_id": null, "key_name": null});
     let mut whole = request.clone();
     whole["response"] = json!({"id": body["response"]["id"], "request_id": id, "session_id": "s1",
-        "response_id": UUID, "timestamp": at + 40, "qwen_response": null,
-        "openai_response": {"id": "c1"}, "parent_id": null, "completion_tokens": 4, "prompt_tokens": 3,
-        "total_tokens": 7, "tokens": {"input": 3, "cache_read": 0, "cache_write_short": 0, "cache_write_long": 0,
-            "input_audio": 0, "input_image": 0, "output": 4, "reasoning": 0, "output_audio": 0, "output_image": 0,
+        "response_id": UUID, "timestamp": at + 40, "upstream_response": null, "response_body": {"id": "c1"},
+        "qwen_response": null, "openai_response": {"id": "c1"}, "parent_id": null,
+        "completion_tokens": 4, "prompt_tokens": 3, "total_tokens": 7,
+        "tokens": {"input": 3, "cache_read": 0, "cache_write_short": 0, "cache_write_long": 0, "input_audio": 0,
+            "input_image": 0, "output": 4, "reasoning": 0, "output_audio": 0, "output_image": 0,
             "adjusted": false},
         "cost": {"amount_usd": 0.0015, "origin": "computed", "price_version": "2026-11-29"}, "cache": null,
         "translation": null,
@@ -190,10 +192,10 @@ async fn a_short_list_has_no_bodies(site: &Site) {
 
     let detail = site.get("/api/requests/r1?view=short").await.expect(200);
     assert_eq!((&detail["request_bytes"], &detail["response"]["tokens"]["output"]), (&json!(30), &json!(4)));
-    for name in ["openai_request", "qwen_request"] {
+    for name in ["request_body", "upstream_request", "openai_request", "qwen_request"] {
         assert_eq!(detail.get(name), None);
     }
-    assert_eq!(detail["response"].get("openai_response"), None);
+    assert_eq!((detail["response"].get("response_body"), detail["response"].get("openai_response")), (None, None));
     assert_eq!(site.get("/api/requests/none?view=short").await.code(404), "request_not_found");
     assert_eq!(site.get("/api/requests/r1?view=long").await.mistakes(), ["view must be one of: short"]);
 

@@ -73,7 +73,9 @@ async fn many_are_put_as_far_as_they_are_valid(site: &Site) {
 }
 
 async fn refusals_are_flat(site: &Site) {
-    let missing = json!({"error": "Setting not found", "key": "no.such"});
+    let message =
+        "The setting no.such has no value and no default. Write one with PUT, or list the settings that have one";
+    let missing = json!({"error": "Setting not found", "key": "no.such", "message": message});
     assert_eq!(site.get("/api/settings/no.such").await.expect(404), missing);
     for (path, value, field, message) in [
         ("logging.level", json!({"value": "loud"}), "value", "Log level must be one of: debug, info, warn, error"),

@@ -140,6 +140,7 @@ async fn every_mistake_is_told_and_nothing_is_changed(site: &Site) {
 async fn an_empty_change_is_a_mistake(site: &Site) {
     furnish(site).await;
     for path in ["/api/providers/mine", "/api/models/m"] {
-        assert_eq!(site.put(path, json!({})).await.mistakes(), ["No valid fields to update"], "{path}");
+        let mistakes = site.put(path, json!({})).await.mistakes();
+        assert!(mistakes[0].starts_with("No valid fields to update; send at least one of name, "), "{mistakes:?}");
     }
 }

@@ -1,8 +1,6 @@
 //! A request as it arrived: its log entry, and its reservation in limits and budgets.
 
 use bytes::Bytes;
-use http::HeaderMap;
-use signalbox_core::id;
 use signalbox_daemon::{Caller, RequestContext};
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -23,10 +21,6 @@ use crate::{
     route::Plan,
     stored_responses,
 };
-
-/// Headers with which clients name the conversation: any client, Claude Code, Codex. Without them, the conversation is
-/// recognised by its opening messages.
-const SESSION_HEADERS: [&str; 3] = ["x-session-id", "x-claude-code-session-id", "session-id"];
 
 /// Maximum bytes of the id of an earlier answer by which the log finds the session. Every provider's ids are shorter.
 const MAX_PREVIOUS_ID: usize = 256;
@@ -166,10 +160,4 @@ async fn reserve(
         });
     }
     admission::reserve(&app.ledger, &app.prices, caller, asked, &targets).await
-}
-
-/// Returns the session id that the client supplied, if it is a valid id.
-pub(crate) fn session(headers: &HeaderMap) -> Option<String> {
-    let mut names = SESSION_HEADERS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
-    names.find(|name| id::is_resource_id(name)).map(str::to_owned)
 }

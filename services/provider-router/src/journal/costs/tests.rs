@@ -165,7 +165,7 @@ fn the_cost_of_an_answer_that_broke_off_is_estimated() {
     assert_eq!(of(&broken(Some(CostEstimate::Nanos(7))), &text, "priced"), known(7, "estimated"));
     assert_eq!(of(&broken(None), &text, "priced"), unpriced("usage"), "the texts are not kept");
     assert_eq!(of(&bodies, &text, "no-such-model"), unpriced("price"));
-    // What the provider reports counts, unless it is only the beginning.
+    // The provider's report counts, unless it covers only the beginning.
     let counted = FoldedAnswer { usage: usage(10, 5, TokenClasses::default()), ..text.clone() };
     assert_eq!(of(&bodies, &counted, "priced"), known(60_000, "computed"));
     assert_eq!(of(&broken(Some(CostEstimate::Nanos(59_999))), &counted, "priced"), known(60_000, "computed"));

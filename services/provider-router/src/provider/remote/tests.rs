@@ -46,7 +46,7 @@ fn messages_may_have_a_path_of_their_own() {
             (own.api_for(Api::Messages, None, PLAIN), own.api_for(Api::Responses, None, PLAIN)),
             (Api::Messages, Api::Chat)
         );
-        // What another server has there is not known.
+        // It is not known which APIs another server has.
         let other = remote(kind, json!({"baseURL": "http://127.0.0.1:9/v1"})).unwrap();
         assert_eq!(other.api_for(Api::Messages, None, PLAIN), Api::Chat);
         let listed = remote(kind, json!({"baseURL": "http://127.0.0.1:9/v1", "apis": "chat, messages"})).unwrap();

@@ -119,7 +119,7 @@ fn losses_of_a_streamed_answer_are_told_beside_those_of_the_request() {
         ([CHUNK, FINISH, DONE].concat(), None),
         ([chunk, chunk, DONE].concat(), Some("messages-chat; seed=dropped, logprobs=dropped, citations=dropped")),
         ([call, DONE].concat(), Some("messages-chat; seed=dropped, tool_calls.extra_content=dropped")),
-        // Of a stream that breaks off, what has come.
+        // A stream that breaks off is reported as far as it came.
         (chunk.to_owned(), Some("messages-chat; seed=dropped, logprobs=dropped, citations=dropped")),
     ] {
         let script = Source::Scripted(Script([Step::Text(stream.clone())].into_iter().collect()));
