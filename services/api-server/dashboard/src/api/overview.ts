@@ -1,0 +1,128 @@
+/** What the overview tells about requests: sums of the last hour and day, failures, and whether any was answered. */
+
+import { queryOptions } from "@tanstack/react-query";
+import { api, data, type Schemas } from "./client";
+import { fetchTop, type TopRow } from "./usage";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+/** How far back it is looked for a first answer. */
+const EVER = 90 * DAY;
+/** Failures that are shown. */
+const FAILURES = 6;
+/** Milliseconds after which the hour has moved on, also without requests. */
+const HOUR_REFRESH = 30_000;
+
+/** Id under which requests of the console itself are counted. */
+const SERVICE = "service";
+
+export interface Sums {
+  requests: number;
+  failed: number;
+  prompt: number;
+  completion: number;
+  /** The known costs, in dollars. */
+  cost: number;
+  /** Percentiles of completed requests in milliseconds; `null` without one. */
+  p50: number | null;
+  p95: number | null;
+  first: number | null;
+}
+
+/** Returns the sums of requests by status. Percentiles of several rows cannot be put together. Pure. */
+export function sumsOf(rows: readonly TopRow[]): Sums {
+  const sum = (of: (row: TopRow) => number) => rows.reduce((total, row) => total + of(row), 0);
+  const completed = rows.find(({ key }) => key === "completed");
+  return {
+    requests: sum((row) => row.requests),
+    failed: sum((row) => row.errors),
+    prompt: sum((row) => row.prompt),
+    completion: sum((row) => row.completion),
+    cost: sum((row) => row.cost_nano) / 1e9,
+    p50: completed?.p50 ?? null,
+    p95: completed?.p95 ?? null,
+    first: completed?.ttft50 ?? null,
+  };
+}
+
+export interface Minutes {
+  /** The time of the first minute. */
+  from: number;
+  requests: number[];
+  errors: number[];
+}
+
+// What begins with `requests`, `stats` is read again when requests arrive.
+export const hourQuery = queryOptions({
+  queryKey: ["requests", "stats", "hour"],
+  refetchInterval: HOUR_REFRESH,
+  queryFn: async ({ signal }): Promise<{ sums: Sums; minutes: Minutes }> => {
+    const to = Date.now();
+    const from = to - HOUR;
+    const query = { from, to, step: MINUTE, metrics: "requests,errors" };
+    const [rows, found] = await Promise.all([
+      fetchTop({ from, to, by: "status" }, signal),
+      data(api.GET("/api/metrics/series", { params: { query }, signal })),
+    ]);
+    const { requests = [], errors = [] } = found.series[0] ?? {};
+    return { sums: sumsOf(rows), minutes: { from: found.t0, requests, errors } };
+  },
+});
+
+/** The last day, and whether any cost of it is unknown. */
+export const dayQuery = queryOptions({
+  queryKey: ["requests", "day"],
+  refetchInterval: MINUTE,
+  queryFn: async ({ signal }): Promise<Sums & { unpriced: number }> => {
+    const to = Date.now();
+    const from = to - DAY;
+    const [rows, { usage }] = await Promise.all([
+      fetchTop({ from, to, by: "status" }, signal),
+      // Counts whole hours.
+      data(api.GET("/api/usage", { params: { query: { by: "provider", from, to } }, signal })) as Promise<
+        Schemas["UsageSums"]
+      >,
+    ]);
+    return { ...sumsOf(rows), unpriced: usage.reduce((sum, row) => sum + row.unpriced, 0) };
+  },
+});
+
+/** The newest requests of the last day that have an error. */
+export const failuresQuery = queryOptions({
+  queryKey: ["requests", "stats", "failures"],
+  queryFn: async ({ signal }) => {
+    const query = { has_error: true, limit: FAILURES, view: "short", count: false, start_date: Date.now() - DAY };
+    const page = await data(api.GET("/api/requests", { params: { query }, signal }));
+    return (page as unknown as Schemas["ShortList"]).requests;
+  },
+});
+
+export interface Answered {
+  /** Ids of the providers that have answered a request. */
+  providers: string[];
+  /** Whether a client other than the console was answered. */
+  client: boolean;
+}
+
+/** Returns whose requests were answered without an error. Pure. */
+export function answeredOf(byProvider: readonly TopRow[], byKey: readonly TopRow[]): Answered {
+  const isAnswered = ({ requests, errors }: TopRow) => requests > errors;
+  return {
+    providers: byProvider.filter(isAnswered).flatMap(({ key }) => (key === "" ? [] : key)),
+    client: byKey.some((row) => row.key !== SERVICE && isAnswered(row)),
+  };
+}
+
+export const answeredQuery = queryOptions({
+  queryKey: ["requests", "stats", "answered"],
+  queryFn: async ({ signal }) => {
+    const to = Date.now();
+    const time = { from: to - EVER, to };
+    const [byProvider, byKey] = await Promise.all([
+      fetchTop({ ...time, by: "provider" }, signal),
+      fetchTop({ ...time, by: "key" }, signal),
+    ]);
+    return answeredOf(byProvider, byKey);
+  },
+});
