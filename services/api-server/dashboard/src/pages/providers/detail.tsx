@@ -19,7 +19,7 @@ import { FoldedConfigFields } from "./config-fields";
 import { askToDelete } from "./delete";
 import { changesOf, type Edits, fieldsOf, isDirty, type TypeSchema, withoutSecrets } from "./form";
 import { LinkedModels } from "./linked-models";
-import { providerState } from "./page";
+import { providerState } from "./state";
 import css from "./providers.module.css";
 import { TestPanel } from "./test-panel";
 

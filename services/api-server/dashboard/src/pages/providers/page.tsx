@@ -1,9 +1,14 @@
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, data, type Schemas } from "../../api/client";
+import { linksQuery } from "../../api/links";
 import { asProblem } from "../../api/problem";
+import { providerFiguresQuery } from "../../api/provider-figures";
 import { providersQuery, providerTypesQuery, queryClient, settingsQuery } from "../../api/queries";
+import { type ProviderActivity, useTopic } from "../../api/topics";
+import type { TopRow } from "../../api/usage";
+import { count } from "../../format/numbers";
 import { duration } from "../../format/time";
 import { attempt } from "../../parts/action";
 import { Button, buttonClass } from "../../parts/button";
@@ -14,11 +19,16 @@ import { Mark, Tag, type Tone } from "../../parts/mark";
 import { Menu } from "../../parts/menu";
 import { toast } from "../../parts/toast";
 import { askToDelete } from "./delete";
+import { providerState } from "./state";
 
 type Provider = Schemas["ProviderList"]["providers"][number];
 
 export default function Providers() {
   const providers = useQuery(providersQuery);
+  const figures = useQuery(providerFiguresQuery);
+  const ids = providers.data?.map(({ id }) => id) ?? [];
+  const links = useQuery({ ...linksQuery(ids), enabled: providers.isSuccess, placeholderData: keepPreviousData });
+  const activities = useTopic("metrics").at(-1)?.providers ?? [];
   return (
     <Page
       title="Providers"
@@ -52,6 +62,16 @@ export default function Providers() {
                     <th>Name</th>
                     <th>State</th>
                     <th>Type</th>
+                    <th className="numeric">Models</th>
+                    <th className="numeric" title="Requests of the last 24 hours that it has answered, or was tried for last">
+                      Requests, 24 h
+                    </th>
+                    <th className="numeric" title="Those of them that have an error">
+                      Failed
+                    </th>
+                    <th className="numeric" title="The time that 95 % of them took at most">
+                      p95
+                    </th>
                     <th className="numeric">Priority</th>
                     <th>Enabled</th>
                     <th>Test</th>
@@ -62,7 +82,13 @@ export default function Providers() {
                 }
               >
                 {list.map((provider) => (
-                  <ProviderRow key={provider.id} provider={provider} />
+                  <ProviderRow
+                    key={provider.id}
+                    provider={provider}
+                    activity={activities.find(({ id }) => id === provider.id)}
+                    figures={figures.data}
+                    models={links.data?.byProvider.get(provider.id)?.length}
+                  />
                 ))}
               </Table>
             )
@@ -73,26 +99,21 @@ export default function Providers() {
   );
 }
 
-/** Returns mark and words for the state of a provider. */
-export function providerState(provider: { enabled: boolean; runtime_status: string }): [Tone, string] {
-  if (!provider.enabled) return ["off", "disabled"];
-  switch (provider.runtime_status) {
-    case "loaded":
-      return ["ok", "loaded"];
-    case "error":
-      return ["bad", "not usable"];
-    default:
-      return ["warn", "router is away"];
-  }
+interface RowProps {
+  provider: Provider;
+  activity: ProviderActivity | undefined;
+  figures: ReadonlyMap<string, TopRow> | undefined;
+  /** Number of its models; absent until it is known. */
+  models: number | undefined;
 }
 
-function ProviderRow({ provider }: { provider: Provider }) {
+function ProviderRow({ provider, activity, figures, models }: RowProps) {
   const navigate = useNavigate();
   const { data: types } = useQuery(providerTypesQuery);
   const { data: settings } = useQuery(settingsQuery);
   const [switching, setSwitching] = useState(false);
   const { id } = provider;
-  const [tone, word] = providerState(provider);
+  const [tone, word] = providerState(provider, activity);
   const isActive = settings?.active_provider === id;
   const toggle = async (enabled: boolean) => {
     setSwitching(true);
@@ -123,6 +144,12 @@ function ProviderRow({ provider }: { provider: Provider }) {
         <Mark tone={tone}>{word}</Mark>
       </td>
       <td>{types?.find(({ value }) => value === provider.type)?.label ?? provider.type}</td>
+      <td className="numeric" data-label="Models">
+        <Link to="/models" search={{ provider: id }} aria-label={`${count(models)} models of ${provider.name}`}>
+          {count(models)}
+        </Link>
+      </td>
+      <Figures of={figures} id={id} />
       <td className="numeric" data-label="Priority">
         {provider.priority}
       </td>
@@ -150,6 +177,36 @@ function ProviderRow({ provider }: { provider: Provider }) {
         />
       </td>
     </tr>
+  );
+}
+
+/** Requests of the last day. Without any, there are none, and nothing was measured. */
+function Figures({ of, id }: { of: ReadonlyMap<string, TopRow> | undefined; id: string }) {
+  const row = of?.get(id);
+  const failed = row?.errors ?? 0;
+  return (
+    <>
+      <td className="numeric" data-label="Requests, 24 h">
+        {of && (
+          <Link to="/requests" search={{ provider: id }}>
+            {count(row?.requests ?? 0)}
+          </Link>
+        )}
+      </td>
+      <td className="numeric" data-label="Failed">
+        {of &&
+          (failed === 0 ? (
+            "0"
+          ) : (
+            <Link to="/requests" search={{ provider: id, has_error: true }}>
+              {count(failed)}
+            </Link>
+          ))}
+      </td>
+      <td className="numeric" data-label="p95">
+        {of && duration(row?.p95)}
+      </td>
+    </>
   );
 }
 
