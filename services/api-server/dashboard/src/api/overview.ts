@@ -70,21 +70,31 @@ export const hourQuery = queryOptions({
   },
 });
 
-/** The last day, and whether any cost of it is unknown. */
+/** Counts requests without a known price, in whole hours. */
+async function unpricedSince(from: number, to: number, signal: AbortSignal): Promise<number> {
+  const query = { by: "provider", from, to };
+  const { usage } = (await data(api.GET("/api/usage", { params: { query }, signal }))) as Schemas["UsageSums"];
+  return usage.reduce((sum, row) => sum + row.unpriced, 0);
+}
+
+export interface Day {
+  sums: Sums;
+  /** Requests without a known price, in the last day and in the last hour. */
+  unpriced: number;
+  unpricedInHour: number;
+}
+
 export const dayQuery = queryOptions({
   queryKey: ["requests", "day"],
   refetchInterval: MINUTE,
-  queryFn: async ({ signal }): Promise<Sums & { unpriced: number }> => {
+  queryFn: async ({ signal }): Promise<Day> => {
     const to = Date.now();
-    const from = to - DAY;
-    const [rows, { usage }] = await Promise.all([
-      fetchTop({ from, to, by: "status" }, signal),
-      // Counts whole hours.
-      data(api.GET("/api/usage", { params: { query: { by: "provider", from, to } }, signal })) as Promise<
-        Schemas["UsageSums"]
-      >,
+    const [rows, unpriced, unpricedInHour] = await Promise.all([
+      fetchTop({ from: to - DAY, to, by: "status" }, signal),
+      unpricedSince(to - DAY, to, signal),
+      unpricedSince(to - HOUR, to, signal),
     ]);
-    return { ...sumsOf(rows), unpriced: usage.reduce((sum, row) => sum + row.unpriced, 0) };
+    return { sums: sumsOf(rows), unpriced, unpricedInHour };
   },
 });
 

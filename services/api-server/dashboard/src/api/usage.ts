@@ -51,7 +51,10 @@ export async function fetchTop(
   selection: { from: number; to: number; by: MetricSplit; limit?: number },
   signal?: AbortSignal,
 ): Promise<TopRow[]> {
-  const answer = await send(`/api/metrics/top?${query({ ...selection, limit: selection.limit ?? 20 })}`, signal ? { signal } : {});
+  const answer = await send(
+    `/api/metrics/top?${query({ ...selection, limit: selection.limit ?? 20 })}`,
+    signal ? { signal } : {},
+  );
   return ((await answer.json()) as Schemas["Top"]).rows;
 }
 

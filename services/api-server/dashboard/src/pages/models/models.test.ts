@@ -24,7 +24,13 @@ describe("models", () => {
 
   it("are linked to providers", () => {
     const links = linksOf([
-      ["one", [{ id: "a", is_default: true }, { id: "b", is_default: false }]],
+      [
+        "one",
+        [
+          { id: "a", is_default: true },
+          { id: "b", is_default: false },
+        ],
+      ],
       ["two", [{ id: "a", is_default: false }]],
       ["none", []],
     ]);

@@ -28,8 +28,7 @@ export default function Models() {
   const navigate = useNavigate({ from: "/models" });
   const [adding, setAdding] = useState(false);
   const change = useCallback(
-    (changes: ModelsSearch, replace = false) =>
-      void navigate({ search: (old) => ({ ...old, ...changes }), replace }),
+    (changes: ModelsSearch, replace = false) => void navigate({ search: (old) => ({ ...old, ...changes }), replace }),
     [navigate],
   );
   return (

@@ -15,5 +15,8 @@ const LEAST = 2;
 export function barsOf({ requests, errors }: Pick<Minutes, "requests" | "errors">, height: number): Bar[] {
   const most = Math.max(1, ...requests);
   const scaled = (value: number) => (value === 0 ? 0 : Math.max(LEAST, (height * value) / most));
-  return requests.map((value, at) => ({ all: scaled(value), failed: Math.min(scaled(value), scaled(errors[at] ?? 0)) }));
+  return requests.map((value, at) => ({
+    all: scaled(value),
+    failed: Math.min(scaled(value), scaled(errors[at] ?? 0)),
+  }));
 }

@@ -31,14 +31,10 @@ export default function FirstSteps() {
   const chosen = chosenOf(providers.data ?? [], logins.data?.isValid ?? false);
   const ids = chosen.slice(0, MAX_LOOKED_AT).map(({ id }) => id);
   const links = useQuery({ ...linksQuery(ids), enabled: providers.isSuccess, placeholderData: keepPreviousData });
-  const failed = [providers, answered, links].find(({ error }) => error !== null);
+  const failed = [providers, answered, links].find(({ error, data }) => error !== null && data === undefined);
   if (failed)
     return (
-      <Failure
-        title="The first steps could not be loaded."
-        error={failed.error}
-        retry={() => void failed.refetch()}
-      />
+      <Failure title="The first steps could not be loaded." error={failed.error} retry={() => void failed.refetch()} />
     );
   // Without logins, as on another system, the others can be done all the same.
   const pending = router.status === null || logins.isPending || !answered.data || !links.data;

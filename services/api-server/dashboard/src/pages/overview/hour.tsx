@@ -33,14 +33,14 @@ export function LastHour() {
               <Figure name="First token, p50" value={duration(sums.first)} />
               <Figure name="Tokens in" value={short(sums.prompt)} />
               <Figure name="Tokens out" value={short(sums.completion)} />
-              <Figure name="Cost" {...costOf(sums, day?.unpriced)} />
+              <Figure name="Cost" {...costOf(sums, day?.unpricedInHour)} />
             </dl>
             <p className="muted">
               Times are of completed requests.{" "}
               {day && (
                 <>
-                  In the last 24 hours: {plural(day.requests, "request")}, {count(day.failed)} failed, cost{" "}
-                  {costOf(day, day.unpriced).value}
+                  In the last 24 hours: {plural(day.sums.requests, "request")}, {count(day.sums.failed)} failed, cost{" "}
+                  {costOf(day.sums, day.unpriced).value}
                   {day.unpriced > 0 && `, and ${count(day.unpriced)} without a known price`}.
                 </>
               )}

@@ -18,7 +18,14 @@ describe("sums", () => {
   it("add up the statuses, and take times of completed requests", () => {
     const rows = [
       row("failed", 2, 2, { p50: 5, prompt: 10 }),
-      row("completed", 8, 0, { p50: 800, p95: 4000, ttft50: 300, prompt: 100, completion: 50, cost_nano: 1_500_000_000 }),
+      row("completed", 8, 0, {
+        p50: 800,
+        p95: 4000,
+        ttft50: 300,
+        prompt: 100,
+        completion: 50,
+        cost_nano: 1_500_000_000,
+      }),
     ];
     expect(sumsOf(rows)).toEqual({
       requests: 10,
@@ -96,7 +103,15 @@ describe("the first steps", () => {
 
   it("try a model of the provider that was chosen", () => {
     const chosen = [provider("empty", "openai"), provider("mine", "openai")];
-    expect(triedModel({ chosen, models: new Map([["empty", []], ["mine", ["default", "other"]]]) })).toBe("default");
+    expect(
+      triedModel({
+        chosen,
+        models: new Map([
+          ["empty", []],
+          ["mine", ["default", "other"]],
+        ]),
+      }),
+    ).toBe("default");
     expect(triedModel({ chosen, models: new Map() })).toBeUndefined();
   });
 
@@ -106,9 +121,9 @@ describe("the first steps", () => {
       label: value.toUpperCase(),
       configSchema: { baseURL: { default: usual } },
     });
-    expect(localServers([type("openai", "https://api.openai.com/v1"), type("ollama", "http://127.0.0.1:11434/v1")])).toEqual(
-      [{ type: "ollama", label: "OLLAMA", address: "127.0.0.1:11434" }],
-    );
+    expect(
+      localServers([type("openai", "https://api.openai.com/v1"), type("ollama", "http://127.0.0.1:11434/v1")]),
+    ).toEqual([{ type: "ollama", label: "OLLAMA", address: "127.0.0.1:11434" }]);
     expect(localServers([type("vllm")])).toEqual([]);
   });
 });

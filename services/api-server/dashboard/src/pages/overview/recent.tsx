@@ -40,10 +40,7 @@ function useEnds(): void {
   const { ended } = useRequestEvents({});
   useEffect(() => {
     if (ended === 0) return;
-    const timer = setTimeout(
-      () => void client.invalidateQueries({ queryKey: ["requests", "stats"] }),
-      LOGGED_WITHIN,
-    );
+    const timer = setTimeout(() => void client.invalidateQueries({ queryKey: ["requests", "stats"] }), LOGGED_WITHIN);
     return () => clearTimeout(timer);
   }, [client, ended]);
 }

@@ -102,10 +102,7 @@ export function rowOf(draft: RowDraft): { row: Json; mistakes: string[] } {
   if (row.free === true) for (const name of NOT_FREE) delete row[name];
   return {
     row,
-    mistakes: [
-      ...mistakes,
-      ...over.flatMap(({ mistakes }, at) => mistakes.map((mistake) => `over.${at}.${mistake}`)),
-    ],
+    mistakes: [...mistakes, ...over.flatMap(({ mistakes }, at) => mistakes.map((mistake) => `over.${at}.${mistake}`))],
   };
 }
 

@@ -76,10 +76,7 @@ describe("the form of prices", () => {
     expect(sent(draftOf(DOCUMENT))).toEqual({
       v: 1,
       note: "ours",
-      prices: [
-        { ...first, base: { in: "1.8", cr: "0.45", out: "7.2" }, units: { web_search: "0.01" } },
-        second,
-      ],
+      prices: [{ ...first, base: { in: "1.8", cr: "0.45", out: "7.2" }, units: { web_search: "0.01" } }, second],
     });
     expect(hiddenFields(draftOf(DOCUMENT).rows[0]!)).toEqual(["hours_utc", "prices of the tier flex"]);
   });

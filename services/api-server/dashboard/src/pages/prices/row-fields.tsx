@@ -47,12 +47,7 @@ export function RowFields({ row, at, opening, mistakes, onChange, onRemove }: Ro
       >
         <div className={css.fields}>
           <OwnMistakes at={path} of={mistakes} />
-          <Input
-            at="id"
-            label="Model"
-            mono
-            hint="`openai/gpt-4.1` is this model at providers of the type openai."
-          />
+          <Input at="id" label="Model" mono hint="`openai/gpt-4.1` is this model at providers of the type openai." />
           <AppliesTo />
           <Input at="free" label="It costs nothing" hint="" />
           {!isFree && (
@@ -98,7 +93,12 @@ function OwnMistakes({ at, of }: { at: string; of: Map<string, string[]> }) {
 /** Returns the prices of a row in short. */
 function wordsOf(row: RowDraft): string {
   if (textAt(ROW, row, "free") === "true") return "free";
-  const price = (path: string) => perMillion(textAt(ROW, row, path).trim().replace(/^\$\s*/, "") || null);
+  const price = (path: string) =>
+    perMillion(
+      textAt(ROW, row, path)
+        .trim()
+        .replace(/^\$\s*/, "") || null,
+    );
   return `${price("base.in")} in, ${price("base.out")} out`;
 }
 
@@ -124,7 +124,12 @@ function AppliesTo() {
         </div>
         <div className={css.halves}>
           <Input at="from" label="Valid from" unset="always" hint="The first day in UTC, such as `2026-12-01`." />
-          <Input at="until" label="Valid until" unset="always" hint="The first day on which it is not valid any more." />
+          <Input
+            at="until"
+            label="Valid until"
+            unset="always"
+            hint="The first day on which it is not valid any more."
+          />
         </div>
       </div>
     </details>
@@ -183,7 +188,12 @@ function Thresholds({ over, path, mistakes, set }: ThresholdsProps) {
             <OwnMistakes at={`${path}.${at}`} of={mistakes} />
             <div className={css.halves}>
               <Input at="input_gt" label="More tokens than" hint="Of the whole prompt, such as 200000." />
-              <Input at="x" label="Times the prices above" unset="1" hint="Such as `2` or `3/2`, or the prices below." />
+              <Input
+                at="x"
+                label="Times the prices above"
+                unset="1"
+                hint="Such as `2` or `3/2`, or the prices below."
+              />
             </div>
             <Rates title="Dollars per million tokens, for longer prompts" />
             <Row>

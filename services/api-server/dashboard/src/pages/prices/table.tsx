@@ -7,7 +7,7 @@ import { Button, Row } from "../../parts/button";
 import { SearchField, Select } from "../../parts/field";
 import { Card, Empty, Table } from "../../parts/layout";
 import { Tag } from "../../parts/mark";
-import { foundIn, LAYERS, type Layer, perMillion, priceOf, type PriceRow, replacedIds } from "./rows";
+import { foundIn, LAYERS, type Layer, type PriceRow, perMillion, priceOf, replacedIds } from "./rows";
 
 export type PriceTable = Schemas["PriceTable"];
 
@@ -83,7 +83,9 @@ export function PricesInForce({ table, wanted, layer, onSearch, onLayer, onOverr
       </Card>
       {found.length > shown && (
         <Row>
-          <Button onClick={() => setShown(shown + SHOWN)}>Show {count(Math.min(SHOWN, found.length - shown))} more</Button>
+          <Button onClick={() => setShown(shown + SHOWN)}>
+            Show {count(Math.min(SHOWN, found.length - shown))} more
+          </Button>
         </Row>
       )}
     </>
@@ -106,9 +108,7 @@ function PriceLine({ row, isReplaced, onOverride }: LineProps) {
         {price.id} {isOwn && <Tag tone="ok">yours</Tag>}
         {row.source === "file" && <Tag title="Of the file that was imported last">imported</Tag>}
         {isReplaced && <Tag title="A price of yours has the same name, and wins while it is valid">replaced</Tag>}
-        {!price.verified && !isOwn && (
-          <Tag title="Not compared with the vendor's own price page">unverified</Tag>
-        )}
+        {!price.verified && !isOwn && <Tag title="Not compared with the vendor's own price page">unverified</Tag>}
       </td>
       <Amount label="Input" value={price.input} />
       <Amount label="Output" value={price.output} />

@@ -63,7 +63,10 @@ export default function Providers() {
                     <th>State</th>
                     <th>Type</th>
                     <th className="numeric">Models</th>
-                    <th className="numeric" title="Requests of the last 24 hours that it has answered, or was tried for last">
+                    <th
+                      className="numeric"
+                      title="Requests of the last 24 hours that it has answered, or was tried for last"
+                    >
                       Requests, 24 h
                     </th>
                     <th className="numeric" title="Those of them that have an error">
