@@ -58,7 +58,7 @@ export async function newcomer(context, server, fake) {
   await page.getByRole("article", { name: "Assistant" }).getByText("How do you do?").waitFor();
   // All steps are done, so that they are not shown any more.
   await page.getByRole("link", { name: "Overview", exact: true }).first().click();
-  const known = page.waitForResponse((response) => /metrics\/top.*by=key/.test(response.url()));
+  const known = page.waitForResponse((response) => /api\/requests\?status=completed/.test(response.url()));
   await page.reload();
   await known;
   await settled(page);

@@ -2,6 +2,7 @@
 
 import { queryOptions } from "@tanstack/react-query";
 import { api, data, type Schemas } from "./client";
+import { sentIds } from "./sent";
 import { fetchTop, type TopRow } from "./usage";
 
 const MINUTE = 60_000;
@@ -11,10 +12,12 @@ const DAY = 24 * HOUR;
 const EVER = 90 * DAY;
 /** Failures that are shown. */
 const FAILURES = 6;
+/** The newest answers that are looked at for one to a client. */
+const LOOKED_AT = 100;
 /** Milliseconds after which the hour has moved on, also without requests. */
 const HOUR_REFRESH = 30_000;
 
-/** Id under which requests of the console itself are counted. */
+/** Id of the key under which api-server asks, for the playground and repeated requests. */
 const SERVICE = "service";
 
 export interface Sums {
@@ -115,12 +118,16 @@ export interface Answered {
   client: boolean;
 }
 
-/** Returns whose requests were answered without an error. Pure. */
-export function answeredOf(byProvider: readonly TopRow[], byKey: readonly TopRow[]): Answered {
-  const isAnswered = ({ requests, errors }: TopRow) => requests > errors;
+type Row = Pick<Schemas["ShortRequest"], "request_id" | "key_id" | "replay_of">;
+
+/** Returns whose requests were answered without an error. `sent` are the requests of this browser. Pure. */
+export function answeredOf(byProvider: readonly TopRow[], newest: readonly Row[], sent: readonly string[]): Answered {
+  const own = new Set(sent);
   return {
-    providers: byProvider.filter(isAnswered).flatMap(({ key }) => (key === "" ? [] : key)),
-    client: byKey.some((row) => row.key !== SERVICE && isAnswered(row)),
+    providers: byProvider.flatMap(({ key, requests, errors }) => (key !== "" && requests > errors ? key : [])),
+    client: newest.some(({ request_id, key_id, replay_of }) => {
+      return key_id !== SERVICE && replay_of == null && !own.has(request_id);
+    }),
   };
 }
 
@@ -128,11 +135,11 @@ export const answeredQuery = queryOptions({
   queryKey: ["requests", "stats", "answered"],
   queryFn: async ({ signal }) => {
     const to = Date.now();
-    const time = { from: to - EVER, to };
-    const [byProvider, byKey] = await Promise.all([
-      fetchTop({ ...time, by: "provider" }, signal),
-      fetchTop({ ...time, by: "key" }, signal),
+    const query = { status: ["completed"], limit: LOOKED_AT, view: "short", count: false };
+    const [byProvider, page] = await Promise.all([
+      fetchTop({ from: to - EVER, to, by: "provider" }, signal),
+      data(api.GET("/api/requests", { params: { query }, signal })),
     ]);
-    return answeredOf(byProvider, byKey);
+    return answeredOf(byProvider, (page as unknown as Schemas["ShortList"]).requests, sentIds());
   },
 });

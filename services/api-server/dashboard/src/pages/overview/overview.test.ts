@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { answeredOf, sumsOf } from "../../api/overview";
+import { parseSent } from "../../api/sent";
 import type { TopRow } from "../../api/usage";
 import { barsOf } from "./bars";
 import { chosenOf, doneOf, localServers, triedModel } from "./steps";
@@ -93,12 +94,20 @@ describe("the first steps", () => {
   });
 
   it("tell the console from other clients, and failures from answers", () => {
-    expect(answeredOf([row("mine", 2, 2), row("", 3)], [row("service", 5)])).toEqual(none);
-    expect(answeredOf([row("mine", 3, 2)], [row("service", 1), row("", 1)])).toEqual({
+    const request = (request_id: string, others: { key_id?: string; replay_of?: string } = {}) => ({
+      request_id,
+      ...others,
+    });
+    const own = [request("1", { key_id: "service" }), request("2", { replay_of: "0" }), request("3")];
+    expect(answeredOf([row("mine", 2, 2), row("", 3)], own, ["3"])).toEqual(none);
+    expect(answeredOf([row("mine", 3, 2)], [...own, request("4")], ["3"])).toEqual({
       providers: ["mine"],
       client: true,
     });
-    expect(answeredOf([], [row("a-key", 1, 1)]).client).toBe(false);
+    expect(answeredOf([], [request("5", { key_id: "a-key" })], ["3"]).client).toBe(true);
+    expect(parseSent('["1", 2]')).toEqual(["1"]);
+    expect(parseSent("{}")).toEqual([]);
+    expect(parseSent("[")).toEqual([]);
   });
 
   it("try a model of the provider that was chosen", () => {
