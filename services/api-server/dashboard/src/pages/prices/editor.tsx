@@ -171,7 +171,7 @@ function Editor({ base, handle, save }: FormProps) {
         action.run();
       }}
     >
-      <LeaveGuard dirty={dirty && !action.pending} onLeave={discard} />
+      <LeaveGuard dirty={dirty && !action.pending} keptBySearch onLeave={discard} />
       <Card
         title="Your prices"
         actions={
