@@ -46,9 +46,9 @@ export async function providers(context, server) {
   await ask(server, "quick");
   await row.getByText("loaded", { exact: true }).waitFor();
   await row.getByRole("link", { name: /^\d+ models of Fake/ }).waitFor();
-  await row.getByText(/ m?s$/).first().waitFor();
-  const cells = row.getByRole("cell");
-  await cells.filter({ has: page.locator("a[href*=has_error]") }).getByRole("link").click();
+  await row.getByText(/^p95 \d/).waitFor();
+  await row.getByRole("link", { name: /^\d+ requests$/ }).waitFor();
+  await row.getByRole("link", { name: /^\d+ failed$/ }).click();
   await page.waitForURL(/provider=fake/);
   assert.match(page.url(), /has_error=true/);
   await page.close();
@@ -126,7 +126,7 @@ export async function ownPrices(context, server) {
   await fetch(`${server.url}/api/prices`, { method: "PUT", headers: json, body: JSON.stringify(theirs) });
   await save();
   const dialog = page.getByRole("dialog", { name: "Changed meanwhile" });
-  await dialog.getByText("openai/our-model").waitFor();
+  await dialog.getByText("openai/our-model", { exact: true }).waitFor();
   await dialog.getByRole("button", { name: "Save mine over it" }).click();
   await dialog.waitFor({ state: "detached" });
   const stored = (await prices(server)).prices;

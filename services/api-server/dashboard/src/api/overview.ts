@@ -20,6 +20,9 @@ const HOUR_REFRESH = 30_000;
 /** Id of the key under which api-server asks, for the playground and repeated requests. */
 const SERVICE = "service";
 
+/** Beginning of the keys of these queries, which are read again together. */
+export const OVERVIEW = "overview";
+
 export interface Sums {
   requests: number;
   failed: number;
@@ -56,9 +59,8 @@ export interface Minutes {
   errors: number[];
 }
 
-// What begins with `requests`, `stats` is read again when requests arrive.
 export const hourQuery = queryOptions({
-  queryKey: ["requests", "stats", "hour"],
+  queryKey: [OVERVIEW, "hour"],
   refetchInterval: HOUR_REFRESH,
   queryFn: async ({ signal }): Promise<{ sums: Sums; minutes: Minutes }> => {
     const to = Date.now();
@@ -88,7 +90,7 @@ export interface Day {
 }
 
 export const dayQuery = queryOptions({
-  queryKey: ["requests", "day"],
+  queryKey: [OVERVIEW, "day"],
   refetchInterval: MINUTE,
   queryFn: async ({ signal }): Promise<Day> => {
     const to = Date.now();
@@ -103,7 +105,7 @@ export const dayQuery = queryOptions({
 
 /** The newest requests of the last day that have an error. */
 export const failuresQuery = queryOptions({
-  queryKey: ["requests", "stats", "failures"],
+  queryKey: [OVERVIEW, "failures"],
   queryFn: async ({ signal }) => {
     const query = { has_error: true, limit: FAILURES, view: "short", count: false, start_date: Date.now() - DAY };
     const page = await data(api.GET("/api/requests", { params: { query }, signal }));
@@ -132,7 +134,7 @@ export function answeredOf(byProvider: readonly TopRow[], newest: readonly Row[]
 }
 
 export const answeredQuery = queryOptions({
-  queryKey: ["requests", "stats", "answered"],
+  queryKey: [OVERVIEW, "answered"],
   queryFn: async ({ signal }) => {
     const to = Date.now();
     const query = { status: ["completed"], limit: LOOKED_AT, view: "short", count: false };

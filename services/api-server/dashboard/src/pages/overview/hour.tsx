@@ -41,7 +41,7 @@ export function LastHour() {
                 <>
                   In the last 24 hours: {plural(day.sums.requests, "request")}, {count(day.sums.failed)} failed, cost{" "}
                   {costOf(day.sums, day.unpriced).value}
-                  {day.unpriced > 0 && `, and ${count(day.unpriced)} without a known price`}.
+                  {day.unpriced > 0 && ` (${count(day.unpriced)} without a known price)`}.
                 </>
               )}
             </p>

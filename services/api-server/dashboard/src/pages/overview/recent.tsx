@@ -1,22 +1,18 @@
 /** The newest requests. */
 
-import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useEffect } from "react";
 import { requestsQuery } from "../../api/queries";
-import { useRequestEvents } from "../../api/request-events";
 import { Card, Empty, Loaded } from "../../parts/layout";
 import { RequestTable } from "../requests/request-table";
+import { useFreshFigures } from "./use-fresh-figures";
 
 const NEWEST = 8;
-
-/** Milliseconds in which the end of a request is in the log and in the sums. */
-const LOGGED_WITHIN = 1_500;
 
 export function NewestRequests() {
   const query = requestsQuery({}, NEWEST);
   const requests = useInfiniteQuery({ ...query, queryKey: ["requests", "recent"] as never });
-  useEnds();
+  useFreshFigures();
   return (
     <Card title="Newest requests" flush actions={<Link to="/requests">All requests</Link>}>
       <Loaded query={requests}>
@@ -32,15 +28,4 @@ export function NewestRequests() {
       </Loaded>
     </Card>
   );
-}
-
-/** Reads the sums again after requests have ended: the event of new requests tells when they began. */
-function useEnds(): void {
-  const client = useQueryClient();
-  const { ended } = useRequestEvents({});
-  useEffect(() => {
-    if (ended === 0) return;
-    const timer = setTimeout(() => void client.invalidateQueries({ queryKey: ["requests", "stats"] }), LOGGED_WITHIN);
-    return () => clearTimeout(timer);
-  }, [client, ended]);
 }

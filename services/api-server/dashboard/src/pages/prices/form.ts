@@ -3,7 +3,7 @@
 import { documentOf, type Entry, entryOf, isSameEntry, type Json, textAt } from "../../forms/entry";
 import { pathsIn } from "../../forms/schema";
 import { sentAmount, sentRatio, typedAmount, typedRatio } from "./amounts";
-import { CLASSES, ROW, THRESHOLD } from "./schema";
+import { CLASSES, ROW, THRESHOLD, UNITS } from "./schema";
 
 export interface ThresholdDraft extends Entry {
   /** Identity while others are removed. */
@@ -201,6 +201,7 @@ export function hiddenFields({ stored }: RowDraft): string[] {
   return [
     ...Object.keys(stored).filter((name) => !(name in (ROW.properties ?? {}))),
     ...apart.map((name) => `prices of the tier ${name}`),
+    ...Object.keys(object(stored.units)).filter((name) => !UNITS.some(([known]) => known === name)),
   ];
 }
 

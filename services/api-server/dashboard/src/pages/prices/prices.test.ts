@@ -79,6 +79,7 @@ describe("the form of prices", () => {
       prices: [{ ...first, base: { in: "1.8", cr: "0.45", out: "7.2" }, units: { web_search: "0.01" } }, second],
     });
     expect(hiddenFields(draftOf(DOCUMENT).rows[0]!)).toEqual(["hours_utc", "prices of the tier flex"]);
+    expect(hiddenFields(rowDraft({ id: "a/b", units: { audio_second: "1", image: "2" } }))).toEqual(["audio_second"]);
   });
 
   it("sends an edited price, and forgets what a free model does not have", () => {

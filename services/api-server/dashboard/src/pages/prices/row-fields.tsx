@@ -3,7 +3,7 @@
 import { useEffect, useRef } from "react";
 import { type Entry, textAt } from "../../forms/entry";
 import { FormOf, Input, Mistakes, useForm } from "../../forms/inputs";
-import { Button, IconButton, Row } from "../../parts/button";
+import { Button, Row } from "../../parts/button";
 import { Plus, Trash2 } from "../../parts/icons";
 import { Tag } from "../../parts/mark";
 import { hiddenFields, idOf, type RowDraft, type ThresholdDraft, thresholdDraft } from "./form";
@@ -197,12 +197,9 @@ function Thresholds({ over, path, mistakes, set }: ThresholdsProps) {
             </div>
             <Rates title="Dollars per million tokens, for longer prompts" />
             <Row>
-              <IconButton
-                icon={Trash2}
-                small
-                label="Remove the prices of longer prompts"
-                onClick={() => set((old) => old.filter(({ key }) => key !== threshold.key))}
-              />
+              <Button icon={Trash2} small onClick={() => set((old) => old.filter(({ key }) => key !== threshold.key))}>
+                Remove these
+              </Button>
             </Row>
           </fieldset>
         </FormOf>

@@ -14,7 +14,7 @@ export const MAIN_CLASSES = [
 ] as const;
 
 export const OTHER_CLASSES = [
-  ["cw_l", "Cache write, long lifetime"],
+  ["cw_l", "Long cache write"],
   ["rs", "Reasoning"],
   ["in_audio", "Audio in"],
   ["in_image", "Images in"],

@@ -8,7 +8,7 @@ import { providerFiguresQuery } from "../../api/provider-figures";
 import { providersQuery, providerTypesQuery, queryClient, settingsQuery } from "../../api/queries";
 import { type ProviderActivity, useTopic } from "../../api/topics";
 import type { TopRow } from "../../api/usage";
-import { count } from "../../format/numbers";
+import { count, plural } from "../../format/numbers";
 import { duration } from "../../format/time";
 import { attempt } from "../../parts/action";
 import { Button, buttonClass } from "../../parts/button";
@@ -61,20 +61,8 @@ export default function Providers() {
                   <>
                     <th>Name</th>
                     <th>State</th>
-                    <th>Type</th>
                     <th className="numeric">Models</th>
-                    <th
-                      className="numeric"
-                      title="Requests of the last 24 hours that it has answered, or was tried for last"
-                    >
-                      Requests, 24 h
-                    </th>
-                    <th className="numeric" title="Those of them that have an error">
-                      Failed
-                    </th>
-                    <th className="numeric" title="The time that 95 % of them took at most">
-                      p95
-                    </th>
+                    <th title="Requests that it has answered, or was tried for last">Last 24 hours</th>
                     <th className="numeric">Priority</th>
                     <th>Enabled</th>
                     <th>Test</th>
@@ -140,19 +128,22 @@ function ProviderRow({ provider, activity, figures, models }: RowProps) {
       <td>
         <Link to="/providers/$id" params={{ id }} data-row>
           {provider.name}
-        </Link>{" "}
-        {provider.name !== id && <span className="muted mono">{id}</span>} {isActive && <Tag tone="ok">active</Tag>}
+        </Link>
+        <div className="muted break">
+          {provider.name !== id && <span className="mono">{id} </span>}
+          {types?.find(({ value }) => value === provider.type)?.label ?? provider.type}{" "}
+          {isActive && <Tag tone="ok">active</Tag>}
+        </div>
       </td>
       <td>
         <Mark tone={tone}>{word}</Mark>
       </td>
-      <td>{types?.find(({ value }) => value === provider.type)?.label ?? provider.type}</td>
       <td className="numeric" data-label="Models">
         <Link to="/models" search={{ provider: id }} aria-label={`${count(models)} models of ${provider.name}`}>
           {count(models)}
         </Link>
       </td>
-      <Figures of={figures} id={id} />
+      <td>{figures && <Figures of={figures} id={id} />}</td>
       <td className="numeric" data-label="Priority">
         {provider.priority}
       </td>
@@ -183,32 +174,26 @@ function ProviderRow({ provider, activity, figures, models }: RowProps) {
   );
 }
 
-/** Requests of the last day. Without any, there are none, and nothing was measured. */
-function Figures({ of, id }: { of: ReadonlyMap<string, TopRow> | undefined; id: string }) {
-  const row = of?.get(id);
-  const failed = row?.errors ?? 0;
+/** Requests of the last day: those that failed, and the time that 95 % took at most. */
+function Figures({ of, id }: { of: ReadonlyMap<string, TopRow>; id: string }) {
+  const row = of.get(id);
+  if (row === undefined) return <span className="muted">no request</span>;
   return (
     <>
-      <td className="numeric" data-label="Requests, 24 h">
-        {of && (
-          <Link to="/requests" search={{ provider: id }}>
-            {count(row?.requests ?? 0)}
-          </Link>
-        )}
-      </td>
-      <td className="numeric" data-label="Failed">
-        {of &&
-          (failed === 0 ? (
-            "0"
-          ) : (
-            <Link to="/requests" search={{ provider: id, has_error: true }}>
-              {count(failed)}
+      <div>
+        <Link to="/requests" search={{ provider: id }} className="nowrap">
+          {plural(row.requests, "request")}
+        </Link>
+        {row.errors > 0 && (
+          <>
+            ,{" "}
+            <Link to="/requests" search={{ provider: id, has_error: true }} className="nowrap">
+              {count(row.errors)} failed
             </Link>
-          ))}
-      </td>
-      <td className="numeric" data-label="p95">
-        {of && duration(row?.p95)}
-      </td>
+          </>
+        )}
+      </div>
+      <div className="muted nowrap">p95 {duration(row.p95)}</div>
     </>
   );
 }
