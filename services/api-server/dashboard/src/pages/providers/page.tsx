@@ -143,7 +143,7 @@ function ProviderRow({ provider, activity, figures, models }: RowProps) {
           {count(models)}
         </Link>
       </td>
-      <td>{figures && <Figures of={figures} id={id} />}</td>
+      <td data-label="Last 24 hours">{figures && <Figures of={figures} id={id} />}</td>
       <td className="numeric" data-label="Priority">
         {provider.priority}
       </td>
