@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { startFake } from "./fake.mjs";
 import { expecting, independent, open, step } from "./browser.mjs";
+import * as catalogue from "./catalogue.mjs";
 import { keyWithQueue, routeWithSections } from "./forms.mjs";
 import { preferences, reachable, withoutMouse } from "./keyboard.mjs";
 import * as list from "./list.mjs";
@@ -221,6 +222,9 @@ async function everyDay() {
     for (const part of ["replay", "replays", "attempts", "bodies"]) await step(`a request: ${part}`, () => request[part](context, everyday));
     await list.steps(step, context, everyday);
     await step("two tabs", () => conflicts(context, everyday));
+    // A thousand models take their time.
+    const parts = ["overview", "providers", "ownPrices", ...(smoke ? [] : ["models"])];
+    for (const part of parts) await step(`catalogue: ${part}`, () => catalogue[part](context, everyday));
     await step("live figures", () => ticking(context, everyday));
     await step("examine", () => examine(context, everyday));
     await step("paste a login", () => login(context, everyday));

@@ -199,11 +199,10 @@ export async function ticking(context, server) {
   await figure(hidden, "In flight").getByText("0", { exact: true }).waitFor();
   // The overview follows by itself, too.
   await shown.goto(server.url);
-  const hour = () => figure(shown, "Last hour").first().textContent();
-  await figure(shown, "Last hour").first().waitFor();
-  const count = Number(await hour());
+  const requests = shown.locator("dl div").filter({ has: shown.getByText("Requests", { exact: true }) }).locator("dd");
+  const count = Number.parseInt(await requests.textContent());
   await post(server, "/api/playground/chat/completions", { model: "quick", messages: [{ role: "user", content: "One more" }] });
-  await shown.waitForFunction((count) => [...document.querySelectorAll("dl div")].some((one) => one.textContent.startsWith("Last hour") && Number(one.querySelector("dd").textContent) > count), count);
+  await shown.waitForFunction((count) => [...document.querySelectorAll("dl div")].some((one) => one.querySelector("dt").textContent === "Requests" && Number.parseInt(one.querySelector("dd").textContent) > count), count);
   await Promise.all([hidden.close(), shown.close()]);
 }
 

@@ -20,7 +20,7 @@ const assets = readdirSync(join(directory, "assets")).filter((name) => /\.(js|cs
 const named = new Set([...html.matchAll(/(?:src|href)="\/assets\/([^"]+\.(?:js|css))"/g)].map((match) => match[1]));
 // The first page is a part of its own.
 for (const name of assets)
-  if (/^(overview|page)-/.test(name) && readFileSync(join(directory, "assets", name), "utf8").includes("First steps"))
+  if (/^(overview|page)-/.test(name) && readFileSync(join(directory, "assets", name), "utf8").includes("Stop both services?"))
     named.add(name);
 // Whatever these import statically is loaded with them.
 for (const name of named) {

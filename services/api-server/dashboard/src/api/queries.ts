@@ -35,11 +35,6 @@ export const statusQuery = queryOptions({
   },
 });
 
-export const statsQuery = queryOptions({
-  queryKey: ["requests", "stats"],
-  queryFn: ({ signal }) => data(api.GET("/api/activity/stats", { signal })),
-});
-
 export const providersQuery = queryOptions({
   queryKey: ["providers"],
   queryFn: async ({ signal }) =>

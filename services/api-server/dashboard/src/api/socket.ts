@@ -70,7 +70,6 @@ function open(): Socket {
   });
   socket.on("requests:new", (event: { count?: number }) => {
     useConnection.setState((state) => ({ news: state.news + (event.count ?? 1) }));
-    void queryClient.invalidateQueries({ queryKey: ["requests", "stats"] });
     void queryClient.invalidateQueries({ queryKey: ["requests", "recent"] });
     void queryClient.invalidateQueries({ queryKey: ["sessions"] });
   });

@@ -48,10 +48,13 @@ export async function fetchSeries(selection: SeriesSelection, signal?: AbortSign
 export type TopRow = Schemas["TopRow"];
 
 export async function fetchTop(
-  selection: { from: number; to: number; by: MetricSplit },
+  selection: { from: number; to: number; by: MetricSplit; limit?: number },
   signal?: AbortSignal,
 ): Promise<TopRow[]> {
-  const answer = await send(`/api/metrics/top?${query({ ...selection, limit: 20 })}`, signal ? { signal } : {});
+  const answer = await send(
+    `/api/metrics/top?${query({ ...selection, limit: selection.limit ?? 20 })}`,
+    signal ? { signal } : {},
+  );
   return ((await answer.json()) as Schemas["Top"]).rows;
 }
 
