@@ -18,9 +18,9 @@ const size = (name) => gzipSync(readFileSync(join(directory, name)), { level: 9 
 const html = readFileSync(join(directory, "index.html"), "utf8");
 const assets = readdirSync(join(directory, "assets")).filter((name) => /\.(js|css)$/.test(name));
 const named = new Set([...html.matchAll(/(?:src|href)="\/assets\/([^"]+\.(?:js|css))"/g)].map((match) => match[1]));
-// The first page is a part of its own.
+// The first page is a part of its own. Others, such as the settings, have its heading in a longer text only.
 for (const name of assets)
-  if (/^(overview|page)-/.test(name) && readFileSync(join(directory, "assets", name), "utf8").includes("First steps"))
+  if (/^page-/.test(name) && /["'`]First steps["'`]/.test(readFileSync(join(directory, "assets", name), "utf8")))
     named.add(name);
 // Whatever these import statically is loaded with them.
 for (const name of named) {
