@@ -16,6 +16,16 @@ const GRACE = 2_000;
 /** Milliseconds before a connection is tried again that the server has ended or refused. */
 const REFUSED_PAUSE = 2_000;
 
+/** What is read anew when things of a kind have changed. Routes tell which of their targets cannot be asked. */
+const FOLLOWED = {
+  providers: ["providers", "models", "routes"],
+  models: ["models", "providers"],
+  settings: ["settings"],
+  routes: ["routes"],
+  keys: ["keys"],
+  prices: ["prices"],
+};
+
 let socket: Socket | null = null;
 let connectedOnce = false;
 let quietUntil = 0;
@@ -61,11 +71,9 @@ function open(): Socket {
     if (event.status) received(event.status);
   });
   socket.on("lifecycle:update", received);
-  socket.on("providers:updated", () => void invalidate("providers", "models", "audit"));
-  socket.on("models:updated", () => void invalidate("models", "providers", "audit"));
-  socket.on("settings:updated", () => void invalidate("settings", "audit"));
+  for (const [kind, roots] of Object.entries(FOLLOWED)) socket.on(`${kind}:updated`, () => void invalidate(...roots));
   socket.on("credentials:updated", (event: { action?: string }) => {
-    void invalidate("logins", "status", "audit");
+    void invalidate("logins", "status");
     toast(event.action === "deleted" ? "A Qwen login was removed" : "Qwen logins were updated");
   });
   socket.on("requests:new", (event: { count?: number }) => {

@@ -6,9 +6,8 @@ import { queryClient } from "../../api/queries";
 import { ask } from "../../parts/dialog";
 import { toast } from "../../parts/toast";
 
-/** Reads all keys again, and what they changed. */
+/** Reads all keys again. */
 export async function refreshKeys(): Promise<void> {
-  void queryClient.invalidateQueries({ queryKey: ["audit"] });
   await queryClient.invalidateQueries({ queryKey: ["keys"] });
 }
 

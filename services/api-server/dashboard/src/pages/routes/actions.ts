@@ -7,9 +7,8 @@ import { ifMatch } from "../../api/versions";
 import { ask } from "../../parts/dialog";
 import { toast } from "../../parts/toast";
 
-/** Reads all routes again, and what they changed. */
+/** Reads all routes again. */
 export async function refreshRoutes(): Promise<void> {
-  void queryClient.invalidateQueries({ queryKey: ["audit"] });
   await queryClient.invalidateQueries({ queryKey: ["routes"] });
 }
 
