@@ -14,6 +14,7 @@ import { logs } from "./logs.mjs";
 import { KEY, newcomer } from "./newcomer.mjs";
 import { expired, restarted } from "./outages.mjs";
 import { everyPage, pictures } from "./pages.mjs";
+import * as operations from "./operations.mjs";
 import { playground } from "./playground.mjs";
 import { belowPath, unnamedPath } from "./prefix.mjs";
 import * as request from "./request.mjs";
@@ -222,7 +223,9 @@ async function everyDay() {
     await list.steps(step, context, everyday);
     await step("two tabs", () => conflicts(context, everyday));
     await step("live figures", () => ticking(context, everyday));
+    await operations.steps(step, context, everyday);
     await step("examine", () => examine(context, everyday));
+    if (!smoke) await step("play faults", () => operations.faults(context, everyday));
     await step("paste a login", () => login(context, everyday));
     await step("the playground", () => playground(context, everyday));
     await step("logs", () => logs(context, everyday));
