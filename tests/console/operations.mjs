@@ -34,7 +34,7 @@ export async function charts(context, server) {
   await page.waitForURL(/\/requests\?from=\d+&to=\d+/);
   await page.locator("#main [role=row] [data-row]").first().waitFor();
   await page.goBack();
-  await page.getByLabel("Lines").selectOption("model");
+  await page.getByLabel("Lines", { exact: true }).selectOption("model");
   await page.waitForURL(/by=model/);
   const plot = page.getByRole("slider", { name: /^Requests per second,/ }).locator(".u-over");
   await plot.click();

@@ -51,8 +51,8 @@ export function moved(
   }
   if (left === null || !isBelow(from.pathname, left.path)) return { left: null, place: null };
   if (to.pathname !== left.path) return { left: isBelow(to.pathname, left.path) ? left : null, place: null };
-  // A link to the list alone means the list as it was.
-  return { left: null, place: to.searchStr === "" || to.searchStr === left.search ? left : null };
+  // A link to the list alone means the list as it was, and the list then adds its filters to the address.
+  return { left, place: to.searchStr === "" || to.searchStr === left.search ? left : null };
 }
 
 /** Goes back to the list of the page, as it was left. Returns whether the page has one. */
