@@ -40,7 +40,9 @@ describe("a change", () => {
     changeWords({ action: "updated", resource_id: "x", ...entry } as AuditEntry);
 
   it("is told in words", () => {
-    expect(words({ resource: "key" })).toEqual(["client key", "x", "updated"]);
+    expect(words({ resource: "key", after: { name: "ci" } })).toEqual(["client key", "ci", "updated"]);
+    expect(words({ resource: "route", before: { model: "fast" }, after: null })).toEqual(["route", "fast", "updated"]);
+    expect(words({ resource: "key", after: "odd" })).toEqual(["client key", "x", "updated"]);
     expect(words({ resource: "new_thing" })).toEqual(["new_thing", "x", "updated"]);
     expect(words({ resource: "request", action: "POST", resource_id: "/api/proxy/stop" })).toEqual([
       "POST",

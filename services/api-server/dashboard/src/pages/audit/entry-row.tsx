@@ -1,6 +1,6 @@
 /** A change, and what is known about it. */
 
-import { Fragment } from "react";
+import { Fragment, type ReactNode } from "react";
 import type { AuditEntry, AuditFilters } from "../../api/audit";
 import { exactTime, timeOfDay, UNKNOWN } from "../../format/time";
 import { Button, Row } from "../../parts/button";
@@ -20,7 +20,7 @@ interface RowProps {
 }
 
 export function EntryRow({ entry, isOpen, onToggle, change }: RowProps) {
-  const [kind, id, action] = changeWords(entry);
+  const [kind, name, action] = changeWords(entry);
   return (
     <Fragment>
       <tr>
@@ -28,7 +28,7 @@ export function EntryRow({ entry, isOpen, onToggle, change }: RowProps) {
           <time title={exactTime(entry.at)}>{timeOfDay(entry.at)}</time>
         </td>
         <td className="break">
-          {kind} <strong>{id}</strong> {action}
+          {kind} <strong title={entry.resource_id}>{name}</strong> {action}
         </td>
         <td className="break">
           {entry.actor ? (
@@ -68,11 +68,13 @@ export function EntryRow({ entry, isOpen, onToggle, change }: RowProps) {
 function Details({ entry, change }: Pick<RowProps, "entry" | "change">) {
   const { resource, resource_id: id, request_id: request, method, path, status } = entry;
   const changes = fieldChanges(entry.before, entry.after);
+  const [, name] = changeWords(entry);
   return (
     <Stack>
       {changes.length > 0 && <Changes changes={changes} />}
       <Facts
         facts={[
+          ...(name === id ? [] : [["Id", <code key="id">{id}</code>] as [string, ReactNode]]),
           [
             "Request",
             request ? (
@@ -89,7 +91,7 @@ function Details({ entry, change }: Pick<RowProps, "entry" | "change">) {
       />
       <Row>
         <Button small onClick={() => change({ resource, id })}>
-          All changes of {id}
+          All changes of this thing
         </Button>
         {request && (
           <Button small onClick={() => change({ request })}>

@@ -30,7 +30,20 @@ export const ACTIONS: Record<string, string> = {
 
 export const OUTCOMES: Record<string, Tone> = { done: "ok", refused: "warn", failed: "bad" };
 
-/** Returns what a change is about: its kind, the thing itself, and what was done. */
-export function changeWords({ resource, resource_id: id, action }: AuditEntry): [string, string, string] {
-  return resource === "request" ? [action, id, ""] : [RESOURCES[resource] ?? resource, id, action];
+/** Returns what a change is about: its kind, the thing by its name, and what was done. */
+export function changeWords(entry: AuditEntry): [kind: string, name: string, action: string] {
+  const { resource, action } = entry;
+  return resource === "request"
+    ? [action, entry.resource_id, ""]
+    : [RESOURCES[resource] ?? resource, nameOf(entry), action];
+}
+
+/** Fields with the names of things whose ids say nothing. */
+const NAMES: Record<string, string> = { route: "model", key: "name" };
+
+function nameOf({ resource, resource_id: id, before, after }: AuditEntry): string {
+  const field = NAMES[resource];
+  const state = (after ?? before) as Record<string, unknown> | null | undefined;
+  const name = field === undefined ? undefined : state?.[field];
+  return typeof name === "string" && name !== "" ? name : id;
 }
