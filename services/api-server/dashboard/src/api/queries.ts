@@ -19,6 +19,20 @@ export const queryClient = new QueryClient({
   },
 });
 
+/** Ids of routes and keys that were deleted here: their pages are being left, and are not read again. */
+export const gone = new Set<string>();
+
+/** Waits for a deletion, whose event may arrive first. */
+export async function deleting(id: string, work: Promise<unknown>): Promise<void> {
+  gone.add(id);
+  try {
+    await work;
+  } catch (error) {
+    gone.delete(id);
+    throw error;
+  }
+}
+
 export const aboutQuery = queryOptions({
   queryKey: ["about"],
   queryFn: ({ signal }) => data(api.GET("/api/about", { signal })),

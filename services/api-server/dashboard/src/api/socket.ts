@@ -6,7 +6,7 @@ import { askToSignIn } from "../app/session";
 import { SERVICES, send, sendStatus } from "../lifecycle/store";
 import { toast } from "../parts/toast";
 import { useConnection } from "./connection";
-import { queryClient } from "./queries";
+import { gone, queryClient } from "./queries";
 
 export { useConnection };
 
@@ -123,5 +123,6 @@ function lost(): void {
 }
 
 function invalidate(...roots: string[]): Promise<unknown> {
-  return Promise.all(roots.map((root) => queryClient.invalidateQueries({ queryKey: [root] })));
+  const predicate = ({ queryKey }: { queryKey: readonly unknown[] }) => !gone.has(String(queryKey[1]));
+  return Promise.all(roots.map((root) => queryClient.invalidateQueries({ queryKey: [root], predicate })));
 }
