@@ -15,6 +15,7 @@ import { logs } from "./logs.mjs";
 import { KEY, newcomer } from "./newcomer.mjs";
 import { expired, restarted } from "./outages.mjs";
 import { everyPage, pictures } from "./pages.mjs";
+import * as operations from "./operations.mjs";
 import { playground } from "./playground.mjs";
 import { belowPath, unnamedPath } from "./prefix.mjs";
 import * as request from "./request.mjs";
@@ -226,7 +227,9 @@ async function everyDay() {
     const parts = ["overview", "providers", "ownPrices", ...(smoke ? [] : ["models"])];
     for (const part of parts) await step(`catalogue: ${part}`, () => catalogue[part](context, everyday));
     await step("live figures", () => ticking(context, everyday));
+    await operations.steps(step, context, everyday);
     await step("examine", () => examine(context, everyday));
+    if (!smoke) await step("play faults", () => operations.faults(context, everyday));
     await step("paste a login", () => login(context, everyday));
     await step("the playground", () => playground(context, everyday));
     await step("logs", () => logs(context, everyday));

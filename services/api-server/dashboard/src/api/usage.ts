@@ -45,6 +45,17 @@ export async function fetchSeries(selection: SeriesSelection, signal?: AbortSign
   return (await answer.json()) as MetricSeries;
 }
 
+/** The errors of a time, by the status with which their requests ended. */
+export interface ErrorSeries {
+  step: number;
+  series: { key: string | null; errors: number[] }[];
+}
+
+export async function fetchErrors(selection: SeriesSelection, signal?: AbortSignal): Promise<ErrorSeries> {
+  const params = query({ ...selection, by: "status", metrics: "errors" });
+  return (await (await send(`/api/metrics/series?${params}`, signal ? { signal } : {})).json()) as ErrorSeries;
+}
+
 export type TopRow = Schemas["TopRow"];
 
 export async function fetchTop(
