@@ -19,7 +19,9 @@ const html = readFileSync(join(directory, "index.html"), "utf8");
 const assets = readdirSync(join(directory, "assets")).filter((name) => /\.(js|css)$/.test(name));
 const named = new Set([...html.matchAll(/(?:src|href)="\/assets\/([^"]+\.(?:js|css))"/g)].map((match) => match[1]));
 // The first page is a part of its own, which only this question of its identifies.
-const overview = assets.filter((name) => readFileSync(join(directory, "assets", name), "utf8").includes("Stop both services?"));
+const overview = assets.filter((name) =>
+  readFileSync(join(directory, "assets", name), "utf8").includes("Stop both services?"),
+);
 for (const name of overview) named.add(name);
 // Whatever these import statically is loaded with them.
 for (const name of named) {
