@@ -153,7 +153,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         guard,
         cache,
         reasoning: Arc::default(),
-        owners: crate::owners::Owners::default(),
+        owners: Arc::default(),
         streams: Arc::clone(&streams),
         prices,
         configured: config.upstream.deadlines(),
