@@ -1,5 +1,6 @@
 //! The three APIs in front of providers of each of them.
 
+mod accounts;
 mod counts;
 mod kept;
 mod models;
