@@ -127,7 +127,8 @@ mod tests {
     fn ids_of_an_exact_length_are_letters_and_digits() {
         let made = || {
             let mut ids = IdMap::new(IdForm::Exactly(9));
-            let calls = ["toolu_01", "", "abcDEF123", "abcDEF123", "a.b", "a:b", &"x".repeat(100)].map(|id| ids.call(id));
+            let calls =
+                ["toolu_01", "", "abcDEF123", "abcDEF123", "a.b", "a:b", &"x".repeat(100)].map(|id| ids.call(id));
             (calls, [ids.result("abcDEF123"), ids.result("abcDEF123"), ids.result("toolu_01")])
         };
         let (calls, results) = made();

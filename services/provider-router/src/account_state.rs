@@ -175,7 +175,8 @@ mod tests {
         assert_eq!(known.sealed.iter().map(|sealed| sealed.maker).collect::<Vec<_>>(), [Some(7), None]);
         let cut = |account, first| known.foreign_to(account, first).cut;
         assert_eq!((cut(7, 7), cut(7, 8), cut(8, 8), cut(9, 8)), (vec![], vec![2], vec![1], vec![1, 2]));
-        let compacted = state(r#"{"model":"m","input":[{"type":"compaction","encrypted_content":"c"}]}"#, None, &owners);
+        let compacted =
+            state(r#"{"model":"m","input":[{"type":"compaction","encrypted_content":"c"}]}"#, None, &owners);
         let foreign = compacted.foreign_to(8, 7);
         assert_eq!((foreign.needed, foreign.cut.len()), (Some(0), 0));
         assert_eq!(compacted.foreign_to(7, 7), ForeignItems::default());

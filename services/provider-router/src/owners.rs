@@ -132,7 +132,9 @@ fn sealed_in(answer: &[u8]) -> Vec<u64> {
     let data = if is_event { splitter.finish().and_then(|frame| Some(frame.data()?.into_owned())) } else { None };
     let mut found = Vec::new();
     let _ = Reader::lenient(data.as_deref().unwrap_or(answer)).fields(|name, value| match &*name {
-        "response" => value.fields(|name, value| if name == "output" { contents(value, &mut found) } else { value.skip() }),
+        "response" => {
+            value.fields(|name, value| if name == "output" { contents(value, &mut found) } else { value.skip() })
+        }
         "output" => contents(value, &mut found),
         _ => value.skip(),
     });
@@ -230,7 +232,12 @@ mod tests {
             item("c")
         );
         owners.note_sealed(event.as_bytes(), 2);
-        for odd in [r#"{"output":{"encrypted_content":"d"}}"#, r#""encrypted_content""#, "{", "data: \"encrypted_content\"\n\n"] {
+        for odd in [
+            r#"{"output":{"encrypted_content":"d"}}"#,
+            r#""encrypted_content""#,
+            "{",
+            "data: \"encrypted_content\"\n\n",
+        ] {
             owners.note_sealed(odd.as_bytes(), 3);
         }
         let made = |text| owners.maker_of(hash_of(text));

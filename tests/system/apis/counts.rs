@@ -89,7 +89,7 @@ async fn a_server_that_refuses_the_question_is_asked_without_it() {
             let asked: Vec<bool> = sent.iter().map(asked).collect();
             assert_eq!(asked, [true, false, false][..calls], "{client:?} {status}: it is remembered");
             let row = logged(&gateway, &answer).await;
-            assert_eq!((&row["attempts"], &row["status"]), (&json!(1), &json!("completed")), "{row}");
+            assert_eq!((&row["response"]["attempts"], &row["status"]), (&json!(1), &json!("completed")), "{row}");
             let kept: Value = serde_json::from_slice(&sent[calls - 1].body).unwrap();
             assert_eq!(row["qwen_request"], kept, "{client:?} {status}");
         }

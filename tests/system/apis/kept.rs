@@ -117,7 +117,9 @@ async fn a_conversation_needs_a_provider_of_responses() {
 
     for provider in [Api::Chat, Api::Messages] {
         let gateway = provider.gateway().await;
-        for (stream, conversation) in [(false, json!("conv_1")), (true, json!("conv_1")), (false, json!({"id": "conv_1"}))] {
+        for (stream, conversation) in
+            [(false, json!("conv_1")), (true, json!("conv_1")), (false, json!({"id": "conv_1"}))]
+        {
             let mut body = body.clone();
             body["stream"] = stream.into();
             body["conversation"] = conversation;

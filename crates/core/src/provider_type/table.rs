@@ -60,7 +60,10 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
             reasoning_required: &["deepseek-reasoner", "deepseek-v4"],
             thinking: ThinkingSwitch::Type,
             efforts: &[("minimal", "low"), ("medium", "high"), ("xhigh", "high"), ("ultra", "max")],
-            refused: &[Refused { fields: &["logprobs", "top_logprobs"], models: &["deepseek-reasoner", "deepseek-v4"] }],
+            refused: &[Refused {
+                fields: &["logprobs", "top_logprobs"],
+                models: &["deepseek-reasoner", "deepseek-v4"],
+            }],
             ..Quirks::COMPATIBLE
         },
         ..hosted("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DeepSeek's own API.")
@@ -251,12 +254,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         ..hosted("scaleway", "Scaleway", "https://api.scaleway.ai/v1", "Open models, hosted by Scaleway.")
     },
     ProviderType {
-        quirks: Quirks {
-            top_k: true,
-            reasoning_effort: false,
-            thinking: ThinkingSwitch::Flag,
-            ..Quirks::COMPATIBLE
-        },
+        quirks: Quirks { top_k: true, reasoning_effort: false, thinking: ThinkingSwitch::Flag, ..Quirks::COMPATIBLE },
         ..hosted("siliconflow", "SiliconFlow", "https://api.siliconflow.com/v1", "Open models, hosted by SiliconFlow.")
     },
     hosted("stepfun", "StepFun", "https://api.stepfun.com/v1", "StepFun's own API."),

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use signalbox_grammar::frames;
 use signalbox_translate::hub::{Event, Failure, Finish, FinishReason, Json};
 use signalbox_translate::{
-    Added, Api, Decoder, EmitOptions, Emitter, Losses, RequestError, Target, ThinkingSwitch, Written, read_answer, read_continued_request,
-    read_request, write_answer, write_error, write_request,
+    Added, Api, Decoder, EmitOptions, Emitter, Losses, RequestError, Target, ThinkingSwitch, Written, read_answer,
+    read_continued_request, read_request, write_answer, write_error, write_request,
 };
 
 fn api(name: &Value) -> Api {

@@ -118,9 +118,10 @@ fn about(snapshot: &Snapshot, prices: Option<&Table>, id: &str) -> anthropic::Ab
             first.and_then(|candidate| Some((candidate.provider, candidate.model?)))
         }
     };
-    let price = target.as_ref().zip(prices).and_then(|((provider, model), prices)| {
-        prices.find(&provider.row.kind, &provider.id, model, clock::unix_ms())
-    });
+    let price = target
+        .as_ref()
+        .zip(prices)
+        .and_then(|((provider, model), prices)| prices.find(&provider.row.kind, &provider.id, model, clock::unix_ms()));
     let model = target.as_ref().map_or(id, |(_, model)| model);
     anthropic::About {
         name: described.map(|described| described.name.clone()),

@@ -202,7 +202,9 @@ mod tests {
         assert!(of("openai", Api::Chat, "gemini-3-pro").call_extra.is_none());
         assert_eq!(of("moonshot", Api::Chat, "org/kimi-k3").refused, ["temperature"]);
         assert!(of("xai", Api::Responses, "grok-4").refused.is_empty());
-        assert!(of("openai", Api::Responses, "gpt-6-sol").same_files && !of("xai", Api::Responses, "grok-4").same_files);
+        assert!(
+            of("openai", Api::Responses, "gpt-6-sol").same_files && !of("xai", Api::Responses, "grok-4").same_files
+        );
         assert!(of("deepseek", Api::Chat, "deepseek-v4-pro").reasoning_required && !chat.reasoning_required);
         let mistral = of("mistral", Api::Chat, "mistral-large-latest");
         assert_eq!((mistral.call_id_len, mistral.user_after_tool, mistral.seed_field), (Some(9), false, "random_seed"));
