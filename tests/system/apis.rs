@@ -1,8 +1,11 @@
 //! The three APIs in front of providers of each of them.
 
+mod accounts;
 mod counts;
 mod kept;
+mod models;
 mod moved;
+mod presets;
 
 use http::Method;
 use serde_json::{Value, json};
@@ -142,13 +145,8 @@ async fn every_api_works_in_front_of_every_provider() {
                     "{pair}: {row}"
                 );
                 assert_eq!(client.text(&row["response"]["openai_response"]), "one two three", "{pair}: {row}");
-                // A chat stream that passes has its token counts only on request.
-                let is_counted = (client, provider) != (Api::Chat, Api::Chat) || row["stream"] == false;
-                assert_eq!(
-                    row["response"]["total_tokens"].as_i64().is_some_and(|total| total > 0),
-                    is_counted,
-                    "{pair}: {row}"
-                );
+                let total = row["response"]["total_tokens"].as_i64();
+                assert!(total.is_some_and(|total| total > 0), "{pair}: {row}");
                 // The request as it was sent is in the log, too.
                 let sent = gateway.fake.calls().iter().rev().any(|call| {
                     serde_json::from_slice::<Value>(&call.body).is_ok_and(|body| body == row["qwen_request"])

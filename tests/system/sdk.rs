@@ -6,6 +6,7 @@ use std::{
     process::Stdio,
 };
 
+use serde_json::json;
 use signalbox_fakes::{End, FakeProvider};
 use signalbox_harness::{Launch, within};
 use tokio::{
@@ -64,21 +65,29 @@ enum Api {
 // === impl Api ===
 
 impl Api {
-    /// Returns the type of a provider that speaks this API. `openai` speaks Chat Completions, too.
-    const fn provider(self) -> &'static str {
-        match self {
+    /// Starts a gateway whose provider `fake` speaks this API only.
+    async fn gateway(self) -> Gateway {
+        let kind = match self {
             Self::Chat => "openai-compatible",
             Self::Messages => "anthropic",
             Self::Responses => "openai",
+        };
+        let gateway = Gateway::of(kind, Launch::default()).await;
+        if self == Self::Responses {
+            // The type speaks Chat Completions, too.
+            let config = json!({"config": {"apis": "responses"}});
+            gateway.stack.api.put("/api/providers/fake/config", &config).await.expect(200);
+            gateway.router.post("/v1/providers/fake/reload", &json!({})).await.expect(200);
         }
+        gateway
     }
 
-    /// Returns the paths of the provider's endpoints that the router may call.
-    const fn paths(self) -> &'static [&'static str] {
+    /// Returns the path of the provider's endpoints that the router may call.
+    const fn path(self) -> &'static str {
         match self {
-            Self::Chat => &["/v1/chat/completions"],
-            Self::Messages => &["/v1/messages"],
-            Self::Responses => &["/v1/responses", "/v1/chat/completions"],
+            Self::Chat => "/v1/chat/completions",
+            Self::Messages => "/v1/messages",
+            Self::Responses => "/v1/responses",
         }
     }
 }
@@ -88,13 +97,12 @@ async fn through_the_router(client: &str, script: &str, upstream: Api, native: b
     if !is_installed(client, script) {
         return;
     }
-    let gateway = Gateway::of(upstream.provider(), Launch::default()).await;
+    let gateway = upstream.gateway().await;
     let arguments: &[&str] = if native { &["fake/", "native"] } else { &["fake/"] };
     run(script, &format!("{}/v1", gateway.router.url()), arguments).await;
     for call in gateway.fake.calls() {
         let path = call.path.split('?').next().unwrap_or_default();
-        let is_known = upstream.paths().iter().any(|known| path.starts_with(known));
-        assert!(is_known, "{script} made a call of {path} with {upstream:?}");
+        assert!(path.starts_with(upstream.path()), "{script} made a call of {path} with {upstream:?}");
     }
     // Streams that the script did not read to their end were cancelled at the provider.
     let left = |fake: &FakeProvider| {

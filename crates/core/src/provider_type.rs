@@ -4,9 +4,11 @@
 //! The addresses are those that the providers' own documentation gives.
 
 mod apis;
+mod quirks;
 mod table;
 
 pub use apis::{API_RULES, ApiCondition, ApiNeeds, ApiRule, needed_api};
+pub use quirks::{Added, Quirks, Refused, ThinkingSwitch};
 use serde::Serialize;
 pub use table::PROVIDER_TYPES;
 
@@ -35,43 +37,6 @@ pub struct ProviderType {
     pub messages_base: Option<&'static str>,
     /// Deviations from OpenAI's own Chat Completions.
     pub quirks: Quirks,
-}
-
-/// Deviations of a provider from OpenAI's own Chat Completions. They apply to requests that are translated; a request
-/// of Chat Completions passes as the client wrote it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quirks {
-    /// Whether the limit of output tokens is called `max_completion_tokens`; otherwise `max_tokens`.
-    pub max_completion_tokens: bool,
-    /// The field of an assistant message in which the provider wants its reasoning back.
-    pub reasoning_field: Option<&'static str>,
-    /// Whether the role `developer` is known; otherwise `system` takes its place.
-    pub developer_role: bool,
-    /// Whether `top_k` is accepted.
-    pub top_k: bool,
-    /// Whether a tool call can be forced.
-    pub forced_tools: bool,
-    /// Whether `reasoning_effort` is accepted.
-    pub reasoning_effort: bool,
-    /// Whether tools with free-form input are known.
-    pub custom_tools: bool,
-    /// Maximum number of stop sequences.
-    pub max_stops: usize,
-    /// Whether `prompt_cache_breakpoint` is known.
-    pub cache_breakpoints: bool,
-    /// Whether a stream reports its token counts only if `stream_options` asks for them; otherwise it always does.
-    pub usage_option: bool,
-    /// Fields with which requests are refused.
-    pub refused: &'static [Refused],
-}
-
-/// Fields of Chat Completions with which a provider refuses a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The names of the fields.
-    pub fields: &'static [&'static str],
-    /// Beginnings of the names of the models that refuse them; empty if all do.
-    pub models: &'static [&'static str],
 }
 
 /// Whether a provider needs an API key.
@@ -137,48 +102,6 @@ pub fn provider_type(value: &str) -> ProviderType {
     PROVIDER_TYPES.iter().find(|row| row.value == value).copied().unwrap_or(GENERIC)
 }
 
-// === impl Quirks ===
-
-impl Quirks {
-    /// OpenAI's own API.
-    pub const OPENAI: Self = Self {
-        max_completion_tokens: true,
-        reasoning_field: None,
-        developer_role: true,
-        top_k: false,
-        forced_tools: true,
-        reasoning_effort: true,
-        custom_tools: true,
-        max_stops: 4,
-        cache_breakpoints: true,
-        usage_option: true,
-        refused: &[],
-    };
-
-    /// The common ground of other servers.
-    pub const COMPATIBLE: Self = Self {
-        max_completion_tokens: false,
-        reasoning_field: Some("reasoning_content"),
-        developer_role: false,
-        top_k: false,
-        forced_tools: true,
-        reasoning_effort: true,
-        custom_tools: false,
-        max_stops: 4,
-        cache_breakpoints: false,
-        usage_option: true,
-        refused: &[],
-    };
-
-    /// Returns the fields with which requests for a model are refused.
-    pub fn refused_by(&self, model: &str) -> impl Iterator<Item = &'static str> {
-        let applies = move |refused: &&Refused| {
-            refused.models.is_empty() || refused.models.iter().any(|name| model.starts_with(name))
-        };
-        self.refused.iter().filter(applies).flat_map(|refused| refused.fields.iter().copied())
-    }
-}
-
 // === impl ProviderType ===
 
 impl ProviderType {
@@ -219,7 +142,7 @@ impl ProviderType {
             )
         });
         fields.push(Field {
-            default: Some(if self.asks_for_usage(self.base_url) { "ask" } else { "client" }),
+            default: Some(if self.asks_for_usage() { "ask" } else { "client" }),
             ..Field::text(
                 "streamUsage",
                 "Whether chat streams are asked for their token counts always (ask) or only if the client asks (client).",
@@ -277,15 +200,11 @@ impl ProviderType {
         fields
     }
 
-    /// Returns whether chat streams of a provider at this base URL are asked for their token counts even if the client
-    /// does not ask. Another address than that of the type's own service may be of a server that refuses the option.
+    /// Returns whether chat streams are asked for their token counts even if the client does not ask. A server that
+    /// refuses the question is asked again without it.
     #[must_use]
-    pub fn asks_for_usage(&self, base_url: Option<&str>) -> bool {
-        let is_own = match self.base_url {
-            Some(own) => own.starts_with("http://") || self.is_own_address(base_url),
-            None => self.value == QWEN_PROXY,
-        };
-        is_own && self.quirks.usage_option
+    pub const fn asks_for_usage(&self) -> bool {
+        self.quirks.usage_option
     }
 
     /// Returns the configuration keys without which a provider of this type can never work, if `has` tells which keys

@@ -1,10 +1,12 @@
 //! Chat Completions.
 
+mod after_tools;
 mod calls;
 mod decode;
 mod emit;
 mod read;
 mod read_message;
+mod thinking;
 mod tools;
 mod whole;
 mod write;

@@ -15,6 +15,8 @@ use crate::target::Api;
 
 const FOREIGN: &str = "thinking of another provider";
 
+const OTHER_ACCOUNT: &str = "only the account that made it can read it";
+
 const SIGNATURE: &[u8] = b"\"signature\"";
 
 /// Hexadecimal digits of the id of an exchange within the ids of answers and items.
@@ -52,16 +54,26 @@ pub fn without_foreign(api: Api, body: &[u8]) -> Option<Cleaned> {
         Api::Responses if !has_own_item(body) => return None,
         Api::Responses => cuts.items(body)?,
     }
-    if cuts.ranges.is_empty() {
+    cuts.applied_to(body)
+}
+
+/// Returns the body of a request of Responses without the items of `input` with these indices, which only another
+/// account can read; `None` if it has none of them. Everything else stays byte for byte.
+#[must_use]
+pub fn without_items(body: &[u8], indices: &[usize]) -> Option<Cleaned> {
+    if indices.is_empty() {
         return None;
     }
-    let (mut kept, mut at) = (Vec::with_capacity(body.len()), 0);
-    for cut in cuts.ranges {
-        kept.extend_from_slice(body.get(at..cut.start)?);
-        at = cut.end;
-    }
-    kept.extend_from_slice(body.get(at..)?);
-    Some(Cleaned { body: kept, losses: cuts.losses })
+    let mut cuts = Cuts::default();
+    each_element(body, "input", &mut |list| {
+        let cut: Vec<bool> = (0..list.len()).map(|at| indices.contains(&at)).collect();
+        for at in (0..list.len()).filter(|at| cut.get(*at) == Some(&true)) {
+            cuts.losses.dropped(format!("input.{at}"), OTHER_ACCOUNT);
+        }
+        let places: Vec<Range<usize>> = list.iter().map(|raw| range_of(body, raw)).collect();
+        cuts.ranges.extend(without(&places, &cut));
+    })?;
+    cuts.applied_to(body)
 }
 
 /// Returns whether an id is one that this gateway gives to an answer or an item: `PREFIX_ID` or `PREFIX_ID_NUMBER`,
@@ -104,6 +116,20 @@ fn has_own_item(body: &[u8]) -> bool {
 // === impl Cuts ===
 
 impl Cuts {
+    /// Returns the body without the pieces; `None` if there are none.
+    fn applied_to(self, body: &[u8]) -> Option<Cleaned> {
+        if self.ranges.is_empty() {
+            return None;
+        }
+        let (mut kept, mut at) = (Vec::with_capacity(body.len()), 0);
+        for cut in self.ranges {
+            kept.extend_from_slice(body.get(at..cut.start)?);
+            at = cut.end;
+        }
+        kept.extend_from_slice(body.get(at..)?);
+        Some(Cleaned { body: kept, losses: self.losses })
+    }
+
     /// Finds the thinking blocks of Messages that have no signature.
     fn messages(&mut self, body: &[u8]) -> Option<()> {
         let place = |raw: &[u8]| range_of(body, raw);

@@ -11,7 +11,8 @@
 //!   the stream.
 //! - A whole answer: [`read_answer`], then [`write_answer`]. A stream becomes an answer with [`hub::Fold`], an answer a
 //!   stream with [`hub::Answer::into_events`].
-//! - A request that passes as it is: [`without_foreign`] removes the thinking of other providers from it.
+//! - A request that passes as it is: [`without_foreign`] removes the thinking of other providers from it, and
+//!   [`without_items`] what only another account can read.
 //! - An error: [`hub::Failure::read`], then [`write_error`]; for a refused request, [`write_request_error`].
 //!
 //! # Invariants
@@ -26,6 +27,7 @@ mod error_body;
 mod field;
 mod foreign;
 pub mod hub;
+mod ids;
 mod loss;
 mod messages;
 mod out;
@@ -40,9 +42,10 @@ pub use decoder::{Decoder, read_answer};
 pub use emitter::{EmitOptions, Emitter, write_answer};
 pub use error::{Problem, RequestError};
 pub use error_body::{write_error, write_error_event, write_request_error};
-pub use foreign::{Cleaned, is_own_id, without_foreign};
+pub use foreign::{Cleaned, is_own_id, without_foreign, without_items};
 pub use loss::{Action, Loss, Losses};
 pub use responses::HANDLE;
+pub use signalbox_core::provider_type::{Added, ThinkingSwitch};
 pub use target::{Api, Target, ToolMap, Written};
 
 use hub::{Json, Request};

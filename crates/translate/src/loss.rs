@@ -1,13 +1,16 @@
 //! The list of fields that a translation dropped or altered.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Write as _};
 
 use crate::error::{Problem, RequestError};
 
 /// Maximum length of the compact form in bytes.
 const MAX_HEADER: usize = 1024;
+
+/// Maximum bytes of the names of fields in an error.
+const MAX_NAMED: usize = 4096;
 
 /// Maximum number of entries; further ones are only counted.
 const MAX_LOSSES: usize = 256;
@@ -144,14 +147,26 @@ impl Losses {
         self.list.iter()
     }
 
-    /// Returns the error for a client that wants no losses; `None` if there are none. It names up to five fields.
+    /// Returns the error for a client that wants no losses; `None` if there are none. It names all fields, up to 4,096
+    /// bytes of names, and counts the others.
     #[must_use]
     pub fn to_error(&self) -> Option<RequestError> {
         let first = self.list.first()?;
-        let names: Vec<String> = self.list.iter().take(5).map(|loss| format!("`{}`", loss.field)).collect();
-        let more = self.list.len().saturating_sub(5) + self.uncounted;
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let advice = format!("It does not carry exactly: {}{more}.", names.join(", "));
+        let (mut names, mut more) = (String::new(), self.uncounted);
+        let mut named = HashSet::new();
+        for field in self.list.iter().map(|loss| &*loss.field).filter(|field| named.insert(*field)) {
+            if names.len() + field.len() + 4 > MAX_NAMED {
+                more += 1;
+                continue;
+            }
+            let _ = write!(names, "{}`{field}`", if names.is_empty() { "" } else { ", " });
+        }
+        let more = match more {
+            0 => String::new(),
+            more if names.is_empty() => format!("fields with long names ({more})"),
+            more => format!(" and {more} more"),
+        };
+        let advice = format!("It does not carry exactly: {names}{more}.");
         Some(RequestError::new(Problem::NotTranslatable, &first.field, &advice))
     }
 
@@ -240,5 +255,27 @@ mod tests {
         let header = losses.to_header();
         assert!(header.len() <= MAX_HEADER && header.contains(", +"), "{header}");
         assert_eq!(losses.iter().count(), MAX_LOSSES);
+        assert!(losses.to_error().unwrap().message.len() < MAX_NAMED + 200);
+    }
+
+    #[test]
+    fn the_error_names_every_field_that_fits_and_counts_the_others() {
+        let mut losses = Losses::default();
+        for index in 0..100 {
+            losses.dropped(format!("tools.{index}.extra"), "no such field");
+            losses.altered(format!("tools.{index}.extra"), "once more");
+        }
+        let message = losses.to_error().unwrap().message;
+        assert!((0..100).all(|index| message.contains(&format!("`tools.{index}.extra`"))), "{message}");
+        assert_eq!(message.matches("`tools.7.extra`").count(), 1, "{message}");
+        assert!(!message.contains(" more"), "{message}");
+        (0..1000).for_each(|index| losses.dropped(format!("input.{index}.{}", "x".repeat(60)), "long"));
+        let message = losses.to_error().unwrap().message;
+        let named = message.matches("`, `").count() + 1;
+        let more: usize = message.split(" and ").last().unwrap().split(' ').next().unwrap().parse().unwrap();
+        assert_eq!(named + more, 1100, "{message}");
+        let mut long = Losses::default();
+        long.dropped("x".repeat(MAX_NAMED), "long");
+        assert!(long.to_error().unwrap().message.ends_with("exactly: fields with long names (1)."));
     }
 }

@@ -1,8 +1,9 @@
 //! The capabilities of the target of a request, and the result of writing one.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 
 pub use signalbox_core::Api;
+use signalbox_core::provider_type::{Added, ThinkingSwitch};
 
 use crate::hub::CallKind;
 use crate::loss::Losses;
@@ -19,8 +20,16 @@ pub struct Target {
     pub sampling: bool,
     /// Whether `top_k` is accepted, for Chat.
     pub top_k: bool,
+    /// Maximum of `temperature`, for Chat.
+    pub max_temperature: u32,
+    /// Whether `tool_choice` is known, for Chat. If not, tools are left out of a request that allows none of them.
+    pub tool_choice: bool,
     /// Whether a tool call can be forced.
     pub forced_tools: bool,
+    /// Exact number of letters and digits in the id of a tool call, for Chat; `None` for any id of up to 64 characters.
+    pub call_id_len: Option<usize>,
+    /// Whether a message of the user may follow the result of a tool, for Chat. If not, it becomes a part of the result.
+    pub user_after_tool: bool,
     /// Whether instructions may stand within the conversation, for Messages.
     pub mid_conversation_system: bool,
     /// Whether the last message may be the model's own, for Messages.
@@ -39,13 +48,29 @@ pub struct Target {
     pub custom_tools: bool,
     /// The field in which the provider wants plain reasoning text back, for Chat: `reasoning_content` or `reasoning`.
     pub reasoning_field: Option<&'static str>,
+    /// Whether each message of a model that thinks must have that field, for Chat.
+    pub reasoning_required: bool,
     /// Whether `prompt_cache_breakpoint` is known, for Chat and Responses.
     pub cache_breakpoints: bool,
     /// Whether `reasoning_effort` is accepted, for Chat.
     pub reasoning_effort: bool,
+    /// Efforts that the provider has no word for, and those that are sent instead, for Chat; an empty one sends none.
+    pub efforts: &'static [(&'static str, &'static str)],
+    /// The field that switches thinking on and off, for Chat.
+    pub thinking: ThinkingSwitch,
+    /// Name of the field `seed`, for Chat.
+    pub seed_field: &'static str,
+    /// Whether streams are asked for their token counts, for Chat.
+    pub usage_option: bool,
+    /// Whether streams are padded unless the request says otherwise, for Chat and Responses.
+    pub pads_streams: bool,
+    /// Whether a whole answer can be asked for, for Chat. If not, a stream is asked for instead.
+    pub whole_answers: bool,
+    /// Fields that are added to each request, for Chat.
+    pub added: &'static [Added],
     /// Whether the provider has a web search tool. Other built-in tools of another API are left out.
     pub web_search: bool,
-    /// Whether ids of files and images are those of this provider, so that they can be passed on.
+    /// Whether ids of files in one API of OpenAI mean the same files in the other: both are those of one account.
     pub same_files: bool,
     /// Fields with which the provider refuses a request, for Chat: they are left out.
     pub refused: Vec<&'static str>,
@@ -59,6 +84,8 @@ pub struct Target {
 pub struct Written {
     /// The JSON body.
     pub body: Vec<u8>,
+    /// Whether the body asks for a stream, because the client does or because the target has no whole answers.
+    pub stream: bool,
     /// The fields that the body does not carry as the client sent them.
     pub losses: Losses,
     /// The names of tools that have another form at the provider.
@@ -83,22 +110,6 @@ pub(crate) struct ClientTool {
     pub(crate) kind: CallKind,
 }
 
-/// Maps ids of tool calls to ids that the target accepts, and that differ within a request. The same conversation
-/// always gets the same ids.
-#[derive(Debug, Default)]
-pub(crate) struct IdMap {
-    known: HashMap<String, CallIds>,
-    used: HashSet<String>,
-}
-
-/// The forms of an id, of which some providers and clients give several calls the same.
-#[derive(Debug, Default)]
-struct CallIds {
-    newest: String,
-    /// Calls that have no result yet, oldest first.
-    waiting: VecDeque<String>,
-}
-
 // === impl Target ===
 
 impl Default for Target {
@@ -108,7 +119,11 @@ impl Default for Target {
             default_max_tokens: 16_000,
             sampling: true,
             top_k: false,
+            max_temperature: 2,
+            tool_choice: true,
             forced_tools: true,
+            call_id_len: None,
+            user_after_tool: true,
             mid_conversation_system: true,
             prefill: false,
             disable_thinking: true,
@@ -118,8 +133,16 @@ impl Default for Target {
             max_stops: 4,
             custom_tools: true,
             reasoning_field: None,
+            reasoning_required: false,
             cache_breakpoints: false,
             reasoning_effort: true,
+            efforts: &[],
+            thinking: ThinkingSwitch::None,
+            seed_field: "seed",
+            usage_option: true,
+            pads_streams: false,
+            whole_answers: true,
+            added: &[],
             web_search: false,
             same_files: false,
             refused: Vec::new(),
@@ -183,57 +206,9 @@ impl ToolMap {
     }
 }
 
-// === impl IdMap ===
-
-impl IdMap {
-    /// Returns the id of a call in a form of ASCII letters, digits, `_` and `-` with at most `max` characters.
-    pub(crate) fn call(&mut self, id: &str, max: usize) -> String {
-        let clean = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
-        let base: String = id.chars().take(max).map(clean).collect();
-        let base = if base.is_empty() { "call".to_owned() } else { base };
-        let mut short = base.clone();
-        for number in 2.. {
-            if self.used.insert(short.clone()) {
-                break;
-            }
-            let suffix = format!("_{number}");
-            short = base.chars().take(max.saturating_sub(suffix.len())).chain(suffix.chars()).collect();
-        }
-        let known = self.known.entry(id.to_owned()).or_default();
-        known.newest.clone_from(&short);
-        known.waiting.push_back(short.clone());
-        short
-    }
-
-    /// Returns the id of the call that a result answers: the oldest one with this id that has no result.
-    pub(crate) fn result(&mut self, id: &str, max: usize) -> String {
-        match self.known.get_mut(id) {
-            Some(known) => known.waiting.pop_front().unwrap_or_else(|| known.newest.clone()),
-            None => {
-                let short = self.call(id, max);
-                self.known.entry(id.to_owned()).or_default().waiting.clear();
-                short
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_stay_distinct_and_results_find_their_calls() {
-        let mut ids = IdMap::default();
-        assert_eq!(ids.call("call_1", 64), "call_1");
-        assert_eq!(ids.call("a.b", 64), "a_b");
-        assert_eq!(ids.call("a:b", 64), "a_b_2");
-        assert_eq!(ids.call("a.b", 64), "a_b_3");
-        assert_eq!([ids.result("a.b", 64), ids.result("a.b", 64), ids.result("a.b", 64)], ["a_b", "a_b_3", "a_b_3"]);
-        assert_eq!((ids.result("a:b", 64), ids.result("other", 64)), ("a_b_2".to_owned(), "other".to_owned()));
-        assert_eq!(ids.call(&"x".repeat(100), 64).len(), 64);
-        assert_eq!(ids.call("", 64), "call");
-    }
 
     #[test]
     fn namespaces_become_part_of_the_name() {

@@ -8,10 +8,11 @@ use std::collections::HashSet;
 
 use crate::error::{Problem, RequestError};
 use crate::hub::{Block, Cache, CallKind, Effort, Request, ThinkingMode, Tool};
+use crate::ids::{IdForm, IdMap};
 use crate::loss::{Action, Losses};
 use crate::out::Object;
-use crate::target::{IdMap, Target, ToolMap};
-use crate::{Api, Written};
+use crate::target::{Target, ToolMap};
+use crate::{Api, ThinkingSwitch, Written};
 
 /// The state of writing one request.
 pub(crate) struct Job<'r> {
@@ -65,7 +66,10 @@ impl<'r> Job<'r> {
             api,
             losses,
             tools,
-            ids: IdMap::default(),
+            ids: IdMap::new(match target.call_id_len.filter(|_| api == Api::Chat) {
+                Some(len) => IdForm::Exactly(len),
+                None => IdForm::AtMost(64),
+            }),
             items: HashSet::new(),
             stops: Vec::new(),
             left_out: Vec::new(),
@@ -74,11 +78,25 @@ impl<'r> Job<'r> {
     }
 
     pub(crate) fn finish(self, body: Vec<u8>) -> Written {
-        Written { body, losses: self.losses, tools: self.tools, stops: self.stops }
+        let stream = self.streams();
+        Written { body, stream, losses: self.losses, tools: self.tools, stops: self.stops }
+    }
+
+    /// Returns whether the target is asked for a stream.
+    pub(crate) fn streams(&self) -> bool {
+        self.request.stream || self.api == Api::Chat && !self.target.whole_answers
     }
 
     pub(crate) fn is_from(&self, api: Api) -> bool {
         self.request.api == api
+    }
+
+    /// Returns whether the provider knows the files that the client names by their ids: those of its own API, and those
+    /// of the other API of OpenAI at the same account.
+    pub(crate) fn knows_files(&self) -> bool {
+        let is_of_anthropic = |api| api == Api::Messages;
+        let is_same_vendor = is_of_anthropic(self.request.api) == is_of_anthropic(self.api);
+        self.is_from(self.api) || self.target.same_files && is_same_vendor
     }
 
     pub(crate) fn model(&self) -> &'r str {
@@ -108,12 +126,12 @@ impl<'r> Job<'r> {
 
     /// Returns the id of a tool call at the target. Call it once for each call.
     pub(crate) fn call_id(&mut self, id: &str) -> String {
-        self.ids.call(id, 64)
+        self.ids.call(id)
     }
 
     /// Returns the id at the target of the tool call that a result answers. Call it once for each result.
     pub(crate) fn result_id(&mut self, id: &str) -> String {
-        self.ids.result(id, 64)
+        self.ids.result(id)
     }
 
     /// Returns the name of a tool in a call of the conversation.
@@ -173,7 +191,8 @@ impl<'r> Job<'r> {
             Some(ThinkingMode::Adaptive) | None => None,
         };
         let effort = of_thinking.or_else(|| asked.effort.clone())?;
-        if self.api == Api::Chat && !self.target.reasoning_effort {
+        let has_switch = self.target.thinking != ThinkingSwitch::None;
+        if self.api == Api::Chat && !self.target.reasoning_effort && !has_switch {
             // Without the field, such a provider does not reason more than it always does.
             if effort != Effort::None {
                 let field = self.effort_field();
@@ -184,7 +203,7 @@ impl<'r> Job<'r> {
         Some(effort)
     }
 
-    fn effort_field(&self) -> &'static str {
+    pub(crate) fn effort_field(&self) -> &'static str {
         match self.request.api {
             Api::Chat => "reasoning_effort",
             Api::Messages => "output_config.effort",
@@ -204,7 +223,13 @@ impl<'r> Job<'r> {
             if self.refuses(name, name) {
                 continue;
             }
-            if allowed {
+            let max = self.target.max_temperature;
+            let is_higher = |text: &str| text.parse::<f64>().is_ok_and(|number| number > f64::from(max));
+            if allowed && self.api == Api::Chat && name == "temperature" && is_higher(value.as_str()) {
+                let max = max.to_string();
+                self.losses.changed(name, value.as_str(), &max, "the provider takes no higher one");
+                body.raw(name, &max);
+            } else if allowed {
                 body.raw(name, value.as_str());
             } else {
                 self.losses.dropped(name, "model refuses unless effort none");

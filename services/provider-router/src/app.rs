@@ -60,8 +60,8 @@ pub struct App {
     pub cache: Arc<AnswerCache>,
     /// Thinking and signatures that providers need back with the tool calls of their answers.
     pub reasoning: Arc<ReasoningMemory>,
-    /// The targets of the newest answers of Responses.
-    pub owners: Owners,
+    /// The targets of the newest answers of Responses, and the makers of what only they can read.
+    pub owners: Arc<Owners>,
     /// Streams that can be resumed.
     pub streams: Arc<Streams>,
     /// Prices, by which requests are routed and reserved in budgets.

@@ -18,7 +18,7 @@ use arc_swap::{ArcSwap, Guard};
 pub use refresh::{CatalogUnavailable, Refresher};
 pub use routes::{Absent, Route, Routes};
 pub use settings::Settings;
-pub use snapshot::{Link, Snapshot};
+pub use snapshot::{Description, Link, Snapshot};
 use tokio::sync::Notify;
 
 /// Holder of the current snapshot, shared by all requests.

@@ -158,6 +158,9 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
     if plan.mirror_of.is_none() {
         app.retries.deposit();
     }
+    if envelope.api == Api::Responses {
+        exchange.tell(&app.owners);
+    }
     if plan.route.is_some() || judging.is_some() || !plan.overrides.is_empty() || plan.mirror_of.is_some() {
         exchange.keep_plan(plan.record(health::now()));
     }
@@ -384,6 +387,7 @@ async fn answer(
         AcceptedAnswer::Whole { headers, body, failure, usage } => {
             exchange.note_translation(&headers);
             exchange.note_usage(usage);
+            exchange.note_sealed(&body);
             exchange.head(200, false);
             let (status, body, failure) = match failure {
                 None => (RequestStatus::Completed, body, None),

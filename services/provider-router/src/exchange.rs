@@ -39,7 +39,8 @@ use crate::{
     journal::{BodyPolicy, Entry, SentAs},
     ledger::Taken,
     live::LiveEntry,
-    provider::Provider,
+    owners::Owners,
+    provider::{Adapter, Provider},
     route::Candidate,
     stream_length::StreamLength,
 };
@@ -99,6 +100,8 @@ pub struct Exchange {
     is_own_error: bool,
     /// Takes the answer for the cache of the route.
     recorder: Option<Box<Recorder>>,
+    /// Learns which account made the encrypted items of the answer.
+    owners: Option<Arc<Owners>>,
     /// Permit of the limit on requests in flight.
     _permit: OwnedSemaphorePermit,
 }
@@ -145,7 +148,21 @@ impl Exchange {
             stream_length: StreamLength::default(),
             is_own_error: false,
             recorder: None,
+            owners: None,
             _permit: permit,
+        }
+    }
+
+    /// Tells which account made the encrypted items of the answer, once they are known.
+    pub fn tell(&mut self, owners: &Arc<Owners>) {
+        self.owners = Some(Arc::clone(owners));
+    }
+
+    /// Reads the encrypted items of a whole answer, or of the last event of a stream.
+    pub fn note_sealed(&self, answer: &[u8]) {
+        let provider = self.provider.as_ref().map(|provider| &provider.adapter);
+        if let (Some(owners), Some(Adapter::Remote(remote))) = (&self.owners, provider) {
+            owners.note_sealed(answer, remote.account);
         }
     }
 
@@ -226,13 +243,15 @@ impl Exchange {
         self.live.attempt(self.attempts, &candidate.provider, model);
         self.upstream_model = model.filter(|model| envelope.model.as_deref() != Some(model)).map(str::to_owned);
         let sent = candidate.api_for(envelope);
-        self.sent_as = candidate
-            .is_translated(envelope)
+        let is_translated = candidate.is_translated(envelope);
+        self.sent_as = (is_translated || !candidate.foreign.cut.is_empty())
             .then(|| SentAs {
                 api: sent.as_str().to_owned(),
                 kind: candidate.provider.row.kind.clone(),
                 translation: String::new(),
-                is_cut: false,
+                is_cut: !is_translated,
+                is_uncounted: false,
+                cut: candidate.foreign.cut.clone(),
             })
             .map(Box::new);
         self.counted = candidate.provider.counts_stream(envelope, sent);
@@ -305,7 +324,9 @@ impl Exchange {
             // The client's body, without what the provider would refuse.
             (none, Some(text), Some(provider)) => {
                 let (api, kind) = (self.api.as_str().to_owned(), provider.row.kind.clone());
-                *none = Some(Box::new(SentAs { api, kind, translation: text.to_owned(), is_cut: true }));
+                let translation = text.to_owned();
+                let sent_as = SentAs { api, kind, translation, is_cut: true, is_uncounted: false, cut: Vec::new() };
+                *none = Some(Box::new(sent_as));
             }
             _ => {}
         }

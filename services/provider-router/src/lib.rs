@@ -18,6 +18,7 @@
 //! - After the first byte has been sent to the client, no other provider is tried, and a stream that breaks off ends
 //!   with an error.
 
+pub mod account_state;
 pub mod admission;
 pub mod api;
 pub mod app;

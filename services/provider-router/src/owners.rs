@@ -12,12 +12,18 @@ use bytes::Bytes;
 use signalbox_core::{json::Reader, sse::Splitter};
 use signalbox_daemon::{Caller, CallerKind};
 
+use crate::account_state::hash_of;
+
 /// Maximum number of answers.
 const MAX_ANSWERS: usize = 16_384;
 /// Maximum bytes of an id.
 const MAX_ID: usize = 256;
 /// Maximum bytes of the first event of a stream.
 const MAX_EVENT: usize = 16 << 20;
+/// Maximum number of encrypted items.
+const MAX_SEALED: usize = 65_536;
+/// Maximum bytes of the last event of a stream, the same as of a whole answer.
+const MAX_ANSWER: usize = 64 << 20;
 
 /// The target that made an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +36,19 @@ pub struct Owner {
     pub keeps_answer: bool,
 }
 
-/// The targets of the newest answers.
+/// The targets of the newest answers, and the accounts that made the newest encrypted items.
 #[derive(Debug, Default)]
 pub struct Owners {
     known: Mutex<Known>,
+    makers: Mutex<Makers>,
+}
+
+/// The accounts that made encrypted items, by the hash of the content.
+#[derive(Debug, Default)]
+struct Makers {
+    by_content: HashMap<u64, u64>,
+    /// The hashes, oldest first.
+    order: VecDeque<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +93,71 @@ impl Owners {
         let key = issued(caller);
         (key.is_none() || made.key.as_deref() == key).then(|| made.owner.clone())
     }
+}
+
+impl Owners {
+    /// Records that an account made the encrypted items of an answer: a whole one, or the last event of a stream.
+    pub fn note_sealed(&self, answer: &[u8], account: u64) {
+        if memchr::memmem::find(answer, b"\"encrypted_content\"").is_none() {
+            return;
+        }
+        let contents = sealed_in(answer);
+        let mut makers = self.makers.lock().unwrap_or_else(PoisonError::into_inner);
+        for content in contents {
+            if makers.by_content.insert(content, account).is_none() {
+                makers.order.push_back(content);
+            }
+            if makers.order.len() > MAX_SEALED
+                && let Some(oldest) = makers.order.pop_front()
+            {
+                makers.by_content.remove(&oldest);
+            }
+        }
+    }
+
+    /// Returns the account that made an encrypted item, by the hash of its content.
+    #[must_use]
+    pub fn maker_of(&self, content: u64) -> Option<u64> {
+        self.makers.lock().unwrap_or_else(PoisonError::into_inner).by_content.get(&content).copied()
+    }
+}
+
+/// Returns the hashes of the encrypted contents in an answer of Responses, or in an event that has it.
+fn sealed_in(answer: &[u8]) -> Vec<u64> {
+    let mut splitter = Splitter::new(MAX_ANSWER);
+    let is_event = !answer.trim_ascii_start().starts_with(b"{");
+    if is_event {
+        splitter.push(Bytes::copy_from_slice(answer));
+    }
+    let data = if is_event { splitter.finish().and_then(|frame| Some(frame.data()?.into_owned())) } else { None };
+    let mut found = Vec::new();
+    let _ = Reader::lenient(data.as_deref().unwrap_or(answer)).fields(|name, value| match &*name {
+        "response" => {
+            value.fields(|name, value| if name == "output" { contents(value, &mut found) } else { value.skip() })
+        }
+        "output" => contents(value, &mut found),
+        _ => value.skip(),
+    });
+    found
+}
+
+/// Reads the encrypted contents of a list of items.
+fn contents(items: &mut Reader<'_>, found: &mut Vec<u64>) -> Option<()> {
+    if items.peek()? != b'[' {
+        return items.skip();
+    }
+    items.array(|item| {
+        if item.peek()? != b'{' {
+            return item.skip();
+        }
+        item.fields(|name, value| {
+            let raw = value.raw()?;
+            if name == "encrypted_content" {
+                found.extend(Reader::lenient(raw).string().filter(|text| !text.is_empty()).map(|text| hash_of(&text)));
+            }
+            Some(())
+        })
+    })
 }
 
 fn issued(caller: Option<&Caller>) -> Option<&str> {
@@ -140,6 +220,32 @@ mod tests {
         owners.note(&"x".repeat(MAX_ID + 1), owner("p"), None);
         let known = owners.known.lock().unwrap();
         assert_eq!((known.by_id.len(), known.order.len()), (MAX_ANSWERS, MAX_ANSWERS));
+    }
+
+    #[test]
+    fn the_makers_of_encrypted_items_are_known() {
+        let owners = Owners::default();
+        let item = |text: &str| format!(r#"{{"type":"reasoning","encrypted_content":"{text}"}}"#);
+        owners.note_sealed(format!(r#"{{"id":"r","output":[{},{}]}}"#, item("a"), item("b")).as_bytes(), 1);
+        let event = format!(
+            "event: response.completed\ndata: {{\"type\":\"response.completed\",\"response\":{{\"output\":[{}]}}}}\n\n",
+            item("c")
+        );
+        owners.note_sealed(event.as_bytes(), 2);
+        for odd in [
+            r#"{"output":{"encrypted_content":"d"}}"#,
+            r#""encrypted_content""#,
+            "{",
+            "data: \"encrypted_content\"\n\n",
+        ] {
+            owners.note_sealed(odd.as_bytes(), 3);
+        }
+        let made = |text| owners.maker_of(hash_of(text));
+        assert_eq!(["a", "b", "c", "d", ""].map(made), [Some(1), Some(1), Some(2), None, None]);
+        for n in 0..MAX_SEALED {
+            owners.note_sealed(format!(r#"{{"output":[{}]}}"#, item(&n.to_string())).as_bytes(), 4);
+        }
+        assert_eq!((made("a"), owners.makers.lock().unwrap().by_content.len()), (None, MAX_SEALED));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use signalbox_core::{
     schema::{self, KeyLimits},
 };
 use signalbox_upstream::AddressPolicy;
-pub use target::{checks_thinking, target};
+pub use target::{ClaudeThinking, checks_thinking, claude_thinking, target};
 
 use crate::{
     envelope::Envelope,
@@ -145,6 +145,20 @@ impl Provider {
             && !envelope.include_usage
             && envelope.direct.is_none()
             && !envelope.is_translated(api)
+            && !self.refuses_usage()
+    }
+
+    /// Returns whether the provider has refused a stream because it was asked for its token counts.
+    #[must_use]
+    pub fn refuses_usage(&self) -> bool {
+        matches!(&self.adapter, Adapter::Remote(remote) if self.health.refuses_usage(remote.account))
+    }
+
+    /// Records that the provider refuses streams that are asked for their token counts.
+    pub fn note_usage_refused(&self) {
+        if let Adapter::Remote(remote) = &self.adapter {
+            self.health.note_usage_refused(remote.account);
+        }
     }
 
     /// Returns the masker that removes the provider's credentials from its responses.

@@ -10,6 +10,7 @@
 //! breaker is open, or their provider asked to wait. The breakers never leave a request without a target: if all are
 //! open, the one that recovers first is tried.
 
+mod accounts;
 mod conditions;
 mod error;
 mod explain;
@@ -31,6 +32,7 @@ use signalbox_core::{
 use signalbox_pricing::{Table, Tokens};
 
 use crate::{
+    account_state::{AccountState, ForeignItems},
     catalog::{Absent, Route, Snapshot},
     envelope::Envelope,
     health::{Blocked, Exhausted, TargetHealth},
@@ -59,6 +61,8 @@ pub struct Plan {
     pub mirror_of: Option<String>,
     /// Target that made the answer which the request continues, if it is known.
     pub owner: Option<Owner>,
+    /// What the request has of the state of an account.
+    pub state: AccountState,
 }
 
 /// A provider to try, and the model name to send to it.
@@ -86,6 +90,8 @@ pub struct Candidate {
     pub no_effort: bool,
     /// Whether the request continues an answer that another provider keeps.
     pub lacks_previous: bool,
+    /// Items of the request that the provider cannot read.
+    pub foreign: ForeignItems,
 }
 
 /// A target that is not tried.
@@ -168,6 +174,8 @@ pub enum SkipReason {
     },
     /// The request asks for no fallbacks.
     NoFallbacks,
+    /// The request names an answer, an item or a conversation of which only the target before may know.
+    UnknownId,
     /// A limit of the provider is reached, for so many milliseconds if that is known.
     AtLimit(Option<u64>),
     /// The breaker is open, or the provider asked to wait.
@@ -248,6 +256,7 @@ impl Plan {
             matched: String::new(),
             mirror_of: None,
             owner: None,
+            state: AccountState::default(),
         }
     }
 
@@ -289,7 +298,7 @@ impl Plan {
     }
 
     /// Returns the plan of a copy of this request for the mirror of its route, if it has one that can be asked now.
-    /// `id` is that of the request.
+    /// `id` is that of the request. What only another account can use is not copied.
     #[must_use]
     pub fn mirrored(&self, id: &str, now: u64) -> Option<Self> {
         let route = self.route.as_ref()?;
@@ -297,7 +306,13 @@ impl Plan {
         let model = mirror.model.replacen('*', &self.matched, 1);
         let lacks_previous =
             self.owner.as_ref().is_some_and(|owner| owner.keeps_answer && owner.provider != provider.id);
-        let candidate = Candidate { lacks_previous, ..Candidate::new(provider, Some(model), Reason::Mirror) };
+        let mut candidate = Candidate { lacks_previous, ..Candidate::new(provider, Some(model), Reason::Mirror) };
+        if let Adapter::Remote(remote) = &provider.adapter {
+            candidate.foreign = self.state.foreign_to(remote.account, self.first_account().unwrap_or_default());
+        }
+        if self.state.names_unknown {
+            return None;
+        }
         let can_be_asked = candidate.health.blocked(now).is_none();
         can_be_asked.then(|| Self { mirror_of: Some(id.to_owned()), ..Self::implied(vec![candidate]) })
     }
@@ -438,6 +453,7 @@ impl Candidate {
             api: None,
             no_effort: false,
             lacks_previous: false,
+            foreign: ForeignItems::default(),
         }
     }
 

@@ -129,7 +129,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         guard,
         cache,
         reasoning: Arc::default(),
-        owners: crate::owners::Owners::default(),
+        owners: Arc::default(),
         streams: Arc::new(Streams::new(&config.streams, context.shutdown.drain_token())),
         prices,
         configured: config.upstream.deadlines(),

@@ -1,9 +1,9 @@
 //! The token counts of the three APIs in the log.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use signalbox_fakes::{
     Turn,
-    script::{Tokens, Usage},
+    script::{Script, Tokens, Usage},
 };
 
 use super::{APIS, Api, logged};
@@ -51,9 +51,6 @@ async fn tokens_are_in_the_log_by_class_whatever_the_apis() {
 #[tokio::test]
 async fn streams_are_counted_for_clients_that_do_not_ask() {
     let gateway = Api::Chat.gateway().await;
-    let config = json!({"config": {"apis": "chat", "streamUsage": "ask"}});
-    gateway.stack.api.put("/api/providers/fake/config", &config).await.expect(200);
-    gateway.router.post("/v1/providers/fake/reload", &json!({})).await.expect(200);
     let request = Api::Chat.request("fake/m", true, "one two three");
     let silent = gateway.router.post(Api::Chat.path(), &request).await;
     assert!(silent.complete && Api::Chat.streamed(&silent.text()) == ("one two three".to_owned(), true));
@@ -70,4 +67,43 @@ async fn streams_are_counted_for_clients_that_do_not_ask() {
     let wrong = json!({"config": {"streamUsage": "sometimes"}});
     let refused = gateway.stack.api.put("/api/providers/fake/config", &wrong).await.expect(400);
     assert!(refused.text().contains("must be ask or client"), "{}", refused.text());
+}
+
+/// Returns an error of a server that does not know `stream_options`.
+fn unknown_option(status: u16) -> Turn {
+    let error = json!({"error": {"message": "Extra inputs are not permitted: stream_options", "code": null}});
+    Turn { status, ..Turn::raw("application/json", error.to_string()) }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_question_is_asked_without_it() {
+    for (client, status) in [(Api::Chat, 400), (Api::Chat, 422), (Api::Messages, 400)] {
+        let gateway = Api::Chat.gateway().await;
+        gateway.fake.script("m", Script::first(1, unknown_option(status)).then(Turn::echo()));
+        let request = client.request("fake/m", true, "one two three");
+        for calls in [2, 3] {
+            let answer = gateway.router.post(client.path(), &request).await;
+            assert_eq!(client.streamed(&answer.text()), ("one two three".to_owned(), true), "{client:?} {status}");
+            let sent = gateway.fake.calls_of("m");
+            let asked = |call: &signalbox_fakes::Call| String::from_utf8_lossy(&call.body).contains("stream_options");
+            let asked: Vec<bool> = sent.iter().map(asked).collect();
+            assert_eq!(asked, [true, false, false][..calls], "{client:?} {status}: it is remembered");
+            let row = logged(&gateway, &answer).await;
+            assert_eq!((&row["response"]["attempts"], &row["status"]), (&json!(1), &json!("completed")), "{row}");
+            let kept: Value = serde_json::from_slice(&sent[calls - 1].body).unwrap();
+            assert_eq!(row["qwen_request"], kept, "{client:?} {status}");
+        }
+    }
+
+    // A client that asks itself is told.
+    let gateway = Api::Chat.gateway().await;
+    gateway.fake.script("m", unknown_option(400));
+    let mut asking = Api::Chat.request("fake/m", true, "hi");
+    asking["stream_options"] = json!({"include_usage": true});
+    let refused = gateway.router.post(Api::Chat.path(), &asking).await;
+    assert_eq!((refused.status, gateway.fake.calls_of("m").len()), (400, 1), "{}", refused.text());
+
+    // The same for a server that refuses everything else, too.
+    let whole = gateway.router.post(Api::Chat.path(), &Api::Chat.request("fake/m", false, "hi")).await;
+    assert_eq!((whole.status, gateway.fake.calls_of("m").len()), (400, 2), "{}", whole.text());
 }

@@ -117,9 +117,12 @@ async fn a_conversation_needs_a_provider_of_responses() {
 
     for provider in [Api::Chat, Api::Messages] {
         let gateway = provider.gateway().await;
-        for stream in [false, true] {
+        for (stream, conversation) in
+            [(false, json!("conv_1")), (true, json!("conv_1")), (false, json!({"id": "conv_1"}))]
+        {
             let mut body = body.clone();
             body["stream"] = stream.into();
+            body["conversation"] = conversation;
             let refused = gateway.router.post("/v1/responses", &body).await;
             let error = error_of(&refused, 400);
             assert_eq!((&error["code"], &error["param"]), (&json!("unsupported_parameter"), &json!("conversation")));

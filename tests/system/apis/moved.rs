@@ -262,6 +262,13 @@ async fn tools_of_a_chat_client_reach_models_that_call_them_only_in_responses() 
         gateway.router.post("/v1/chat/completions", &body(&format!("gpt/{model}"), effort)).await.expect(200);
         assert_eq!(gateway.fake.calls_of(model).pop().unwrap().path, path, "{model} {effort}");
     }
+    // The files of the account are the same in both APIs.
+    let mut with_file = body("gpt/gpt-6-sol", "low");
+    with_file["messages"][0]["content"] = json!([{"type": "file", "file": {"file_id": "file-1"}}]);
+    let answer = gateway.router.post("/v1/chat/completions", &with_file).await.expect(200);
+    assert_eq!(answer.header("x-signalbox-translation"), "chat-responses");
+    let part = json!({"type": "input_file", "file_id": "file-1"});
+    assert_eq!(sent(&gateway, "gpt-6-sol")["input"][0]["content"], json!([part]));
     // A route says so for models with other names, also against what the provider is configured to speak.
     let target = json!({"provider": "fake", "model": "my-deployment", "api": "responses"});
     gateway.stack.api.post("/api/routes", &json!({"model": "r", "targets": [target]})).await.expect(201);

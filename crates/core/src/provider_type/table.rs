@@ -1,9 +1,15 @@
 //! The rows of the provider types.
 
-use super::{ApiKey, ECHO, GENERIC, ProviderType, QWEN_PROXY, Quirks, Refused};
+use super::{Added, ApiKey, ECHO, GENERIC, ProviderType, QWEN_PROXY, Quirks, Refused, ThinkingSwitch};
 use crate::Api;
 
 const CHAT: &[Api] = &[Api::Chat];
+
+/// Models of Moonshot that think.
+const KIMI_THINKING: &[&str] = &["kimi-k2-thinking", "kimi-k2.", "kimi-k3"];
+
+/// Efforts of providers that know `low`, `medium` and `high`, and `none` for no thinking.
+const UP_TO_HIGH: &[(&str, &str)] = &[("minimal", "low"), ("xhigh", "high"), ("max", "high")];
 
 /// The table, in the order in which forms show it.
 pub const PROVIDER_TYPES: &[ProviderType] = &[
@@ -32,7 +38,13 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         )
     },
     ProviderType {
-        quirks: Quirks { reasoning_effort: false, top_k: true, ..Quirks::COMPATIBLE },
+        quirks: Quirks {
+            reasoning_effort: false,
+            thinking: ThinkingSwitch::Flag,
+            whole_answers: false,
+            top_k: true,
+            ..Quirks::COMPATIBLE
+        },
         ..hosted(
             "dashscope",
             "Alibaba DashScope",
@@ -41,10 +53,17 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         )
     },
     ProviderType {
-        apis: &[Api::Chat, Api::Messages],
+        apis: &[Api::Chat, Api::Messages, Api::Responses],
         messages_base: Some("/anthropic/v1"),
         quirks: Quirks {
-            refused: &[Refused { fields: &["logprobs", "top_logprobs"], models: &["deepseek-reasoner"] }],
+            // The models that think by default.
+            reasoning_required: &["deepseek-reasoner", "deepseek-v4"],
+            thinking: ThinkingSwitch::Type,
+            efforts: &[("minimal", "low"), ("medium", "high"), ("xhigh", "high"), ("ultra", "max")],
+            refused: &[Refused {
+                fields: &["logprobs", "top_logprobs"],
+                models: &["deepseek-reasoner", "deepseek-v4"],
+            }],
             ..Quirks::COMPATIBLE
         },
         ..hosted("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DeepSeek's own API.")
@@ -53,6 +72,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         quirks: Quirks {
             max_completion_tokens: true,
             reasoning_field: None,
+            efforts: UP_TO_HIGH,
             usage_option: false,
             refused: &[Refused {
                 fields: &[
@@ -75,8 +95,11 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         quirks: Quirks {
             reasoning_field: None,
             reasoning_effort: false,
+            call_id_len: Some(9),
+            user_after_tool: false,
+            seed_field: "random_seed",
             usage_option: false,
-            refused: &[Refused { fields: &["seed", "user", "logit_bias"], models: &[] }],
+            refused: &[Refused { fields: &["user", "logit_bias"], models: &[] }],
             ..Quirks::COMPATIBLE
         },
         ..hosted("mistral", "Mistral", "https://api.mistral.ai/v1", "Mistral's own API.")
@@ -93,14 +116,16 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         ..hosted("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "Models of many providers with one key.")
     },
     ProviderType {
-        quirks: Quirks { top_k: true, usage_option: false, ..Quirks::COMPATIBLE },
-        ..hosted("together", "Together AI", "https://api.together.xyz/v1", "Open models, hosted by Together AI.")
+        quirks: Quirks { top_k: true, max_temperature: 1, usage_option: false, ..Quirks::COMPATIBLE },
+        ..hosted("together", "Together AI", "https://api.together.ai/v1", "Open models, hosted by Together AI.")
     },
     ProviderType {
         apis: &[Api::Responses, Api::Chat],
         quirks: Quirks {
             max_completion_tokens: true,
             reasoning_field: None,
+            efforts: UP_TO_HIGH,
+            silence_s: Some(900),
             // The models that reason.
             refused: &[Refused {
                 fields: &["presence_penalty", "frequency_penalty", "stop"],
@@ -112,16 +137,27 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     },
     hosted("baseten", "Baseten", "https://inference.baseten.co/v1", "Open models, hosted by Baseten."),
     ProviderType {
-        quirks: Quirks { max_completion_tokens: true, reasoning_field: Some("reasoning"), ..Quirks::COMPATIBLE },
+        quirks: Quirks {
+            max_completion_tokens: true,
+            reasoning_field: Some("reasoning"),
+            efforts: UP_TO_HIGH,
+            ..Quirks::COMPATIBLE
+        },
         ..hosted("cerebras", "Cerebras", "https://api.cerebras.ai/v1", "Open models on Cerebras' hardware.")
     },
     hosted("chutes", "Chutes", "https://llm.chutes.ai/v1", "Open models, hosted by Chutes."),
-    hosted(
-        "cohere",
-        "Cohere",
-        "https://api.cohere.ai/compatibility/v1",
-        "Cohere's models through its OpenAI-compatible endpoint.",
-    ),
+    ProviderType {
+        quirks: Quirks {
+            efforts: &[("minimal", "high"), ("low", "high"), ("medium", "high"), ("xhigh", "high"), ("max", "high")],
+            ..Quirks::COMPATIBLE
+        },
+        ..hosted(
+            "cohere",
+            "Cohere",
+            "https://api.cohere.ai/compatibility/v1",
+            "Cohere's models through its OpenAI-compatible endpoint.",
+        )
+    },
     ProviderType {
         quirks: Quirks { top_k: true, ..Quirks::COMPATIBLE },
         ..hosted("deepinfra", "DeepInfra", "https://api.deepinfra.com/v1/openai", "Open models, hosted by DeepInfra.")
@@ -134,7 +170,17 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     ),
     ProviderType {
         apis: &[Api::Chat, Api::Messages, Api::Responses],
-        quirks: Quirks { top_k: true, usage_option: false, ..Quirks::COMPATIBLE },
+        quirks: Quirks {
+            top_k: true,
+            usage_option: false,
+            // Otherwise the limit of output tokens is lowered without a word.
+            added: &[Added {
+                field: "context_length_exceeded_behavior",
+                value: r#""error""#,
+                is_for_streamed_tools: false,
+            }],
+            ..Quirks::COMPATIBLE
+        },
         ..hosted(
             "fireworks",
             "Fireworks AI",
@@ -158,15 +204,23 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     ProviderType {
         apis: &[Api::Chat, Api::Messages],
         messages_base: Some("/anthropic/v1"),
-        quirks: Quirks { max_completion_tokens: true, usage_option: false, ..Quirks::COMPATIBLE },
+        quirks: Quirks {
+            max_completion_tokens: true,
+            max_temperature: 1,
+            usage_option: false,
+            // Otherwise thinking is part of the text.
+            added: &[Added { field: "reasoning_split", value: "true", is_for_streamed_tools: false }],
+            ..Quirks::COMPATIBLE
+        },
         ..hosted("minimax", "MiniMax", "https://api.minimax.io/v1", "MiniMax's own API.")
     },
     ProviderType {
         quirks: Quirks {
             forced_tools: false,
             reasoning_effort: false,
+            reasoning_required: KIMI_THINKING,
             // Models that reason take only the value 1.
-            refused: &[Refused { fields: &["temperature"], models: &["kimi-k2-thinking", "kimi-k2.", "kimi-k3"] }],
+            refused: &[Refused { fields: &["temperature"], models: KIMI_THINKING }],
             ..Quirks::COMPATIBLE
         },
         ..hosted("moonshot", "Moonshot AI", "https://api.moonshot.ai/v1", "Kimi models through Moonshot's own API.")
@@ -180,6 +234,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     ProviderType {
         quirks: Quirks {
             reasoning_field: None,
+            efforts: &[("none", ""), ("xhigh", "high"), ("max", "high")],
             usage_option: false,
             refused: &[Refused { fields: &["seed", "logit_bias"], models: &[] }],
             ..Quirks::COMPATIBLE
@@ -187,7 +242,11 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         ..hosted("perplexity", "Perplexity", "https://api.perplexity.ai", "Models with web search by Perplexity.")
     },
     ProviderType {
-        quirks: Quirks { top_k: true, ..Quirks::COMPATIBLE },
+        quirks: Quirks {
+            top_k: true,
+            efforts: &[("none", ""), ("minimal", "low"), ("xhigh", "high"), ("max", "high")],
+            ..Quirks::COMPATIBLE
+        },
         ..hosted("sambanova", "SambaNova", "https://api.sambanova.ai/v1", "Open models on SambaNova's hardware.")
     },
     ProviderType {
@@ -195,7 +254,7 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         ..hosted("scaleway", "Scaleway", "https://api.scaleway.ai/v1", "Open models, hosted by Scaleway.")
     },
     ProviderType {
-        quirks: Quirks { top_k: true, reasoning_effort: false, ..Quirks::COMPATIBLE },
+        quirks: Quirks { top_k: true, reasoning_effort: false, thinking: ThinkingSwitch::Flag, ..Quirks::COMPATIBLE },
         ..hosted("siliconflow", "SiliconFlow", "https://api.siliconflow.com/v1", "Open models, hosted by SiliconFlow.")
     },
     hosted("stepfun", "StepFun", "https://api.stepfun.com/v1", "StepFun's own API."),
@@ -215,8 +274,11 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
         quirks: Quirks {
             forced_tools: false,
             reasoning_effort: false,
+            thinking: ThinkingSwitch::Type,
             max_stops: 1,
             usage_option: false,
+            // Otherwise the arguments of a call come as a whole.
+            added: &[Added { field: "tool_stream", value: "true", is_for_streamed_tools: true }],
             ..Quirks::COMPATIBLE
         },
         ..hosted("zai", "Z.ai", "https://api.z.ai/api/paas/v4", "GLM models through Z.ai's own API.")
@@ -233,7 +295,13 @@ pub const PROVIDER_TYPES: &[ProviderType] = &[
     },
     ProviderType {
         apis: &[Api::Chat, Api::Messages, Api::Responses],
-        quirks: Quirks { reasoning_field: Some("reasoning"), ..Quirks::COMPATIBLE },
+        quirks: Quirks {
+            reasoning_field: Some("reasoning"),
+            tool_choice: false,
+            forced_tools: false,
+            efforts: &[("minimal", "low"), ("xhigh", "high")],
+            ..Quirks::COMPATIBLE
+        },
         ..local("ollama", "Ollama", "http://127.0.0.1:11434/v1", "Models on your own machine, served by Ollama.")
     },
     ProviderType {

@@ -1,10 +1,15 @@
 //! Writes requests for providers of Chat Completions.
 
+use std::borrow::Cow;
+
+use super::after_tools::joined;
+use super::thinking::write_thinking;
 use super::tools::{write_custom, write_function};
 use super::write_message::write_messages;
 use crate::error::RequestError;
 use crate::field::Raw;
 use crate::hub::{CallKind, Format, Request, ToolChoice};
+use crate::loss::Losses;
 use crate::out::{self, Array, Object};
 use crate::target::Target;
 use crate::write::{Job, Offer};
@@ -19,7 +24,12 @@ const SEARCHES: &str = "the target searches as it likes";
 
 /// Writes a request.
 pub(crate) fn write_request(request: &Request, target: &Target) -> Result<Written, RequestError> {
-    let mut job = Job::new(request, target, Api::Chat);
+    let (request, losses) = match (!target.user_after_tool).then(|| joined(request)).flatten() {
+        Some((request, losses)) => (Cow::Owned(request), losses),
+        None => (Cow::Borrowed(request), Losses::default()),
+    };
+    let mut job = Job::new(&request, target, Api::Chat);
+    job.losses.append(losses);
     let mut body = Vec::new();
     let mut result = Ok(());
     out::object(&mut body, |body| result = write_body(&mut job, body));
@@ -43,7 +53,9 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
     if tools == b"[]" && has_search && request.tool_choice.as_ref().is_some_and(is_search) {
         job.losses.altered("tool_choice", SEARCHES);
     }
-    if tools != b"[]" {
+    // A provider that knows no choice would take the tools for allowed.
+    let is_allowed = job.target.tool_choice || request.tool_choice != Some(ToolChoice::None);
+    if tools != b"[]" && is_allowed {
         body.raw("tools", &String::from_utf8_lossy(&tools));
         write_choice(job, body)?;
         if let Some(parallel) = request.parallel_tool_calls {
@@ -61,8 +73,7 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
         write_format(body, format);
     }
     body.opt_str("verbosity", request.verbosity.as_deref());
-    let effort = job.effort();
-    body.opt_str("reasoning_effort", effort.as_ref().map(|effort| effort.as_str()));
+    let effort = write_thinking(job, body);
     if request.reasoning.summary.is_some() {
         job.losses.dropped("reasoning.summary", "the target API has no such field");
     }
@@ -81,11 +92,29 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
     }
     write_cache_options(job, body);
     job.write_extras(body, if job.is_from(Api::Responses) { &ALLOWED } else { &[] })?;
-    if request.stream {
-        body.bool("stream", true);
-        body.object("stream_options", |options| options.bool("include_usage", true));
-    }
+    write_stream(job, body, tools != b"[]" && is_allowed);
     Ok(())
+}
+
+/// Writes what the provider needs to know about the stream, and the fields that it wants.
+fn write_stream(job: &Job<'_>, body: &mut Object<'_>, has_tools: bool) {
+    let (target, streams) = (job.target, job.streams());
+    if streams {
+        body.bool("stream", true);
+        if target.usage_option || target.pads_streams {
+            body.object("stream_options", |options| {
+                if target.usage_option {
+                    options.bool("include_usage", true);
+                }
+                if target.pads_streams {
+                    options.bool("include_obfuscation", false);
+                }
+            });
+        }
+    }
+    for added in target.added.iter().filter(|added| !added.is_for_streamed_tools || streams && has_tools) {
+        body.raw(added.field, added.value);
+    }
 }
 
 /// Writes what Chat Completions has of the cache options of Responses.
@@ -137,6 +166,12 @@ fn write_tools(job: &mut Job<'_>, list: &mut Array<'_>) -> Result<bool, RequestE
 
 fn write_choice(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestError> {
     let Some(choice) = &job.request.tool_choice else { return Ok(()) };
+    if !job.target.tool_choice {
+        if *choice != ToolChoice::Auto {
+            job.losses.dropped("tool_choice", "the provider lets the model choose");
+        }
+        return Ok(());
+    }
     let is_forced = matches!(choice, ToolChoice::Required | ToolChoice::Named { .. });
     if is_forced && !job.target.forced_tools {
         job.losses.changed("tool_choice", "required", "auto", "the model refuses forced tools");

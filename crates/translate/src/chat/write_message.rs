@@ -1,5 +1,6 @@
 //! Writes the messages of Chat Completions.
 
+use super::thinking::is_off;
 use crate::Api;
 use crate::error::RequestError;
 use crate::hub::{Block, CallKind, Image, Json, Media, Message, Role, Source, ToolCall, ToolResult};
@@ -63,7 +64,10 @@ fn write_user(job: &mut Job<'_>, list: &mut Array<'_>, message: &Message) -> Res
     for (index, block) in message.blocks.iter().enumerate() {
         let at = block_at(&message.at, index);
         match block {
-            Block::ToolResult(result) => write_result(job, list, result, &at, &mut rest),
+            Block::ToolResult(result) if job.target.user_after_tool => {
+                write_result(job, list, result, &at, &mut rest);
+            }
+            Block::ToolResult(result) => write_whole_result(job, list, result, &at)?,
             Block::Text(text) if text.text.is_empty() && !job.is_from(Api::Chat) => {}
             _ => rest.push((at, block)),
         }
@@ -86,6 +90,29 @@ fn write_user(job: &mut Job<'_>, list: &mut Array<'_>, message: &Message) -> Res
     result
 }
 
+/// Writes the result of a tool with its media, for a provider that takes no message of the user after it.
+fn write_whole_result(
+    job: &mut Job<'_>,
+    list: &mut Array<'_>,
+    result: &ToolResult,
+    at: &str,
+) -> Result<(), RequestError> {
+    let is_text = |block: &Block| matches!(block, Block::Text(_));
+    if result.content.iter().all(is_text) {
+        write_result(job, list, result, at, &mut Vec::new());
+        return Ok(());
+    }
+    let mut written = Ok(());
+    write_result_with(job, list, result, at, |job, out| {
+        out.array("content", |parts| {
+            let mut blocks = result.content.iter().enumerate();
+            written = blocks.try_for_each(|(index, block)| write_part(job, parts, block, &block_at(at, index)));
+        });
+    });
+    written
+}
+
+/// Writes the result of a tool. Its media are moved to the message of the user that follows.
 fn write_result<'b>(
     job: &mut Job<'_>,
     list: &mut Array<'_>,
@@ -93,9 +120,6 @@ fn write_result<'b>(
     at: &str,
     moved: &mut Vec<(String, &'b Block)>,
 ) {
-    if result.is_error {
-        job.losses.dropped(format!("{at}.is_error"), "results of tools have no error mark there");
-    }
     for (index, block) in result.content.iter().enumerate() {
         if !matches!(block, Block::Text(_)) {
             let at = block_at(at, index);
@@ -104,15 +128,30 @@ fn write_result<'b>(
         }
     }
     let has_text = result.content.iter().any(|block| matches!(block, Block::Text(_)));
-    let id = job.result_id(&result.call_id);
-    list.object(|out| {
-        out.str("role", "tool");
-        out.str("tool_call_id", &id);
+    write_result_with(job, list, result, at, |job, out| {
         if has_text {
             write_texts(job, out, result.content.iter(), at);
         } else {
             out.str("content", "");
         }
+    });
+}
+
+fn write_result_with(
+    job: &mut Job<'_>,
+    list: &mut Array<'_>,
+    result: &ToolResult,
+    at: &str,
+    content: impl FnOnce(&mut Job<'_>, &mut Object<'_>),
+) {
+    if result.is_error {
+        job.losses.dropped(format!("{at}.is_error"), "results of tools have no error mark there");
+    }
+    let id = job.result_id(&result.call_id);
+    list.object(|out| {
+        out.str("role", "tool");
+        out.str("tool_call_id", &id);
+        content(job, out);
     });
     // A message of the role `tool` has no place for a breakpoint of the whole result.
     if result.cache.is_some() {
@@ -179,7 +218,7 @@ fn write_document(job: &mut Job<'_>, parts: &mut Array<'_>, media: &Media, at: &
     }
     let (name, value) = match &media.source {
         Source::Base64 { media_type, data } => ("file_data", format!("data:{media_type};base64,{data}")),
-        Source::File(id) if job.target.same_files || job.is_from(Api::Chat) => ("file_id", id.clone()),
+        Source::File(id) if job.knows_files() => ("file_id", id.clone()),
         Source::File(_) | Source::Url(_) => return job.refuse(at, "Send the file itself."),
         Source::Text(text) => {
             job.losses.altered(at, "sent as text");
@@ -249,7 +288,8 @@ fn write_assistant(job: &mut Job<'_>, list: &mut Array<'_>, message: &Message) -
     }
     list.object(|out| {
         out.str("role", "assistant");
-        if let Some((field, text)) = job.target.reasoning_field.zip(reasoning.as_deref()) {
+        let required = (job.target.reasoning_required && !is_off(job)).then_some("");
+        if let Some((field, text)) = job.target.reasoning_field.zip(reasoning.as_deref().or(required)) {
             out.str(field, text);
         }
         write_texts(job, out, message.blocks.iter(), &message.at);

@@ -41,6 +41,22 @@ fn a_message_that_was_only_thinking_goes_as_a_whole() {
 }
 
 #[test]
+fn items_of_another_account_are_cut_by_their_place() {
+    let body = r#"{"model":"m","input":[ {"role":"user","content":"a"}, {"x":1} ,{"y":1.0}], "odd": 1e400}"#;
+    let cut = |indices: &[usize]| {
+        let cleaned = without_items(body.as_bytes(), indices)?;
+        let lost: Vec<String> = cleaned.losses.iter().map(|loss| loss.field.clone()).collect();
+        Some((String::from_utf8(cleaned.body).unwrap(), lost.join(" ")))
+    };
+    let expected = |input: &str| format!(r#"{{"model":"m","input":[ {input}], "odd": 1e400}}"#);
+    let user = r#"{"role":"user","content":"a"}"#;
+    assert_eq!(cut(&[1]), Some((expected(&format!("{user}, {{\"y\":1.0}}")), "input.1".to_owned())));
+    assert_eq!(cut(&[1, 2]), Some((expected(user), "input.1 input.2".to_owned())));
+    assert_eq!((cut(&[]), cut(&[7])), (None, None));
+    assert!(without_items(br#"{"input":"text"}"#, &[0]).is_none());
+}
+
+#[test]
 fn own_items_are_cut_and_lose_their_ids() {
     let handle = r#"{"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":"signalbox.thinking.v1:{\"thinking\":\"x\"}"}"#;
     let bare = format!(r#"{{"type":"reasoning","id":"rs_{OWN}_0","summary":[]}}"#);

@@ -221,7 +221,7 @@ fn write_media(
     at: &str,
     attributes: impl FnOnce(&mut Object<'_>),
 ) -> Result<(), RequestError> {
-    if matches!(source, Source::File(_)) && !job.target.same_files && !job.is_from(Api::Messages) {
+    if matches!(source, Source::File(_)) && !job.knows_files() {
         return job.refuse(at, "Send the file itself.");
     }
     if let (Source::Base64 { media_type, .. }, "document") = (source, kind)

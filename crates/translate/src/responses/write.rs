@@ -78,6 +78,9 @@ fn write_body(job: &mut Job<'_>, body: &mut Object<'_>) -> Result<(), RequestErr
     write_extras(job, body)?;
     if request.stream {
         body.bool("stream", true);
+        if job.target.pads_streams {
+            body.object("stream_options", |options| options.bool("include_obfuscation", false));
+        }
     }
     Ok(())
 }

@@ -237,7 +237,7 @@ fn write_part(job: &mut Job<'_>, parts: &mut Array<'_>, block: &Block, at: &str)
 }
 
 fn check_file(job: &Job<'_>, source: &Source, at: &str) -> Result<(), RequestError> {
-    let is_foreign = matches!(source, Source::File(_)) && !job.target.same_files && !job.is_from(Api::Responses);
+    let is_foreign = matches!(source, Source::File(_)) && !job.knows_files();
     if is_foreign { job.refuse(at, "Send the file itself.") } else { Ok(()) }
 }
 

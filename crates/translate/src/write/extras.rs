@@ -19,7 +19,8 @@ impl Job<'_> {
                     self.losses.dropped(name, "the provider refuses it");
                 }
             } else if is_known {
-                body.raw(name, value.as_str());
+                let is_seed = name == "seed" && self.api == Api::Chat;
+                body.raw(if is_seed { self.target.seed_field } else { name }, value.as_str());
             } else if name == "speed" && value.as_str() == "\"fast\"" && self.request.service_tier.is_none() {
                 self.losses.changed("speed", "fast", "service_tier fast", "sent as another field");
                 body.str("service_tier", "fast");

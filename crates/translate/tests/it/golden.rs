@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use signalbox_grammar::frames;
 use signalbox_translate::hub::{Event, Failure, Finish, FinishReason, Json};
 use signalbox_translate::{
-    Api, Decoder, EmitOptions, Emitter, Losses, RequestError, Target, Written, read_answer, read_continued_request,
-    read_request, write_answer, write_error, write_request,
+    Added, Api, Decoder, EmitOptions, Emitter, Losses, RequestError, Target, ThinkingSwitch, Written, read_answer,
+    read_continued_request, read_request, write_answer, write_error, write_request,
 };
 
 fn api(name: &Value) -> Api {
@@ -46,6 +46,35 @@ fn target(fields: &Value) -> Target {
             "refused" => {
                 let names = value.as_array().unwrap().iter();
                 target.refused = names.map(|name| &*name.as_str().unwrap().to_owned().leak()).collect();
+            }
+            "max_temperature" => target.max_temperature = u32::try_from(value.as_u64().unwrap()).unwrap(),
+            "tool_choice" => target.tool_choice = flag,
+            "call_id_len" => target.call_id_len = value.as_u64().and_then(|len| len.try_into().ok()),
+            "user_after_tool" => target.user_after_tool = flag,
+            "reasoning_required" => target.reasoning_required = flag,
+            "usage_option" => target.usage_option = flag,
+            "pads_streams" => target.pads_streams = flag,
+            "whole_answers" => target.whole_answers = flag,
+            "seed_field" => target.seed_field = value.as_str().unwrap().to_owned().leak(),
+            "efforts" => {
+                let words = value.as_object().unwrap().iter();
+                let words = words.map(|(from, to)| (&*from.clone().leak(), &*to.as_str().unwrap().to_owned().leak()));
+                target.efforts = words.collect::<Vec<(&str, &str)>>().leak();
+            }
+            "thinking" => {
+                target.thinking = match value.as_str() {
+                    Some("type") => ThinkingSwitch::Type,
+                    Some("flag") => ThinkingSwitch::Flag,
+                    other => panic!("unknown switch {other:?}"),
+                }
+            }
+            "added" => {
+                let added = |(field, value): (&String, &Value)| Added {
+                    field: field.clone().leak(),
+                    value: value["value"].to_string().leak(),
+                    is_for_streamed_tools: value["streamed_tools"] == true,
+                };
+                target.added = value.as_object().unwrap().iter().map(added).collect::<Vec<_>>().leak();
             }
             "reasoning_field" => target.reasoning_field = Some("reasoning_content"),
             other => panic!("unknown field {other}"),

@@ -133,6 +133,12 @@ pub enum ApiError {
     /// The client asks for a WebSocket.
     #[error("this route has no WebSocket; send a POST request")]
     NoUpgrade,
+    /// The conversations of Responses, which only their provider keeps, are asked for.
+    #[error(
+        "conversations are not kept here; continue an answer with `previous_response_id`, or send the conversation in \
+         `input`"
+    )]
+    NoConversations,
     /// No route matches the path.
     #[error("no route for {0} {1}; `GET /` lists the routes")]
     NotFound(Method, String),
@@ -173,9 +179,10 @@ impl ApiError {
             | Self::Explain(_)
             | Self::ProviderDisabled(_) => StatusCode::BAD_REQUEST,
             Self::Route(RouteError::NoTarget { .. }) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Route(RouteError::UnknownModel(_)) | Self::UnknownProvider(_) | Self::NotFound(..) => {
-                StatusCode::NOT_FOUND
-            }
+            Self::Route(RouteError::UnknownModel(_))
+            | Self::UnknownProvider(_)
+            | Self::NoConversations
+            | Self::NotFound(..) => StatusCode::NOT_FOUND,
             Self::Body(error) => error.status(),
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Stored(StoredError::NotFound { .. }) => StatusCode::NOT_FOUND,
@@ -256,7 +263,7 @@ impl ApiError {
             Self::NotInBackground => (REQUEST, "not_in_background", None),
             Self::StoredStream | Self::JudgedStream => (REQUEST, "unsupported_parameter", Some("stream")),
             Self::NoUpgrade => (REQUEST, "upgrade_required", None),
-            Self::NotFound(..) => (REQUEST, "not_found", None),
+            Self::NoConversations | Self::NotFound(..) => (REQUEST, "not_found", None),
             Self::MethodNotAllowed(..) => (REQUEST, "method_not_allowed", None),
         };
         let body = ErrorBody::new(kind, code, self.to_string());
@@ -357,7 +364,11 @@ pub fn respond(error: &ApiError, path: &str, extensions: &Extensions) -> Respons
 
 /// Handles every path without a route.
 pub async fn not_found(method: Method, uri: Uri, extensions: Extensions) -> axum::response::Response {
-    let error = ApiError::NotFound(method, uri.path().to_owned());
+    let rest = uri.path().strip_prefix("/v1/conversations");
+    let error = match rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        true => ApiError::NoConversations,
+        false => ApiError::NotFound(method, uri.path().to_owned()),
+    };
     respond(&error, uri.path(), &extensions).map(axum::body::Body::new)
 }
 

@@ -14,13 +14,15 @@ use http::{Extensions, HeaderMap, HeaderValue, header};
 use serde::Deserialize;
 use signalbox_core::openai::{Model, ModelList};
 use signalbox_daemon::Caller;
+use signalbox_pricing::{Price, Table};
 
 use super::{error::ApiError, path::Path};
 use crate::{
     admission::NotAllowed,
     app::App,
-    model_lists,
-    provider::{Adapter, Provider},
+    catalog::Snapshot,
+    clock, model_lists,
+    provider::{Adapter, Provider, claude_thinking},
     route,
 };
 
@@ -56,7 +58,9 @@ pub async fn list(
         let mut models = app.catalog.current().models();
         models.data.retain(allowed);
         if anthropic::is_asked(&headers) {
-            return Ok(Json(anthropic::Page::of(&models.data, &filter.page)).into_response());
+            let (snapshot, prices) = (app.catalog.current(), app.prices.current());
+            let about = |model: &Model| about(&snapshot, prices.as_deref(), &model.id);
+            return Ok(Json(anthropic::Page::of(&models.data, &filter.page, about)).into_response());
         }
         return Ok(Json(models).into_response());
     };
@@ -93,9 +97,39 @@ pub async fn one(
     }
     let model = find(&app, &id)?;
     Ok(match anthropic::is_asked(&headers) {
-        true => Json(anthropic::Entry::of(&model)).into_response(),
+        true => {
+            let about = about(&app.catalog.current(), app.prices.current().as_deref(), &id);
+            Json(anthropic::Entry::of(&model, about)).into_response()
+        }
         false => Json(model).into_response(),
     })
+}
+
+/// Returns what the catalogue and the prices say about a model: about the first target of its route.
+fn about(snapshot: &Snapshot, prices: Option<&Table>, id: &str) -> anthropic::About {
+    let described = snapshot.description(id);
+    let target = match snapshot.routes().named(id) {
+        Some(route) => {
+            let mut targets = route.providers.iter().zip(&route.plan.targets);
+            targets.find_map(|(provider, target)| Some((Arc::clone(provider.as_ref().ok()?), target.model.clone())))
+        }
+        None => {
+            let first = route::candidates(snapshot, Some(id)).ok().and_then(|all| all.into_iter().next());
+            first.and_then(|candidate| Some((candidate.provider, candidate.model?)))
+        }
+    };
+    let price = target
+        .as_ref()
+        .zip(prices)
+        .and_then(|((provider, model), prices)| prices.find(&provider.row.kind, &provider.id, model, clock::unix_ms()));
+    let model = target.as_ref().map_or(id, |(_, model)| model);
+    anthropic::About {
+        name: described.map(|described| described.name.clone()),
+        max_input_tokens: price.and_then(Price::context_tokens),
+        max_tokens: price.and_then(Price::max_output_tokens),
+        sees_images: described.is_some_and(|described| described.capabilities.iter().any(|word| word == "vision")),
+        thinking: claude_thinking(model),
+    }
 }
 
 fn find(app: &App, id: &str) -> Result<Model, ApiError> {

@@ -40,6 +40,8 @@ pub struct Snapshot {
     /// Value of the setting `active_provider`, whatever it names.
     chosen: Option<String>,
     models: Vec<Model>,
+    /// What the catalogue says about its models, by id.
+    described: HashMap<String, Description>,
     settings: Settings,
     client_keys: Arc<IssuedKeys>,
     routes: Routes,
@@ -54,6 +56,15 @@ pub struct Link {
     pub provider: Arc<Provider>,
     /// Name of the model at the provider.
     pub upstream_model: String,
+}
+
+/// What the catalogue says about a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description {
+    /// Name that is shown to users.
+    pub name: String,
+    /// `chat`, `vision`, `tool-call` and others.
+    pub capabilities: Vec<String>,
 }
 
 /// List of models that an enabled provider returns itself.
@@ -144,6 +155,8 @@ impl Snapshot {
             let served = self.links.entry(link.model.id.clone()).or_default();
             if served.is_empty() {
                 self.models.push(Model::new(&link.model.id, link.model.created_at / 1000, &provider.id));
+                let described = Description { name: link.model.name, capabilities: link.model.capabilities };
+                self.described.insert(link.model.id, described);
             }
             served.push(Link { provider: Arc::clone(provider), upstream_model });
         }
@@ -283,6 +296,12 @@ impl Snapshot {
     pub fn model(&self, provider: &Provider, id: &str) -> Option<&Model> {
         let own = self.own_list(provider).and_then(|list| list.iter().find(|model| model.id == id));
         own.or_else(|| self.links_of(provider).find(|model| model.id == id))
+    }
+
+    /// Returns what the catalogue says about a linked model.
+    #[must_use]
+    pub fn description(&self, model: &str) -> Option<&Description> {
+        self.described.get(model)
     }
 
     /// Returns the client keys of the table `api_keys`.

@@ -8,7 +8,7 @@ use signalbox_core::{
     schema::{RouteDeadlines, RoutePlan, RouteTarget},
 };
 use signalbox_daemon::{Caller, INTERNAL_REQUEST, RequestContext};
-use signalbox_translate::Losses;
+use signalbox_translate::{Losses, Problem, RequestError, without_items};
 use signalbox_upstream::Deadlines;
 use tokio::time::{Duration, Instant};
 use tracing::Span;
@@ -78,47 +78,95 @@ async fn make(
     sender: Sender<'_>,
     request: ClientRequest<'_>,
 ) -> Result<AcceptedAnswer, AttemptError> {
-    let id = sender.context.id();
-    let candidate = step.candidate;
-    let ClientRequest { caller, body, envelope, .. } = request;
+    let Step { candidate, .. } = step;
     let provider = &candidate.provider;
-    let model = candidate.model.as_deref();
-    let api = candidate.api_for(envelope);
     if let Adapter::Misconfigured(reason) = &provider.adapter {
         return Err(AttemptError::Misconfigured { provider: provider.row.name.clone(), reason: reason.clone() });
     }
-    if let Some(direct) = envelope.direct {
+    if let Some(direct) = request.envelope.direct {
         return send_direct(app, step, sender, request, direct).await;
     }
-    let kind = provider_type(&provider.row.kind);
-    let is_strict = step.is_strict(caller, request.headers);
-    if !candidate.is_translated(envelope) {
-        let counts_streams = provider.counts_stream(envelope, api);
-        let body = step.with_params(envelope.for_provider(body, model, counts_streams));
-        let mut passed = Passed::new(body, (&kind, api), model, is_strict)?;
-        let body = std::mem::take(&mut passed.body);
-        let mut answer = send(app, step, sender, request, (body, api)).await?;
-        note_owner(app, candidate, &request, &answer);
-        passed.report(&mut answer);
-        return Ok(if counts_streams { answer.without_counts() } else { answer });
+    if let Some(index) = candidate.foreign.needed {
+        return Err(foreign_item(index).into());
     }
+    let api = candidate.api_for(request.envelope);
+    let is_translated = candidate.is_translated(request.envelope);
+    let counts = match is_translated {
+        true => api == Api::Chat && !provider.refuses_usage(),
+        false => provider.counts_stream(request.envelope, api),
+    };
+    let send = async |counts| match is_translated {
+        true => translate(app, step, sender, request, (api, counts)).await,
+        false => pass(app, step, sender, request, (api, counts)).await,
+    };
+    match send(counts).await {
+        Err(failure) if counts && failure.refuses_usage() => {
+            provider.note_usage_refused();
+            send(false).await
+        }
+        made => made,
+    }
+}
+
+/// Sends the client's own body. `counts` tells whether a stream is asked for token counts that the client does not see.
+async fn pass(
+    app: &App,
+    step: Step<'_>,
+    sender: Sender<'_>,
+    request: ClientRequest<'_>,
+    (api, counts): (Api, bool),
+) -> Result<AcceptedAnswer, AttemptError> {
+    let ClientRequest { caller, headers, body, envelope, .. } = request;
+    let candidate = step.candidate;
+    let model = candidate.model.as_deref();
+    let kind = provider_type(&candidate.provider.row.kind);
+    let body = step.with_params(envelope.for_provider(body, model, counts));
+    let is_strict = step.is_strict(caller, headers);
+    let mut passed = Passed::new(body, (&kind, api), model, &candidate.foreign.cut, is_strict)?;
+    let body = std::mem::take(&mut passed.body);
+    let mut answer = send(app, step, sender, request, (body, api, envelope.stream)).await?;
+    note_owner(app, candidate, &request, &answer);
+    passed.report(&mut answer);
+    Ok(if counts { answer.without_counts() } else { answer })
+}
+
+/// Translates the request, and the answer back. `counts` tells whether a chat stream is asked for its token counts.
+async fn translate(
+    app: &App,
+    step: Step<'_>,
+    sender: Sender<'_>,
+    request: ClientRequest<'_>,
+    (api, counts): (Api, bool),
+) -> Result<AcceptedAnswer, AttemptError> {
+    let id = sender.context.id();
+    let ClientRequest { caller, headers, body, envelope, .. } = request;
+    let candidate = step.candidate;
+    let provider = &candidate.provider;
+    let model = candidate.model.as_deref();
     let stored = match envelope.api {
         Api::Responses => request.earlier.items(&app.store, body, caller).await?,
         Api::Chat | Api::Messages => None,
     };
-    let (stored, lost) = match stored {
+    let (stored, mut lost) = match stored {
         Some(items) if candidate.continues_elsewhere(envelope) => without_reasoning(&items),
         stored => (stored, Losses::default()),
     };
+    let kept = without_items(body, &candidate.foreign.cut).map(|cleaned| {
+        lost.append(cleaned.losses);
+        Bytes::from(cleaned.body)
+    });
+    let request = ClientRequest { body: kept.as_ref().unwrap_or(body), ..request };
     let context = Context {
         id: &id.simple().to_string(),
-        is_strict,
+        is_strict: step.is_strict(caller, headers),
+        counts,
         lost,
-        memory: Maker::new(provider, model).map(|maker| (&app.reasoning, scope(caller, request.headers), maker)),
+        memory: Maker::new(provider, model).map(|maker| (&app.reasoning, scope(caller, headers), maker)),
     };
+    let kind = provider_type(&provider.row.kind);
     let mut translation = Translation::new(request, stored.as_deref(), (&kind, api), model, context)?;
     let body = step.with_params(std::mem::take(&mut translation.body));
-    let answer = send(app, step, sender, request, (body, api)).await?;
+    let answer = send(app, step, sender, request, (body, api, translation.stream)).await?;
     if envelope.api == Api::Responses {
         app.owners.note(&format!("resp_{}", id.simple()), owner(candidate, false), caller);
     }
@@ -126,13 +174,24 @@ async fn make(
     translation.answer(answer).map_err(|failure| failure.masked(masker))
 }
 
-/// Sends a body of `api` to the provider. It is dropped as soon as it has been sent, and not kept until the answer.
+/// Returns the error of a request with an item that stands for the conversation before it, and that only another account
+/// can read.
+fn foreign_item(index: usize) -> RequestError {
+    let field = format!("input.{index}");
+    let message = format!(
+        "`{field}` can only be read by the account that made it. Ask a model of that account, or send the conversation itself."
+    );
+    RequestError { problem: Problem::NotTranslatable, field, message }
+}
+
+/// Sends a body of `api` to the provider, which asks for a `stream` or not. It is dropped as soon as it has been sent,
+/// and not kept until the answer. A stream that the client did not ask for becomes a whole answer.
 async fn send(
     app: &App,
     step: Step<'_>,
     sender: Sender<'_>,
     ClientRequest { headers, envelope, .. }: ClientRequest<'_>,
-    (body, api): (Bytes, Api),
+    (body, api, stream): (Bytes, Api, bool),
 ) -> Result<AcceptedAnswer, AttemptError> {
     let candidate = step.candidate;
     let id = sender.context.id().to_string();
@@ -144,7 +203,7 @@ async fn send(
             Err(AttemptError::Misconfigured { provider: candidate.provider.row.name.clone(), reason: reason.clone() })
         }
         Adapter::Remote(remote) => {
-            let mut request = remote.inference(api, envelope.api, body, envelope.stream, headers, &id);
+            let mut request = remote.inference(api, envelope.api, body, stream, headers, &id);
             if let Some(query) = envelope.query.as_deref().filter(|_| !envelope.is_translated(api)) {
                 add_query(request.uri_mut(), query);
             }

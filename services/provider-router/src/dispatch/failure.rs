@@ -159,6 +159,19 @@ impl AttemptError {
         }
     }
 
+    /// Returns whether the provider refuses a stream because it is asked for its token counts.
+    pub(super) fn refuses_usage(&self) -> bool {
+        let names = |body: &[u8]| {
+            let has = |word: &str| memchr::memmem::find(body, word.as_bytes()).is_some();
+            has("stream_options") || has("include_usage")
+        };
+        match self {
+            Self::Status { status, body, .. } => matches!(status.as_u16(), 400 | 422) && names(body),
+            Self::Reported { body, .. } => names(body),
+            _ => false,
+        }
+    }
+
     /// Returns the stable word for the failure.
     pub(super) fn code(&self) -> &'static str {
         self.status_and_code().1

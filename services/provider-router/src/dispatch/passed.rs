@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use signalbox_core::{Api, provider_type::ProviderType};
-use signalbox_translate::{Losses, RequestError, without_foreign};
+use signalbox_translate::{Cleaned, Losses, RequestError, without_foreign, without_items};
 
 use super::{AcceptedAnswer, ClientRequest};
 use crate::{
@@ -27,7 +27,7 @@ pub(super) struct Passed {
 // === impl Passed ===
 
 impl Passed {
-    /// Removes the thinking of other providers, which the provider would refuse.
+    /// Removes the thinking of other providers and the `cut` items of other accounts, which the provider would refuse.
     ///
     /// # Errors
     /// Fails if something is removed and the client, its key or the route does not allow it.
@@ -35,15 +35,25 @@ impl Passed {
         body: Bytes,
         (kind, api): (&ProviderType, Api),
         model: Option<&str>,
+        cut: &[usize],
         is_strict: bool,
     ) -> Result<Self, RequestError> {
+        let (mut body, mut losses) = (body, None);
+        let mut keep = |cleaned: Cleaned, body: &mut Bytes| {
+            *body = cleaned.body.into();
+            losses.get_or_insert_with(Losses::default).append(cleaned.losses);
+        };
+        if let Some(cleaned) = without_items(&body, cut) {
+            keep(cleaned, &mut body);
+        }
         // Other servers of Messages do not sign their thinking, and some want it back.
         let takes_unsigned = api == Api::Messages && !checks_thinking(kind, model);
-        let cleaned = if takes_unsigned { None } else { without_foreign(api, &body) };
-        let Some(cleaned) = cleaned else { return Ok(Self { body, api, losses: None }) };
-        match cleaned.losses.to_error().filter(|_| is_strict) {
+        if !takes_unsigned && let Some(cleaned) = without_foreign(api, &body) {
+            keep(cleaned, &mut body);
+        }
+        match losses.as_ref().and_then(Losses::to_error).filter(|_| is_strict) {
             Some(error) => Err(error),
-            None => Ok(Self { body: cleaned.body.into(), api, losses: Some(cleaned.losses) }),
+            None => Ok(Self { body, api, losses }),
         }
     }
 
@@ -105,6 +115,7 @@ mod tests {
             Bytes::from_static(UNSIGNED.as_bytes()),
             (&provider_type(kind), Api::Messages),
             Some("m"),
+            &[],
             is_strict,
         )
     }

@@ -29,6 +29,8 @@ const BETAS: HeaderName = HeaderName::from_static("anthropic-beta");
 #[derive(Debug)]
 pub(super) struct Translation {
     pub(super) body: Bytes,
+    /// Whether the provider is asked for a stream.
+    pub(super) stream: bool,
     translated: Translated,
     options: EmitOptions,
     /// Reads what the answer has to get back in the next turn.
@@ -41,6 +43,8 @@ pub(super) struct Context<'a> {
     pub(super) id: &'a str,
     /// Whether the client, its key or the route allows no loss.
     pub(super) is_strict: bool,
+    /// Whether the stream is asked for its token counts.
+    pub(super) counts: bool,
     /// Losses before the translation.
     pub(super) lost: Losses,
     /// Memory of what earlier answers have to get back, the client, and the model that is asked.
@@ -58,7 +62,7 @@ impl Translation {
         stored: Option<&[hub::Json]>,
         (kind, provider): (&ProviderType, Api),
         model: Option<&str>,
-        Context { id, is_strict, lost: mut losses, memory }: Context<'_>,
+        Context { id, is_strict, counts, lost: mut losses, memory }: Context<'_>,
     ) -> Result<Self, RequestError> {
         let mut request = match stored {
             Some(stored) => read_continued_request(body, stored)?,
@@ -71,7 +75,9 @@ impl Translation {
             losses.append(known);
             Recorder::new(Arc::clone(memory), origin)
         });
-        let written = write_request(provider, &request, &target(kind, provider, model))?;
+        let mut target = target(kind, provider, model);
+        target.usage_option &= counts;
+        let written = write_request(provider, &request, &target)?;
         let own = losses.without(&written.losses);
         let mut losses = written.losses;
         losses.append(own);
@@ -92,7 +98,7 @@ impl Translation {
             previous: envelope.previous.clone(),
         };
         let translated = Translated { client: envelope.api, provider, losses };
-        Ok(Self { body: written.body.into(), translated, options, recorder })
+        Ok(Self { body: written.body.into(), stream: written.stream, translated, options, recorder })
     }
 
     /// Translates an answer of the provider.

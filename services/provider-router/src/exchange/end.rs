@@ -100,6 +100,11 @@ impl Exchange {
                 error.truncate(end);
             }
         }
+        // The question may have been left out only for this answer.
+        let is_uncounted = self.provider.as_ref().is_some_and(|provider| provider.refuses_usage());
+        if let Some(sent_as) = &mut self.sent_as {
+            sent_as.is_uncounted = is_uncounted;
+        }
         let is_broken = self.provider.is_some() && self.streamed && status != RequestStatus::Completed;
         let is_kept = request == Bodies::Full && answer == Bodies::Full && !truncated;
         let mut end = End {
@@ -109,7 +114,7 @@ impl Exchange {
             provider_type: self.provider.as_ref().map(|provider| provider.row.kind.clone()),
             upstream_model: self.upstream_model.take(),
             sent_as: self.sent_as.take().map(|sent_as| Box::new(sent_as.kept(request.max(answer)))),
-            counted: self.counted,
+            counted: self.counted && !is_uncounted,
             status_code: self.status_code,
             duration_ms: clock::millis(duration),
             first_byte_ms: self.first_byte.map(clock::millis),

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use signalbox_core::schema::KeyLimits;
@@ -20,6 +23,8 @@ pub struct ProviderHealth {
     models: HashMap<String, Arc<TargetHealth>>,
     others: Arc<TargetHealth>,
     quota: Arc<ProviderQuota>,
+    /// Account of the provider that refuses streams which are asked for their token counts; 0 if none does.
+    usage_refused: Arc<AtomicU64>,
 }
 
 // === impl HealthTable ===
@@ -33,12 +38,14 @@ impl HealthTable {
             models: HashMap::new(),
             others: Arc::new(TargetHealth::new(id, "")),
             quota: Arc::new(ProviderQuota::new(id)),
+            usage_refused: Arc::default(),
         });
         let kept = |model: &str| {
             let known = before.models.get(model).cloned();
             (model.to_owned(), known.unwrap_or_else(|| Arc::new(TargetHealth::new(id, model))))
         };
-        let after = ProviderHealth { models: models.map(kept).collect(), others: before.others, quota: before.quota };
+        let models = models.map(kept).collect();
+        let after = ProviderHealth { models, ..before };
         providers.insert(id.to_owned(), after.clone());
         after
     }
@@ -74,6 +81,18 @@ impl ProviderHealth {
         (!limits.is_empty()).then(|| Arc::clone(&self.quota))
     }
 
+    /// Returns whether the provider, at this address and with these credentials, refuses streams that are asked for
+    /// their token counts.
+    #[must_use]
+    pub fn refuses_usage(&self, account: u64) -> bool {
+        account != 0 && self.usage_refused.load(Ordering::Relaxed) == account
+    }
+
+    /// Records that it does.
+    pub fn note_usage_refused(&self, account: u64) {
+        self.usage_refused.store(account, Ordering::Relaxed);
+    }
+
     /// Returns all targets.
     pub fn all(&self) -> impl Iterator<Item = &Arc<TargetHealth>> {
         self.models.values().chain([&self.others])
@@ -93,6 +112,8 @@ mod tests {
         assert!(Arc::ptr_eq(after.of(Some("a")), after.of(None)), "unknown models share a state");
         assert!(Arc::ptr_eq(before.of(None), after.of(None)));
         assert_eq!((after.all().count(), after.of(Some("c")).model()), (3, "c"));
+        before.note_usage_refused(7);
+        assert_eq!([7, 8, 0].map(|account| after.refuses_usage(account)), [true, false, false]);
         table.retain(|id| id != "p");
         assert!(!Arc::ptr_eq(table.provider("p", ["b"].into_iter()).of(Some("b")), after.of(Some("b"))));
     }

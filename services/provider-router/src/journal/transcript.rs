@@ -15,7 +15,7 @@ use signalbox_pricing::Table;
 use signalbox_store::exchanges::{Exchange, ExchangeEnd, ExchangeStart, SessionRef, Source};
 use uuid::Uuid;
 
-use signalbox_translate::{read_request, without_foreign, write_request};
+use signalbox_translate::{read_request, without_foreign, without_items, write_request};
 
 use super::{
     answer::fold,
@@ -121,11 +121,15 @@ impl Transcript {
         let body = self.request.as_bytes();
         let sent_as = end.sent_as.as_deref();
         let is_cut = sent_as.is_some_and(|sent| sent.is_cut);
-        if let Some(SentAs { api: sent, kind, .. }) = sent_as.filter(|_| !is_cut) {
-            let request = read_request(api, body).ok()?;
+        let cut = |body: &[u8]| without_items(body, sent_as.map_or(&[], |sent| &sent.cut)).map(|cleaned| cleaned.body);
+        if let Some(SentAs { api: sent, kind, is_uncounted, .. }) = sent_as.filter(|_| !is_cut) {
+            let kept = cut(body);
+            let request = read_request(api, kept.as_deref().unwrap_or(body)).ok()?;
             let model = model.or(Some(self.begin.model.as_str())).filter(|model| !model.is_empty());
             let sent = Api::parse(sent)?;
-            let written = write_request(sent, &request, &target(&provider_type(kind), sent, model)).ok()?;
+            let mut target = target(&provider_type(kind), sent, model);
+            target.usage_option &= !is_uncounted;
+            let written = write_request(sent, &request, &target).ok()?;
             return Some(text(&written.body).into_owned());
         }
         if model.is_none() && !end.counted && !is_cut {
@@ -133,6 +137,7 @@ impl Transcript {
         }
         let envelope = envelope::Envelope::parse(api, body).ok()?;
         let sent = envelope.for_provider(&Bytes::copy_from_slice(body), model, end.counted);
+        let sent = cut(&sent).map_or(sent, Bytes::from);
         let cleaned = is_cut.then(|| without_foreign(api, &sent)).flatten();
         Some(text(cleaned.as_ref().map_or(&*sent, |cleaned| cleaned.body.as_slice())).into_owned())
     }

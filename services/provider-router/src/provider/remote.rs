@@ -63,7 +63,8 @@ const DEFAULT_USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("signal
 pub struct Remote {
     /// Address of the provider.
     pub target: Target,
-    /// Maximum silence of the provider, before its response and within it; `None` applies the router's own setting.
+    /// Maximum silence of the provider, before its response and within it: the configured one, or that of the type;
+    /// `None` applies the router's own setting.
     pub timeout: Option<Duration>,
     /// The provider's type.
     pub kind: ProviderType,
@@ -81,7 +82,8 @@ pub struct Remote {
     /// Whether the provider is a qwen-proxy. The router tells it that the request is already in the log, so that it is
     /// not logged twice.
     pub is_qwen_proxy: bool,
-    /// Whether chat streams are asked for their token counts even if the client does not ask.
+    /// Whether chat streams are asked for their token counts even if the client does not ask, as long as the provider
+    /// does not refuse it.
     pub counts_streams: bool,
     /// Removes the provider's credentials from its responses.
     pub masker: Masker,
@@ -134,7 +136,7 @@ impl Remote {
             None => path(rest),
         };
         Ok(Self {
-            timeout: millis(config, "timeout")?,
+            timeout: millis(config, "timeout")?.or(kind.quirks.silence_s.map(Duration::from_secs)),
             masker: Masker::new(secrets(&headers)),
             account: account(base_url, &headers),
             apis: apis(config, kind)?,
@@ -319,10 +321,10 @@ fn apis(config: &Config, kind: ProviderType) -> Result<Vec<Api>, String> {
     })
 }
 
-/// Reads `streamUsage`, or decides by the type and the address.
+/// Reads `streamUsage`, or decides by the type.
 fn counts_streams(config: &Config, kind: ProviderType) -> Result<bool, String> {
     match text(config, "streamUsage")? {
-        None | Some("") => Ok(kind.asks_for_usage(text(config, "baseURL")?)),
+        None | Some("") => Ok(kind.asks_for_usage()),
         Some("ask") => Ok(true),
         Some("client") => Ok(false),
         Some(_) => Err("`streamUsage` must be ask or client".to_owned()),

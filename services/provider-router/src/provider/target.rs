@@ -17,7 +17,13 @@ const NO_SIGNATURE: &str = r#"{"google":{"thought_signature":"skip_thought_signa
 pub fn target(kind: &ProviderType, api: Api, model: Option<&str>) -> Target {
     let quirks = kind.quirks;
     let name = model.map(own_name).unwrap_or_default();
-    let target = Target { model: model.map(str::to_owned), forced_tools: quirks.forced_tools, ..Target::default() };
+    let target = Target {
+        model: model.map(str::to_owned),
+        forced_tools: quirks.forced_tools,
+        // Chat Completions and Responses are those of one account.
+        same_files: kind.value == OPENAI,
+        ..Target::default()
+    };
     match api {
         Api::Chat => Target {
             top_k: quirks.top_k,
@@ -28,6 +34,17 @@ pub fn target(kind: &ProviderType, api: Api, model: Option<&str>) -> Target {
             reasoning_field: quirks.reasoning_field,
             cache_breakpoints: quirks.cache_breakpoints && has_breakpoints(name),
             reasoning_effort: quirks.reasoning_effort,
+            max_temperature: quirks.max_temperature,
+            tool_choice: quirks.tool_choice,
+            call_id_len: quirks.call_id_len,
+            user_after_tool: quirks.user_after_tool,
+            reasoning_required: quirks.requires_reasoning(name),
+            efforts: quirks.efforts,
+            thinking: quirks.thinking,
+            seed_field: quirks.seed_field,
+            pads_streams: quirks.pads_streams,
+            whole_answers: quirks.whole_answers,
+            added: quirks.added,
             refused: quirks.refused_by(name).collect(),
             sampling: kind.value != OPENAI || !is_reasoning(name),
             call_extra: (kind.value == GEMINI && signs_calls(name)).then_some(NO_SIGNATURE),
@@ -38,6 +55,7 @@ pub fn target(kind: &ProviderType, api: Api, model: Option<&str>) -> Target {
             custom_tools: kind.value == OPENAI,
             cache_breakpoints: kind.value == OPENAI && has_breakpoints(name),
             web_search: kind.value == OPENAI,
+            pads_streams: quirks.pads_streams,
             ..target
         },
         Api::Messages => {
@@ -73,6 +91,22 @@ fn signs_calls(model: &str) -> bool {
 #[must_use]
 pub fn checks_thinking(kind: &ProviderType, model: Option<&str>) -> bool {
     kind.value == ANTHROPIC || model.is_some_and(|model| claude_version(own_name(model)).is_some())
+}
+
+/// How a Claude model thinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaudeThinking {
+    /// Whether it thinks at all.
+    pub is_known: bool,
+    /// Whether it has adaptive thinking.
+    pub is_adaptive: bool,
+}
+
+/// Returns how a Claude model thinks, by the version in its name; `None` for any other model.
+#[must_use]
+pub fn claude_thinking(model: &str) -> Option<ClaudeThinking> {
+    let version = claude_version(own_name(model))?;
+    Some(ClaudeThinking { is_known: version >= (3, 7), is_adaptive: version >= (4, 6) })
 }
 
 fn own_name(model: &str) -> &str {
@@ -168,5 +202,12 @@ mod tests {
         assert!(of("openai", Api::Chat, "gemini-3-pro").call_extra.is_none());
         assert_eq!(of("moonshot", Api::Chat, "org/kimi-k3").refused, ["temperature"]);
         assert!(of("xai", Api::Responses, "grok-4").refused.is_empty());
+        assert!(
+            of("openai", Api::Responses, "gpt-6-sol").same_files && !of("xai", Api::Responses, "grok-4").same_files
+        );
+        assert!(of("deepseek", Api::Chat, "deepseek-v4-pro").reasoning_required && !chat.reasoning_required);
+        let mistral = of("mistral", Api::Chat, "mistral-large-latest");
+        assert_eq!((mistral.call_id_len, mistral.user_after_tool, mistral.seed_field), (Some(9), false, "random_seed"));
+        assert!(!of("dashscope", Api::Chat, "qwen3-max").whole_answers && chat.whole_answers);
     }
 }

@@ -224,6 +224,7 @@ impl Relay {
             Taken::Done { before, last } => {
                 self.exchange.answer(&before);
                 self.exchange.answer(&last);
+                self.exchange.note_sealed(&last);
                 self.note_usage();
                 self.note_losses();
                 self.last = Some((self.exchange.finish(RequestStatus::Completed, None), last));

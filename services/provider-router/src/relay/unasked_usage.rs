@@ -8,15 +8,19 @@ use std::{
 use bytes::Bytes;
 use signalbox_core::{
     openai::{ChunkView, Usage},
-    sse::{Frame, Splitter},
+    sse::{Frame, FrameTooLong, Splitter},
 };
 
-use super::{MAX_EVENT, Source};
+use super::Source;
+
+/// Maximum bytes of an unfinished event that are held back.
+const MAX_HELD: usize = 1 << 20;
 
 /// A stream of Chat Completions from which the chunk with the token counts is removed. All other bytes stay the same.
 ///
 /// A chunk that also has a choice is not removed: it is the provider's habit, not the answer to the router's question.
-/// An event of more than [`MAX_EVENT`] bytes ends the stream.
+/// After an event of more than [`MAX_HELD`] bytes everything passes as it comes: so long an event is not held back, and
+/// the relay judges it.
 #[derive(Debug)]
 pub struct UncountedStream {
     /// Pieces read before the decision to relay the stream.
@@ -25,6 +29,8 @@ pub struct UncountedStream {
     splitter: Splitter,
     usage: Option<Usage>,
     has_ended: bool,
+    /// Whether an event was too long, so that nothing is looked for any more.
+    is_too_long: bool,
 }
 
 // === impl UncountedStream ===
@@ -33,7 +39,14 @@ impl UncountedStream {
     /// Relays `prefix` and then `source`.
     #[must_use]
     pub fn new(prefix: Vec<Bytes>, source: Source) -> Self {
-        Self { prefix: prefix.into_iter(), source, splitter: Splitter::new(MAX_EVENT), usage: None, has_ended: false }
+        Self {
+            prefix: prefix.into_iter(),
+            source,
+            splitter: Splitter::new(MAX_HELD),
+            usage: None,
+            has_ended: false,
+            is_too_long: false,
+        }
     }
 
     /// Returns the token counts that were removed.
@@ -45,8 +58,16 @@ impl UncountedStream {
     /// Polls for the next event; `None` at the end.
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, signalbox_upstream::Error>>> {
         loop {
-            let frame =
-                if self.has_ended { self.splitter.finish() } else { self.splitter.next_frame().unwrap_or_default() };
+            let frame = match self.has_ended || self.is_too_long {
+                true => self.splitter.finish(),
+                false => match self.splitter.next_frame() {
+                    Ok(frame) => frame,
+                    Err(FrameTooLong { .. }) => {
+                        self.is_too_long = true;
+                        continue;
+                    }
+                },
+            };
             if let Some(frame) = frame {
                 match counts(&frame) {
                     Some(usage) => self.usage = Some(usage),
@@ -62,6 +83,7 @@ impl UncountedStream {
                 None => ready!(self.source.poll_data(cx)),
             };
             match next {
+                Some(Ok(bytes)) if self.is_too_long => return Poll::Ready(Some(Ok(bytes))),
                 Some(Ok(bytes)) => self.splitter.push(bytes),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => self.has_ended = true,
@@ -107,6 +129,22 @@ mod tests {
             let (text, usage) = passed(&[&whole[..at], &whole[at..]]);
             assert_eq!((&*text, usage), (&*[TEXT, LAST, DONE].concat(), Some(Usage::new(7, 2))), "{at}");
         }
+    }
+
+    #[test]
+    fn an_event_that_does_not_end_passes_as_it_comes() {
+        let piece: &'static str = "x".repeat(MAX_HELD / 2).leak();
+        let mut stream =
+            UncountedStream::new(Vec::new(), Source::Scripted(Script::of(&[TEXT, piece, piece, piece, piece])));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut lengths = Vec::new();
+        while let Poll::Ready(Some(Ok(bytes))) = stream.poll_data(&mut cx) {
+            lengths.push(bytes.len());
+        }
+        // Two pieces and the beginning of the third are held, and no more.
+        assert_eq!(lengths.iter().sum::<usize>(), TEXT.len() + 4 * piece.len());
+        assert!(lengths.iter().all(|length| *length <= 3 * piece.len()), "{lengths:?}");
+        assert_eq!(lengths.last(), Some(&piece.len()));
     }
 
     #[test]

@@ -138,6 +138,7 @@ impl std::fmt::Display for SkipReason {
                 write!(f, "a limit of the provider is reached for about {} s", wait.div_ceil(1_000))
             }
             Self::AtLimit(None) => f.write_str("a limit of the provider is reached"),
+            Self::UnknownId => f.write_str("the request names an id that only its provider may know"),
             Self::NoFallbacks => f.write_str("the request asks for no fallbacks"),
             Self::Blocked(Blocked::Open(_)) => f.write_str("the breaker is open"),
             Self::Blocked(Blocked::Probed) => f.write_str("another request tries the target"),

@@ -26,6 +26,7 @@ use super::{
     surface::Surface,
 };
 use crate::{
+    account_state::AccountState,
     admission::Admitted,
     app::App,
     body::ResponseBody,
@@ -120,7 +121,10 @@ impl<'a> RoutedRequest<'a> {
         };
         let needs_prices = is_dry_run || overrides.is_some() || !catalog.routes().is_empty();
         let prices = if needs_prices { app.prices.current() } else { None };
-        let plan = planned(app, &catalog, &facts, prices.as_deref(), (caller, surface.permission()))?;
+        let mut plan = planned(app, &catalog, &facts, prices.as_deref(), (caller, surface.permission()))?;
+        if let Ok(plan) = &mut plan {
+            plan.keep_apart(AccountState::of(&envelope, &body, owner.as_ref(), &app.owners), &envelope);
+        }
         if is_dry_run {
             return Ok(ControlFlow::Break(explain::dry_run(&plan?, &envelope, &facts, prices.as_deref())));
         }

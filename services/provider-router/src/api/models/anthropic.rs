@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use signalbox_core::openai::Model;
 
+use crate::provider::ClaudeThinking;
+
 /// Number of entries without `limit`.
 const DEFAULT_LIMIT: usize = 20;
 /// Maximum of `limit`.
@@ -35,6 +37,52 @@ pub(super) struct Entry {
     id: String,
     display_name: String,
     created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capabilities: Option<Capabilities>,
+}
+
+/// What is known about a model beside its entry in OpenAI's form.
+#[derive(Debug, Default)]
+pub(super) struct About {
+    /// Name that is shown to users.
+    pub(super) name: Option<String>,
+    /// Maximum number of tokens of a prompt.
+    pub(super) max_input_tokens: Option<u64>,
+    /// Maximum number of tokens of an answer.
+    pub(super) max_tokens: Option<u64>,
+    /// Whether the catalogue says that it sees images.
+    pub(super) sees_images: bool,
+    /// How it thinks, for a Claude model.
+    pub(super) thinking: Option<ClaudeThinking>,
+}
+
+/// The capabilities that are known. Others are left out.
+#[derive(Debug, Serialize)]
+struct Capabilities {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_input: Option<Support>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking: Option<Thinking>,
+}
+
+#[derive(Debug, Serialize)]
+struct Support {
+    supported: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Thinking {
+    supported: bool,
+    types: ThinkingTypes,
+}
+
+#[derive(Debug, Serialize)]
+struct ThinkingTypes {
+    adaptive: Support,
 }
 
 /// Returns whether the client is one of Anthropic's: it names a version of its API, or sends its key in `x-api-key`.
@@ -46,9 +94,9 @@ pub(super) fn is_asked(headers: &HeaderMap) -> bool {
 // === impl Page ===
 
 impl Page {
-    /// Returns the part of `models` that `query` asks for. An unknown id starts at the beginning, a `limit` that is no
+    /// Returns the part of `models` that `query` asks for, with what is known `about` each of them. An unknown id starts at the beginning, a `limit` that is no
     /// number between 1 and 1,000 counts as the nearest one.
-    pub(super) fn of(models: &[Model], query: &Query) -> Self {
+    pub(super) fn of(models: &[Model], query: &Query, about: impl Fn(&Model) -> About) -> Self {
         let limit = query.limit.as_deref().map_or(DEFAULT_LIMIT, |limit| limit.parse().unwrap_or(DEFAULT_LIMIT));
         let limit = limit.clamp(1, MAX_LIMIT);
         let position = |id: &Option<String>| models.iter().position(|model| Some(&model.id) == id.as_ref());
@@ -60,7 +108,8 @@ impl Page {
             }
         };
         let has_more = if query.before_id.is_some() { from > 0 } else { to < models.len() };
-        let data: Vec<Entry> = models.get(from..to).unwrap_or_default().iter().map(Entry::of).collect();
+        let part = models.get(from..to).unwrap_or_default();
+        let data: Vec<Entry> = part.iter().map(|model| Entry::of(model, about(model))).collect();
         let (first_id, last_id) =
             (data.first().map(|model| model.id.clone()), data.last().map(|model| model.id.clone()));
         Self { data, has_more, first_id, last_id }
@@ -70,12 +119,22 @@ impl Page {
 // === impl Entry ===
 
 impl Entry {
-    pub(super) fn of(model: &Model) -> Self {
+    pub(super) fn of(model: &Model, about: About) -> Self {
+        let About { name, max_input_tokens, max_tokens, sees_images, thinking } = about;
+        let thinking = thinking.map(|thinking| Thinking {
+            supported: thinking.is_known,
+            types: ThinkingTypes { adaptive: Support { supported: thinking.is_adaptive } },
+        });
+        let image_input = sees_images.then_some(Support { supported: true });
+        let is_any_known = image_input.is_some() || thinking.is_some();
         Self {
             kind: "model",
             id: model.id.clone(),
-            display_name: model.id.clone(),
+            display_name: name.filter(|name| !name.is_empty()).unwrap_or_else(|| model.id.clone()),
             created_at: Timestamp::from_second(model.created).unwrap_or(Timestamp::UNIX_EPOCH).to_string(),
+            max_input_tokens,
+            max_tokens,
+            capabilities: is_any_known.then_some(Capabilities { image_input, thinking }),
         }
     }
 }
@@ -87,7 +146,7 @@ mod tests {
     fn page(query: &str) -> (Vec<String>, bool) {
         let models: Vec<Model> = (0..30).map(|n| Model::new(&format!("m{n}"), 1_700_000_000, "p")).collect();
         let query: Query = serde_json::from_str(query).unwrap();
-        let page = Page::of(&models, &query);
+        let page = Page::of(&models, &query, |_| About::default());
         assert_eq!(page.first_id.as_ref(), page.data.first().map(|model| &model.id));
         (page.data.into_iter().map(|model| model.id).collect(), page.has_more)
     }
@@ -106,9 +165,21 @@ mod tests {
 
     #[test]
     fn an_entry_has_the_fields_that_clients_read() {
-        let entry = serde_json::to_value(Entry::of(&Model::new("claude-x", 1_700_000_000, "p"))).unwrap();
+        let model = Model::new("claude-x", 1_700_000_000, "p");
+        let entry = |about| serde_json::to_value(Entry::of(&model, about)).unwrap();
         let expected = serde_json::json!({"type": "model", "id": "claude-x", "display_name": "claude-x", "created_at": "2023-11-14T22:13:20Z"});
-        assert_eq!(entry, expected);
+        assert_eq!(entry(About { name: Some(String::new()), ..About::default() }), expected);
+        let known = entry(About {
+            name: Some("Claude X".into()),
+            max_input_tokens: Some(200_000),
+            max_tokens: Some(64_000),
+            sees_images: true,
+            thinking: Some(ClaudeThinking { is_known: true, is_adaptive: false }),
+        });
+        assert_eq!((&known["display_name"], &known["max_input_tokens"]), (&"Claude X".into(), &200_000.into()));
+        let capabilities = serde_json::json!({"image_input": {"supported": true},
+            "thinking": {"supported": true, "types": {"adaptive": {"supported": false}}}});
+        assert_eq!((&known["max_tokens"], &known["capabilities"]), (&64_000.into(), &capabilities));
     }
 
     #[test]

@@ -155,3 +155,22 @@ fn an_unregistered_status_has_a_reason_phrase() {
         assert_eq!(phrase.map(ReasonPhrase::as_bytes), reason.map(str::as_bytes), "{status}");
     }
 }
+
+#[test]
+fn a_refusal_of_the_token_counts_is_recognised() {
+    let status = |status: u16, body: &'static str| AttemptError::Status {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers: Box::default(),
+        body: Bytes::from_static(body.as_bytes()),
+    };
+    for (failure, refuses) in [
+        (status(400, r#"{"error":{"message":"Unrecognized request argument: stream_options"}}"#), true),
+        (status(422, r#"{"detail":[{"loc":["body","stream_options"],"type":"extra_forbidden"}]}"#), true),
+        (status(400, r#"{"error":{"param":"include_usage"}}"#), true),
+        (status(400, r#"{"error":{"message":"too long"}}"#), false),
+        (status(500, "stream_options"), false),
+        (AttemptError::NoCandidate, false),
+    ] {
+        assert_eq!(failure.refuses_usage(), refuses, "{failure:?}");
+    }
+}

@@ -165,11 +165,8 @@ impl Replaced {
         // The built-in echo has no address that could be replaced.
         let kind = if kind == ECHO { GENERIC.value } else { kind };
         let given = |key: &str| config.get(key).filter(|value| !value.is_null() && **value != "");
-        // Without a setting, the base URL decides whether counts are asked for. The fake has another base URL.
-        let address = config.get("baseURL").and_then(Value::as_str);
-        let asks = if provider_type(kind).asks_for_usage(address) { "ask" } else { "client" };
-        let counts = given("streamUsage").cloned().unwrap_or_else(|| asks.into());
-        let mut kept = vec![("streamUsage", counts)];
+        let mut kept: Vec<(&str, Value)> = Vec::new();
+        kept.extend(given("streamUsage").map(|counts| ("streamUsage", counts.clone())));
         kept.extend(given("apis").map(|apis| ("apis", apis.clone())));
         let timeout = config.get("timeout");
         let millis = timeout.and_then(|given| given.as_u64().or_else(|| given.as_str()?.parse().ok()));

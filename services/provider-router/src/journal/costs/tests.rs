@@ -249,7 +249,14 @@ fn prices_are_found_by_provider_type_and_id() {
         assert_eq!(of(&own, &answered(None), "anything", "{}"), known(0, "computed"), "{kind}");
     }
     // Journals of earlier versions have the type only of translated requests.
-    let sent = SentAs { api: "chat".into(), kind: "openai".into(), translation: String::new(), is_cut: false };
+    let sent = SentAs {
+        api: "chat".into(),
+        kind: "openai".into(),
+        translation: String::new(),
+        is_cut: false,
+        is_uncounted: false,
+        cut: Vec::new(),
+    };
     let old = End { provider_type: None, sent_as: Some(Box::new(sent)), ..end() };
     assert_eq!(of(&old, &tokens, "plain", "{}"), known(55_000, "computed"));
     assert_eq!(of(&End { provider_type: None, ..end() }, &tokens, "plain", "{}"), unpriced("price"));

@@ -125,6 +125,12 @@ pub struct SentAs {
     /// Whether the request was not translated, but sent without the thinking of other providers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_cut: bool,
+    /// Whether the provider refuses streams that are asked for their token counts, so that this one was not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_uncounted: bool,
+    /// Indices in `input` of the items that were left out because only another account can read them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<usize>,
 }
 
 // === impl SentAs ===
@@ -190,6 +196,8 @@ mod tests {
             kind: "openai".into(),
             translation: translation.to_owned(),
             is_cut: false,
+            is_uncounted: false,
+            cut: Vec::new(),
         };
         for (bodies, translation, expected) in [
             (Bodies::Off, "messages-chat; tools.canary=dropped; x=altered", "messages-chat"),
