@@ -75,8 +75,21 @@ impl Snapshot {
         metrics: &Metrics,
         qwen_proxy: Option<String>,
     ) -> Self {
-        let settings = Settings::read(&catalog.settings);
         let client_keys = Arc::new(IssuedKeys::new(&catalog.keys));
+        Self::with_keys(catalog, client_keys, sealer, policy, metrics, qwen_proxy)
+    }
+
+    /// Indexes the rows of the database except its keys, which have been indexed already.
+    #[must_use]
+    pub fn with_keys(
+        catalog: Catalog,
+        client_keys: Arc<IssuedKeys>,
+        sealer: &Sealer,
+        policy: &AddressPolicy,
+        metrics: &Metrics,
+        qwen_proxy: Option<String>,
+    ) -> Self {
+        let settings = Settings::read(&catalog.settings);
         let mut snapshot = Self { version: catalog.version, settings, client_keys, qwen_proxy, ..Self::default() };
         let mut lists: HashMap<String, model_lists::ModelList> =
             catalog.lists.into_iter().map(|list| (list.provider_id.clone(), list)).collect();
