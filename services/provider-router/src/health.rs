@@ -25,10 +25,13 @@ use http::{HeaderMap, HeaderValue};
 use latency::Latency;
 pub use rate_limits::Exhausted;
 use rate_limits::RateLimits;
+use signalbox_management::live::{Alert, BreakerChange, BreakerState};
 pub use table::{HealthTable, ProviderHealth};
 use tokio::time::{Duration, Instant};
 
 use crate::{
+    alerts::Alerts,
+    clock::unix_ms,
     ledger::Taken,
     random::{mixed, unit_of},
 };
@@ -74,6 +77,7 @@ pub struct TargetHealth {
     whole_latency: Latency,
     limits: RateLimits,
     first_tokens: FirstTokens,
+    alerts: Alerts,
 }
 
 /// Event at which an answer counts as begun.
@@ -116,6 +120,12 @@ impl TargetHealth {
     pub fn new(provider: &str, model: &str) -> Self {
         let header = Some(model).filter(|model| !model.is_empty()).and_then(|model| model.parse().ok());
         Self { provider: provider.to_owned(), model: model.to_owned(), header, ..Self::default() }
+    }
+
+    /// Creates the state of a target whose changes are told to `alerts`.
+    #[must_use]
+    pub fn told(provider: &str, model: &str, alerts: Alerts) -> Self {
+        Self { alerts, ..Self::new(provider, model) }
     }
 
     /// Returns the id of the provider.
@@ -199,15 +209,22 @@ impl TargetHealth {
     #[must_use]
     pub fn begin(self: &Arc<Self>, now: u64) -> Trial {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let is_probe = AtomicBool::new(self.breaker.takes_probe());
-        Trial { target: Arc::clone(self), began: now, is_probe, quota: None }
+        let is_probe = self.breaker.takes_probe();
+        if is_probe {
+            self.tell(BreakerState::HalfOpen, None);
+        }
+        Trial { target: Arc::clone(self), began: now, is_probe: AtomicBool::new(is_probe), quota: None }
     }
 
     /// Closes the breaker and forgets the time for which the provider asked to wait.
     pub fn reset(&self) {
+        let was_closed = self.breaker.state(now()) == State::Closed;
         self.breaker.reset();
-        self.aside_until.store(0, Ordering::Relaxed);
+        let was_aside = self.aside_until.swap(0, Ordering::Relaxed) > now();
         self.limits.reset();
+        if was_aside || !was_closed {
+            self.tell(BreakerState::Closed, None);
+        }
     }
 
     fn note(&self, change: Option<Change>) {
@@ -216,10 +233,27 @@ impl TargetHealth {
         match change {
             Some(Change::Opened { millis }) => {
                 tracing::warn!(%provider, %model, seconds = millis / 1000, "breaker opened, the target is left out");
+                self.tell(BreakerState::Open, Some(millis));
             }
-            Some(Change::Closed) => tracing::info!(%provider, %model, "breaker closed, the target is used again"),
+            Some(Change::Closed) => {
+                tracing::info!(%provider, %model, "breaker closed, the target is used again");
+                self.tell(BreakerState::Closed, None);
+            }
             None => {}
         }
+    }
+
+    fn tell(&self, state: BreakerState, cooldown_ms: Option<u64>) {
+        self.alerts.tell(|| {
+            Alert::Breaker(BreakerChange {
+                provider_id: self.provider.clone(),
+                model: Some(self.model.clone()).filter(|model| !model.is_empty()),
+                key: None,
+                state,
+                cooldown_ms,
+                timestamp: unix_ms(),
+            })
+        });
     }
 }
 
@@ -305,7 +339,12 @@ impl Trial {
 
     /// Records that the provider asked to wait.
     pub fn put_aside(&self, now: u64, wait: Duration) {
-        self.target.aside_until.fetch_max(now.saturating_add(millis(wait.min(MAX_ASIDE))), Ordering::Relaxed);
+        let wait = millis(wait.min(MAX_ASIDE));
+        let before = self.target.aside_until.fetch_max(now.saturating_add(wait), Ordering::Relaxed);
+        // Told once, although every request that was under way may be asked to wait.
+        if before <= now {
+            self.target.tell(BreakerState::Ejected, Some(wait));
+        }
     }
 }
 

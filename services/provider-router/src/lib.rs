@@ -19,6 +19,7 @@
 //!   with an error.
 
 pub mod admission;
+pub mod alerts;
 pub mod api;
 pub mod app;
 pub mod body;

@@ -30,6 +30,7 @@ use streams::StreamMetrics;
 use tokio::time::Duration;
 pub use totals::{Totals, TotalsNow};
 
+use crate::alerts::Alerts;
 use crate::health::{self, HealthTable, State};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -70,6 +71,8 @@ pub struct Metrics {
     database_up: Gauge,
     catalog_reload: Gauge<f64, AtomicU64>,
     breakers: Family<TargetLabels, Gauge>,
+    /// Alerts of this process.
+    pub alerts: Alerts,
     /// State of all targets, which is kept across changes of the catalogue as the metrics are.
     pub targets: HealthTable,
     /// Running totals of all requests.
@@ -105,6 +108,7 @@ pub struct Gauges {
 
 impl Default for Metrics {
     fn default() -> Self {
+        let alerts = Alerts::default();
         let metrics = Self {
             registry: Mutex::default(),
             providers: ProviderSeries::default(),
@@ -125,7 +129,8 @@ impl Default for Metrics {
             database_up: Gauge::default(),
             catalog_reload: Gauge::default(),
             breakers: Family::default(),
-            targets: HealthTable::default(),
+            targets: HealthTable::new(alerts.clone()),
+            alerts,
             totals: Arc::default(),
         };
         let mut registry = Registry::default();

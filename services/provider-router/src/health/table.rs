@@ -8,11 +8,14 @@ use std::{
 use signalbox_core::schema::KeyLimits;
 
 use super::TargetHealth;
-use crate::ledger::ProviderQuota;
+use crate::{alerts::Alerts, ledger::ProviderQuota};
 
 /// All targets. Locked only when the catalogue changes and when operators look at it.
 #[derive(Debug, Default)]
-pub struct HealthTable(Mutex<HashMap<String, ProviderHealth>>);
+pub struct HealthTable {
+    providers: Mutex<HashMap<String, ProviderHealth>>,
+    alerts: Alerts,
+}
 
 /// The targets of one provider.
 #[derive(Clone, Debug, Default)]
@@ -25,18 +28,25 @@ pub struct ProviderHealth {
 // === impl HealthTable ===
 
 impl HealthTable {
+    /// Creates a table without targets, whose changes are told to `alerts`.
+    #[must_use]
+    pub fn new(alerts: Alerts) -> Self {
+        Self { alerts, ..Self::default() }
+    }
+
     /// Returns the targets of a provider that has these models. Those that it had before keep their state, and those
     /// that it has no longer are forgotten.
     pub fn provider<'a>(&self, id: &str, models: impl Iterator<Item = &'a str>) -> ProviderHealth {
-        let mut providers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
         let before = providers.remove(id).unwrap_or_else(|| ProviderHealth {
             models: HashMap::new(),
-            others: Arc::new(TargetHealth::new(id, "")),
+            others: Arc::new(TargetHealth::told(id, "", self.alerts.clone())),
             quota: Arc::new(ProviderQuota::new(id)),
         });
         let kept = |model: &str| {
             let known = before.models.get(model).cloned();
-            (model.to_owned(), known.unwrap_or_else(|| Arc::new(TargetHealth::new(id, model))))
+            let new = || Arc::new(TargetHealth::told(id, model, self.alerts.clone()));
+            (model.to_owned(), known.unwrap_or_else(new))
         };
         let after = ProviderHealth { models: models.map(kept).collect(), others: before.others, quota: before.quota };
         providers.insert(id.to_owned(), after.clone());
@@ -46,7 +56,7 @@ impl HealthTable {
     /// Returns all targets.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<TargetHealth>> {
-        let providers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<Arc<TargetHealth>> = providers.values().flat_map(ProviderHealth::all).cloned().collect();
         all.sort_by(|a, b| (a.provider(), a.model()).cmp(&(b.provider(), b.model())));
         all
@@ -54,7 +64,7 @@ impl HealthTable {
 
     /// Forgets the providers that are not among these.
     pub fn retain(&self, is_known: impl Fn(&str) -> bool) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| is_known(id));
+        self.providers.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| is_known(id));
     }
 }
 
