@@ -67,6 +67,8 @@ pub struct TargetHealth {
     provider: String,
     /// Name of the model at the provider; empty for all that the catalogue does not know.
     model: String,
+    /// Name of the provider's key, if it has several.
+    key: Option<Box<str>>,
     header: Option<HeaderValue>,
     breaker: Breaker,
     aside_until: AtomicU64,
@@ -122,10 +124,11 @@ impl TargetHealth {
         Self { provider: provider.to_owned(), model: model.to_owned(), header, ..Self::default() }
     }
 
-    /// Creates the state of a target whose changes are told to `alerts`.
+    /// Creates the state of a target whose changes are told to `alerts`. `key` is the name of the provider's key, if it
+    /// has several.
     #[must_use]
-    pub fn told(provider: &str, model: &str, alerts: Alerts) -> Self {
-        Self { alerts, ..Self::new(provider, model) }
+    pub fn told(provider: &str, key: Option<&str>, model: &str, alerts: Alerts) -> Self {
+        Self { alerts, key: key.map(Into::into), ..Self::new(provider, model) }
     }
 
     /// Returns the id of the provider.
@@ -138,6 +141,12 @@ impl TargetHealth {
     #[must_use]
     pub fn model(&self) -> &str {
         &self.model
+    }
+
+    /// Returns the name of the provider's key, if it has several.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 
     /// Returns the name of the model as the value of a header.
@@ -228,15 +237,15 @@ impl TargetHealth {
     }
 
     fn note(&self, change: Option<Change>) {
-        let Self { provider, model, .. } = self;
+        let Self { provider, model, key, .. } = self;
         let model = if model.is_empty() { "(others)" } else { model };
         match change {
             Some(Change::Opened { millis }) => {
-                tracing::warn!(%provider, %model, seconds = millis / 1000, "breaker opened, the target is left out");
+                tracing::warn!(%provider, %model, key, seconds = millis / 1000, "breaker opened, the target is left out");
                 self.tell(BreakerState::Open, Some(millis));
             }
             Some(Change::Closed) => {
-                tracing::info!(%provider, %model, "breaker closed, the target is used again");
+                tracing::info!(%provider, %model, key, "breaker closed, the target is used again");
                 self.tell(BreakerState::Closed, None);
             }
             None => {}
@@ -248,7 +257,7 @@ impl TargetHealth {
             Alert::Breaker(BreakerChange {
                 provider_id: self.provider.clone(),
                 model: Some(self.model.clone()).filter(|model| !model.is_empty()),
-                key: None,
+                key: self.key.as_deref().map(str::to_owned),
                 state,
                 cooldown_ms,
                 timestamp: unix_ms(),

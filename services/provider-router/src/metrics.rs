@@ -47,6 +47,8 @@ struct ConnectionLabel {
 struct TargetLabels {
     provider: String,
     model: String,
+    /// Name of the provider's key; empty if it has only one.
+    key: String,
 }
 
 /// All metrics of the router.
@@ -255,7 +257,8 @@ impl Metrics {
     fn set_breakers(&self) {
         let now = health::now();
         for target in self.targets.all() {
-            let labels = TargetLabels { provider: target.provider().into(), model: target.model().into() };
+            let key = target.key().unwrap_or_default().into();
+            let labels = TargetLabels { provider: target.provider().into(), model: target.model().into(), key };
             match target.state(now) {
                 State::Closed => {
                     if let Some(gauge) = self.breakers.get(&labels) {

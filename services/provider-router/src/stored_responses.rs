@@ -138,7 +138,7 @@ pub async fn owner(app: &App, id: &str, caller: Option<&Caller>) -> Option<Owner
         return Some(owner);
     }
     let request = kept_request(&app.store, id, caller).await?;
-    Some(Owner { provider: request.provider_id?, model: None, keeps_answer: request_of(id).is_none() })
+    Some(Owner { provider: request.provider_id?, model: None, key: None, keeps_answer: request_of(id).is_none() })
 }
 
 /// Returns the request that got an answer, if the log knows one and the caller may use it.

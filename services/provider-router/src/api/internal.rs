@@ -138,7 +138,7 @@ fn of_provider(provider: &Provider, now: u64) -> ProviderActivity {
         cooldown_ms: None,
         in_flight: 0,
     };
-    for target in provider.health.all() {
+    for target in provider.targets() {
         let breaker = match target.state(now) {
             BreakerState::Closed => Breaker::Closed,
             BreakerState::HalfOpen => Breaker::HalfOpen,

@@ -109,15 +109,14 @@ impl Snapshot {
             }
             let list = lists.remove(&row.id).filter(|list| list.base_url == address(&provider));
             let names = names_at(&row.id, &links, list.as_ref(), &catalog.routes);
-            provider.health = metrics.targets.provider(&row.id, names.iter().map(|name| &**name));
-            provider.quota = provider.health.limited(provider.limits);
+            provider.take_health(&metrics.targets, &names);
             let provider = Arc::new(provider);
             let fingerprint = fingerprint(&row, address(&provider), &configs);
             snapshot.index_list(&provider, fingerprint, list);
             snapshot.link(&provider, links);
             snapshot.providers.push(provider);
         }
-        metrics.targets.retain(|id| snapshot.provider(id).is_some());
+        metrics.targets.retain(|id, key| snapshot.provider(id).is_some_and(|provider| provider.has_key(key)));
         snapshot.add_routes(catalog.routes);
         snapshot.models.sort_by(|a, b| a.id.cmp(&b.id));
         let chosen = catalog.settings.into_iter().find(|setting| setting.key == ACTIVE_PROVIDER);

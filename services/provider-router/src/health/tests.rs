@@ -105,7 +105,7 @@ fn first_tokens_and_whole_answers_are_measured_apart() {
 #[test]
 fn every_change_of_a_breaker_is_an_alert() {
     let alerts = Alerts::default();
-    let target = Arc::new(TargetHealth::told("p", "", alerts.clone()));
+    let target = Arc::new(TargetHealth::told("p", None, "", alerts.clone()));
     fail(&target, 1, 5);
     let mut heard = alerts.listen();
     let mut states = || {
