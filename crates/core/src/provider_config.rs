@@ -9,12 +9,15 @@
 //! - Validating an accepted value again returns it unchanged.
 //! - No message contains a value, which may be a secret; names of headers and keys are quoted.
 
+mod api_keys;
 mod base_url;
 mod proxy;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
+
+pub use api_keys::{API_KEYS, DEFAULT_KEY, MAX_KEY_NAME, MAX_KEYS, check_key_name, masked, with_stored};
 
 use crate::Api;
 pub use crate::mistake::Mistake;
@@ -78,11 +81,12 @@ pub fn check_key(key: &str) -> Result<(), Mistake> {
 /// Checks the value of a key and returns it in the form to store: trimmed, and numbers as numbers.
 ///
 /// # Errors
-/// Returns all mistakes; more than one is possible only for `headers`.
+/// Returns all mistakes; more than one is possible only for `headers` and `apiKeys`.
 pub fn check_value(key: &str, value: Value, address: AddressRule<'_>) -> Result<Value, Vec<Mistake>> {
     let checked = match key {
         "baseURL" => text(value).and_then(|url| base_url::check(url, address)),
         "apiKey" => api_key(value),
+        API_KEYS => return api_keys::check(value),
         "proxy" => text(value).and_then(|proxy| proxy::check(proxy, address)),
         "caFile" | "clientCert" | "clientKey" => text(value).and_then(file),
         "timeout" | "delay" => millis(&value),

@@ -175,6 +175,15 @@ impl ProviderType {
                 required: self.api_key == ApiKey::Required,
                 ..Field::text("apiKey", "Sent as `Authorization: Bearer …`, and as `x-api-key` to the Messages API.")
             });
+            let further = fields.len() - 1;
+            fields.insert(
+                further,
+                Field {
+                    kind: "object",
+                    sensitive: true,
+                    ..Field::text("apiKeys", "Further keys by name; requests are spread over all, each with a breaker.")
+                },
+            );
         }
         fields.push(match self.value {
             QWEN_PROXY => Field {
@@ -213,7 +222,7 @@ impl ProviderType {
     #[must_use]
     pub fn missing(&self, has: impl Fn(&str) -> bool) -> Vec<Field> {
         let is_needed = |field: &Field| match field.name {
-            "apiKey" => !["apiKey", "baseURL", "headers"].into_iter().any(&has),
+            "apiKey" => !["apiKey", "apiKeys", "baseURL", "headers"].into_iter().any(&has),
             name => !has(name),
         };
         self.fields().into_iter().filter(|field| field.required && is_needed(field)).collect()

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::fields::{Fields, alternatives, check_pattern};
 use crate::guard_document;
-use crate::provider_config::{MAX_MILLIS, Mistake};
+use crate::provider_config::{MAX_KEY_NAME, MAX_MILLIS, Mistake, check_key_name};
 use crate::rate_limits;
 use crate::schema::{Ability, Hedge, Mirror, NewRoute, RouteDeadlines, RoutePlan, RouteTarget};
 use crate::text::is_line;
@@ -231,6 +231,10 @@ fn target(
     };
     let mut fields = Fields::new(path, item, mistakes);
     let (provider, model) = provider_and_model(&mut fields, has_wildcard, has_provider);
+    let key = fields.line("key", MAX_KEY_NAME);
+    if let Some(Err(what)) = key.as_deref().map(check_key_name) {
+        fields.mistake("key", what);
+    }
     let weight = fields.integer("weight", 1..=MAX_WEIGHT).and_then(|weight| u16::try_from(weight).ok());
     let params = fields.object("params").unwrap_or_default();
     for own in OWN_PARAMS.iter().filter(|own| params.contains_key(**own)) {
@@ -243,7 +247,7 @@ fn target(
     let api = fields.word("api", &APIS);
     fields.finish();
     let (provider, model) = (provider?, model?);
-    Some(RouteTarget { provider, model, weight, params, context_tokens, can, region, max_price_usd, api })
+    Some(RouteTarget { provider, model, key, weight, params, context_tokens, can, region, max_price_usd, api })
 }
 
 fn abilities(fields: &mut Fields<'_>) -> Option<Vec<Ability>> {

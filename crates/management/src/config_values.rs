@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
-use signalbox_core::provider_config::{Mistake, check_key, check_value};
+use signalbox_core::provider_config::{API_KEYS, Mistake, check_key, check_value, masked, with_stored};
 use signalbox_core::schema::{ConfigValue, ProviderConfig};
 use signalbox_core::secret::{MASK, Secret, is_sensitive_key};
 use signalbox_store::provider_configs;
@@ -20,11 +20,19 @@ pub(super) fn shown(app: &App, configs: &[ProviderConfig], mask: bool) -> Result
 
 /// Returns the values to write for these keys. A value that equals the mask was copied from [`shown`] and leaves the
 /// secret unchanged.
-pub(super) fn values(config: &Map<String, Value>, existing: &[ProviderConfig], form: &mut Form) -> Vec<ConfigValue> {
+///
+/// # Errors
+/// Fails if a stored secret that is to be kept cannot be read.
+pub(super) fn values(
+    app: &App,
+    config: &Map<String, Value>,
+    existing: &[ProviderConfig],
+    form: &mut Form,
+) -> Result<Vec<ConfigValue>, Error> {
     let mut values = Vec::with_capacity(config.len());
     for (key, value) in config.iter().filter(|(_, value)| *value != MASK) {
         let row = existing.iter().find(|row| row.key == *key);
-        match checked(key, value.clone()) {
+        match checked(key, kept(app, key, value.clone(), row)?) {
             Ok(value) => values.push(ConfigValue {
                 key: key.clone(),
                 value: Secret::new(value.to_string()),
@@ -33,13 +41,25 @@ pub(super) fn values(config: &Map<String, Value>, existing: &[ProviderConfig], f
             Err(mistakes) => form.mistakes(&mistakes),
         }
     }
-    values
+    Ok(values)
+}
+
+/// Replaces masks within the keys of a provider by the stored keys of the same names.
+pub(super) fn kept(app: &App, key: &str, given: Value, row: Option<&ProviderConfig>) -> Result<Value, Error> {
+    match row.filter(|_| key == API_KEYS) {
+        Some(row) => Ok(with_stored(given, &provider_configs::json(&app.sealer, row)?)),
+        None => Ok(given),
+    }
 }
 
 /// Returns a value as JSON, masked if it is a secret and `mask` is set.
 pub(super) fn shown_value(app: &App, config: &ProviderConfig, mask: bool) -> Result<Value, Error> {
     // Rows of the Node.js version may lack the mark: that version did not treat cookies as secrets.
     let secret = config.is_sensitive || is_sensitive_key(&config.key);
+    if mask && secret && config.key == API_KEYS {
+        // Their names are no secrets, and needed to change one of them. Keys that cannot be read have no names.
+        return Ok(provider_configs::json(&app.sealer, config).map_or_else(|_| MASK.into(), |keys| masked(&keys)));
+    }
     if mask && secret { Ok(MASK.into()) } else { Ok(provider_configs::json(&app.sealer, config)?) }
 }
 

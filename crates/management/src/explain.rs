@@ -73,6 +73,8 @@ pub(super) struct AttemptList {
 struct ExplainedTarget {
     provider: String,
     model: Option<String>,
+    /// Name of the provider's key, if it has several.
+    key: Option<String>,
     why: String,
 }
 
@@ -83,6 +85,8 @@ struct ExplainedAttempt {
     target: usize,
     provider: String,
     model: Option<String>,
+    /// Name of the provider's key, if it has several.
+    key: Option<String>,
     /// HTTP status of the provider's answer, if there was one.
     status: Option<u16>,
     error: Option<String>,
@@ -182,13 +186,13 @@ fn word(policy: RoutePolicy) -> String {
 
 impl From<PlannedTarget> for ExplainedTarget {
     fn from(target: PlannedTarget) -> Self {
-        Self { provider: target.provider, model: target.model, why: target.why }
+        Self { provider: target.provider, model: target.model, key: target.key, why: target.why }
     }
 }
 
 impl From<SkippedTarget> for ExplainedTarget {
     fn from(target: SkippedTarget) -> Self {
-        Self { provider: target.provider, model: target.model, why: target.why }
+        Self { provider: target.provider, model: target.model, key: target.key, why: target.why }
     }
 }
 
@@ -196,8 +200,8 @@ impl From<SkippedTarget> for ExplainedTarget {
 
 impl From<AttemptRecord> for ExplainedAttempt {
     fn from(attempt: AttemptRecord) -> Self {
-        let AttemptRecord { target, provider, model, status, error, start_ms, first_byte_ms, end_ms, why_next } =
+        let AttemptRecord { target, provider, model, key, status, error, start_ms, first_byte_ms, end_ms, why_next } =
             attempt;
-        Self { target, provider, model, status, error, start_ms, first_byte_ms, end_ms, why_next }
+        Self { target, provider, model, key, status, error, start_ms, first_byte_ms, end_ms, why_next }
     }
 }

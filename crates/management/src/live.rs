@@ -1,4 +1,4 @@
-//! Requests in flight and the activity of the router, as a [`Runtime`](crate::Runtime) reports them.
+//! Requests in flight, the activity and the alerts of the router, as a [`Runtime`](crate::Runtime) reports them.
 //!
 //! provider-router serialises these types on its routes for api-server, which reads them and shows them to clients.
 
@@ -173,4 +173,66 @@ pub enum Breaker {
     HalfOpen,
     /// No request passes.
     Open,
+}
+
+/// A change that operators are told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Alert {
+    /// The breaker of a target has changed.
+    Breaker(BreakerChange),
+    /// A provider had less of a prompt in its cache than of the turn before.
+    PromptCache(PromptCacheFall),
+    /// This number of alerts was left out, because their reader was too slow.
+    Missed(u64),
+}
+
+/// A change of the breaker of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BreakerChange {
+    /// Id of the provider.
+    pub provider_id: String,
+    /// Name of the model at the provider; null for all that the catalogue does not know.
+    pub model: Option<String>,
+    /// Name of the provider's key; null if the provider has only one.
+    pub key: Option<String>,
+    /// New state.
+    pub state: BreakerState,
+    /// Milliseconds until the target is tried again: of `open` and `ejected`.
+    pub cooldown_ms: Option<u64>,
+    /// When it changed, in milliseconds since 1970.
+    pub timestamp: i64,
+}
+
+/// State of the breaker of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BreakerState {
+    /// The target has failed too often and is left out until the cool-down is over.
+    Open,
+    /// The cool-down is over, and one request tries the target.
+    HalfOpen,
+    /// The target is used again.
+    Closed,
+    /// The provider has asked to wait (`Retry-After`), and the target is left out for that time.
+    Ejected,
+}
+
+/// A fall of the share of a prompt that the provider had cached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PromptCacheFall {
+    /// UUID of the request whose share fell. Its detail names the cause.
+    pub request_id: String,
+    /// Requested model.
+    pub model: String,
+    /// Id of the provider that answered.
+    pub provider_id: Option<String>,
+    /// Share of the prompt that was read from the cache, from 0 to 1.
+    pub share: f64,
+    /// Share of the turn before.
+    pub previous_share: f64,
+    /// Tokens that were cached for the turn before and are not for this one.
+    pub lost_tokens: i64,
+    /// When the request arrived, in milliseconds since 1970.
+    pub timestamp: i64,
 }

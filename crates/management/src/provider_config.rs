@@ -11,7 +11,7 @@ use signalbox_store::provider_configs;
 use utoipa::ToSchema;
 
 use super::bodies::{ConfigToMerge, ConfigToSet};
-use super::config_values::{check_files, checked, sensitivity, shown, shown_value, values};
+use super::config_values::{check_files, checked, kept, sensitivity, shown, shown_value, values};
 use super::done::Done;
 use super::error::{ResourceKind, StoreErrorExt as _};
 use super::error_schemas::Failure;
@@ -92,7 +92,7 @@ pub(super) async fn put(
 ) -> Result<Versioned<Merged>, Error> {
     let config = form.required_object("config", new.config);
     let existing = provider_configs::list(&app.store, &id).await?;
-    let values = values(&config, &existing, &mut form);
+    let values = values(&app, &config, &existing, &mut form)?;
     form.finish()?;
     check_files(&app, &existing, &values, true).await?;
     if_match.guard(&app, || present(&app, &id), || store(&app, &id, &values, unix_ms())).await?;
@@ -124,6 +124,9 @@ pub(super) async fn patch(
         form.mistake("value is required");
     }
     let sensitive = form.boolean("is_sensitive", new.is_sensitive);
+    let configs = provider_configs::list(&app.store, &id).await?;
+    let existing = configs.iter().find(|config| config.key == key);
+    let given = given.map(|given| kept(&app, &key, given, existing)).transpose()?;
     let checked = given.map(|given| if given == MASK { Ok(given) } else { checked(&key, given) }).transpose();
     let given = checked.unwrap_or_else(|mistakes| {
         form.mistakes(&mistakes);
@@ -131,10 +134,7 @@ pub(super) async fn patch(
     });
     form.finish()?;
     let given = given.unwrap_or_default();
-
     find(&app, &id).await?;
-    let configs = provider_configs::list(&app.store, &id).await?;
-    let existing = configs.iter().find(|config| config.key == key);
     if given == MASK {
         // The secret stays unchanged; only `is_sensitive` may change.
         let kept = existing.ok_or_else(|| Error::Missing { what: ResourceKind::ConfigKey, id: key.clone() })?;

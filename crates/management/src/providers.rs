@@ -163,7 +163,7 @@ pub(super) async fn create(
         description: form.prose_or_null("description", new.description).flatten(),
     };
     let config = form.object("config", new.config).unwrap_or_default();
-    let configs = values(&config, &[], &mut form);
+    let configs = values(&app, &config, &[], &mut form)?;
     form.finish()?;
     check_files(&app, &[], &configs, true).await?;
     let provider = providers::insert(&app.store, &app.sealer, &provider, &configs, unix_ms()).await.map_err(taken)?;

@@ -6,12 +6,14 @@
 //! API nor the command line nor a manual SQL statement.
 
 mod change;
+mod keys;
 
 use std::collections::HashMap;
 
 use signalbox_core::schema::{ApiKey, LinkedModel, Model, Provider, ProviderConfig, Route, Setting};
 
 pub use self::change::{Change, change};
+pub use self::keys::{KeyChanges, KnownKeys};
 pub use crate::condition::only_at;
 use crate::model_lists::{self, ModelList};
 use crate::prices::{self, PriceLayer, PriceSource};
@@ -86,9 +88,20 @@ fn with_generation(store: &Store, version: i64) -> i64 {
 /// # Errors
 /// See [`Error`].
 pub async fn load(store: &Store) -> Result<Catalog, Error> {
+    let (mut catalog, keys, _) = load_since(store, &KnownKeys::default()).await?;
+    catalog.keys = keys.rows;
+    Ok(catalog)
+}
+
+/// Loads a consistent snapshot of the catalogue without its keys, the changes of the keys since `known`, and what is
+/// known after them. Of ten thousand keys, only those that have changed are read.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn load_since(store: &Store, known: &KnownKeys) -> Result<(Catalog, KeyChanges, KnownKeys), Error> {
     let mut tx = store.read().await?;
-    let Version(version) = tx.one(Statement::new(VERSION), "catalog version").await?;
-    let version = with_generation(store, version);
+    let Version(row_version) = tx.one(Statement::new(VERSION), "catalog version").await?;
+    let version = with_generation(store, row_version);
     let providers: Vec<Provider> =
         tx.all(Statement::new("SELECT * FROM providers ORDER BY priority DESC, name")).await?;
     let configs: Vec<ProviderConfig> = tx.all(Statement::new("SELECT * FROM provider_configs ORDER BY key")).await?;
@@ -106,7 +119,7 @@ pub async fn load(store: &Store) -> Result<Catalog, Error> {
     let prices = document(tx.first(prices::select(PriceSource::Overrides)).await?);
     let imported_prices = document(tx.first(prices::select(PriceSource::Import)).await?);
     let routes = tx.all(Statement::new("SELECT * FROM routes ORDER BY model")).await?;
-    let keys = tx.all(Statement::new("SELECT * FROM api_keys ORDER BY name")).await?;
+    let (changes, known) = keys::read(store, &mut tx, known, row_version).await?;
 
     let mut configs_of: HashMap<String, Vec<ProviderConfig>> = HashMap::new();
     for config in configs {
@@ -122,8 +135,9 @@ pub async fn load(store: &Store) -> Result<Catalog, Error> {
         (provider, configs, models)
     };
     let providers = providers.into_iter().map(with_parts).collect();
-    let (routes, keys) = (readable(routes), readable(keys));
-    Ok(Catalog { version, providers, models, lists, settings, prices, imported_prices, routes, keys })
+    let (routes, keys) = (readable(routes), Vec::new());
+    let catalog = Catalog { version, providers, models, lists, settings, prices, imported_prices, routes, keys };
+    Ok((catalog, changes, known))
 }
 
 // === impl FromRow ===

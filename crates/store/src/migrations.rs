@@ -118,6 +118,12 @@ const VERSIONS: &[Version] = &[
         sqlite: include_str!("../../../migrations/sqlite/0016_usage_keys.sql"),
         postgres: include_str!("../../../migrations/postgres/0016_usage_keys.sql"),
     },
+    Version {
+        number: 17,
+        name: "key versions",
+        sqlite: include_str!("../../../migrations/sqlite/0017_key_versions.sql"),
+        postgres: include_str!("../../../migrations/postgres/0017_key_versions.sql"),
+    },
 ];
 
 /// The table in which sqlx records the applied versions.

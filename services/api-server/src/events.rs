@@ -6,6 +6,8 @@
 //! - `tail`: live log lines.
 //! - `room`: events for subscribers only, in a period. `processes`: resources of the services; `metrics`: activity of the
 //!   router; `audit`: entries of the audit log.
+//! - `alerts`: changes of breakers, and falls of the cached share of prompts, for all. `source`: streams of events of the
+//!   router's processes.
 //! - `requests`: the beginnings and ends of requests, for subscribers with a `filter`; `pages`: the pages that may subscribe.
 //! - `emit`: sending of one event.
 //! - `changes`: differences between two states of the tables. Pure.
@@ -20,6 +22,7 @@
 //! - No listener is waited for: one whose queue is full is disconnected, and gets a snapshot when it reconnects.
 //! - The browser extension receives the snapshot only, because it has no use for other events.
 
+mod alerts;
 mod audit;
 mod broadcaster;
 mod changes;
@@ -31,6 +34,7 @@ pub(crate) mod payload;
 mod processes;
 mod requests;
 mod room;
+mod source;
 mod tail;
 mod watch;
 
@@ -89,6 +93,7 @@ pub async fn publish(
         never = broadcaster.metrics().publish(|| some(ticker.tick(app.clone()))) => match never {},
         never = broadcaster.audit().publish(|| audit.news(app.clone())) => match never {},
         never = broadcaster.requests().publish(app.clone()) => match never {},
+        never = alerts::publish(app.clone(), &broadcaster) => match never {},
         () = closing.cancelled() => {}
     }
     // The HTTP server does not close upgraded connections.

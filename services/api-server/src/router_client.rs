@@ -24,7 +24,7 @@ use signalbox_upstream::loopback::{self, ExchangeError, MAX_BODY, OpenError, Str
 
 use uuid::Uuid;
 
-pub use self::live::LiveEvents;
+pub use self::live::{LiveEvents, RouterEvent};
 use crate::fleet::{Fleet, Now};
 
 /// Timeout for answers from memory, so that a list does not wait for a router that hangs.

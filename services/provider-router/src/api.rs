@@ -13,7 +13,7 @@
 //! | `GET /health`, `/health/live`, `/health/ready` | [`health`] |
 //! | `GET /metrics` | [`metrics`] |
 //! | `POST /v1/admin/shutdown` | [`admin`] |
-//! | `GET /v1/admin/requests`, `/v1/admin/activity`, `/v1/admin/events`, `POST /v1/admin/requests/{id}/cancel`, `/v1/admin/cache/clear`, `/v1/admin/breakers/reset` | [`internal`]: for api-server |
+//! | `GET /v1/admin/requests`, `/v1/admin/activity`, `/v1/admin/events`, `/v1/admin/alerts`, `POST /v1/admin/requests/{id}/cancel`, `/v1/admin/cache/clear`, `/v1/admin/breakers/reset` | [`internal`]: for api-server |
 //! | `GET /` | [`root`] |
 
 mod admin;
@@ -63,6 +63,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/admin/breakers/reset", post(internal::reset_breakers))
         .route("/v1/admin/activity", get(internal::activity))
         .route("/v1/admin/events", get(internal::events))
+        .route("/v1/admin/alerts", get(internal::alerts))
         .route_layer(from_fn_with_state(Arc::clone(&app), internal::signed));
     direct
         .merge(internal)

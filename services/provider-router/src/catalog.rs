@@ -43,10 +43,11 @@ impl Catalog {
         }
     }
 
-    /// Makes `snapshot` the current one, and wakes the waiter in [`Self::changed_or_read`].
-    fn replace(&self, snapshot: Snapshot) {
-        self.current.store(Arc::new(snapshot));
+    /// Makes `snapshot` the current one, and wakes the waiter in [`Self::changed_or_read`]. Returns the former one.
+    fn replace(&self, snapshot: Snapshot) -> Arc<Snapshot> {
+        let former = self.current.swap(Arc::new(snapshot));
         self.changed_or_read.notify_one();
+        former
     }
 
     /// Records that a client reads the list of models, so that it is refreshed in the background.

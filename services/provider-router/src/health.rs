@@ -25,10 +25,13 @@ use http::{HeaderMap, HeaderValue};
 use latency::Latency;
 pub use rate_limits::Exhausted;
 use rate_limits::RateLimits;
+use signalbox_management::live::{Alert, BreakerChange, BreakerState};
 pub use table::{HealthTable, ProviderHealth};
 use tokio::time::{Duration, Instant};
 
 use crate::{
+    alerts::Alerts,
+    clock::unix_ms,
     ledger::Taken,
     random::{mixed, unit_of},
 };
@@ -64,6 +67,8 @@ pub struct TargetHealth {
     provider: String,
     /// Name of the model at the provider; empty for all that the catalogue does not know.
     model: String,
+    /// Name of the provider's key, if it has several.
+    key: Option<Box<str>>,
     header: Option<HeaderValue>,
     breaker: Breaker,
     aside_until: AtomicU64,
@@ -74,6 +79,7 @@ pub struct TargetHealth {
     whole_latency: Latency,
     limits: RateLimits,
     first_tokens: FirstTokens,
+    alerts: Alerts,
 }
 
 /// Event at which an answer counts as begun.
@@ -118,6 +124,13 @@ impl TargetHealth {
         Self { provider: provider.to_owned(), model: model.to_owned(), header, ..Self::default() }
     }
 
+    /// Creates the state of a target whose changes are told to `alerts`. `key` is the name of the provider's key, if it
+    /// has several.
+    #[must_use]
+    pub fn told(provider: &str, key: Option<&str>, model: &str, alerts: Alerts) -> Self {
+        Self { alerts, key: key.map(Into::into), ..Self::new(provider, model) }
+    }
+
     /// Returns the id of the provider.
     #[must_use]
     pub fn provider(&self) -> &str {
@@ -128,6 +141,12 @@ impl TargetHealth {
     #[must_use]
     pub fn model(&self) -> &str {
         &self.model
+    }
+
+    /// Returns the name of the provider's key, if it has several.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 
     /// Returns the name of the model as the value of a header.
@@ -199,27 +218,51 @@ impl TargetHealth {
     #[must_use]
     pub fn begin(self: &Arc<Self>, now: u64) -> Trial {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let is_probe = AtomicBool::new(self.breaker.takes_probe());
-        Trial { target: Arc::clone(self), began: now, is_probe, quota: None }
+        let is_probe = self.breaker.takes_probe();
+        if is_probe {
+            self.tell(BreakerState::HalfOpen, None);
+        }
+        Trial { target: Arc::clone(self), began: now, is_probe: AtomicBool::new(is_probe), quota: None }
     }
 
     /// Closes the breaker and forgets the time for which the provider asked to wait.
     pub fn reset(&self) {
+        let was_closed = self.breaker.state(now()) == State::Closed;
         self.breaker.reset();
-        self.aside_until.store(0, Ordering::Relaxed);
+        let was_aside = self.aside_until.swap(0, Ordering::Relaxed) > now();
         self.limits.reset();
+        if was_aside || !was_closed {
+            self.tell(BreakerState::Closed, None);
+        }
     }
 
     fn note(&self, change: Option<Change>) {
-        let Self { provider, model, .. } = self;
+        let Self { provider, model, key, .. } = self;
         let model = if model.is_empty() { "(others)" } else { model };
         match change {
             Some(Change::Opened { millis }) => {
-                tracing::warn!(%provider, %model, seconds = millis / 1000, "breaker opened, the target is left out");
+                tracing::warn!(%provider, %model, key, seconds = millis / 1000, "breaker opened, the target is left out");
+                self.tell(BreakerState::Open, Some(millis));
             }
-            Some(Change::Closed) => tracing::info!(%provider, %model, "breaker closed, the target is used again"),
+            Some(Change::Closed) => {
+                tracing::info!(%provider, %model, key, "breaker closed, the target is used again");
+                self.tell(BreakerState::Closed, None);
+            }
             None => {}
         }
+    }
+
+    fn tell(&self, state: BreakerState, cooldown_ms: Option<u64>) {
+        self.alerts.tell(|| {
+            Alert::Breaker(BreakerChange {
+                provider_id: self.provider.clone(),
+                model: Some(self.model.clone()).filter(|model| !model.is_empty()),
+                key: self.key.as_deref().map(str::to_owned),
+                state,
+                cooldown_ms,
+                timestamp: unix_ms(),
+            })
+        });
     }
 }
 
@@ -305,7 +348,12 @@ impl Trial {
 
     /// Records that the provider asked to wait.
     pub fn put_aside(&self, now: u64, wait: Duration) {
-        self.target.aside_until.fetch_max(now.saturating_add(millis(wait.min(MAX_ASIDE))), Ordering::Relaxed);
+        let wait = millis(wait.min(MAX_ASIDE));
+        let before = self.target.aside_until.fetch_max(now.saturating_add(wait), Ordering::Relaxed);
+        // Told once, although every request that was under way may be asked to wait.
+        if before <= now {
+            self.target.tell(BreakerState::Ejected, Some(wait));
+        }
     }
 }
 

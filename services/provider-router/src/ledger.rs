@@ -43,6 +43,7 @@ pub use provider_quota::{ProviderQuota, Taken};
 use queue::Place;
 use signalbox_core::schema::{ApiKey, BudgetPeriod, KeyLimits, Route};
 use signalbox_daemon::Caller;
+use signalbox_store::catalog::KeyChanges;
 use tokio::{
     sync::{Semaphore, watch},
     time::{Duration, Instant},
@@ -66,7 +67,7 @@ pub struct Ledger {
 /// The accounts that exist, by key, owner and route. Only the amounts in them change.
 #[derive(Debug, Default)]
 struct Accounts {
-    keys: HashMap<Box<str>, Known>,
+    keys: Arc<HashMap<Arc<str>, Arc<Known>>>,
     owners: HashMap<Box<str>, Arc<Account>>,
     global: Option<Arc<Account>>,
     /// By the id of the route.
@@ -174,21 +175,16 @@ impl Ledger {
 
     /// Replaces keys, budgets and routes. What was used stays with its key, owner or route.
     pub fn update(&self, keys: &[ApiKey], budgets: &Budgets, routes: &[Route]) {
-        let (old, now_ms) = (self.accounts.load(), self.now().unix_ms);
-        let mut is_stale = false;
-        let mut new = Accounts { refuses_unpriced: budgets.refuses_unpriced, ..Accounts::default() };
-        new.keys.reserve(keys.len());
-        for key in keys {
-            let grant = &key.grant;
-            let account = (!grant.limits.is_empty() || grant.budget.is_some()).then(|| {
-                let known = old.keys.get(&*key.id).and_then(|known| known.account.clone());
-                let account = known.unwrap_or_else(|| Arc::new(Account::new(Scope::Key)));
-                is_stale |= account.set(grant.limits, grant.budget.as_ref(), now_ms);
-                account
-            });
-            let known = Known { name: (&*key.name).into(), owner: grant.owner.as_deref().map(Into::into), account };
-            new.keys.insert((&*key.id).into(), known);
-        }
+        let changes = KeyChanges { is_complete: true, rows: keys.to_vec(), gone: Vec::new() };
+        self.change(&changes, budgets, routes);
+    }
+
+    /// Takes over changes of keys, and replaces budgets and routes, as [`Ledger::update`] does.
+    pub fn change(&self, changes: &KeyChanges, budgets: &Budgets, routes: &[Route]) {
+        // Held to the end, so that what is replaced is freed here and not by a request.
+        let (old, now_ms) = (self.accounts.load_full(), self.now().unix_ms);
+        let (keys, mut is_stale) = changed_keys(&old.keys, changes, now_ms);
+        let mut new = Accounts { keys, refuses_unpriced: budgets.refuses_unpriced, ..Accounts::default() };
         for (owner, budget) in &budgets.owners {
             let owner: Box<str> = (&**owner).into();
             let known = old.owners.get(&owner).cloned();
@@ -302,7 +298,7 @@ impl Ledger {
         let place = |period: BudgetPeriod| PERIODS.iter().position(|known| *known == period).unwrap_or_default();
         let of_key = |key: &str, period| sums.get(key).map_or(0, |sums| sums[place(period)]);
         let mut of_owners: HashMap<&str, [i64; 4]> = HashMap::new();
-        for (key, known) in &accounts.keys {
+        for (key, known) in &*accounts.keys {
             if let Some(account) = &known.account {
                 account.reconcile(now_ms, |period| of_key(key, period));
             }
@@ -327,6 +323,34 @@ impl Ledger {
         let seeded = is_seeded.wait_for(|is_seeded| *is_seeded);
         matches!(tokio::time::timeout(timeout, seeded).await, Ok(Ok(_)))
     }
+}
+
+/// Returns the keys after a change, and whether sums of the database are needed. All but the changed ones are shared.
+fn changed_keys(
+    old: &Arc<HashMap<Arc<str>, Arc<Known>>>,
+    changes: &KeyChanges,
+    now_ms: i64,
+) -> (Arc<HashMap<Arc<str>, Arc<Known>>>, bool) {
+    if !changes.is_complete && changes.rows.is_empty() && changes.gone.is_empty() {
+        return (Arc::clone(old), false);
+    }
+    let mut keys = if changes.is_complete { HashMap::with_capacity(changes.rows.len()) } else { HashMap::clone(old) };
+    for id in &changes.gone {
+        keys.remove(&**id);
+    }
+    let mut is_stale = false;
+    for key in &changes.rows {
+        let grant = &key.grant;
+        let account = (!grant.limits.is_empty() || grant.budget.is_some()).then(|| {
+            let known = old.get(&*key.id).and_then(|known| known.account.clone());
+            let account = known.unwrap_or_else(|| Arc::new(Account::new(Scope::Key)));
+            is_stale |= account.set(grant.limits, grant.budget.as_ref(), now_ms);
+            account
+        });
+        let known = Known { name: (&*key.name).into(), owner: grant.owner.as_deref().map(Into::into), account };
+        keys.insert((&*key.id).into(), Arc::new(known));
+    }
+    (Arc::new(keys), is_stale)
 }
 
 /// The periods in the order of [`Sums`].

@@ -20,6 +20,7 @@
 
 pub mod account_state;
 pub mod admission;
+pub mod alerts;
 pub mod api;
 pub mod app;
 pub mod body;

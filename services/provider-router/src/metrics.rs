@@ -30,6 +30,7 @@ use streams::StreamMetrics;
 use tokio::time::Duration;
 pub use totals::{Totals, TotalsNow};
 
+use crate::alerts::Alerts;
 use crate::health::{self, HealthTable, State};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -46,6 +47,8 @@ struct ConnectionLabel {
 struct TargetLabels {
     provider: String,
     model: String,
+    /// Name of the provider's key; empty if it has only one.
+    key: String,
 }
 
 /// All metrics of the router.
@@ -70,6 +73,8 @@ pub struct Metrics {
     database_up: Gauge,
     catalog_reload: Gauge<f64, AtomicU64>,
     breakers: Family<TargetLabels, Gauge>,
+    /// Alerts of this process.
+    pub alerts: Alerts,
     /// State of all targets, which is kept across changes of the catalogue as the metrics are.
     pub targets: HealthTable,
     /// Running totals of all requests.
@@ -105,6 +110,7 @@ pub struct Gauges {
 
 impl Default for Metrics {
     fn default() -> Self {
+        let alerts = Alerts::default();
         let metrics = Self {
             registry: Mutex::default(),
             providers: ProviderSeries::default(),
@@ -125,7 +131,8 @@ impl Default for Metrics {
             database_up: Gauge::default(),
             catalog_reload: Gauge::default(),
             breakers: Family::default(),
-            targets: HealthTable::default(),
+            targets: HealthTable::new(alerts.clone()),
+            alerts,
             totals: Arc::default(),
         };
         let mut registry = Registry::default();
@@ -250,7 +257,8 @@ impl Metrics {
     fn set_breakers(&self) {
         let now = health::now();
         for target in self.targets.all() {
-            let labels = TargetLabels { provider: target.provider().into(), model: target.model().into() };
+            let key = target.key().unwrap_or_default().into();
+            let labels = TargetLabels { provider: target.provider().into(), model: target.model().into(), key };
             match target.state(now) {
                 State::Closed => {
                     if let Some(gauge) = self.breakers.get(&labels) {

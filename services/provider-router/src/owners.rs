@@ -12,7 +12,7 @@ use bytes::Bytes;
 use signalbox_core::{json::Reader, sse::Splitter};
 use signalbox_daemon::{Caller, CallerKind};
 
-use crate::account_state::hash_of;
+use crate::{account_state::hash_of, provider::Provider};
 
 /// Maximum number of answers.
 const MAX_ANSWERS: usize = 16_384;
@@ -32,6 +32,8 @@ pub struct Owner {
     pub provider: String,
     /// Name of the model at the provider, if it is known.
     pub model: Option<String>,
+    /// Name of the provider's key, if it has several and the key is known.
+    pub key: Option<String>,
     /// Whether the provider keeps the answer, so that no other one can continue it by its id.
     pub keeps_answer: bool,
 }
@@ -63,6 +65,17 @@ struct Made {
     owner: Owner,
     /// Id of the created key that asked for it.
     key: Option<String>,
+}
+
+// === impl Owner ===
+
+impl Owner {
+    /// Returns whether this provider made the answer, with the key that it has here. If the key is not known, all are
+    /// taken for keys of the same account.
+    #[must_use]
+    pub fn is(&self, provider: &Provider) -> bool {
+        self.provider == provider.id && (self.key.is_none() || self.key.as_deref() == provider.key.as_deref())
+    }
 }
 
 // === impl Owners ===
@@ -204,7 +217,7 @@ mod tests {
     use super::*;
 
     fn owner(provider: &str) -> Owner {
-        Owner { provider: provider.into(), model: None, keeps_answer: true }
+        Owner { provider: provider.into(), model: None, key: None, keeps_answer: true }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! provider with one of the known APIs needs only a row in [`signalbox_core::provider_type`], no file here.
 
 mod echo;
+mod keys;
 mod remote;
 mod target;
 
@@ -61,6 +62,10 @@ pub struct Provider {
     pub quota: Option<Arc<ProviderQuota>>,
     /// Its id as the value of a header.
     pub header: Option<HeaderValue>,
+    /// Name of its key, if it has several.
+    pub key: Option<Box<str>>,
+    /// The same provider with its other keys; empty in these.
+    others: Vec<Arc<Self>>,
     healthy: AtomicBool,
 }
 
@@ -79,11 +84,11 @@ pub enum Adapter {
 pub type Config = Map<String, Value>;
 
 impl Provider {
-    /// Parses a provider's row and configuration.
-    #[must_use]
-    pub fn new(
+    /// Parses a provider's row and configuration. `key` is the name of the key in `apiKey`, if there are several.
+    fn with_key(
         row: &schema::Provider,
         config: &Config,
+        key: Option<Box<str>>,
         default_link: Option<String>,
         policy: &AddressPolicy,
         metrics: &Metrics,
@@ -114,6 +119,8 @@ impl Provider {
             limits,
             quota: None,
             header: row.id.parse().ok(),
+            key,
+            others: Vec::new(),
             healthy: AtomicBool::new(true),
         }
     }
@@ -122,7 +129,7 @@ impl Provider {
     /// misconfigured one does not.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.healthy.load(Ordering::Relaxed) && !matches!(self.adapter, Adapter::Misconfigured(_))
+        self.any_is_healthy() && !matches!(self.adapter, Adapter::Misconfigured(_))
     }
 
     /// Returns the API in which a request of `client`'s API for `model` is sent to the provider.

@@ -16,6 +16,7 @@ mod error;
 mod explain;
 mod facts;
 mod implied;
+mod keys;
 mod policy;
 
 use std::sync::Arc;
@@ -38,7 +39,7 @@ use crate::{
     health::{Blocked, Exhausted, TargetHealth},
     owners::Owner,
     provider::{Adapter, Provider},
-    random::{Rng, mixed},
+    random::Rng,
     token_estimate,
 };
 
@@ -86,6 +87,8 @@ pub struct Candidate {
     pub deadlines: RouteDeadlines,
     /// API that its route sets.
     pub api: Option<Api>,
+    /// Region that its route names.
+    pub region: Option<String>,
     /// Whether its route sets the effort `none`.
     pub no_effort: bool,
     /// Whether the request continues an answer that another provider keeps.
@@ -101,6 +104,8 @@ pub struct Skipped {
     pub provider: String,
     /// Name of the model at the provider.
     pub model: Option<String>,
+    /// Name of the provider's key, if it has several.
+    pub key: Option<String>,
     /// Reason why it is not tried.
     pub why: SkipReason,
 }
@@ -145,6 +150,8 @@ pub enum SkipReason {
     Missing,
     /// The provider is disabled.
     Disabled,
+    /// The provider has no key of this name.
+    NoKey,
     /// The provider's configuration is invalid.
     Misconfigured,
     /// The target's context holds fewer tokens than the prompt is estimated to have.
@@ -198,6 +205,7 @@ pub fn plan(
         None => Plan::implied(implied::candidates(snapshot, facts.model)?),
     };
     let route = plan.route.clone();
+    let has_keys = plan.expand_keys();
     plan.skip_unfit(facts, prices);
     if let Some(route) = &route {
         plan.skip_small(route, facts);
@@ -210,6 +218,9 @@ pub fn plan(
         plan.skip_blocked(now);
     }
     let asked = facts.overrides.and_then(|overrides| overrides.policy);
+    if has_keys {
+        plan.spread_keys(plan.sticky_key(facts).map(|(_, key)| key), facts.stream, now, rng);
+    }
     if let Some(policy) = asked.or_else(|| route.as_ref().map(|route| route.plan.policy)) {
         plan.sort((route.as_deref(), policy), facts, prices, now, rng);
     }
@@ -272,15 +283,18 @@ impl Plan {
             let why = match provider {
                 Err(Absent::Missing) => SkipReason::Missing,
                 Err(Absent::Disabled) => SkipReason::Disabled,
+                Err(Absent::NoKey) => SkipReason::NoKey,
                 Ok(provider) if matches!(provider.adapter, Adapter::Misconfigured(_)) => SkipReason::Misconfigured,
                 Ok(provider) => {
                     let candidate = Candidate::new(provider, Some(model), Reason::Priority);
                     let no_effort = target.params.get("reasoning_effort").is_some_and(|effort| effort == "none");
-                    plan.candidates.push(Candidate { target: n, api: target.api, no_effort, ..candidate });
+                    let region = target.region.clone();
+                    plan.candidates.push(Candidate { target: n, api: target.api, region, no_effort, ..candidate });
                     continue;
                 }
             };
-            plan.skipped.push(Skipped { provider: target.provider.clone(), model: Some(model), why });
+            let (provider, key) = (target.provider.clone(), target.key.clone());
+            plan.skipped.push(Skipped { provider, model: Some(model), key, why });
         }
         plan
     }
@@ -304,8 +318,7 @@ impl Plan {
         let route = self.route.as_ref()?;
         let (provider, mirror) = (route.mirror.as_ref()?, route.plan.mirror.as_ref()?);
         let model = mirror.model.replacen('*', &self.matched, 1);
-        let lacks_previous =
-            self.owner.as_ref().is_some_and(|owner| owner.keeps_answer && owner.provider != provider.id);
+        let lacks_previous = self.owner.as_ref().is_some_and(|owner| owner.keeps_answer && !owner.is(provider));
         let mut candidate = Candidate { lacks_previous, ..Candidate::new(provider, Some(model), Reason::Mirror) };
         if let Adapter::Remote(remote) = &provider.adapter {
             candidate.foreign = self.state.foreign_to(remote.account, self.first_account().unwrap_or_default());
@@ -321,7 +334,9 @@ impl Plan {
     fn into_error(self, facts: &RequestFacts<'_>) -> RouteError {
         let model = self.route.as_ref().map(|route| &*route.model).or(facts.model).unwrap_or_default().to_owned();
         let reasons = explain::reasons(&self.skipped);
-        let is_absent = |why| matches!(why, SkipReason::Missing | SkipReason::Disabled | SkipReason::Misconfigured);
+        let is_absent = |why| {
+            matches!(why, SkipReason::Missing | SkipReason::Disabled | SkipReason::NoKey | SkipReason::Misconfigured)
+        };
         let waits = self.skipped.iter().filter_map(|skipped| match skipped.why {
             SkipReason::AtLimit(wait) => Some(wait.unwrap_or(1_000)),
             _ => None,
@@ -341,7 +356,8 @@ impl Plan {
                 None => self.candidates.push(candidate),
                 Some(why) => {
                     let Candidate { provider, model, .. } = candidate;
-                    self.skipped.push(Skipped { provider: provider.id.clone(), model, why });
+                    let key = provider.key.as_deref().map(str::to_owned);
+                    self.skipped.push(Skipped { provider: provider.id.clone(), model, key, why });
                 }
             }
         }
@@ -357,7 +373,6 @@ impl Plan {
         now: u64,
         rng: &mut Rng,
     ) {
-        let is_asked = facts.overrides.is_some_and(|overrides| overrides.policy.is_some());
         let prices = prices.filter(|_| policy == RoutePolicy::Cheapest);
         let tokens = prices.map(|_| facts.expected_tokens());
         let target = |candidate: &Candidate| route.and_then(|route| route.plan.targets.get(candidate.target));
@@ -368,12 +383,12 @@ impl Plan {
                 in_flight: candidate.health.in_flight(),
                 latency: candidate.health.latency(now, facts.stream),
                 price: prices.zip(tokens).and_then(|(table, tokens)| candidate.price(table, tokens, facts.unix_ms)),
-                hash: candidate.hash(),
+                hash: candidate.hash(target(candidate).and_then(|target| target.key.as_deref())),
             }
         };
-        let contenders: Vec<Contender> = self.candidates.iter().map(contender).collect();
-        let sticky = route.and_then(|route| route.plan.sticky).filter(|_| !is_asked);
-        let key = sticky.and_then(|sticky| Some((sticky, facts.key(sticky)?)));
+        let firsts = self.first_of_targets();
+        let contenders: Vec<Contender> = firsts.iter().map(|first| contender(&self.candidates[*first])).collect();
+        let key = self.sticky_key(facts);
         let order = match key {
             Some((_, key)) => policy::sticky(&contenders, key),
             None => {
@@ -383,12 +398,13 @@ impl Plan {
         };
         let mut unsorted: Vec<Option<Candidate>> = std::mem::take(&mut self.candidates).into_iter().map(Some).collect();
         for n in order {
-            let Some(candidate) = unsorted.get_mut(n).and_then(Option::take) else { continue };
+            let keys = firsts[n]..firsts.get(n + 1).copied().unwrap_or(unsorted.len());
             let reason = match key {
                 Some((sticky, _)) => Reason::Sticky(sticky),
                 None => Reason::of(policy, &contenders[n]),
             };
-            self.candidates.push(Candidate { reason, ..candidate });
+            let keys = unsorted[keys].iter_mut().filter_map(Option::take);
+            self.candidates.extend(keys.map(|candidate| Candidate { reason, ..candidate }));
         }
     }
 
@@ -397,13 +413,13 @@ impl Plan {
     fn put_owner_first(&mut self, facts: &RequestFacts<'_>) {
         let Some(owner) = facts.owner else { return };
         self.owner = Some(owner.clone());
+        let is_owner = |candidate: &Candidate| owner.is(&candidate.provider);
         for candidate in &mut self.candidates {
-            candidate.lacks_previous = owner.keeps_answer && candidate.provider.id != owner.provider;
+            candidate.lacks_previous = owner.keeps_answer && !is_owner(candidate);
         }
         if self.route.is_none() && !owner.keeps_answer {
             return;
         }
-        let is_owner = |candidate: &Candidate| candidate.provider.id == owner.provider;
         let is_model = |candidate: &Candidate| is_owner(candidate) && candidate.model == owner.model;
         let place = self.candidates.iter().position(is_model).or_else(|| self.candidates.iter().position(is_owner));
         if let Some(place) = place.filter(|_| self.candidates.len() > 1) {
@@ -451,6 +467,7 @@ impl Candidate {
             behind: None,
             deadlines,
             api: None,
+            region: None,
             no_effort: false,
             lacks_previous: false,
             foreign: ForeignItems::default(),
@@ -485,12 +502,8 @@ impl Candidate {
     pub fn price(&self, prices: &Table, (input, output): (u64, u64), unix_ms: i64) -> Option<u128> {
         let model = self.model.as_deref().unwrap_or_default();
         let price = prices.find(&self.provider.row.kind, &self.provider.id, model, unix_ms)?;
-        Some(price.cost(&Tokens { input, output, ..Tokens::default() }.into()).ok()?.total().picos())
-    }
-
-    fn hash(&self) -> u64 {
-        let text = self.provider.id.bytes().chain([0]).chain(self.model.as_deref().unwrap_or_default().bytes());
-        text.fold(0, |hash, byte| mixed(hash ^ u64::from(byte).wrapping_add(1)))
+        let tokens = Tokens { input, output, ..Tokens::default() };
+        Some(price.cost_in(self.region.as_deref(), &tokens.into()).ok()?.total().picos())
     }
 }
 

@@ -7,6 +7,7 @@ use signalbox_daemon::{
     listener::exposed, sealing_key, variable,
 };
 use signalbox_store::audit::{Actor, with_actor};
+use signalbox_store::catalog::{KnownKeys, load_since};
 use signalbox_store::{Sealer, Store, seal_stored, settings};
 use signalbox_upstream::Client;
 use tokio::{
@@ -68,8 +69,9 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let policy = config.upstream.policy();
     let metrics = Arc::new(Metrics::default());
     let reading = Instant::now();
-    let rows =
-        signalbox_store::catalog::load(&store).await.map_err(|error| Exit::of_database(error.exit_code(), error))?;
+    let read = load_since(&store, &KnownKeys::default()).await;
+    let (mut rows, issued, known) = read.map_err(|error| Exit::of_database(error.exit_code(), error))?;
+    rows.keys = issued.rows;
     let prices = Prices::shipped().map_err(|mistakes| Exit::Config(format!("the shipped prices: {mistakes}")))?;
     prices.update(rows.imported_prices.as_deref(), rows.prices.as_deref());
     let max_in_flight = config.limits.max_in_flight.min(Semaphore::MAX_PERMITS);
@@ -80,7 +82,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let snapshot = Snapshot::new(rows, &sealer, &policy, &metrics, qwen_proxy.current().await);
     let catalog = Arc::new(Catalog::new(snapshot));
     metrics.catalog_reloaded(reading.elapsed());
-    let refresher = Arc::new(Refresher::new(
+    let refresher = Refresher::new(
         Arc::clone(&catalog),
         store.clone(),
         sealer.clone(),
@@ -89,7 +91,8 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         prices.clone(),
         Arc::clone(&ledger),
         qwen_proxy,
-    ));
+    );
+    let refresher = Arc::new(refresher.with_known(known));
     let watched = Arc::clone(&refresher);
     let watch = tokio::spawn(async move { watched.watch().await });
     let level = watch_level(&store, &context);

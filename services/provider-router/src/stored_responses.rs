@@ -135,7 +135,7 @@ pub fn refers_to_log(body: &[u8]) -> bool {
 /// Returns the target that made an answer according to the log, as far as the caller may use the answer.
 pub async fn logged_owner(store: &Store, id: &str, caller: Option<&Caller>) -> Option<Owner> {
     let request = kept_request(store, id, caller).await?;
-    Some(Owner { provider: request.provider_id?, model: None, keeps_answer: request_of(id).is_none() })
+    Some(Owner { provider: request.provider_id?, model: None, key: None, keeps_answer: request_of(id).is_none() })
 }
 
 /// Returns the request that got an answer, if the log knows one and the caller may use it.

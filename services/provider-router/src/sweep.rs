@@ -13,7 +13,7 @@ pub(crate) fn clear_cache(cache: &AnswerCache) -> usize {
 pub(crate) fn reset_breakers(catalog: &Catalog) -> usize {
     let (now, snapshot) = (health::now(), catalog.current());
     let mut closed = 0;
-    for target in snapshot.providers().iter().flat_map(|provider| provider.health.all()) {
+    for target in snapshot.providers().iter().flat_map(|provider| provider.targets()) {
         closed += usize::from(target.blocked(now).is_some());
         target.reset();
     }

@@ -131,6 +131,9 @@ pub struct RouteTarget {
     pub provider: String,
     /// Name of the model at the provider.
     pub model: String,
+    /// Name of the provider's key, if it has several. Unset: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Share of the requests relative to the other targets, 1 to 1,000. Unset: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<u16>,

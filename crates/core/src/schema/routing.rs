@@ -94,6 +94,12 @@ pub struct PlannedTarget {
     /// Name of the model at the provider; `None` if the request names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Name of the provider's key, if it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Region that its route names, on which its price may depend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// Reason for its place in the order.
     pub why: String,
 }
@@ -106,6 +112,9 @@ pub struct SkippedTarget {
     /// Name of the model at the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Name of the provider's key, if it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Reason why it is not tried.
     pub why: String,
 }
@@ -120,6 +129,9 @@ pub struct AttemptRecord {
     /// Name of the model at the provider; `None` if the request named none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Name of the provider's key, if it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// HTTP status of the provider's answer, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,

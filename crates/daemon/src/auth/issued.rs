@@ -1,6 +1,7 @@
 //! Client keys of the table `api_keys`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use signalbox_core::schema::ApiKey;
 use subtle::ConstantTimeEq as _;
@@ -14,9 +15,9 @@ const DIGEST: usize = 32;
 #[derive(Debug, Default)]
 pub struct IssuedKeys {
     /// The keys, and the previous keys of those that were rotated, by the first half of the digest.
-    by_digest: HashMap<u128, Issued>,
-    /// Number of rows.
-    rows: usize,
+    by_digest: HashMap<u128, Arc<Issued>>,
+    /// Ids of the rows.
+    ids: HashSet<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -45,38 +46,59 @@ impl IssuedKeys {
     /// Indexes the rows. A row whose digest cannot be read matches no key.
     #[must_use]
     pub fn new(keys: &[ApiKey]) -> Self {
-        let mut by_digest = HashMap::with_capacity(keys.len());
-        for key in keys {
-            let caller = Caller::issued(key);
-            let is_revoked = key.revoked_at.is_some();
-            let mut add = |digest: &str, expires_at| {
-                let Some(digest) = digest_of(digest) else {
-                    tracing::warn!(key = %key.id, "the digest of a client key cannot be read, the key is not accepted");
-                    return;
-                };
-                by_digest.insert(slot(&digest), Issued { digest, caller: caller.clone(), expires_at, is_revoked });
-            };
-            if let Some(previous) = &key.previous_digest {
-                // Without an end of its own, the previous key would be valid for ever.
-                let until = key.previous_expires_at.unwrap_or(i64::MIN);
-                add(previous, Some(key.expires_at.map_or(until, |expires_at| expires_at.min(until))));
-            }
-            add(&key.digest, key.expires_at);
+        Self::default().with(keys, &[])
+    }
+
+    /// Returns the keys after a change: with the rows that were created or changed, and without those that are gone. All
+    /// others are shared with these keys and not indexed again.
+    #[must_use]
+    pub fn with(&self, changed: &[ApiKey], gone: &[String]) -> Self {
+        let touched: HashSet<&str> =
+            changed.iter().map(|key| &*key.id).chain(gone.iter().map(String::as_str)).collect();
+        let mut next = Self {
+            by_digest: HashMap::with_capacity(self.by_digest.len() + changed.len()),
+            ids: HashSet::with_capacity(self.ids.len() + changed.len()),
+        };
+        let kept = self.by_digest.iter().filter(|(_, issued)| !touched.contains(issued.caller.id()));
+        next.by_digest.extend(kept.map(|(slot, issued)| (*slot, Arc::clone(issued))));
+        next.ids.extend(self.ids.iter().filter(|id| !touched.contains(&***id)).map(Arc::clone));
+        for key in changed {
+            next.add(key);
         }
-        Self { by_digest, rows: keys.len() }
+        next
+    }
+
+    fn add(&mut self, key: &ApiKey) {
+        self.ids.insert((&*key.id).into());
+        let caller = Caller::issued(key);
+        let is_revoked = key.revoked_at.is_some();
+        let mut add = |digest: &str, expires_at| {
+            let Some(digest) = digest_of(digest) else {
+                tracing::warn!(key = %key.id, "the digest of a client key cannot be read, the key is not accepted");
+                return;
+            };
+            let issued = Issued { digest, caller: caller.clone(), expires_at, is_revoked };
+            self.by_digest.insert(slot(&digest), Arc::new(issued));
+        };
+        if let Some(previous) = &key.previous_digest {
+            // Without an end of its own, the previous key would be valid for ever.
+            let until = key.previous_expires_at.unwrap_or(i64::MIN);
+            add(previous, Some(key.expires_at.map_or(until, |expires_at| expires_at.min(until))));
+        }
+        add(&key.digest, key.expires_at);
     }
 
     /// Returns whether no key is defined. Keys that have expired or were revoked are defined until they are deleted, so
     /// that the end of the last key does not open the service.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.rows == 0
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
     }
 
     /// Returns the number of defined keys.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.rows
+    pub fn len(&self) -> usize {
+        self.ids.len()
     }
 
     /// Returns what is known of a key with this digest; `None` if there is no such key. The time of the comparison does
@@ -213,5 +235,26 @@ pub(super) mod tests {
             assert_eq!(caller.id(), n.to_string());
         }
         assert!(find(&keys, "10000", 0).is_none());
+    }
+
+    #[test]
+    fn a_change_of_one_key_leaves_the_others_as_they_are() {
+        let row = |id: &str| key(id, &hex(id), KeyGrant::default());
+        let before = IssuedKeys::new(&["a", "b", "c", "d"].map(row));
+        let rotated =
+            ApiKey { digest: hex("new"), previous_digest: Some(hex("b")), previous_expires_at: Some(100), ..row("b") };
+        let revoked = ApiKey { revoked_at: Some(1), ..row("c") };
+        let after = before.with(&[rotated, revoked, row("e")], &["d".to_owned(), "unknown".to_owned()]);
+        let states = |keys, now_ms| ["a", "b", "c", "d", "e", "new"].map(|secret| state(keys, secret, now_ms));
+        assert_eq!(states(&after, 99), ["valid", "valid", "revoked", "unknown", "valid", "valid"]);
+        assert_eq!(states(&before, 99), ["valid", "valid", "valid", "valid", "unknown", "unknown"]);
+        assert_eq!((before.len(), after.len()), (4, 4));
+        let shared =
+            |slot: &u128| before.by_digest.get(slot).is_some_and(|issued| Arc::ptr_eq(issued, &after.by_digest[slot]));
+        assert_eq!(after.by_digest.keys().filter(|slot| shared(slot)).count(), 1, "only `a` is as it was");
+        // The former secret of a key that was given a new one ends with its row.
+        let again = after.with(&[row("b")], &[]);
+        assert_eq!([state(&again, "new", 0), state(&again, "b", 0)], ["unknown", "valid"]);
+        assert!(again.with(&[], &["a", "b", "c", "e"].map(str::to_owned)).is_empty());
     }
 }

@@ -25,6 +25,9 @@ pub(in super::super) fn aliases() -> Array {
     texts(text(NO_PATTERN).min_length(Some(1)).max_length(Some(route::MAX_MODEL)), 0, route::MAX_ALIASES)
 }
 
+/// Name of a provider's key, see [`signalbox_core::provider_config::check_key_name`].
+const KEY_NAME: &str = "^[A-Za-z0-9._-]{1,64}$";
+
 pub(in super::super) fn policy() -> Object {
     words(&route::POLICIES)
 }
@@ -33,6 +36,7 @@ pub(in super::super) fn targets() -> Array {
     let target = strict()
         .property("provider", line(128))
         .property("model", pattern())
+        .property("key", nullable(ObjectBuilder::new().pattern(Some(KEY_NAME)), Type::String))
         .property("weight", whole(1, route::MAX_WEIGHT))
         .property("params", params())
         .property("context_tokens", whole(1, route::MAX_CONTEXT_TOKENS))

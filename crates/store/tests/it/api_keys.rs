@@ -2,7 +2,7 @@ use signalbox_core::schema::{
     ApiKeyFields, BudgetPeriod, KeyBudget, KeyGrant, KeyLimits, LimitQueue, NewApiKey, Priority,
 };
 use signalbox_store::api_keys::{self, Rotation};
-use signalbox_store::catalog::{Change, change};
+use signalbox_store::catalog::{Change, KeyChanges, KnownKeys, change, load_since};
 use signalbox_store::{Error, Page, audit, catalog};
 
 use crate::fixture::{Database, on_both, sealer};
@@ -13,6 +13,7 @@ on_both!(
     a_rotated_key_keeps_the_previous_digest_for_a_while,
     a_revoked_key_stays_revoked,
     keys_are_part_of_the_catalogue,
+    only_changed_keys_are_read_again,
     digests_are_not_audited,
     ten_thousand_keys_are_loaded,
 );
@@ -149,6 +150,58 @@ async fn keys_are_part_of_the_catalogue(database: &Database) {
     let version = catalog::version(store).await.unwrap();
     assert!(change(store, &sealer(), version, &[Change::DeletePrices], 8).await.unwrap());
     assert_eq!(catalog::load(store).await.unwrap().prices, None);
+}
+
+/// Returns the names of the keys that were read, and the ids that are gone.
+fn read(changes: &KeyChanges) -> (Vec<&str>, Vec<&str>) {
+    let mut gone: Vec<&str> = changes.gone.iter().map(|id| &**id).collect();
+    gone.sort_unstable();
+    (changes.rows.iter().map(|key| &*key.name).collect(), gone)
+}
+
+async fn only_changed_keys_are_read_again(database: &Database) {
+    let store = &database.store;
+    let insert = "INSERT INTO api_keys (id, name, hint, digest, document, created_at, updated_at)
+        WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000)
+        SELECT 'k' || n, 'name ' || n, 'sbx-', 'd' || n, '{}', 1, 1 FROM n";
+    database.execute(insert).await;
+    let (_, changes, known) = load_since(store, &KnownKeys::default()).await.unwrap();
+    assert_eq!((changes.rows.len(), changes.is_complete), (10_000, true));
+
+    let next = async |known: &KnownKeys| {
+        let (catalog, changes, known) = load_since(store, known).await.unwrap();
+        assert!(catalog.keys.is_empty() && !changes.is_complete);
+        (changes, known)
+    };
+    api_keys::update(store, "k7", &fields("seven"), 2).await.unwrap();
+    let (changes, known) = next(&known).await;
+    assert_eq!(read(&changes), (vec!["seven"], vec![]));
+    signalbox_store::settings::put(store, &[("active_provider".to_owned(), "echo".to_owned())], 3).await.unwrap();
+    let (changes, known) = next(&known).await;
+    assert_eq!(read(&changes), (vec![], vec![]), "another part of the catalogue has changed");
+
+    // Also what was written by hand, without a new time of the change.
+    database.execute("UPDATE api_keys SET revoked_at = 9 WHERE id = 'k8'").await;
+    database.execute("DELETE FROM api_keys WHERE id IN ('k1', 'k2')").await;
+    api_keys::insert(store, &new("k2"), 4).await.unwrap();
+    database.execute("UPDATE api_keys SET id = 'moved' WHERE id = 'k3'").await;
+    let (changes, known) = next(&known).await;
+    assert_eq!(read(&changes), (vec!["name 3", "name 8", "name of k2"], vec!["k1", "k3"]));
+    assert_eq!(changes.rows[1].revoked_at, Some(9));
+
+    database.execute("UPDATE api_keys SET document = '{' WHERE id = 'k9'").await;
+    let (changes, known) = next(&known).await;
+    assert_eq!(read(&changes), (vec![], vec!["k9"]), "a key that cannot be read is not accepted");
+    api_keys::update(store, "k9", &fields("nine"), 5).await.unwrap();
+    let (changes, known) = next(&known).await;
+    assert_eq!(read(&changes), (vec!["nine"], vec![]));
+
+    database.execute("DELETE FROM api_keys").await;
+    let (changes, known) = next(&known).await;
+    assert_eq!((changes.rows.len(), changes.gone.len()), (0, 9_999));
+    // An older catalogue in place of the last one is read whole.
+    database.execute("UPDATE catalog_version SET version = 2").await;
+    assert!(load_since(store, &known).await.unwrap().1.is_complete);
 }
 
 async fn digests_are_not_audited(database: &Database) {

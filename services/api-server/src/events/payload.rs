@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use signalbox_core::schema::Provider;
 use signalbox_core::secret::{MASK, is_sensitive_key};
 use signalbox_management::ModelView;
+use signalbox_management::live::{BreakerChange, PromptCacheFall};
 use signalbox_store::requests::NewRequest;
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
@@ -21,6 +22,8 @@ pub(super) const SETTINGS: &str = "settings:updated";
 pub(super) const ROUTES: &str = "routes:updated";
 pub(super) const KEYS: &str = "keys:updated";
 pub(super) const PRICES: &str = "prices:updated";
+pub(super) const BREAKERS: &str = "breakers:changed";
+pub(super) const PROMPT_CACHE: &str = "prompt-cache:fell";
 pub(super) const REQUESTS: &str = "requests:new";
 pub(super) const LOG_SUBSCRIBED: &str = "logs:subscribed";
 pub(super) const LOG_LINE: &str = "logs:line";
@@ -176,6 +179,28 @@ pub(crate) struct NamedRequest {
     provider_id: Option<String>,
 }
 
+/// `breakers:changed`: breakers of targets have opened, closed, or let a request through.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BreakersChanged<'a> {
+    /// Number of changes since the last such event.
+    count: u64,
+    /// The newest of them, at most 50, the newest last.
+    changes: &'a [BreakerChange],
+    /// Number of alerts of any kind that the router could not keep.
+    missed: u64,
+    timestamp: String,
+}
+
+/// `prompt-cache:fell`: providers had less of prompts in their caches than of the turns before.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PromptCacheFell<'a> {
+    /// Number of falls since the last such event.
+    count: u64,
+    /// The newest of them, at most 50, the newest last.
+    falls: &'a [PromptCacheFall],
+    timestamp: String,
+}
+
 /// Returns the shapes of events, from which pages generate their types, with the schemas that they refer to.
 pub(crate) fn schemas() -> Vec<(String, RefOr<Schema>)> {
     fn add<T: ToSchema>(all: &mut Vec<(String, RefOr<Schema>)>) {
@@ -191,6 +216,8 @@ pub(crate) fn schemas() -> Vec<(String, RefOr<Schema>)> {
     add::<CredentialsUpdated>(&mut all);
     add::<SettingsUpdated<'static>>(&mut all);
     add::<RequestsNew<'static>>(&mut all);
+    add::<BreakersChanged<'static>>(&mut all);
+    add::<PromptCacheFell<'static>>(&mut all);
     all
 }
 
@@ -249,6 +276,16 @@ pub(super) fn requests(count: i64, requests: &[NamedRequest]) -> Value {
     value(&RequestsNew { count, requests, timestamp: timestamp() })
 }
 
+/// Builds an event for `count` changes of breakers, with the newest of them.
+pub(super) fn breakers(count: u64, changes: &[BreakerChange], missed: u64) -> Value {
+    value(&BreakersChanged { count, changes, missed, timestamp: timestamp() })
+}
+
+/// Builds an event for `count` falls of cached shares, with the newest of them.
+pub(super) fn prompt_cache(count: u64, falls: &[PromptCacheFall]) -> Value {
+    value(&PromptCacheFell { count, falls, timestamp: timestamp() })
+}
+
 /// Numbers, strings and lists can always be serialised.
 fn value(event: &impl Serialize) -> Value {
     serde_json::to_value(event).unwrap_or_default()
@@ -295,6 +332,8 @@ mod tests {
         check("CredentialsUpdated", credentials(Action::Updated, true, None));
         check("SettingsUpdated", setting(Action::Updated, "logging.level", None, false));
         check("RequestsNew", requests(1, &[]));
+        check("BreakersChanged", breakers(1, &[], 0));
+        check("PromptCacheFell", prompt_cache(1, &[]));
     }
 
     fn status(state: &str) -> Value {

@@ -5,12 +5,10 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use futures_util::stream::{BoxStream, SelectAll, unfold};
 use serde_json::{Map, Value, json};
 use signalbox_management::live::{EndedRequest, InFlightRequest, LiveEvent};
 use socketioxide::extract::SocketRef;
@@ -22,6 +20,7 @@ use super::emit::emit;
 use super::filter::RequestFilter;
 use super::pages::PageGuard;
 use super::payload;
+use super::source::Source;
 use crate::app::App;
 
 const SUBSCRIBED: &str = "requests:subscribed";
@@ -58,12 +57,6 @@ struct Batch {
     started: Vec<InFlightRequest>,
     ended: Vec<EndedRequest>,
     missed: u64,
-}
-
-/// The event streams of the router's processes.
-struct Source {
-    addresses: Vec<SocketAddr>,
-    events: SelectAll<BoxStream<'static, LiveEvent>>,
 }
 
 // === impl RequestSubscribers ===
@@ -120,10 +113,10 @@ impl RequestSubscribers {
     }
 
     /// Forwards events until there are no subscribers, or the processes of the router have changed.
-    async fn forward(&self, app: &App, mut source: Source) {
+    async fn forward(&self, app: &App, mut source: Source<LiveEvent>) {
         let mut ticks = interval(COLLECT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut batch, begun_with) = (Batch::default(), source.events.len());
+        let mut batch = Batch::default();
         loop {
             tokio::select! {
                 event = source.events.next() => match event {
@@ -135,9 +128,7 @@ impl RequestSubscribers {
                 },
                 _ = ticks.tick() => {
                     self.send(&mut batch);
-                    // A process whose stream has ended is replaced by another one.
-                    let has_changed = source.events.len() < begun_with || source.addresses != app.router.addresses();
-                    if has_changed || self.is_empty() {
+                    if source.has_changed(app) || self.is_empty() {
                         return;
                     }
                 }
@@ -189,26 +180,6 @@ impl Batch {
             LiveEvent::Ended(request) => self.ended.push(*request),
             LiveEvent::Missed(count) => self.missed += count,
         }
-    }
-}
-
-// === impl Source ===
-
-impl Source {
-    async fn open(app: &App) -> Self {
-        let addresses = app.router.addresses();
-        let mut events = SelectAll::new();
-        for addr in &addresses {
-            match app.router.events(*addr).await {
-                Ok(stream) => {
-                    let next =
-                        async |mut stream: crate::router_client::LiveEvents| Some((stream.next().await?, stream));
-                    events.push(unfold(stream, next).boxed());
-                }
-                Err(error) => tracing::debug!(%addr, error, "the router does not send its events"),
-            }
-        }
-        Self { addresses, events }
     }
 }
 

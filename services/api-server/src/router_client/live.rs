@@ -1,5 +1,6 @@
 //! Requests in flight, counters and events of the router. Each of its processes is asked for itself.
 
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
-use signalbox_management::live::{Activity, Cancellation, InFlightRequest, LiveEvent, Swept};
+use serde::de::DeserializeOwned;
+use signalbox_management::live::{Activity, Alert, Cancellation, InFlightRequest, LiveEvent, Swept};
 use signalbox_upstream::loopback::{self, Streamed};
 use uuid::Uuid;
 
@@ -29,13 +31,27 @@ const REQUESTS: &str = "/v1/admin/requests";
 const ACTIVITY: &str = "/v1/admin/activity";
 pub(super) const CLEAR_CACHE: &str = "/v1/admin/cache/clear";
 pub(super) const RESET_BREAKERS: &str = "/v1/admin/breakers/reset";
-const EVENTS: &str = "/v1/admin/events";
 
-/// The events of one router process.
+/// A type of events that each router process streams.
+pub trait RouterEvent: DeserializeOwned + Send + 'static {
+    /// Path of the stream.
+    const PATH: &'static str;
+}
+
+impl RouterEvent for LiveEvent {
+    const PATH: &'static str = "/v1/admin/events";
+}
+
+impl RouterEvent for Alert {
+    const PATH: &'static str = "/v1/admin/alerts";
+}
+
+/// Events of type `E` of one router process.
 #[derive(Debug)]
-pub struct LiveEvents {
+pub struct LiveEvents<E> {
     body: Streamed,
     pending: BytesMut,
+    of: PhantomData<fn() -> E>,
 }
 
 // === impl RouterClient ===
@@ -123,29 +139,29 @@ impl RouterClient {
         self.each()
     }
 
-    /// Opens the stream of events of the process at this address.
+    /// Opens the stream of events of one type of the process at this address.
     ///
     /// # Errors
     /// The reason why it does not answer.
-    pub async fn events(&self, addr: SocketAddr) -> Result<LiveEvents, String> {
-        let request = self.request(Method::GET, EVENTS, Bytes::new()).map_err(|error| error.to_string())?;
+    pub async fn events<E: RouterEvent>(&self, addr: SocketAddr) -> Result<LiveEvents<E>, String> {
+        let request = self.request(Method::GET, E::PATH, Bytes::new()).map_err(|error| error.to_string())?;
         let answer = loopback::open_stream(addr, request, TIMEOUT).await.map_err(|error| error.to_string())?;
         if answer.status() != StatusCode::OK {
             return Err(format!("it answered {}", answer.status()));
         }
-        Ok(LiveEvents { body: answer.into_body(), pending: BytesMut::new() })
+        Ok(LiveEvents { body: answer.into_body(), pending: BytesMut::new(), of: PhantomData })
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(answer: RouterResponse) -> Result<T, String> {
+fn read<T: DeserializeOwned>(answer: RouterResponse) -> Result<T, String> {
     if answer.status.is_success() { answer.read() } else { Err(answer.message()) }
 }
 
 // === impl LiveEvents ===
 
-impl LiveEvents {
+impl<E: DeserializeOwned> LiveEvents<E> {
     /// Returns the next event; `None` at the end of the stream.
-    pub async fn next(&mut self) -> Option<LiveEvent> {
+    pub async fn next(&mut self) -> Option<E> {
         loop {
             while let Some(end) = memchr::memchr(b'\n', &self.pending) {
                 let line = self.pending.split_to(end + 1);

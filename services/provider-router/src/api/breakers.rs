@@ -26,6 +26,7 @@ pub(super) fn troubled(app: &App) -> Vec<Value> {
         Some(json!({
             "provider": target.provider(),
             "model": Some(target.model()).filter(|model| !model.is_empty()),
+            "key": target.key(),
             "state": word,
             "seconds": seconds.unwrap_or_default(),
         }))

@@ -43,6 +43,7 @@ pub(super) fn dry_run(
         json!({
             "provider": planned.provider,
             "model": planned.model,
+            "key": planned.key,
             "why": planned.why,
             "api": candidate.api_for(envelope).as_str(),
             "translated": candidate.is_translated(envelope),

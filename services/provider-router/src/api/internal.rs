@@ -1,4 +1,5 @@
-//! `/v1/admin/requests`, `/v1/admin/activity` and `/v1/admin/events`: what this process does, for api-server.
+//! `/v1/admin/requests`, `/v1/admin/activity`, `/v1/admin/events` and `/v1/admin/alerts`: what this process does, for
+//! api-server.
 //!
 //! Only requests that a service of this installation has signed are answered. A client key does not suffice: it
 //! permits the use of models, but neither looking at the requests of others nor cancelling them. Operators use the
@@ -20,8 +21,11 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use http::header;
 use http_body::Frame;
+use serde::Serialize;
 use serde_json::{Value, json};
-use signalbox_management::live::{Activity, Breaker, Cancellation, InFlightRequest, LiveEvent, ProviderActivity};
+use signalbox_management::live::{
+    Activity, Alert, Breaker, Cancellation, InFlightRequest, LiveEvent, ProviderActivity,
+};
 use tokio::{
     sync::broadcast::{
         Receiver,
@@ -95,9 +99,37 @@ pub(super) async fn activity(State(app): State<Arc<App>>) -> Json<Activity> {
 
 /// `GET /v1/admin/events`: streams the beginnings and ends of requests as lines of JSON, until the router drains.
 pub(super) async fn events(State(app): State<Arc<App>>) -> Response {
-    let next = ReusableBoxFuture::new(next_chunk(app.live.listen(), app.shutdown.drain_token()));
+    stream(app.live.listen(), app.shutdown.drain_token())
+}
+
+/// `GET /v1/admin/alerts`: streams the changes of breakers and the falls of cached shares as lines of JSON, until the
+/// router drains.
+pub(super) async fn alerts(State(app): State<Arc<App>>) -> Response {
+    stream(app.metrics.alerts.listen(), app.shutdown.drain_token())
+}
+
+fn stream<E: Event>(events: Receiver<Arc<E>>, drain: CancellationToken) -> Response {
+    let next = ReusableBoxFuture::new(next_chunk(events, drain));
     let body = Body::new(EventBody { next, is_over: false });
     ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+}
+
+/// An event of which some may be missed.
+trait Event: Serialize + Send + Sync + 'static {
+    /// Returns the event that tells how many were missed.
+    fn missed(count: u64) -> Self;
+}
+
+impl Event for LiveEvent {
+    fn missed(count: u64) -> Self {
+        Self::Missed(count)
+    }
+}
+
+impl Event for Alert {
+    fn missed(count: u64) -> Self {
+        Self::Missed(count)
+    }
 }
 
 fn of_provider(provider: &Provider, now: u64) -> ProviderActivity {
@@ -108,7 +140,7 @@ fn of_provider(provider: &Provider, now: u64) -> ProviderActivity {
         cooldown_ms: None,
         in_flight: 0,
     };
-    for target in provider.health.all() {
+    for target in provider.targets() {
         let breaker = match target.state(now) {
             BreakerState::Closed => Breaker::Closed,
             BreakerState::HalfOpen => Breaker::HalfOpen,
@@ -122,16 +154,19 @@ fn of_provider(provider: &Provider, now: u64) -> ProviderActivity {
     shown
 }
 
-type Events = Receiver<Arc<LiveEvent>>;
+type Events<E> = Receiver<Arc<E>>;
 
 /// The lines of a stream of events.
-struct EventBody {
-    next: ReusableBoxFuture<'static, (Events, CancellationToken, Option<Bytes>)>,
+struct EventBody<E> {
+    next: ReusableBoxFuture<'static, (Events<E>, CancellationToken, Option<Bytes>)>,
     is_over: bool,
 }
 
 /// Waits for events, and returns all that have come by then; `None` at the end.
-async fn next_chunk(mut events: Events, drain: CancellationToken) -> (Events, CancellationToken, Option<Bytes>) {
+async fn next_chunk<E: Event>(
+    mut events: Events<E>,
+    drain: CancellationToken,
+) -> (Events<E>, CancellationToken, Option<Bytes>) {
     let first = tokio::select! {
         biased;
         () = drain.cancelled() => return (events, drain, None),
@@ -141,20 +176,20 @@ async fn next_chunk(mut events: Events, drain: CancellationToken) -> (Events, Ca
     match first {
         Err(_elapsed) => chunk.extend_from_slice(b"\n"),
         Ok(Err(RecvError::Closed)) => return (events, drain, None),
-        Ok(Err(RecvError::Lagged(missed))) => write(&LiveEvent::Missed(missed), &mut chunk),
-        Ok(Ok(event)) => write(&event, &mut chunk),
+        Ok(Err(RecvError::Lagged(missed))) => write(&E::missed(missed), &mut chunk),
+        Ok(Ok(event)) => write(&*event, &mut chunk),
     }
     while chunk.len() < MAX_CHUNK {
         match events.try_recv() {
-            Ok(event) => write(&event, &mut chunk),
-            Err(TryRecvError::Lagged(missed)) => write(&LiveEvent::Missed(missed), &mut chunk),
+            Ok(event) => write(&*event, &mut chunk),
+            Err(TryRecvError::Lagged(missed)) => write(&E::missed(missed), &mut chunk),
             Err(TryRecvError::Empty | TryRecvError::Closed) => break,
         }
     }
     (events, drain, Some(chunk.freeze()))
 }
 
-fn write(event: &LiveEvent, chunk: &mut BytesMut) {
+fn write(event: &impl Serialize, chunk: &mut BytesMut) {
     // Events have neither maps with other keys than text nor numbers that JSON lacks.
     chunk.extend_from_slice(&serde_json::to_vec(event).unwrap_or_default());
     chunk.extend_from_slice(b"\n");
@@ -162,7 +197,7 @@ fn write(event: &LiveEvent, chunk: &mut BytesMut) {
 
 // === impl EventBody ===
 
-impl http_body::Body for EventBody {
+impl<E: Event> http_body::Body for EventBody<E> {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 

@@ -93,8 +93,7 @@ pub(super) async fn test(State(app): State<Arc<App>>, Path(id): Path) -> Result<
         .map(|error| format!("Tested with the configuration last loaded, without later changes: {error}."));
     let provider = loaded(&app, &id).await?;
     let began = Instant::now();
-    let error = model_lists::fetch(&app, &provider).await.err();
-    provider.note(error.is_none());
+    let error = tested(&app, &provider).await;
     Ok(Json(Tested {
         provider_id: id,
         healthy: error.is_none(),
@@ -103,6 +102,21 @@ pub(super) async fn test(State(app): State<Arc<App>>, Path(id): Path) -> Result<
         warning,
         timestamp: unix_ms(),
     }))
+}
+
+/// Asks for the list of models with each key of a provider. Returns the first error, with the name of the key if there
+/// are several.
+async fn tested(app: &App, provider: &Arc<Provider>) -> Option<String> {
+    let mut first = None;
+    for provider in provider.keys() {
+        let error = model_lists::fetch(app, provider).await.err();
+        provider.note(error.is_none());
+        first = first.or_else(|| match &provider.key {
+            Some(key) => error.map(|error| format!("with the key {key}: {error}")),
+            None => error,
+        });
+    }
+    first
 }
 
 /// `POST /v1/providers/{id}/reload`: loads the current rows of the database before it answers.

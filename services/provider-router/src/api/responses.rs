@@ -28,6 +28,7 @@ use crate::{
     app::App,
     guard::{self, About},
     hops,
+    owners::Owner,
     provider::{Adapter, Provider},
     relay::{KeptEvents, Source},
     stored_responses::{StoredError, check_owner, delete_kept, load, request_of},
@@ -168,9 +169,9 @@ async fn of_provider(app: &App, id: &str, request: &Parts) -> Result<Option<Resp
         headers: &request.headers,
         id: &RequestContext::of(&request.extensions).id().to_string(),
     };
-    let owner = received::owner(app, id, caller).await.map(|owner| owner.provider);
+    let owner = received::owner(app, id, caller).await;
     let mut unasked = None;
-    for provider in providers(app, owner.as_deref(), request.method == Method::DELETE) {
+    for provider in providers(app, owner.as_ref(), request.method == Method::DELETE) {
         let response = match asked.ask(app, &provider).await {
             Ok(Some(response)) => response,
             Ok(None) => continue,
@@ -194,17 +195,17 @@ async fn of_provider(app: &App, id: &str, request: &Parts) -> Result<Option<Resp
     unasked.map_or(Ok(None), Err)
 }
 
-/// Returns the providers to ask, in their order: the owner first, then the active one. An answer is deleted at its
-/// owner only, if that is known.
-fn providers(app: &App, owner: Option<&str>, is_deletion: bool) -> Vec<Arc<Provider>> {
+/// Returns the providers to ask, in their order: the owner first, then the active one, each with all of its keys. An
+/// answer is deleted at its owner only, if that is known.
+fn providers(app: &App, owner: Option<&Owner>, is_deletion: bool) -> Vec<Arc<Provider>> {
     let snapshot = app.catalog.current();
-    let is_owner = |provider: &Provider| owner == Some(provider.id.as_str());
+    let is_owner = |provider: &Provider| owner.is_some_and(|owner| owner.is(provider));
     let is_active = |provider: &Provider| snapshot.active().is_some_and(|active| active.id == provider.id);
-    let mut providers: Vec<Arc<Provider>> = snapshot.providers().iter().map(Arc::clone).collect();
+    let mut providers: Vec<Arc<Provider>> = snapshot.providers().iter().flat_map(Provider::keys).cloned().collect();
     // The sort is stable.
     providers.sort_by_key(|provider| (!is_owner(provider), !is_active(provider)));
     if is_deletion && providers.first().is_some_and(|first| is_owner(first)) {
-        providers.truncate(1);
+        providers.retain(|provider| is_owner(provider));
     }
     providers
 }

@@ -1,9 +1,14 @@
 //! Polls the database and replaces the snapshot when the catalogue has changed.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 
 use signalbox_core::openai::Model;
-use signalbox_store::{Error, Sealer, Store, catalog, model_lists, provider_models, providers};
+use signalbox_daemon::IssuedKeys;
+use signalbox_store::{
+    Error, Sealer, Store,
+    catalog::{self, KeyChanges, KnownKeys},
+    model_lists, provider_models, providers,
+};
 use signalbox_upstream::AddressPolicy;
 use tokio::{
     runtime::Handle,
@@ -27,6 +32,9 @@ const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Timeout of a write; longer, because writing a long list also waits for other writers.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Maximum former snapshots that are kept for their readers; older ones are freed by the last of them.
+const MAX_RETIRED: usize = 4;
+
 /// Background task that reads the database and replaces the snapshot when the catalogue, or the address of the
 /// qwen-proxy beside the router, has changed.
 #[derive(Clone, Debug)]
@@ -39,6 +47,16 @@ pub struct Refresher {
     prices: Prices,
     ledger: Arc<Ledger>,
     qwen_proxy: QwenProxy,
+    reloads: Arc<Mutex<Reloads>>,
+}
+
+/// State that one reading of the catalogue leaves to the next one.
+#[derive(Debug, Default)]
+struct Reloads {
+    /// Keys that the current snapshot has.
+    known: KnownKeys,
+    /// Former snapshots, which requests may still read.
+    retired: Vec<Arc<Snapshot>>,
 }
 
 /// Error of a read or write of the catalogue.
@@ -76,7 +94,15 @@ impl Refresher {
         ledger: Arc<Ledger>,
         qwen_proxy: QwenProxy,
     ) -> Self {
-        Self { catalog, store, sealer, policy, metrics, prices, ledger, qwen_proxy }
+        let reloads = Arc::default();
+        Self { catalog, store, sealer, policy, metrics, prices, ledger, qwen_proxy, reloads }
+    }
+
+    /// Sets the keys that the first snapshot was built from, so that only later changes of them are read.
+    #[must_use]
+    pub fn with_known(self, known: KnownKeys) -> Self {
+        let reloads = Reloads { known, ..Reloads::default() };
+        Self { reloads: Arc::new(Mutex::new(reloads)), ..self }
     }
 
     /// Polls the database for changes. Never returns; cancelled by dropping the future.
@@ -151,29 +177,86 @@ impl Refresher {
             return Ok(());
         }
         let (this, runtime) = (self.clone(), Handle::current());
-        // With ten thousand keys, reading the rows and freeing the last snapshot take milliseconds, for which no request
-        // should wait.
+        // Indexing the rows and freeing a former snapshot take milliseconds, for which no request should wait.
         let reloaded = tokio::task::spawn_blocking(move || this.reload(&runtime, qwen_proxy));
         reloaded.await.map_err(|error| Error::Unavailable(error.into()))?
     }
 
-    /// Loads the catalogue and replaces the snapshot. Blocks the thread.
+    /// Loads the catalogue and replaces the snapshot. Blocks the thread, and waits for a reading that is under way.
     fn reload(&self, runtime: &Handle, qwen_proxy: Option<String>) -> Result<(), CatalogUnavailable> {
+        let mut reloads = self.reloads.lock().unwrap_or_else(|poisoned| {
+            // The reading that panicked may have left out keys: all of them are read again.
+            let mut reloads = PoisonError::into_inner(poisoned);
+            self.reloads.clear_poison();
+            *reloads = Reloads::default();
+            reloads
+        });
         let begin = Instant::now();
-        let rows = runtime.block_on(in_time(catalog::load(&self.store)))?;
+        let read = runtime.block_on(in_time(catalog::load_since(&self.store, &reloads.known)));
+        let (rows, changes, known) = read?;
         self.prices.update(rows.imported_prices.as_deref(), rows.prices.as_deref());
-        self.ledger.update(&rows.keys, &Budgets::read(&rows.settings), &rows.routes);
-        let snapshot = Snapshot::new(rows, &self.sealer, &self.policy, &self.metrics, qwen_proxy);
+        self.ledger.change(&changes, &Budgets::read(&rows.settings), &rows.routes);
+        let client_keys = self.client_keys(&changes);
+        let snapshot = Snapshot::with_keys(rows, client_keys, &self.sealer, &self.policy, &self.metrics, qwen_proxy);
         let (version, providers, keys) = (snapshot.version(), snapshot.len(), snapshot.client_keys().len());
-        self.catalog.replace(snapshot);
+        reloads.replaced(self.catalog.replace(snapshot), known);
         let took = begin.elapsed();
         self.metrics.catalog_reloaded(took);
-        tracing::info!(version, providers, keys, duration_ms = took.as_millis(), "catalogue changed");
+        let keys_read = changes.rows.len();
+        tracing::info!(version, providers, keys, keys_read, duration_ms = took.as_millis(), "catalogue changed");
         Ok(())
+    }
+
+    /// Returns the client keys after a change; all but the changed ones are shared with the current snapshot.
+    fn client_keys(&self, changes: &KeyChanges) -> Arc<IssuedKeys> {
+        if changes.is_complete {
+            return Arc::new(IssuedKeys::new(&changes.rows));
+        }
+        let current = self.catalog.current().client_keys();
+        let is_same = changes.rows.is_empty() && changes.gone.is_empty();
+        if is_same { current } else { Arc::new(current.with(&changes.rows, &changes.gone)) }
+    }
+}
+
+// === impl Reloads ===
+
+impl Reloads {
+    /// Takes over what the current snapshot has, and frees the former ones that no request reads any more. So no request
+    /// is the last reader, which would have to free one.
+    fn replaced(&mut self, former: Arc<Snapshot>, known: KnownKeys) {
+        self.known = known;
+        self.retired.push(former);
+        self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+        let excess = self.retired.len().saturating_sub(MAX_RETIRED);
+        self.retired.drain(..excess);
     }
 }
 
 /// Limits the time of a read.
 async fn in_time<T>(read: impl Future<Output = Result<T, Error>>) -> Result<T, CatalogUnavailable> {
     Ok(timeout(DATABASE_TIMEOUT, read).await.map_err(|_elapsed| CatalogUnavailable::Silent)??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_of_a_former_snapshot_never_frees_it() {
+        let mut reloads = Reloads::default();
+        let mut replaced = |former| {
+            reloads.replaced(former, KnownKeys::default());
+            reloads.retired.len()
+        };
+        let read = Arc::new(Snapshot::default());
+        let freed = Arc::downgrade(&read);
+        assert_eq!(replaced(Arc::clone(&read)), 1);
+        assert_eq!(replaced(Arc::default()), 1, "one that nobody reads is freed at once");
+        drop(read);
+        assert!(freed.upgrade().is_some());
+        assert_eq!(replaced(Arc::default()), 0);
+        assert!(freed.upgrade().is_none());
+        let all_read: Vec<Arc<Snapshot>> = std::iter::repeat_with(Arc::default).take(2 * MAX_RETIRED).collect();
+        assert_eq!(all_read.iter().cloned().map(replaced).last(), Some(MAX_RETIRED));
+    }
 }

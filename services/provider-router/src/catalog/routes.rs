@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use signalbox_core::schema::{self, RoutePlan};
+use signalbox_core::schema::{self, RoutePlan, RouteTarget};
 
 use crate::provider::Provider;
 
@@ -49,6 +49,8 @@ pub enum Absent {
     Missing,
     /// The provider is disabled.
     Disabled,
+    /// The provider has no key of the name that the target gives.
+    NoKey,
 }
 
 /// A name with one `*`.
@@ -65,7 +67,12 @@ impl Routes {
     pub(super) fn new(rows: Vec<schema::Route>, provider: impl Fn(&str) -> Result<Arc<Provider>, Absent>) -> Self {
         let mut routes = Self::default();
         for row in rows.into_iter().filter(|row| row.enabled) {
-            let providers: Vec<_> = row.plan.targets.iter().map(|target| provider(&target.provider)).collect();
+            let of_target = |target: &RouteTarget| {
+                let provider = provider(&target.provider)?;
+                let Some(name) = &target.key else { return Ok(provider) };
+                provider.with_name(name).cloned().ok_or(Absent::NoKey)
+            };
+            let providers: Vec<_> = row.plan.targets.iter().map(of_target).collect();
             let mirror = row.plan.mirror.as_ref().and_then(|mirror| provider(&mirror.provider).ok());
             let schema::Route { id, model, plan, .. } = row;
             let version = version(&plan, &providers);

@@ -86,8 +86,21 @@ impl Snapshot {
         metrics: &Metrics,
         qwen_proxy: Option<String>,
     ) -> Self {
-        let settings = Settings::read(&catalog.settings);
         let client_keys = Arc::new(IssuedKeys::new(&catalog.keys));
+        Self::with_keys(catalog, client_keys, sealer, policy, metrics, qwen_proxy)
+    }
+
+    /// Indexes the rows of the database except its keys, which have been indexed already.
+    #[must_use]
+    pub fn with_keys(
+        catalog: Catalog,
+        client_keys: Arc<IssuedKeys>,
+        sealer: &Sealer,
+        policy: &AddressPolicy,
+        metrics: &Metrics,
+        qwen_proxy: Option<String>,
+    ) -> Self {
+        let settings = Settings::read(&catalog.settings);
         let mut snapshot = Self { version: catalog.version, settings, client_keys, qwen_proxy, ..Self::default() };
         let mut lists: HashMap<String, model_lists::ModelList> =
             catalog.lists.into_iter().map(|list| (list.provider_id.clone(), list)).collect();
@@ -107,15 +120,14 @@ impl Snapshot {
             }
             let list = lists.remove(&row.id).filter(|list| list.base_url == address(&provider));
             let names = names_at(&row.id, &links, list.as_ref(), &catalog.routes);
-            provider.health = metrics.targets.provider(&row.id, names.iter().map(|name| &**name));
-            provider.quota = provider.health.limited(provider.limits);
+            provider.take_health(&metrics.targets, &names);
             let provider = Arc::new(provider);
             let fingerprint = fingerprint(&row, address(&provider), &configs);
             snapshot.index_list(&provider, fingerprint, list);
             snapshot.link(&provider, links);
             snapshot.providers.push(provider);
         }
-        metrics.targets.retain(|id| snapshot.provider(id).is_some());
+        metrics.targets.retain(|id, key| snapshot.provider(id).is_some_and(|provider| provider.has_key(key)));
         snapshot.add_routes(catalog.routes);
         snapshot.models.sort_by(|a, b| a.id.cmp(&b.id));
         let chosen = catalog.settings.into_iter().find(|setting| setting.key == ACTIVE_PROVIDER);

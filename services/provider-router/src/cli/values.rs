@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use signalbox_core::{
-    provider_config::{AddressRule, Mistake, check_key, check_value, value_of_text},
+    provider_config::{API_KEYS, AddressRule, Mistake, check_key, check_value, value_of_text},
     provider_type::ProviderType,
     schema::{ConfigValue, ProviderConfig},
     secret::{Secret, is_sensitive_key},
@@ -20,7 +20,8 @@ pub(super) struct Values {
     /// Set a configuration value. Not for secrets: other users can read command lines. Can be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Set a value from an environment variable: `--set-env apiKey=OPENAI_API_KEY`
+    /// Set a value from an environment variable: `--set-env apiKey=OPENAI_API_KEY`, or one of several keys by its name:
+    /// `--set-env apiKeys.team-b=SECOND_KEY`
     #[arg(long, value_name = "KEY=VARIABLE")]
     set_env: Vec<String>,
     /// Set a value from the first line of a file: `--set-file apiKey=/run/secrets/openai`
@@ -41,6 +42,20 @@ impl Values {
     /// # Errors
     /// Returns all mistakes, without the values, which may be secrets.
     pub(super) fn read(&self, kind: ProviderType, address: AddressRule<'_>) -> anyhow::Result<Vec<(String, Value)>> {
+        self.read_beside(None, kind, address)
+    }
+
+    /// Returns the keys with their values in stored form. A key that is given by its name (`apiKeys.NAME`) is added to
+    /// those that are `stored`.
+    ///
+    /// # Errors
+    /// Returns all mistakes, without the values, which may be secrets.
+    pub(super) fn read_beside(
+        &self,
+        stored: Option<&Value>,
+        kind: ProviderType,
+        address: AddressRule<'_>,
+    ) -> anyhow::Result<Vec<(String, Value)>> {
         let mut texts = Vec::new();
         for (key, text) in split("--set", &self.set)? {
             texts.push((key, text.to_owned()));
@@ -54,16 +69,35 @@ impl Values {
         }
         let mut values: Vec<(String, Value)> = Vec::with_capacity(texts.len());
         let mut mistakes = Vec::new();
+        let mut named = Map::new();
         for (key, text) in texts {
+            if let Some(name) = key_name(key) {
+                ensure!(named.insert(name.to_owned(), text.into()).is_none(), "`{key}` is given twice");
+                continue;
+            }
             ensure!(values.iter().all(|(known, _)| known != key), "`{key}` is given twice");
             match typed(kind, key, &text, address) {
                 Ok(value) => values.push((key.to_owned(), value)),
                 Err(wrong) => mistakes.extend(wrong),
             }
         }
+        if !named.is_empty() {
+            ensure!(values.iter().all(|(known, _)| known != API_KEYS), "give `{API_KEYS}` whole or by name");
+            let mut keys = stored.and_then(Value::as_object).cloned().unwrap_or_default();
+            keys.extend(named);
+            match check_value(API_KEYS, keys.into(), address) {
+                Ok(keys) => values.push((API_KEYS.to_owned(), keys)),
+                Err(wrong) => mistakes.extend(wrong),
+            }
+        }
         ensure!(mistakes.is_empty(), join_mistakes(&mistakes));
         Ok(values)
     }
+}
+
+/// Returns the name of a provider's key in `apiKeys.NAME`.
+pub(super) fn key_name(key: &str) -> Option<&str> {
+    key.strip_prefix(API_KEYS)?.strip_prefix('.')
 }
 
 /// Converts a text to the value type of a key.

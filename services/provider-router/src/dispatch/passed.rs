@@ -99,7 +99,8 @@ pub(super) fn note_owner(app: &App, candidate: &Candidate, request: &ClientReque
 
 /// Returns the target as the owner of an answer.
 pub(super) fn owner(candidate: &Candidate, keeps_answer: bool) -> Owner {
-    Owner { provider: candidate.provider.id.clone(), model: candidate.model.clone(), keeps_answer }
+    let key = candidate.provider.key.as_deref().map(str::to_owned);
+    Owner { provider: candidate.provider.id.clone(), model: candidate.model.clone(), key, keeps_answer }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Checks of the providers and the prices, from their rows.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use signalbox_core::{
+    provider_config::{API_KEYS, DEFAULT_KEY},
     provider_type::{ApiKey, ECHO, provider_type},
     schema,
 };
@@ -111,6 +112,9 @@ fn key(row: &schema::Provider, config: &Config) -> Check {
     let remedy = format!("set it: `provider-router provider edit {} --set apiKey=…`", row.id);
     let kind = provider_type(&row.kind);
     let has_header = config.get("headers").is_some_and(|headers| !headers.is_null() && headers.as_str() != Some(""));
+    if let Some(keys) = config.get(API_KEYS).and_then(Value::as_object).filter(|keys| !keys.is_empty()) {
+        return several(row, config, keys).link(LINK);
+    }
     let given = config.get("apiKey").and_then(Value::as_str).unwrap_or_default();
     let check = match (given.trim(), kind.api_key) {
         ("", ApiKey::Required) if !has_header => Check::fail(id, "it needs a key, and none is set").remedy(remedy),
@@ -122,6 +126,22 @@ fn key(row: &schema::Provider, config: &Config) -> Check {
         },
     };
     check.link(LINK)
+}
+
+/// Checks the keys of a provider that has several.
+fn several(row: &schema::Provider, config: &Config, keys: &Map<String, Value>) -> Check {
+    let id = format!("provider.{}.key", row.id);
+    let first = config.get("apiKey").filter(|key| key.as_str().is_some_and(|key| !key.is_empty()));
+    let all = first.map(|key| (DEFAULT_KEY, key)).into_iter().chain(keys.iter().map(|(name, key)| (&**name, key)));
+    let odd = |(name, key): (&str, &Value)| {
+        let given = key.as_str().unwrap_or_default();
+        oddity(&row.kind, given, given.trim()).map(|oddity| format!("the key {name} {oddity}"))
+    };
+    match all.clone().find_map(odd) {
+        Some(odd) => Check::warn(id, odd)
+            .remedy(format!("set it: `provider-router provider edit {} --set-env {API_KEYS}.NAME=VARIABLE`", row.id)),
+        None => Check::ok(id, format!("{} keys are set", all.count())),
+    }
 }
 
 /// Returns what is odd about a key, without its text.
@@ -190,5 +210,8 @@ mod tests {
             assert_eq!(check.remedy.is_some(), state != State::Ok, "{check:?}");
         }
         assert_eq!(checked("openai", &json!({"headers": {"authorization": "x"}})).state, State::Ok);
+        let several = checked("openai", &json!({"apiKey": "sk-1234567890abcdef1234", "apiKeys": {"b": "sk-<canary>"}}));
+        assert!(several.state == State::Warn && several.finding.contains("the key b looks like a placeholder"));
+        assert!(!several.finding.contains("canary"), "{}", several.finding);
     }
 }

@@ -43,8 +43,11 @@ fn implied(subject: &Subject) -> Check {
 
 /// Returns the reason why a target cannot be asked.
 fn unusable(subject: &Subject, target: &RouteTarget) -> Option<&'static str> {
-    match subject.snapshot.provider(&target.provider).map(|provider| &provider.adapter) {
+    let provider = subject.snapshot.provider(&target.provider);
+    let lacks_key = |name: &str| provider.is_some_and(|provider| provider.with_name(name).is_none());
+    match provider.map(|provider| &provider.adapter) {
         Some(Adapter::Misconfigured(_)) => Some("is misconfigured"),
+        Some(_) if target.key.as_deref().is_some_and(lacks_key) => Some("has no key of the name in the target"),
         Some(Adapter::Remote(_) | Adapter::Echo(_)) => None,
         None if subject.rows.providers.iter().any(|(row, ..)| row.id == target.provider) => Some("is disabled"),
         None => Some("does not exist"),

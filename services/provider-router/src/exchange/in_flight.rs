@@ -54,6 +54,7 @@ impl InFlight {
             target: place,
             provider: candidate.provider.id.clone(),
             model: candidate.model.clone(),
+            key: candidate.provider.key.as_deref().map(str::to_owned),
             status: failed.status,
             error: Some(failed.message),
             start_ms: health::millis(began),

@@ -159,10 +159,12 @@ impl Routing {
         }
         let first_byte_ms = self.own_first_byte(first_byte);
         if let Some(record) = &mut self.record {
+            let key = record.targets.get(self.place).and_then(|target| target.key.clone());
             record.attempts.push(AttemptRecord {
                 target: self.place,
                 provider: provider.to_owned(),
                 model: model.map_or_else(|| self.model.take(), |model| Some(model.to_owned())),
+                key,
                 status: failed.status,
                 error: Some(failed.message.clone()),
                 start_ms: health::millis(self.began),
@@ -199,10 +201,12 @@ impl Routing {
         }
         let first_byte_ms = self.own_first_byte(ended.first_byte);
         if let (Some(record), Some(provider), true) = (&mut self.record, provider, trial.is_some()) {
+            let key = record.targets.get(self.place).and_then(|target| target.key.clone());
             record.attempts.push(AttemptRecord {
                 target: self.place,
                 provider: provider.to_owned(),
                 model: self.model.take(),
+                key,
                 status: ended.status,
                 error: ended.error.map(str::to_owned),
                 start_ms: health::millis(self.began),

@@ -11,11 +11,15 @@ use std::{
 use signalbox_core::schema::KeyLimits;
 
 use super::TargetHealth;
-use crate::ledger::ProviderQuota;
+use crate::{alerts::Alerts, ledger::ProviderQuota};
 
 /// All targets. Locked only when the catalogue changes and when operators look at it.
 #[derive(Debug, Default)]
-pub struct HealthTable(Mutex<HashMap<String, ProviderHealth>>);
+pub struct HealthTable {
+    /// By the id of the provider, and the name of its key if it has several.
+    providers: Mutex<HashMap<(String, Option<String>), ProviderHealth>>,
+    alerts: Alerts,
+}
 
 /// The targets of one provider.
 #[derive(Clone, Debug, Default)]
@@ -30,38 +34,47 @@ pub struct ProviderHealth {
 // === impl HealthTable ===
 
 impl HealthTable {
-    /// Returns the targets of a provider that has these models. Those that it had before keep their state, and those
-    /// that it has no longer are forgotten.
-    pub fn provider<'a>(&self, id: &str, models: impl Iterator<Item = &'a str>) -> ProviderHealth {
-        let mut providers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = providers.remove(id).unwrap_or_else(|| ProviderHealth {
+    /// Creates a table without targets, whose changes are told to `alerts`.
+    #[must_use]
+    pub fn new(alerts: Alerts) -> Self {
+        Self { alerts, ..Self::default() }
+    }
+
+    /// Returns the targets of a provider that has these models, with one of its keys if it has several. Those that it had
+    /// before keep their state, and those that it has no longer are forgotten.
+    pub fn provider<'a>(&self, id: &str, key: Option<&str>, models: impl Iterator<Item = &'a str>) -> ProviderHealth {
+        let mut providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (id.to_owned(), key.map(str::to_owned));
+        let new = |model: &str| Arc::new(TargetHealth::told(id, key, model, self.alerts.clone()));
+        let before = providers.remove(&place).unwrap_or_else(|| ProviderHealth {
             models: HashMap::new(),
-            others: Arc::new(TargetHealth::new(id, "")),
+            others: new(""),
             quota: Arc::new(ProviderQuota::new(id)),
             usage_refused: Arc::default(),
         });
         let kept = |model: &str| {
             let known = before.models.get(model).cloned();
-            (model.to_owned(), known.unwrap_or_else(|| Arc::new(TargetHealth::new(id, model))))
+            (model.to_owned(), known.unwrap_or_else(|| new(model)))
         };
         let models = models.map(kept).collect();
         let after = ProviderHealth { models, ..before };
-        providers.insert(id.to_owned(), after.clone());
+        providers.insert(place, after.clone());
         after
     }
 
     /// Returns all targets.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<TargetHealth>> {
-        let providers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<Arc<TargetHealth>> = providers.values().flat_map(ProviderHealth::all).cloned().collect();
-        all.sort_by(|a, b| (a.provider(), a.model()).cmp(&(b.provider(), b.model())));
+        all.sort_by(|a, b| (a.provider(), a.model(), a.key()).cmp(&(b.provider(), b.model(), b.key())));
         all
     }
 
-    /// Forgets the providers that are not among these.
-    pub fn retain(&self, is_known: impl Fn(&str) -> bool) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| is_known(id));
+    /// Forgets the providers and keys that are not among these.
+    pub fn retain(&self, is_known: impl Fn(&str, Option<&str>) -> bool) {
+        let mut providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        providers.retain(|(id, key), _| is_known(id, key.as_deref()));
     }
 }
 
@@ -106,15 +119,15 @@ mod tests {
     #[test]
     fn targets_survive_changes_of_the_catalogue() {
         let table = HealthTable::default();
-        let before = table.provider("p", ["a", "b"].into_iter());
-        let after = table.provider("p", ["b", "c"].into_iter());
+        let before = table.provider("p", None, ["a", "b"].into_iter());
+        let after = table.provider("p", None, ["b", "c"].into_iter());
         assert!(Arc::ptr_eq(before.of(Some("b")), after.of(Some("b"))));
         assert!(Arc::ptr_eq(after.of(Some("a")), after.of(None)), "unknown models share a state");
         assert!(Arc::ptr_eq(before.of(None), after.of(None)));
         assert_eq!((after.all().count(), after.of(Some("c")).model()), (3, "c"));
         before.note_usage_refused(7);
         assert_eq!([7, 8, 0].map(|account| after.refuses_usage(account)), [true, false, false]);
-        table.retain(|id| id != "p");
-        assert!(!Arc::ptr_eq(table.provider("p", ["b"].into_iter()).of(Some("b")), after.of(Some("b"))));
+        table.retain(|id, _| id != "p");
+        assert!(!Arc::ptr_eq(table.provider("p", None, ["b"].into_iter()).of(Some("b")), after.of(Some("b"))));
     }
 }

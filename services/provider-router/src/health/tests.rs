@@ -101,3 +101,35 @@ fn first_tokens_and_whole_answers_are_measured_apart() {
     let (token, whole) = (target.latency(4_200, true).unwrap(), target.latency(34_000, false).unwrap());
     assert!((199.0..201.0).contains(&token) && (29_999.0..30_001.0).contains(&whole), "{token} {whole}");
 }
+
+#[test]
+fn every_change_of_a_breaker_is_an_alert() {
+    let alerts = Alerts::default();
+    let target = Arc::new(TargetHealth::told("p", None, "", alerts.clone()));
+    fail(&target, 1, 5);
+    let mut heard = alerts.listen();
+    let mut states = || {
+        let mut states = Vec::new();
+        while let Ok(alert) = heard.try_recv() {
+            let Alert::Breaker(change) = &*alert else { panic!("{alert:?}") };
+            assert_eq!((&*change.provider_id, &change.model), ("p", &None));
+            states.push((change.state, change.cooldown_ms.is_some()));
+        }
+        states
+    };
+    assert_eq!(states(), [], "nobody listened when it opened");
+    let mut until = target.blocked(1).unwrap().until();
+    fail(&target, until, 1);
+    assert_eq!(states(), [(BreakerState::HalfOpen, false), (BreakerState::Open, true)]);
+    until = target.blocked(until).unwrap().until();
+    target.begin(until).answered(until, Began::Whole);
+    assert_eq!(states(), [(BreakerState::HalfOpen, false), (BreakerState::Closed, false)]);
+    for _ in 0..100 {
+        target.begin(until).put_aside(until, Duration::from_secs(2));
+    }
+    assert_eq!(states(), [(BreakerState::Ejected, true)], "told once, however many requests were refused");
+    target.begin(until + 2_000).put_aside(until + 2_000, Duration::from_secs(2));
+    assert_eq!(states(), [(BreakerState::Ejected, true)], "asked to wait again");
+    target.begin(until).completed(until);
+    assert_eq!(states(), []);
+}

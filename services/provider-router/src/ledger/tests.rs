@@ -339,6 +339,29 @@ fn ten_thousand_keys_share_no_account_and_those_without_limits_have_none() {
     }));
 }
 
+#[test]
+fn a_change_of_one_key_leaves_the_others_as_they_are() {
+    let limited = |id: &str, rpm| key(id, limits(Some(rpm), None, None));
+    let ledger = ledger(&["a", "b", "c"].map(|id| limited(id, 1)), &Budgets::default());
+    let before = ledger.accounts.load_full();
+    let changes = |rows: Vec<ApiKey>, gone: &[&str]| KeyChanges {
+        is_complete: false,
+        rows,
+        gone: gone.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    ledger.change(&changes(Vec::new(), &[]), &Budgets::default(), &[]);
+    assert!(Arc::ptr_eq(&ledger.accounts.load().keys, &before.keys), "no key has changed");
+
+    ledger.change(&changes(vec![limited("b", 2), limited("d", 3)], &["c"]), &Budgets::default(), &[]);
+    let after = ledger.accounts.load_full();
+    let mut ids: Vec<&str> = after.keys.keys().map(|id| &**id).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["a", "b", "d"]);
+    assert!(Arc::ptr_eq(&after.keys["a"], &before.keys["a"]));
+    let account = |accounts: &Accounts| accounts.keys["b"].account.clone().unwrap();
+    assert!(Arc::ptr_eq(&account(&before), &account(&after)), "what was used stays");
+}
+
 /// A request at some time, with what it may use, what it uses, and how long it takes.
 fn request() -> impl Strategy<Value = (u64, u64, u64, u64)> {
     (0_u64..8_000, 1_u64..60, 0_u64..60, 0_u64..30_000)

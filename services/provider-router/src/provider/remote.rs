@@ -21,7 +21,7 @@ use signalbox_core::{
 use signalbox_upstream::{AddressPolicy, ProxyChoice, Target, TlsFiles};
 use tokio::time::Duration;
 
-use super::{Config, millis, text};
+use super::{Config, keys, millis, text};
 use crate::{direct::DirectApi, hops};
 
 /// Allow-list of the client's request headers that are forwarded to the provider. All others are dropped, credentials
@@ -137,7 +137,7 @@ impl Remote {
         };
         Ok(Self {
             timeout: millis(config, "timeout")?.or(kind.quirks.silence_s.map(Duration::from_secs)),
-            masker: Masker::new(secrets(&headers)),
+            masker: Masker::new(secrets(&headers).chain(keys::secrets(config))),
             account: account(base_url, &headers),
             apis: apis(config, kind)?,
             path_prefix,

@@ -37,7 +37,9 @@ impl Candidate {
         if let Some(exhausted) = self.behind {
             why = format!("{why}; behind the others: {}", exhausted.words(now));
         }
-        PlannedTarget { provider: self.provider.id.clone(), model: self.model.clone(), why }
+        let key = self.provider.key.as_deref().map(str::to_owned);
+        let (provider, region) = (self.provider.id.clone(), self.region.clone());
+        PlannedTarget { provider, model: self.model.clone(), key, region, why }
     }
 }
 
@@ -49,7 +51,7 @@ impl Skipped {
             SkipReason::Blocked(blocked) => words(blocked, now),
             ref why => why.to_string(),
         };
-        SkippedTarget { provider: self.provider.clone(), model: self.model.clone(), why }
+        SkippedTarget { provider: self.provider.clone(), model: self.model.clone(), key: self.key.clone(), why }
     }
 }
 
@@ -57,7 +59,10 @@ impl Skipped {
 pub(super) fn reasons(skipped: &[Skipped]) -> String {
     let reason = |skipped: &Skipped| {
         let model = skipped.model.as_deref().unwrap_or_default();
-        format!("`{}/{model}`: {}", skipped.provider, skipped.why)
+        match &skipped.key {
+            Some(key) => format!("`{}/{model}` with the key {key}: {}", skipped.provider, skipped.why),
+            None => format!("`{}/{model}`: {}", skipped.provider, skipped.why),
+        }
     };
     skipped.iter().map(reason).collect::<Vec<_>>().join(", ")
 }
@@ -118,6 +123,7 @@ impl std::fmt::Display for SkipReason {
         match self {
             Self::Missing => f.write_str("there is no such provider"),
             Self::Disabled => f.write_str("the provider is disabled"),
+            Self::NoKey => f.write_str("the provider has no key of this name"),
             Self::Misconfigured => f.write_str("the configuration of the provider is invalid"),
             Self::ContextTooSmall { holds, needs } => {
                 write!(f, "its context holds {holds} tokens, the prompt has about {needs}")

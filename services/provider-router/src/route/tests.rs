@@ -408,7 +408,7 @@ fn a_continued_answer_goes_to_its_target_first() {
     let targets = [("a", "m"), ("b", "x"), ("b", "m")];
     let snapshot = routed(ROWS, None, vec![route("r", RoutePolicy::Priority, &targets)]);
     let of = |model: &str, provider: &str, made: Option<&str>, keeps_answer: bool| {
-        let owner = Owner { provider: provider.into(), model: made.map(str::to_owned), keeps_answer };
+        let owner = Owner { provider: provider.into(), model: made.map(str::to_owned), key: None, keeps_answer };
         planned(&snapshot, &RequestFacts { owner: Some(&owner), ..facts(model) }, 1)
     };
     let made = of("r", "b", Some("m"), true);
@@ -446,3 +446,5 @@ fn the_api_of_a_target_takes_precedence_over_that_of_its_model() {
         assert_eq!(planned(&snapshot, &facts(model), 1).candidates[0].api_for(&envelope), api, "{model}");
     }
 }
+
+mod keys;

@@ -15,11 +15,13 @@ pub(crate) struct Row<'a> {
     pub(crate) list: Option<&'a [&'a str]>,
     /// `defaultModel` of the provider's configuration.
     pub(crate) default: Option<&'a str>,
+    /// Names of the provider's keys, if it has several.
+    pub(crate) keys: &'a [&'a str],
 }
 
 impl Row<'_> {
     pub(crate) const ENABLED: Self =
-        Row { id: "", priority: 0, models: &[], enabled: true, kind: "echo", list: None, default: None };
+        Row { id: "", priority: 0, models: &[], enabled: true, kind: "echo", list: None, default: None, keys: &[] };
 }
 
 pub(crate) fn snapshot(rows: &[Row<'_>], active: Option<&str>) -> Snapshot {
@@ -57,7 +59,16 @@ pub(crate) fn routed(rows: &[Row<'_>], active: Option<&str>, routes: Vec<schema:
             is_sensitive: false,
             updated_at: 0,
         });
-        (provider, default.into_iter().collect(), links.collect())
+        let keys: serde_json::Map<_, _> =
+            row.keys.iter().map(|name| ((*name).to_owned(), format!("sk-{name}").into())).collect();
+        let keys = (!keys.is_empty()).then(|| schema::ProviderConfig {
+            provider_id: row.id.into(),
+            key: "apiKeys".into(),
+            value: Secret::new(serde_json::Value::Object(keys).to_string()),
+            is_sensitive: true,
+            updated_at: 0,
+        });
+        (provider, default.into_iter().chain(keys).collect(), links.collect())
     });
     let lists = rows.iter().filter_map(|row| {
         let models = row.list?.iter().map(|id| Model::new(id, 9, "own")).collect();

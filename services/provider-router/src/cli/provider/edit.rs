@@ -3,6 +3,7 @@
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use signalbox_core::{
+    provider_config::API_KEYS,
     provider_type::provider_type,
     schema::{NewProvider, ProviderConfig},
     secret::is_sensitive_key,
@@ -13,7 +14,7 @@ use super::{CliContext, add, find, new_of, row_of, shown};
 use crate::cli::{
     output::{Colour, CommandOutcome, CommandResult, Output},
     prompt,
-    values::{Values, complete, stored},
+    values::{Values, complete, key_name, stored},
 };
 
 #[derive(Debug, Default, clap::Args)]
@@ -118,13 +119,40 @@ impl Edit {
         if let Some(text) = &self.description {
             add::prose(text)?;
         }
-        let set = self.values.read(provider_type(&provider.kind), &|url| context.address(url))?;
-        for key in &self.unset {
-            ensure!(configs.iter().any(|row| row.key == *key), "{} has no key `{key}`", provider.id);
-            ensure!(set.iter().all(|(given, _)| given != key), "`{key}` is set and unset at once");
+        let stored = match configs.iter().find(|row| row.key == API_KEYS) {
+            Some(row) => context.opened(std::slice::from_ref(row))?.remove(API_KEYS),
+            None => None,
+        };
+        let kind = provider_type(&provider.kind);
+        let mut set = self.values.read_beside(stored.as_ref(), kind, &|url| context.address(url))?;
+        let (removed, unset): (Vec<&String>, Vec<&String>) = self.unset.iter().partition(|key| key_name(key).is_some());
+        without_keys(&provider.id, &removed, stored, &mut set)?;
+        for key in &unset {
+            ensure!(configs.iter().any(|row| row.key == **key), "{} has no key `{key}`", provider.id);
+            ensure!(set.iter().all(|(given, _)| given != *key), "`{key}` is set and unset at once");
         }
-        Ok(ProviderEdit { provider, set, unset: self.unset.clone() })
+        Ok(ProviderEdit { provider, set, unset: unset.into_iter().cloned().collect() })
     }
+}
+
+/// Removes keys of a provider, given as `apiKeys.NAME`, from those that are set, or else from the stored ones.
+fn without_keys(
+    id: &str,
+    removed: &[&String],
+    stored: Option<Value>,
+    set: &mut Vec<(String, Value)>,
+) -> anyhow::Result<()> {
+    if removed.is_empty() {
+        return Ok(());
+    }
+    let is_set = set.iter().position(|(key, _)| key == API_KEYS);
+    let given = is_set.map(|at| set.remove(at).1).or(stored);
+    let mut keys = given.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+    for name in removed.iter().filter_map(|key| key_name(key)) {
+        ensure!(keys.remove(name).is_some(), "{id} has no key `{API_KEYS}.{name}`");
+    }
+    set.push((API_KEYS.to_owned(), keys.into()));
+    Ok(())
 }
 
 async fn apply_prompts(

@@ -31,7 +31,7 @@ and can of its targets. Set them in a document or over REST; see docs/routing.md
 
 /// Numbers and texts that a target may have behind its name.
 const TARGET_NUMBERS: [&str; 3] = ["weight", "context_tokens", "max_price_usd"];
-const TARGET_TEXTS: [&str; 1] = ["region"];
+const TARGET_TEXTS: [&str; 2] = ["region", "key"];
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Set {
@@ -45,7 +45,7 @@ pub(in crate::cli) struct Set {
     #[arg(long, value_name = "NAME", requires = "target")]
     model: Option<String>,
     /// Target: a provider and the name of the model there, and weight, the API in which it is asked (chat, messages or
-    /// responses), context_tokens, max_price_usd and region. Can be repeated
+    /// responses), context_tokens, max_price_usd, region and key (of the provider). Can be repeated
     #[arg(long, value_name = "PROVIDER/MODEL[,weight=N…]", requires = "model")]
     target: Vec<String>,
     /// Fields that a target sets in the body, as JSON. Can be repeated
@@ -226,7 +226,7 @@ fn target(text: &str) -> Result<Value, String> {
     let usage = || {
         format!(
             "takes PROVIDER/MODEL, with `,weight=N`, `,api=` with chat, messages or responses, `,context_tokens=N`, \
-             `,max_price_usd=N` and `,region=NAME` behind it; not `{text}`"
+             `,max_price_usd=N`, `,region=NAME` and `,key=NAME` behind it; not `{text}`"
         )
     };
     let (mut name, mut options) = (text, Map::new());
@@ -369,6 +369,7 @@ mod tests {
             ("a/m,api=chat", json!({"provider": "a", "model": "m", "api": "chat"})),
             ("a/x,y,api=responses,weight=2", json!({"provider": "a", "model": "x,y", "weight": 2, "api": "responses"})),
             ("a/x,y,region=eu", json!({"provider": "a", "model": "x,y", "region": "eu"})),
+            ("a/x,key=team-b", json!({"provider": "a", "model": "x", "key": "team-b"})),
             ("a/x=1,y=2", json!({"provider": "a", "model": "x=1,y=2"})),
         ] {
             assert_eq!(target(text).unwrap(), read);

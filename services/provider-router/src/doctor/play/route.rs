@@ -121,7 +121,8 @@ fn of(subject: &Subject, model: Option<String>, is_implied: bool, plan: &RoutePl
         });
         let asked = target.model.replacen('*', SAMPLE, 1);
         names.push(format!("{}/{asked}", row.id));
-        targets.push(RouteTarget { provider: place.to_string(), model: asked, ..target.clone() });
+        // The fakes take one key per provider.
+        targets.push(RouteTarget { provider: place.to_string(), model: asked, key: None, ..target.clone() });
     }
     if targets.is_empty() {
         return None;

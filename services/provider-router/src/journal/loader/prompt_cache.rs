@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use signalbox_core::prompt_cache::PromptTokens;
+use signalbox_management::live::{Alert, PromptCacheFall};
 use signalbox_store::exchanges::{Exchange, SessionRef};
 
 use crate::metrics::Metrics;
@@ -26,6 +27,17 @@ impl PromptCaches {
         let Some((lost, before, now)) = self.lost(row) else { return };
         let provider = row.ended.as_ref().and_then(|ended| ended.provider_id.as_deref()).unwrap_or_default();
         metrics.prompt_cache_fell(provider, u64::try_from(lost).unwrap_or_default());
+        metrics.alerts.tell(|| {
+            Alert::PromptCache(PromptCacheFall {
+                request_id: row.begun.request_id.clone(),
+                model: row.begun.model.clone(),
+                provider_id: Some(provider.to_owned()).filter(|id| !id.is_empty()),
+                share: now.share(),
+                previous_share: before.share(),
+                lost_tokens: lost,
+                timestamp: row.begun.received_at,
+            })
+        });
         tracing::warn!(
             request_id = row.begun.request_id,
             model = row.begun.model,
@@ -121,6 +133,20 @@ mod tests {
         assert_eq!(lost(&named("a", 10_000, 0)), None, "it was low before");
         assert_eq!(lost(&row(SessionRef::Opens, Some("h"), 9_000, 8_000)), None);
         assert_eq!(lost(&row(SessionRef::Continues("h".to_owned()), None, 9_000, 0)), Some(8_000));
+    }
+
+    #[test]
+    fn a_fall_is_an_alert() {
+        let (mut caches, metrics) = (PromptCaches::default(), Metrics::default());
+        let mut alerts = metrics.alerts.listen();
+        for cached in [8_000, 0, 0] {
+            caches.note(&row(SessionRef::Named("a".to_owned()), None, 10_000, cached), &metrics);
+        }
+        let alert = alerts.try_recv().unwrap();
+        let Alert::PromptCache(fall) = &*alert else { panic!("{alert:?}") };
+        assert_eq!((&*fall.request_id, fall.provider_id.as_deref(), fall.lost_tokens), ("r", Some("p"), 8_000));
+        assert!((fall.previous_share - 0.8).abs() < 1e-9 && fall.share.abs() < 1e-9, "{fall:?}");
+        assert!(alerts.try_recv().is_err(), "one fall, one alert");
     }
 
     #[test]
