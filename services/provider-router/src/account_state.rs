@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn ids_without_an_owner_are_unknown() {
-        let owner = Owner { provider: "p".into(), model: None, keeps_answer: true };
+        let owner = Owner { provider: "p".into(), model: None, key: None, keeps_answer: true };
         let own = "resp_0198c0de0198c0de0198c0de0198c0de";
         for (fields, without, with) in [
             (r#""input":"x""#.to_owned(), false, false),
