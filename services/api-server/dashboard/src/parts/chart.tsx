@@ -79,7 +79,10 @@ function Plot({ label, times, lines, format, partialFrom, onZoom, onPick }: Omit
         padding: [8, 22, 0, 0],
         tzDate: (second) => uPlot.tzDate(new Date(second * 1000), zoneName()),
         scales: {
-          x: { range: (_, min, max) => [min, max + latest.current.step] },
+          // Of a single point, uPlot would show years.
+          x: {
+            range: (_, min, max) => [data.current[0][0] ?? min, (data.current[0].at(-1) ?? max) + latest.current.step],
+          },
           y: { range: (_, __, max) => [0, max > 0 ? max * 1.05 : 1] },
         },
         axes: [
