@@ -17,6 +17,8 @@ interface ChartProps extends Figures {
 const HEIGHT = 170;
 /** Lines differ by their dashes, too. */
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [], [6, 3], [2, 3], [8, 3, 2, 3]];
+/** Dashes of the thin lines of an earlier time. */
+const BEFORE = [4, 2];
 /** Charts with this key have their cursors at the same time. */
 const CURSOR = "time";
 /** Pixels from a line within which a click means it. */
@@ -77,7 +79,10 @@ function Plot({ label, times, lines, format, partialFrom, onZoom, onPick }: Omit
         padding: [8, 22, 0, 0],
         tzDate: (second) => uPlot.tzDate(new Date(second * 1000), zoneName()),
         scales: {
-          x: { range: (_, min, max) => [min, max + latest.current.step] },
+          // Of a single point, uPlot would show years.
+          x: {
+            range: (_, min, max) => [data.current[0][0] ?? min, (data.current[0].at(-1) ?? max) + latest.current.step],
+          },
           y: { range: (_, __, max) => [0, max > 0 ? max * 1.05 : 1] },
         },
         axes: [
@@ -89,9 +94,8 @@ function Plot({ label, times, lines, format, partialFrom, onZoom, onPick }: Omit
           ...(JSON.parse(drawn) as Stroke[]).map(({ label, style, isBefore }) => ({
             label,
             stroke: colour(`--series-${(style % 8) + 1}`),
-            width: isBefore ? 0.75 : 1.75,
-            alpha: isBefore ? 0.7 : 1,
-            dash: isBefore ? [1, 2] : (DASHES[style % DASHES.length] as number[]),
+            width: isBefore ? 1 : 1.75,
+            dash: isBefore ? BEFORE : (DASHES[style % DASHES.length] as number[]),
             spanGaps: false,
             // A value between two gaps has no line: it would not be seen.
             points: { size: 6, fill: colour(`--series-${(style % 8) + 1}`), show: true, filter: lonely },
@@ -170,8 +174,8 @@ function Plot({ label, times, lines, format, partialFrom, onZoom, onPick }: Omit
               <path
                 d="M0 4h22"
                 stroke={`var(--series-${(style % 8) + 1})`}
-                strokeWidth={isBefore ? 1 : 2.5}
-                strokeDasharray={(isBefore ? [1, 2] : DASHES[style % DASHES.length])?.join(" ")}
+                strokeWidth={isBefore ? 1.25 : 2.5}
+                strokeDasharray={(isBefore ? BEFORE : DASHES[style % DASHES.length])?.join(" ")}
               />
             </svg>
             {figures[at]}
