@@ -110,6 +110,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn matches(version: &Version, values: &[&str]) -> bool {
