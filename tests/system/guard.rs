@@ -218,3 +218,24 @@ async fn errors_and_comments_of_providers_are_judged_too() {
     let explained = gateway.stack.api.get(&path).await.expect(200).json().to_string();
     assert!(explained.contains("a guardrail refused the answer: no other target is asked"), "{explained}");
 }
+
+#[tokio::test]
+async fn a_stream_behind_a_window_stops_at_what_is_split_over_its_events() {
+    for api in APIS {
+        let configuration = "[guard]\nstream_window = \"64B\"\nanswer_cards = \"refuse\"\n";
+        let gateway = gateway(api, json!({}), configuration).await;
+        let (before, after) = ("before ".repeat(40), "after ".repeat(40));
+        gateway.fake.script("m", Turn::says(&format!("{before}{after}")));
+        let clean = ask(&gateway, api, true, "Say it.").await.expect(200);
+        assert!(clean.complete && clean.text().matches("before").count() >= 40, "{api:?}: {}", clean.text());
+        assert!(clean.text().matches("after").count() >= 40, "{api:?}: the end is released");
+
+        gateway.fake.script("m", Turn::says(&format!("{before}{CARD} {after}")));
+        let stopped = ask(&gateway, api, true, "Say it.").await;
+        let text = stopped.text();
+        assert!(stopped.status == 200 && !stopped.complete && text.contains("before"), "{api:?}: {text}");
+        assert!(text.contains("a guardrail stopped the answer") && !text.contains("4111"), "{api:?}: {text}");
+        let row = recorded(&gateway, &stopped).await;
+        assert!(row["status"] == "failed" && !row.to_string().contains("4111"), "{api:?}: {row}");
+    }
+}

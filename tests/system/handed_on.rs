@@ -104,3 +104,32 @@ async fn the_access_log_of_the_services_is_configured_with_that_of_api_server() 
         .await;
     }
 }
+
+/// Returns the access line of a request in a log.
+async fn access_line(log: impl Fn() -> String, id: &str) -> String {
+    eventually("the access line", async || {
+        log().lines().find(|line| line.contains("signalbox_access") && line.contains(id)).map(str::to_owned)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_names_the_client_to_all_services() {
+    const REQUEST: &str = "GET /health/live HTTP/1.1\r\nhost: localhost\r\n\
+                           x-forwarded-for: 6.6.6.6, 192.0.2.7\r\nconnection: close\r\n\r\n";
+    for (proxies, expected) in [("127.0.0.0/8, ::1", "192.0.2.7"), ("", "127.0.0.1")] {
+        let launch = Launch::default().env("LOG_ACCESS", "all").env("TRUSTED_PROXIES", proxies);
+        let stack = Stack::builder().launch(launch).start().await;
+        let logs = stack.home.data().join("logs");
+        let read = |name: &str| fs::read_to_string(logs.join(name)).unwrap_or_default();
+        for (client, service) in
+            [(stack.router().await, "provider-router"), (stack.qwen().await, "qwen-proxy"), (stack.api.clone(), "api")]
+        {
+            let answer = String::from_utf8_lossy(&client.raw(REQUEST.as_bytes()).await).to_ascii_lowercase();
+            let id = answer.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap().trim().to_owned();
+            let log = || if service == "api" { stack.process.stderr() } else { read(&format!("{service}.log")) };
+            let line = access_line(log, &id).await;
+            assert!(line.contains(&format!("client={expected}")), "{service}: {line}");
+        }
+    }
+}

@@ -23,6 +23,7 @@ use signalbox_core::secret::Secret;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::host_origin_guard::{HostOriginGuard, Hosts, Origins};
+use crate::proxies::TrustedProxies;
 use crate::traces::collector;
 
 pub(crate) use data_dir::prepare as prepare_data_dir;
@@ -63,6 +64,8 @@ pub struct ServerConfig {
     pub allowed_hosts: Vec<String>,
     /// Additional origins whose pages may call the service from a browser: `https://dashboard.example`, `*`.
     pub allowed_origins: Vec<String>,
+    /// Addresses and networks of reverse proxies whose `X-Forwarded-For` and `Forwarded` name the client.
+    pub trusted_proxies: Vec<String>,
     /// Maximum time to receive a request head, from its first byte (on a new connection: from accept).
     pub header_timeout: Duration,
     /// Maximum time a connection may stay open without a request.
@@ -168,6 +171,11 @@ impl Common {
         if let Some(entry) = server.allowed_origins.iter().find(|entry| !Origins::is_valid_entry(entry)) {
             return Err(format!(
                 "server.allowed_origins takes origins such as `https://dashboard.example`, or `*`, not `{entry}`"
+            ));
+        }
+        if let Some(entry) = server.trusted_proxies.iter().find(|entry| !TrustedProxies::is_valid_entry(entry)) {
+            return Err(format!(
+                "server.trusted_proxies (TRUSTED_PROXIES) takes addresses and networks such as `10.0.0.0/8`, not `{entry}`"
             ));
         }
         if self.tls.cert.as_os_str().is_empty() != self.tls.key.as_os_str().is_empty() {

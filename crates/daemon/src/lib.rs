@@ -77,6 +77,7 @@ pub mod listener;
 pub mod log_file;
 mod new_key;
 mod peer;
+mod proxies;
 mod request;
 mod run;
 mod sealing_key;
@@ -113,6 +114,7 @@ pub use internal_request::{INTERNAL_REQUEST, RequestSigner, ServiceSigner, trust
 pub use listener::Listener;
 pub use new_key::{NewKey, key_digest};
 pub use peer::PeerAddr;
+pub use proxies::TrustedProxies;
 pub use request::{ACCESS_TARGET, AttemptEnd, Details, REQUEST_ID, RequestContext, fail_lifecycle, lifecycle_span};
 pub use run::{run, run_command};
 pub use sealing_key::{SEALING_KEY_FILE, sealing_key};

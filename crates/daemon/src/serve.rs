@@ -42,6 +42,7 @@ use crate::config::{AccessLog, Common, ServerConfig};
 use crate::context::Context;
 use crate::descriptors;
 use crate::exit::Exit;
+use crate::proxies::TrustedProxies;
 use crate::status;
 use crate::tls::Tls;
 
@@ -68,6 +69,8 @@ struct ServerState {
     /// TLS identity; `None` for plain HTTP.
     tls: Option<Arc<Tls>>,
     slots: Arc<ConnectionSlots>,
+    /// Reverse proxies that name their clients.
+    proxies: Arc<TrustedProxies>,
     arrivals: Arc<ArrivalBudget>,
     /// Connection slots reported in responses: those of clients, even on the sockets of the supervisor.
     client_slots: Arc<ConnectionSlots>,
@@ -172,11 +175,13 @@ impl ServerState {
                 "the limit of open files leaves room for fewer connections than configured"
             );
         }
-        let slots =
-            Arc::new(ConnectionSlots::new(server.max_connections.min(room), server.max_connections_per_address));
+        let proxies = Arc::new(TrustedProxies::new(&server.trusted_proxies));
+        let slots = ConnectionSlots::new(server.max_connections.min(room), server.max_connections_per_address);
+        let slots = Arc::new(slots.with_proxies(Arc::clone(&proxies)));
         Self {
             client_slots: Arc::clone(&slots),
             slots,
+            proxies,
             arrivals: Arc::new(ArrivalBudget::new(server.max_arriving.bytes())),
             server: server.clone(),
             access: common.log.access,

@@ -111,11 +111,17 @@ impl Priced {
     /// model or a subscription has a price of zero, not none.
     #[must_use]
     pub fn new(reported: Option<Money>, usage: Option<&Usage>, price: Option<&Price>) -> Self {
+        Self::new_in(None, reported, usage, price)
+    }
+
+    /// Returns the cost of a request as [`Self::new`] does, in a region if one is known.
+    #[must_use]
+    pub fn new_in(region: Option<&str>, reported: Option<Money>, usage: Option<&Usage>, price: Option<&Price>) -> Self {
         if let Some(reported) = reported {
             return Self::Reported(reported);
         }
         let missing = match (price, usage) {
-            (Some(price), Some(usage)) => match price.cost(usage) {
+            (Some(price), Some(usage)) => match price.cost_in(region, usage) {
                 Ok(cost) => return Self::Computed(cost),
                 Err(missing) => missing,
             },

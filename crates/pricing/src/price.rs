@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::hours::Hours;
-use crate::{Class, Cost, Missing, Parts, Schedule, Tier, Unit, UnitPrices, Usage};
+use crate::{Class, Condition, Cost, Missing, Multiplier, Parts, Schedule, Tier, Unit, UnitPrices, Usage};
 
 /// The price of a model: a row of the price table.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,7 @@ pub struct Price {
     pub(crate) hours: Option<Hours>,
     pub(crate) standard: Schedule,
     pub(crate) tiers: Vec<(Tier, Schedule)>,
+    pub(crate) multipliers: Vec<Multiplier>,
     pub(crate) units: UnitPrices,
     pub(crate) cache_minutes: [Option<u32>; 2],
     pub(crate) context_tokens: Option<u64>,
@@ -63,6 +64,7 @@ impl Price {
             hours: None,
             standard: Schedule::default(),
             tiers: Vec::new(),
+            multipliers: Vec::new(),
             units: UnitPrices::default(),
             cache_minutes: [None; 2],
             context_tokens: None,
@@ -92,13 +94,21 @@ impl Price {
         &self.row
     }
 
-    /// Returns the prices of a service tier, or `None` if they are unknown.
+    /// Returns the prices of a service tier before [`Self::multipliers`], or `None` if they are unknown.
     #[must_use]
     pub fn schedule(&self, tier: Tier) -> Option<&Schedule> {
         if tier == Tier::Standard || self.is_free {
             return Some(&self.standard);
         }
-        self.tiers.iter().find(|(known, _)| *known == tier).map(|(_, schedule)| schedule)
+        let own = self.tiers.iter().find(|(known, _)| *known == tier).map(|(_, schedule)| schedule);
+        let is_multiplied = || self.multipliers.iter().any(|multiplier| multiplier.when == Condition::Tier(tier));
+        own.or_else(|| is_multiplied().then_some(&self.standard))
+    }
+
+    /// Returns the factors of the prices of tokens. All that apply are multiplied.
+    #[must_use]
+    pub fn multipliers(&self) -> &[Multiplier] {
+        &self.multipliers
     }
 
     /// Returns the prices of units, which are the same in every service tier.
@@ -158,14 +168,25 @@ impl Price {
         same_hours && self.from < other.until && other.from < self.until
     }
 
-    /// Computes the cost of a request.
+    /// Computes the cost of a request that is served in no region in particular.
     ///
     /// # Errors
     /// Returns everything that was used and has no price, or that the amount cannot be represented.
     pub fn cost(&self, usage: &Usage) -> Result<Cost, Missing> {
+        self.cost_in(None, usage)
+    }
+
+    /// Computes the cost of a request that is served in a region, if one is known.
+    ///
+    /// # Errors
+    /// Returns everything that was used and has no price, or that the amount cannot be represented.
+    pub fn cost_in(&self, region: Option<&str>, usage: &Usage) -> Result<Cost, Missing> {
         let schedule = self.schedule(usage.tier).ok_or(Missing::Tier(usage.tier))?;
         let mut missing = Parts::default();
-        let tokens = schedule.charge(&usage.tokens, &mut missing)?;
+        let mut tokens = schedule.charge(&usage.tokens, &mut missing)?;
+        for multiplier in self.multipliers.iter().filter(|multiplier| multiplier.applies(usage.tier, region)) {
+            multiplier.scale(&mut tokens)?;
+        }
         let units = Unit::ALL.map(|unit| {
             self.units.charge(unit, usage.units.get(unit)).unwrap_or_else(|| {
                 missing.insert_unit(unit);
@@ -178,7 +199,7 @@ impl Price {
     /// Computes an upper bound of the cost of a request, to reserve it in a budget before the request is sent.
     ///
     /// The bound holds for every split of at most [`Expected::input`] and [`Expected::max_output`] tokens into classes
-    /// whose price is known, at every threshold that the prompt can reach. Of the units it includes only the request
+    /// whose price is known, at every threshold that the prompt can reach, in every region. Of the units it includes only the request
     /// itself: web searches and the like are not known in advance.
     ///
     /// # Errors
@@ -190,7 +211,17 @@ impl Price {
         } else {
             (&INPUT[..TEXT_INPUTS], &OUTPUT[..TEXT_OUTPUTS])
         };
-        let tokens = schedule.bound([(expected.input, inputs), (expected.max_output, outputs)], expected.input)?;
+        let mut tokens = schedule.bound([(expected.input, inputs), (expected.max_output, outputs)], expected.input)?;
+        for multiplier in &self.multipliers {
+            // Those of regions exclude each other, but a bound may be higher than necessary.
+            let may_apply = match multiplier.when {
+                Condition::Region(_) => multiplier.raises(),
+                Condition::Tier(tier) => tier == expected.tier,
+            };
+            if may_apply {
+                multiplier.scale(&mut tokens)?;
+            }
+        }
         let mut units = [0; Unit::COUNT];
         units[Unit::Request as usize] = self.units.charge(Unit::Request, 1).unwrap_or_default();
         Cost::new(tokens, units).ok_or(Missing::Amount)

@@ -334,6 +334,7 @@ fn fleet_config(config: &Config, context: &Context, key: Option<Key>) -> fleet::
     let lists = [
         ("ALLOWED_HOSTS", common.server.allowed_hosts.join(",")),
         ("ALLOWED_ORIGINS", common.server.allowed_origins.join(",")),
+        ("TRUSTED_PROXIES", common.server.trusted_proxies.join(",")),
         ("LOG_ACCESS", common.log.access.as_str().to_owned()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", common.log.otlp_endpoint.clone()),
     ];

@@ -351,7 +351,8 @@ fn cost_of(
     let model = candidate.model.as_deref().or(asked)?;
     let usage = || usage.or_else(|| fold_answer(api, body, false)?.usage);
     let of = (&*provider.row.kind, &*provider.id, model);
-    let nanos = cost_of_whole(app.prices.current()?.as_ref(), of, clock::unix_ms(), body, usage)?;
+    let (prices, region) = (app.prices.current()?, candidate.region.as_deref());
+    let nanos = cost_of_whole(&prices, of, region, clock::unix_ms(), body, usage)?;
     HeaderValue::try_from(in_dollars(nanos)).ok()
 }
 

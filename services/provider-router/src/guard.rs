@@ -7,7 +7,8 @@
 //!
 //! # Invariants
 //! - Messages and logs never contain what a rule found.
-//! - Nothing of an answer is sent to the client before its rules have passed: a stream is held until it is complete.
+//! - Nothing of an answer is sent to the client before its rules have passed: a stream is held until it is complete, or
+//!   with `stream_window` until so much of its text has followed.
 //! - If a rule cannot be applied, the request or answer is refused. The exception is a hook that fails with
 //!   `hook_on_failure = "open"`.
 
@@ -16,6 +17,7 @@ mod content;
 mod hook;
 mod secrets;
 mod stream;
+mod window;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -29,11 +31,15 @@ use signalbox_daemon::{
 };
 use signalbox_upstream::Client;
 
+pub(crate) use self::window::{Stopped, StreamWindow};
 use self::{
     content::{Actions, search},
     hook::{CHECK, Hook, Verdict},
 };
 use crate::envelope::with_params;
+
+/// Smallest and largest window of a stream. What the built-in rules find is mostly shorter than the smallest one.
+const WINDOWS: std::ops::RangeInclusive<usize> = 64..=64 << 10;
 
 /// Section `[guard]` of the configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,6 +51,8 @@ pub struct GuardConfig {
     answer_secrets: Action,
     answer_cards: Action,
     max_answer_bytes: Size,
+    /// Bytes of text for which an event of a stream is held; 0 holds streams until they are complete.
+    stream_window: Size,
     /// Its path may be a credential.
     hook_url: Secret<String>,
     hook_token: Secret<String>,
@@ -88,6 +96,8 @@ enum OnFailure {
 pub struct Guard {
     everywhere: GuardRules,
     hook: Option<Hook>,
+    /// Bytes of text for which an event of a stream is held, if not all of the stream is.
+    window: Option<usize>,
 }
 
 /// Request that is judged.
@@ -184,6 +194,10 @@ impl Guard {
     pub fn new(config: &GuardConfig, client: Client) -> Result<Self, String> {
         let most = |size: Size| Some(size.bytes()).filter(|bytes| *bytes > 0);
         let hook = Hook::new(config, client)?;
+        let window = usize::try_from(config.stream_window.bytes()).unwrap_or(usize::MAX);
+        if window > 0 && !WINDOWS.contains(&window) {
+            return Err("guard.stream_window takes 0B, or a size from 64B to 64KiB".to_owned());
+        }
         let everywhere = GuardRules {
             secrets: config.secrets.get(),
             cards: config.cards.get(),
@@ -193,7 +207,7 @@ impl Guard {
             max_answer_bytes: most(config.max_answer_bytes),
             hook: hook.is_some() && config.hook_for == HookFor::All,
         };
-        Ok(Self { everywhere, hook })
+        Ok(Self { everywhere, hook, window: Some(window).filter(|window| *window > 0) })
     }
 
     /// Returns the rules for a request, if there are any.
@@ -217,6 +231,15 @@ impl Guard {
     pub fn judges_answers(&self, rules: &GuardRules) -> bool {
         let has_hook = rules.hook && self.hook.as_ref().is_none_or(|hook| hook.after);
         rules.answer_secrets.is_some() || rules.answer_cards.is_some() || rules.max_answer_bytes.is_some() || has_hook
+    }
+
+    /// Returns the window through which streams pass, unless these rules need the whole answer: for the hook, or for the
+    /// size of an answer.
+    #[must_use]
+    pub(crate) fn window(&self, rules: &GuardRules) -> Option<StreamWindow> {
+        let has_hook = rules.hook && self.hook.as_ref().is_none_or(|hook| hook.after);
+        let bytes = self.window.filter(|_| !has_hook && rules.max_answer_bytes.is_none())?;
+        Some(StreamWindow::new(of_errors(rules), bytes))
     }
 
     /// Judges a prompt.

@@ -32,6 +32,7 @@ mod translated;
 mod typed;
 mod unasked_usage;
 mod unfinished;
+mod windowed;
 
 use std::{
     pin::Pin,
@@ -55,6 +56,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 pub use translated::{Translated, TranslatedStream, counts};
 use typed::TypedStream;
 pub use unasked_usage::UncountedStream;
+pub use windowed::WindowedStream;
 
 use crate::{exchange::Exchange, journal::Written};
 
@@ -201,7 +203,7 @@ impl Relay {
                 }
                 Phase::Draining { left } => {
                     // A break of the stream behind its end must not call, and charge, another provider.
-                    if let Source::Resumable(resumable) = &mut self.source {
+                    if let Source::Resumable(resumable) = self.source.unguarded_mut() {
                         resumable.stop_resuming();
                     }
                     // Some providers send the blank line of the terminal event in a packet of its own.
@@ -234,7 +236,7 @@ impl Relay {
                 Some(Ok(bytes)) if self.typed.is_some() => self.pass_events(bytes),
                 Some(Ok(bytes)) => self.pass(bytes),
                 Some(Err(why)) => self.ended_by(why),
-                None => self.ended_by(Broken::Unfinished),
+                None => self.ended_by_itself(),
             };
             if let Some(frame) = frame {
                 return Poll::Ready(Some(frame));
@@ -250,7 +252,7 @@ impl Relay {
     /// Polls the source, and records a change of the target that it made.
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, signalbox_upstream::Error>>> {
         let next = self.source.poll_data(cx);
-        if let Source::Resumable(resumable) = &mut self.source {
+        if let Source::Resumable(resumable) = self.source.unguarded_mut() {
             while let Some(switch) = resumable.take_switch() {
                 self.exchange.switched(switch);
             }
@@ -261,6 +263,17 @@ impl Relay {
     /// Handles the end of a stream without its terminal event.
     fn ended_by(&mut self, why: Broken) -> Option<Result<Frame<Bytes>, BoxError>> {
         if self.typed.is_some() { self.ended_events(&why) } else { self.ended(why) }
+    }
+
+    /// Handles the end of a stream that the provider, or a guardrail, has ended without its terminal event.
+    fn ended_by_itself(&mut self) -> Option<Result<Frame<Bytes>, BoxError>> {
+        match &self.source {
+            Source::Windowed(windowed) => match windowed.stopped() {
+                Some(stopped) => Some(self.broken(&Broken::Guarded(stopped), &[])),
+                None => self.ended_by(Broken::Unfinished),
+            },
+            _ => self.ended_by(Broken::Unfinished),
+        }
     }
 
     /// Processes the next bytes, and returns those that may be passed on.
@@ -303,7 +316,7 @@ impl Relay {
 
     /// Returns the source that is being passed on.
     fn passed_source(&self) -> &Source {
-        match &self.source {
+        match self.source.unguarded() {
             Source::Resumable(resumable) => resumable.source(),
             source => source,
         }
@@ -320,11 +333,7 @@ impl Relay {
 
     /// Takes over the token counts that the client has not seen.
     fn note_usage(&mut self) {
-        let source = match &self.source {
-            Source::Resumable(resumable) => resumable.source(),
-            source => source,
-        };
-        match source {
+        match self.passed_source() {
             Source::Translated(translated) => self.exchange.note_usage(translated.usage()),
             Source::Uncounted(uncounted) => self.exchange.note_usage(uncounted.usage()),
             _ => {}

@@ -83,6 +83,8 @@ pub struct Candidate {
     pub deadlines: RouteDeadlines,
     /// API that its route sets.
     pub api: Option<Api>,
+    /// Region that its route names.
+    pub region: Option<String>,
     /// Whether its route sets the effort `none`.
     pub no_effort: bool,
     /// Whether the request continues an answer that another provider keeps.
@@ -277,7 +279,8 @@ impl Plan {
                 Ok(provider) => {
                     let candidate = Candidate::new(provider, Some(model), Reason::Priority);
                     let no_effort = target.params.get("reasoning_effort").is_some_and(|effort| effort == "none");
-                    plan.candidates.push(Candidate { target: n, api: target.api, no_effort, ..candidate });
+                    let region = target.region.clone();
+                    plan.candidates.push(Candidate { target: n, api: target.api, region, no_effort, ..candidate });
                     continue;
                 }
             };
@@ -306,8 +309,7 @@ impl Plan {
         let route = self.route.as_ref()?;
         let (provider, mirror) = (route.mirror.as_ref()?, route.plan.mirror.as_ref()?);
         let model = mirror.model.replacen('*', &self.matched, 1);
-        let lacks_previous =
-            self.owner.as_ref().is_some_and(|owner| owner.keeps_answer && !owner.is(provider));
+        let lacks_previous = self.owner.as_ref().is_some_and(|owner| owner.keeps_answer && !owner.is(provider));
         let candidate = Candidate { lacks_previous, ..Candidate::new(provider, Some(model), Reason::Mirror) };
         let can_be_asked = candidate.health.blocked(now).is_none();
         can_be_asked.then(|| Self { mirror_of: Some(id.to_owned()), ..Self::implied(vec![candidate]) })
@@ -317,7 +319,9 @@ impl Plan {
     fn into_error(self, facts: &RequestFacts<'_>) -> RouteError {
         let model = self.route.as_ref().map(|route| &*route.model).or(facts.model).unwrap_or_default().to_owned();
         let reasons = explain::reasons(&self.skipped);
-        let is_absent = |why| matches!(why, SkipReason::Missing | SkipReason::Disabled | SkipReason::NoKey | SkipReason::Misconfigured);
+        let is_absent = |why| {
+            matches!(why, SkipReason::Missing | SkipReason::Disabled | SkipReason::NoKey | SkipReason::Misconfigured)
+        };
         let waits = self.skipped.iter().filter_map(|skipped| match skipped.why {
             SkipReason::AtLimit(wait) => Some(wait.unwrap_or(1_000)),
             _ => None,
@@ -448,6 +452,7 @@ impl Candidate {
             behind: None,
             deadlines,
             api: None,
+            region: None,
             no_effort: false,
             lacks_previous: false,
         }
@@ -481,7 +486,8 @@ impl Candidate {
     pub fn price(&self, prices: &Table, (input, output): (u64, u64), unix_ms: i64) -> Option<u128> {
         let model = self.model.as_deref().unwrap_or_default();
         let price = prices.find(&self.provider.row.kind, &self.provider.id, model, unix_ms)?;
-        Some(price.cost(&Tokens { input, output, ..Tokens::default() }.into()).ok()?.total().picos())
+        let tokens = Tokens { input, output, ..Tokens::default() };
+        Some(price.cost_in(self.region.as_deref(), &tokens.into()).ok()?.total().picos())
     }
 }
 

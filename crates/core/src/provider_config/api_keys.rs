@@ -45,7 +45,10 @@ pub(super) fn check(value: Value) -> Result<Value, Vec<Mistake>> {
         _ => None,
     };
     let Some(given) = given else {
-        return wrong(path_of(API_KEYS), "must be an object of names and keys, such as {\"team-a\": \"sk-…\"}".to_owned());
+        return wrong(
+            path_of(API_KEYS),
+            "must be an object of names and keys, such as {\"team-a\": \"sk-…\"}".to_owned(),
+        );
     };
     if given.len() > MAX_KEYS {
         return wrong(path_of(API_KEYS), format!("must have at most {MAX_KEYS} keys"));

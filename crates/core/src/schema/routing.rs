@@ -97,6 +97,9 @@ pub struct PlannedTarget {
     /// Name of the provider's key, if it has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Region that its route names, on which its price may depend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// Reason for its place in the order.
     pub why: String,
 }

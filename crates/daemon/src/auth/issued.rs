@@ -241,21 +241,16 @@ pub(super) mod tests {
     fn a_change_of_one_key_leaves_the_others_as_they_are() {
         let row = |id: &str| key(id, &hex(id), KeyGrant::default());
         let before = IssuedKeys::new(&["a", "b", "c", "d"].map(row));
-        let rotated = ApiKey {
-            digest: hex("new"),
-            previous_digest: Some(hex("b")),
-            previous_expires_at: Some(100),
-            ..row("b")
-        };
+        let rotated =
+            ApiKey { digest: hex("new"), previous_digest: Some(hex("b")), previous_expires_at: Some(100), ..row("b") };
         let revoked = ApiKey { revoked_at: Some(1), ..row("c") };
         let after = before.with(&[rotated, revoked, row("e")], &["d".to_owned(), "unknown".to_owned()]);
         let states = |keys, now_ms| ["a", "b", "c", "d", "e", "new"].map(|secret| state(keys, secret, now_ms));
         assert_eq!(states(&after, 99), ["valid", "valid", "revoked", "unknown", "valid", "valid"]);
         assert_eq!(states(&before, 99), ["valid", "valid", "valid", "valid", "unknown", "unknown"]);
         assert_eq!((before.len(), after.len()), (4, 4));
-        let shared = |slot: &u128| {
-            before.by_digest.get(slot).is_some_and(|issued| Arc::ptr_eq(issued, &after.by_digest[slot]))
-        };
+        let shared =
+            |slot: &u128| before.by_digest.get(slot).is_some_and(|issued| Arc::ptr_eq(issued, &after.by_digest[slot]));
         assert_eq!(after.by_digest.keys().filter(|slot| shared(slot)).count(), 1, "only `a` is as it was");
         // The former secret of a key that was given a new one ends with its row.
         let again = after.with(&[row("b")], &[]);

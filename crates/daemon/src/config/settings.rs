@@ -61,6 +61,7 @@ const SETTINGS: &[Setting] = &[
     Setting { flag: None, env: &["OTEL_EXPORTER_OTLP_ENDPOINT"], key: "log.otlp_endpoint", read: text },
     Setting { flag: None, env: &["ALLOWED_HOSTS"], key: "server.allowed_hosts", read: list },
     Setting { flag: None, env: &["ALLOWED_ORIGINS"], key: "server.allowed_origins", read: list },
+    Setting { flag: None, env: &["TRUSTED_PROXIES"], key: "server.trusted_proxies", read: list },
     Setting { flag: None, env: &["CLIENT_KEYS"], key: "auth.client_keys", read: list },
     Setting {
         flag: Some(("--unix-socket", |args| args.unix_socket.as_deref())),

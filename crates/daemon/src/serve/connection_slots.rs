@@ -18,6 +18,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::proxies::TrustedProxies;
+
 use super::connection_timeouts::{ConnectionActivity, EVICTION_GRACE, WaitKind};
 use crate::auth_throttle::peer_network;
 
@@ -47,6 +49,8 @@ pub(super) struct ConnectionSlots {
     max: usize,
     per_address: usize,
     per_loopback: usize,
+    /// Reverse proxies, whose connections are those of many clients.
+    proxies: Arc<TrustedProxies>,
     table: Mutex<Table>,
     /// Whether a client has been waiting for a slot for longer than [`REPORT_WAITING_AFTER`].
     full: AtomicBool,
@@ -109,9 +113,15 @@ impl ConnectionSlots {
             max,
             per_address,
             per_loopback: (max - max / 8).max(per_address),
+            proxies: Arc::default(),
             table: Mutex::default(),
             full: AtomicBool::new(false),
         }
+    }
+
+    /// Gives each of these proxies as many slots as the programs of this machine have together.
+    pub(super) fn with_proxies(self, proxies: Arc<TrustedProxies>) -> Self {
+        Self { proxies, ..self }
     }
 
     /// Takes a slot for a connection of `peer` if one is free and its address has not reached its limit.
@@ -121,7 +131,7 @@ impl ConnectionSlots {
         activity: &Arc<ConnectionActivity>,
     ) -> Option<ConnectionSlot> {
         let address = group(peer);
-        if !self.table().has_room(address, self.limit_of(address)) {
+        if !self.table().has_room(address, self.limit_of(peer)) {
             return None;
         }
         let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
@@ -136,7 +146,7 @@ impl ConnectionSlots {
         activity: &Arc<ConnectionActivity>,
     ) -> Option<ConnectionSlot> {
         let address = group(peer);
-        if !self.room_for(address).await {
+        if !self.room_for(address, self.limit_of(peer)).await {
             return None;
         }
         let slot = self.slot().await?;
@@ -163,13 +173,12 @@ impl ConnectionSlots {
     }
 
     /// Returns the maximum number of connections of an address.
-    fn limit_of(&self, address: IpAddr) -> usize {
-        if address.is_loopback() { self.per_loopback } else { self.per_address }
+    fn limit_of(&self, peer: IpAddr) -> usize {
+        if group(peer).is_loopback() || self.proxies.trusts(peer) { self.per_loopback } else { self.per_address }
     }
 
     /// Returns `true` if an address may have one more connection, evicting its own ones if necessary.
-    async fn room_for(&self, address: IpAddr) -> bool {
-        let most = self.limit_of(address);
+    async fn room_for(&self, address: IpAddr, most: usize) -> bool {
         if most >= self.max {
             // The address has no limit of its own, only that of the slots.
             return true;

@@ -27,6 +27,7 @@ use super::path;
 use super::request_body::{ArrivalBudget, RequestBody};
 use crate::config::AccessLog;
 use crate::peer::PeerAddr;
+use crate::proxies::TrustedProxies;
 use crate::request::{AccessEntry, REQUEST_ID, RequestContext};
 
 /// Header of a response to the supervisor, present when clients have to wait for a connection.
@@ -52,6 +53,8 @@ pin_project_lite::pin_project! {
 pub(super) struct Guard<S> {
     service: S,
     peer: SocketAddr,
+    /// Reverse proxies that name their clients.
+    proxies: Arc<TrustedProxies>,
     arrivals: Arc<ArrivalBudget>,
     access: AccessLog,
     /// Whether the spans of requests are exported.
@@ -97,6 +100,7 @@ impl<S> Guard<S> {
         Self {
             service,
             peer,
+            proxies: Arc::clone(&state.proxies),
             arrivals: Arc::clone(&state.arrivals),
             access: state.access,
             is_traced: state.is_traced,
@@ -122,8 +126,9 @@ impl<S> Guard<S> {
         path::join_slashes(request.uri_mut());
         let context = RequestContext::arriving(self.access, request.headers(), self.is_traced);
         tracing::debug!(parent: context.span(), method = %request.method(), path = request.uri().path(), "request");
-        let mut entry = AccessEntry::begin(&context, request.method(), request.uri(), PeerAddr(self.peer));
-        request.extensions_mut().insert(PeerAddr(self.peer));
+        let client = PeerAddr(self.proxies.client_of(self.peer, request.headers()));
+        let mut entry = AccessEntry::begin(&context, request.method(), request.uri(), client);
+        request.extensions_mut().insert(client);
         request.extensions_mut().insert(context.clone());
         // Any state the panic leaves inconsistent belongs to the service, which is responsible for sharing it safely.
         let called = catch_unwind(AssertUnwindSafe(|| self.service.call(request)));

@@ -235,6 +235,17 @@ async fn requests_carry_the_client_address() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_a_trusted_proxy_names_the_client() {
+    const FORWARDED: &[u8] = b"GET /peer HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6, 198.51.100.9\r\n\r\n";
+    for (proxies, client) in [(&[][..], "192.0.2.7:4711"), (&["192.0.2.0/24"], "198.51.100.9:0")] {
+        let state = state(|server| server.trusted_proxies = proxies.iter().map(|entry| (*entry).to_owned()).collect());
+        let (mut connection, _) = connect(&state).await;
+        connection.write_all(FORWARDED).await.unwrap();
+        read_until(&mut connection, client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn draining_closes_idle_connections_and_lets_busy_ones_finish() {
     let state = state(|_| {});
     let (mut idle, _) = connect(&state).await;

@@ -74,7 +74,7 @@ fn given(fields: &Map<String, Value>, check: &mut Check) -> Rates {
 }
 
 /// Reads the ratio `x`, as a numerator and a denominator.
-fn ratio(check: &mut Check, value: &Value) -> Option<(u64, u64)> {
+pub(super) fn ratio(check: &mut Check, value: &Value) -> Option<(u64, u64)> {
     let term = |term: &Value| term.as_u64().filter(|term| (1..=MAX_RATIO_TERM).contains(term));
     let ratio = match value.as_array().map(Vec::as_slice) {
         Some([numerator, denominator]) => term(numerator).zip(term(denominator)),

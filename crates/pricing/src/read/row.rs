@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 use super::check::{Check, quoted};
 use super::{digest, rates};
 use crate::hours::{Hours, minute_of_day};
-use crate::{MAX_NAME_BYTES, Price, Schedule, UnitPrices, date};
+use crate::{Condition, MAX_NAME_BYTES, Multiplier, Price, Schedule, Tier, UnitPrices, date};
 
 /// Fields of a row.
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 22] = [
     "id",
     "provider",
     "provider_id",
@@ -23,6 +23,7 @@ const FIELDS: [&str; 21] = [
     "over",
     "over_applies",
     "tier",
+    "mult",
     "units",
     "ttl",
     "free",
@@ -33,7 +34,7 @@ const FIELDS: [&str; 21] = [
 ];
 
 /// Fields that a free model does not have.
-const NOT_FREE: [&str; 5] = ["base", "over", "over_applies", "tier", "units"];
+const NOT_FREE: [&str; 6] = ["base", "over", "over_applies", "tier", "mult", "units"];
 
 /// A row without mistakes.
 pub(super) struct Row {
@@ -71,15 +72,17 @@ pub(super) fn read(value: &Value, check: &mut Check) -> Option<Row> {
     let (from, until) = validity(row, check);
     let hours = hours(row, check);
     let is_free = check.field(row, "free", Check::flag).unwrap_or_default();
-    let (standard, tiers, units) = if is_free {
+    let (standard, tiers, multipliers, units) = if is_free {
         for key in NOT_FREE.into_iter().filter(|key| row.contains_key(*key)) {
             check.mistake_at(key, "must not be given for a free model: remove it, or remove `free`");
         }
-        (Schedule::free(), Vec::new(), UnitPrices::FREE)
+        (Schedule::free(), Vec::new(), Vec::new(), UnitPrices::FREE)
     } else {
         let standard = rates::standard(row, check);
         let tiers = rates::tiers(row, &standard, check);
-        (standard, tiers, check.field(row, "units", rates::units).unwrap_or_default())
+        let multipliers =
+            check.field(row, "mult", |check, value| multipliers(check, value, &tiers)).unwrap_or_default();
+        (standard, tiers, multipliers, check.field(row, "units", rates::units).unwrap_or_default())
     };
     let price = Price {
         id: id.into(),
@@ -89,6 +92,7 @@ pub(super) fn read(value: &Value, check: &mut Check) -> Option<Row> {
         hours,
         standard,
         tiers,
+        multipliers,
         units,
         cache_minutes: check.field(row, "ttl", rates::lifetimes).unwrap_or_default(),
         context_tokens: check.field(row, "ctx", Check::tokens),
@@ -102,6 +106,46 @@ pub(super) fn read(value: &Value, check: &mut Check) -> Option<Row> {
         check.field(row, key, Check::text);
     }
     (check.count() == before).then_some(Row { price, providers: providers?, names })
+}
+
+/// Reads the list `mult`: factors under conditions, each condition once.
+fn multipliers(check: &mut Check, value: &Value, tiers: &[(Tier, Schedule)]) -> Option<Vec<Multiplier>> {
+    let Some(items) = value.as_array() else { return check.mistake("must be a list of conditions and ratios") };
+    let mut read: Vec<Multiplier> = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let multiplier = check.at(index, |check| {
+            let fields = check.object(item)?;
+            check.known_fields(fields, &["when", "x"]);
+            for key in ["when", "x"].into_iter().filter(|key| !fields.contains_key(*key)) {
+                check
+                    .mistake_at(key, "is missing: give `when`, such as region=eu, and the ratio `x`, such as [11, 10]");
+            }
+            let when = check.field(fields, "when", condition);
+            let ratio = check.field(fields, "x", rates::ratio);
+            let when = when?;
+            if read.iter().any(|known| known.when == when) {
+                check.mistake_at("when", "is the same condition as before: give each once");
+            }
+            if matches!(when, Condition::Tier(tier) if tiers.iter().any(|(known, _)| *known == tier)) {
+                check.mistake_at("when", "is a service tier that `tier` has prices for: remove one of them");
+            }
+            Some(Multiplier { when, ratio: ratio? })
+        });
+        read.extend(multiplier);
+    }
+    Some(read)
+}
+
+/// Reads the condition of a factor.
+fn condition(check: &mut Check, value: &Value) -> Option<Condition> {
+    let text = check.text(value)?;
+    let condition = match text.split_once('=').map(|(name, value)| (name.trim(), value.trim())) {
+        Some(("region", name)) if !name.is_empty() => Some(Condition::Region(name.to_ascii_lowercase().into())),
+        Some(("tier", name)) => Tier::PRICED.into_iter().find(|tier| tier.key() == name).map(Condition::Tier),
+        _ => None,
+    };
+    let names = || Tier::PRICED.map(Tier::key).join(", ");
+    condition.or_else(|| check.mistake(format!("must be region=NAME, or tier= with one of {}", names())))
 }
 
 /// Reads the providers to which a row applies; by default, those of the type before the first `/` of its id.

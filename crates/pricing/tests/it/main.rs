@@ -8,6 +8,7 @@ mod layers;
 mod litellm;
 mod mistakes;
 mod money;
+mod multipliers;
 mod properties;
 mod units;
 

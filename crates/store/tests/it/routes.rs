@@ -34,6 +34,7 @@ async fn a_route_is_kept_as_it_was_given(database: &Database) {
         targets: vec![RouteTarget {
             provider: "echo".into(),
             model: "*".into(),
+            key: Some("team-b".into()),
             weight: Some(1000),
             params: params.as_object().unwrap().clone(),
             context_tokens: Some(200_000),

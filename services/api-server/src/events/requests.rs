@@ -18,9 +18,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::emit::emit;
 use super::filter::RequestFilter;
-use super::source::Source;
 use super::pages::PageGuard;
 use super::payload;
+use super::source::Source;
 use crate::app::App;
 
 const SUBSCRIBED: &str = "requests:subscribed";

@@ -23,7 +23,9 @@ use http::header;
 use http_body::Frame;
 use serde::Serialize;
 use serde_json::{Value, json};
-use signalbox_management::live::{Activity, Alert, Breaker, Cancellation, InFlightRequest, LiveEvent, ProviderActivity};
+use signalbox_management::live::{
+    Activity, Alert, Breaker, Cancellation, InFlightRequest, LiveEvent, ProviderActivity,
+};
 use tokio::{
     sync::broadcast::{
         Receiver,

@@ -197,8 +197,7 @@ impl Refresher {
         self.prices.update(rows.imported_prices.as_deref(), rows.prices.as_deref());
         self.ledger.change(&changes, &Budgets::read(&rows.settings), &rows.routes);
         let client_keys = self.client_keys(&changes);
-        let snapshot =
-            Snapshot::with_keys(rows, client_keys, &self.sealer, &self.policy, &self.metrics, qwen_proxy);
+        let snapshot = Snapshot::with_keys(rows, client_keys, &self.sealer, &self.policy, &self.metrics, qwen_proxy);
         let (version, providers, keys) = (snapshot.version(), snapshot.len(), snapshot.client_keys().len());
         reloads.replaced(self.catalog.replace(snapshot), known);
         let took = begin.elapsed();

@@ -15,7 +15,7 @@ use crate::{
     exchange::Exchange,
     guard::{self, About, Refused},
     journal::fold_answer,
-    relay::Source,
+    relay::{Source, WindowedStream},
 };
 
 /// Maximum bytes of a stream that is held, the same as for a complete response.
@@ -78,6 +78,10 @@ impl Judging {
                 }
             }
             AcceptedAnswer::Stream { mut headers, begun, mut rest, has_token } => {
+                if let Some(window) = app.guard.window(&self.rules) {
+                    let rest = Source::Windowed(Box::new(WindowedStream::new(begun, rest, window)));
+                    return Ok(AcceptedAnswer::Stream { headers, begun: Vec::new(), rest, has_token });
+                }
                 let stop = exchange.stop().clone();
                 let held = tokio::select! {
                     biased;

@@ -94,7 +94,7 @@ impl Actions {
     }
 
     /// Returns the places in a text, in order and without overlaps.
-    fn find(self, text: &str) -> Vec<(Range<usize>, &'static str, GuardAction)> {
+    pub(super) fn find(self, text: &str) -> Vec<(Range<usize>, &'static str, GuardAction)> {
         let mut all = Vec::new();
         if let Some(action) = self.secrets {
             let mut found = Vec::new();

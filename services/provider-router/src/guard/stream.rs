@@ -1,4 +1,4 @@
-//! Judges the events of a complete stream one by one, and the texts that go on from event to event.
+//! Judges the events of a stream one by one, and the texts of a complete one that go on from event to event.
 //!
 //! The folded answer of a stream leaves out what clients still receive: comments, fields of the events, events that
 //! repeat a text, and errors.
@@ -31,12 +31,22 @@ const CONTINUED: [&str; 12] = [
 ];
 /// Fields that say to which of several texts an event belongs.
 const POSITIONS: [&str; 5] = ["content_index", "index", "item_id", "output_index", "summary_index"];
+/// Types of the last events of Messages and Responses.
+const LAST: [&[u8]; 3] = [b"\"message_stop\"", b"\"response.completed\"", b"\"response.incomplete\""];
 /// Depth of nesting to which texts are continued.
 const MAX_DEPTH: usize = 16;
 
 /// Texts by the fields that they are in.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Texts(HashMap<String, String>);
+
+/// An event that passed.
+pub(super) struct PassedEvent {
+    /// The event as it may be sent.
+    pub(super) raw: Bytes,
+    /// Places and pieces of the texts that it continues.
+    pub(super) pieces: Vec<(String, String)>,
+}
 
 /// Returns the stream without its comments, and without what is found in the errors that it reports. `actions` redact.
 ///
@@ -47,44 +57,75 @@ pub(super) fn passed(held: &Bytes, actions: Actions) -> Result<Bytes, &'static s
     let mut splitter = Splitter::new(usize::MAX);
     splitter.push(held.clone());
     while let Some(frame) = splitter.finish() {
-        let raw = without_comments(frame.raw());
-        if raw.trim_ascii().is_empty() {
-            continue;
+        let Some(event) = event(&frame, actions)? else { continue };
+        out.extend_from_slice(&event.raw);
+        for (place, piece) in event.pieces {
+            texts.0.entry(place).or_default().push_str(&piece);
         }
-        if actions.is_empty() {
-            out.extend_from_slice(&raw);
-            continue;
-        }
-        for line in lines(&raw).filter(|line| !is_data(line)) {
-            fails(actions.first_in(&String::from_utf8_lossy(line)))?;
-        }
-        let Some(data) = frame.data() else {
-            out.extend_from_slice(&raw);
-            continue;
-        };
-        let events = joined_events(&data).unwrap_or_else(|| vec![&*data]);
-        let mut is_redacted = false;
-        let mut kept = Vec::with_capacity(events.len());
-        for event in events {
-            let event = Bytes::copy_from_slice(event);
-            let event = match is_error(&frame, &event).then(|| content::error_body(&event, actions)) {
-                Some(Some(redacted)) => {
-                    is_redacted = true;
-                    redacted
-                }
-                Some(None) => event,
-                None => {
-                    fails(search(&event, actions.refusing()).refused.map(|(_, kind)| kind))?;
-                    event
-                }
-            };
-            texts.add(&event);
-            kept.push(event);
-        }
-        if is_redacted { write(&raw, &kept, &mut out) } else { out.extend_from_slice(&raw) }
     }
     fails(texts.0.values().find_map(|text| actions.first_in(text)))?;
     Ok(out.into())
+}
+
+/// Judges one event by itself; `None` if it has only comments. `actions` redact.
+///
+/// # Errors
+/// Returns the kind of what is found, unless it is in an error, where it is redacted.
+pub(super) fn event(frame: &Frame, actions: Actions) -> Result<Option<PassedEvent>, &'static str> {
+    let raw = without_comments(frame.raw());
+    if raw.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let plain = |raw| Ok(Some(PassedEvent { raw, pieces: Vec::new() }));
+    if actions.is_empty() {
+        return plain(raw);
+    }
+    for line in lines(&raw).filter(|line| !is_data(line)) {
+        fails(actions.first_in(&String::from_utf8_lossy(line)))?;
+    }
+    let Some(data) = frame.data() else { return plain(raw) };
+    let events = joined_events(&data).unwrap_or_else(|| vec![&*data]);
+    let (mut is_redacted, mut texts) = (false, Texts::default());
+    let mut kept = Vec::with_capacity(events.len());
+    for event in events {
+        let event = Bytes::copy_from_slice(event);
+        let event = match is_error(frame, &event).then(|| content::error_body(&event, actions)) {
+            Some(Some(redacted)) => {
+                is_redacted = true;
+                redacted
+            }
+            Some(None) => event,
+            None => {
+                fails(search(&event, actions.refusing()).refused.map(|(_, kind)| kind))?;
+                event
+            }
+        };
+        texts.add(&event);
+        kept.push(event);
+    }
+    let raw = if is_redacted {
+        let mut out = Vec::with_capacity(raw.len());
+        write(&raw, &kept, &mut out);
+        out.into()
+    } else {
+        raw
+    };
+    Ok(Some(PassedEvent { raw, pieces: texts.0.into_iter().collect() }))
+}
+
+/// Returns whether an event is the last one of an answer, or reports an error.
+pub(super) fn is_last(frame: &Frame) -> bool {
+    let Some(data) = frame.data() else { return false };
+    if frame.is_done() || is_error(frame, &data) {
+        return true;
+    }
+    let mut is_last = false;
+    let _ = Reader::lenient(&data).fields(|name, value| {
+        let raw = value.raw()?;
+        is_last |= name == "type" && LAST.contains(&raw);
+        Some(())
+    });
+    is_last
 }
 
 fn fails(found: Option<&'static str>) -> Result<(), &'static str> {

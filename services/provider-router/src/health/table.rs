@@ -37,12 +37,7 @@ impl HealthTable {
 
     /// Returns the targets of a provider that has these models, with one of its keys if it has several. Those that it had
     /// before keep their state, and those that it has no longer are forgotten.
-    pub fn provider<'a>(
-        &self,
-        id: &str,
-        key: Option<&str>,
-        models: impl Iterator<Item = &'a str>,
-    ) -> ProviderHealth {
+    pub fn provider<'a>(&self, id: &str, key: Option<&str>, models: impl Iterator<Item = &'a str>) -> ProviderHealth {
         let mut providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (id.to_owned(), key.map(str::to_owned));
         let new = |model: &str| Arc::new(TargetHealth::told(id, key, model, self.alerts.clone()));

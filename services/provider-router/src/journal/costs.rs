@@ -33,11 +33,13 @@ pub(crate) struct Ended<'a> {
     pub(crate) request: &'a str,
 }
 
-/// The places of the service tier: top level in Chat Completions and Responses, usage in Messages.
+/// The places of the service tier: top level in Chat Completions and Responses, usage in Messages. A region is in the
+/// same places.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Tiers {
     service_tier: Option<String>,
+    inference_geo: Option<String>,
     usage: Option<UsageTier>,
 }
 
@@ -45,6 +47,7 @@ struct Tiers {
 #[serde(default)]
 struct UsageTier {
     service_tier: Option<String>,
+    inference_geo: Option<String>,
 }
 
 /// Returns the cost of a request; `None` if no provider answered.
@@ -64,7 +67,7 @@ pub(crate) fn cost(prices: &Table, ended: Ended<'_>) -> Option<RequestCost> {
     }
     let reported = usage.and_then(|usage| usage.cost_picos).map(|picos| Money::from_picos(picos.into()));
     let consumption = usage.map(|usage| Consumption { tier: ended.tier(), ..consumption(&usage) });
-    let priced = Priced::new(reported, consumption.as_ref(), price);
+    let priced = Priced::new_in(ended.region().as_deref(), reported, consumption.as_ref(), price);
     let nanos = priced.amount().and_then(Money::nanos).filter(|nanos| *nanos <= MAX_NANOS);
     // A request whose own price is unknown has no cost, whatever a cancelled attempt cost.
     let nanos = nanos.map(|nanos| nanos.saturating_add(end.cancelled_nanos.clamp(0, MAX_NANOS)));
@@ -81,6 +84,7 @@ pub(crate) fn cost(prices: &Table, ended: Ended<'_>) -> Option<RequestCost> {
 pub(crate) fn cost_of_whole(
     prices: &Table,
     (kind, provider, model): (&str, &str, &str),
+    region: Option<&str>,
     now: i64,
     body: &[u8],
     usage: impl FnOnce() -> Option<Usage>,
@@ -88,9 +92,11 @@ pub(crate) fn cost_of_whole(
     let price = prices.find(kind, provider, model, now)?;
     let usage = usage()?;
     let reported = usage.cost_picos.map(|picos| Money::from_picos(picos.into()));
-    let named = std::str::from_utf8(body).ok().and_then(service_tier);
-    let tier = named.as_deref().map(Tier::read).unwrap_or_default();
-    let priced = Priced::new(reported, Some(&Consumption { tier, ..consumption(&usage) }), Some(price));
+    let body = std::str::from_utf8(body).unwrap_or_default();
+    let tier = service_tier(body).as_deref().map(Tier::read).unwrap_or_default();
+    let named = service_region(body);
+    let region = named.as_deref().or(region);
+    let priced = Priced::new_in(region, reported, Some(&Consumption { tier, ..consumption(&usage) }), Some(price));
     priced.amount().and_then(Money::nanos).filter(|nanos| *nanos <= MAX_NANOS)
 }
 
@@ -134,6 +140,13 @@ pub(super) fn service_tier(json: &str) -> Option<String> {
     tiers.service_tier.or_else(|| tiers.usage?.service_tier)
 }
 
+/// Returns the region that an answer or a request of Messages names (`inference_geo`).
+fn service_region(json: &str) -> Option<String> {
+    memchr::memmem::find(json.as_bytes(), b"\"inference_geo\"")?;
+    let tiers: Tiers = serde_json::from_str(json).ok()?;
+    tiers.inference_geo.or_else(|| tiers.usage?.inference_geo)
+}
+
 // === impl Ended ===
 
 impl Ended<'_> {
@@ -163,7 +176,7 @@ impl Ended<'_> {
         }
         let cancelled = self.end.cancelled_nanos.clamp(0, MAX_NANOS);
         let of = |consumed: Consumption| {
-            let cost = price.cost(&Consumption { tier: self.tier(), ..consumed }).ok()?;
+            let cost = price.cost_in(self.region().as_deref(), &Consumption { tier: self.tier(), ..consumed }).ok()?;
             Some(cost.total().nanos()?.saturating_add(cancelled))
         };
         let counted = usage.and_then(|usage| of(consumption(usage)));
@@ -177,6 +190,15 @@ impl Ended<'_> {
             }
         };
         nanos.filter(|nanos| (0..=MAX_NANOS).contains(nanos))
+    }
+
+    /// Returns the region: of the answer, else of the request, else of the target that was asked last.
+    fn region(&self) -> Option<String> {
+        let named = self.answer.json.as_deref().and_then(service_region).or_else(|| service_region(self.request));
+        named.or_else(|| {
+            let plan = self.end.plan.as_ref()?;
+            plan.targets.get(plan.attempts.last()?.target)?.region.clone()
+        })
     }
 
     /// Returns the service tier: of the answer, else of the request.

@@ -3,7 +3,7 @@
 use signalbox_core::schema::RequestStatus;
 
 use super::MAX_EVENT;
-use crate::fault::Fault;
+use crate::{fault::Fault, guard::Stopped};
 
 /// Reason why a stream broke off.
 #[derive(Debug, thiserror::Error)]
@@ -16,10 +16,20 @@ pub(super) enum Broken {
     EndlessEvent,
     #[error("the provider reported a failure and ended its answer: {0}")]
     Failed(String),
+    #[error("a guardrail stopped the answer: {}", words(*.0))]
+    Guarded(Stopped),
     #[error("the router is shutting down")]
     ShuttingDown,
     #[error("the request was cancelled by an operator")]
     Cancelled,
+}
+
+/// Returns what the guardrails found, which is not quoted.
+fn words(stopped: Stopped) -> String {
+    match stopped {
+        Stopped::Found(kind) => format!("it contains what looks like a {kind}"),
+        Stopped::TooLong => "too much of it would have to be held to judge it".to_owned(),
+    }
 }
 
 // === impl Broken ===
@@ -32,6 +42,7 @@ impl Broken {
             Self::Unfinished => Fault::Reset,
             Self::EndlessEvent => Fault::Unusable,
             Self::Failed(_) => Fault::Server,
+            Self::Guarded(_) => Fault::Withheld,
             Self::ShuttingDown | Self::Cancelled => Fault::Over,
         }
     }
@@ -39,7 +50,7 @@ impl Broken {
     /// Returns the status of the request in the log.
     pub(super) fn status(&self) -> RequestStatus {
         match self {
-            Self::Failed(_) => RequestStatus::Failed,
+            Self::Failed(_) | Self::Guarded(_) => RequestStatus::Failed,
             Self::Cancelled => RequestStatus::Cancelled,
             _ => RequestStatus::Truncated,
         }
@@ -48,7 +59,7 @@ impl Broken {
     /// Returns the type of the error event. A cancelled request has the same one before its first byte.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
-            Self::Cancelled => "invalid_request_error",
+            Self::Cancelled | Self::Guarded(_) => "invalid_request_error",
             _ => "upstream_error",
         }
     }
@@ -60,6 +71,7 @@ impl Broken {
             Self::Unfinished => "upstream_truncated",
             Self::EndlessEvent => "upstream_invalid_response",
             Self::Failed(_) => "upstream_failed",
+            Self::Guarded(_) => "guardrail_refused",
             Self::ShuttingDown => "router_shutdown",
             Self::Cancelled => "request_cancelled",
         }

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http_body::Body as _;
 
-use super::{ResumableStream, TranslatedStream, UncountedStream};
+use super::{ResumableStream, TranslatedStream, UncountedStream, WindowedStream};
 use crate::provider::EchoBody;
 
 /// Source of the bytes of a response.
@@ -24,6 +24,8 @@ pub enum Source {
     Uncounted(Box<UncountedStream>),
     /// A stream that another target continues if it breaks off.
     Resumable(Box<ResumableStream>),
+    /// A stream that passes through the window of the guardrails.
+    Windowed(Box<WindowedStream>),
     /// Nothing more.
     Ended,
     /// Steps scripted by a test.
@@ -35,6 +37,17 @@ pub enum Source {
 // === impl Source ===
 
 impl Source {
+    /// Returns the stream before the guardrails.
+    #[must_use]
+    pub(crate) fn unguarded(&self) -> &Self {
+        if let Self::Windowed(windowed) = self { windowed.source() } else { self }
+    }
+
+    /// Returns the stream before the guardrails.
+    pub(super) fn unguarded_mut(&mut self) -> &mut Self {
+        if let Self::Windowed(windowed) = self { windowed.source_mut() } else { self }
+    }
+
     /// Polls for the next bytes; `None` at the end.
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, signalbox_upstream::Error>>> {
         match self {
@@ -42,6 +55,7 @@ impl Source {
             Self::Translated(translated) => translated.poll_data(cx),
             Self::Uncounted(uncounted) => uncounted.poll_data(cx),
             Self::Resumable(resumable) => resumable.poll_data(cx),
+            Self::Windowed(windowed) => windowed.poll_data(cx),
             Self::Ended => Poll::Ready(None),
             #[cfg(test)]
             Self::Scripted(script) => script.poll(),

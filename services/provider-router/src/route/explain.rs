@@ -38,7 +38,8 @@ impl Candidate {
             why = format!("{why}; behind the others: {}", exhausted.words(now));
         }
         let key = self.provider.key.as_deref().map(str::to_owned);
-        PlannedTarget { provider: self.provider.id.clone(), model: self.model.clone(), key, why }
+        let (provider, region) = (self.provider.id.clone(), self.region.clone());
+        PlannedTarget { provider, model: self.model.clone(), key, region, why }
     }
 }
 

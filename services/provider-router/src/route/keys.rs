@@ -23,10 +23,10 @@ impl Plan {
     /// Replaces each candidate whose provider has several keys, of which the target names none, by one for each of them.
     /// Returns whether there is such a candidate.
     pub(super) fn expand_keys(&mut self) -> bool {
-        let names = |plan: &Self, candidate: &Candidate| plan.target(candidate).is_some_and(|target| target.key.is_some());
-        let is_spread = |plan: &Self, candidate: &Candidate| {
-            candidate.provider.keys().nth(1).is_some() && !names(plan, candidate)
-        };
+        let names =
+            |plan: &Self, candidate: &Candidate| plan.target(candidate).is_some_and(|target| target.key.is_some());
+        let is_spread =
+            |plan: &Self, candidate: &Candidate| candidate.provider.keys().nth(1).is_some() && !names(plan, candidate);
         if !self.candidates.iter().any(|candidate| is_spread(self, candidate)) {
             return false;
         }

@@ -294,6 +294,24 @@ async fn connections_are_limited_per_address() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_trusted_proxy_may_have_the_connections_of_many_clients() {
+    let proxies = Arc::new(crate::proxies::TrustedProxies::new(&["192.0.2.1".to_owned()]));
+    let slots = Arc::new(ConnectionSlots::new(64, 4).with_proxies(proxies));
+    let state = state(|_| {});
+    let mut taken = Vec::new();
+    for (address, most) in [("192.0.2.1", 56), ("192.0.2.2", 4)] {
+        let before = taken.len();
+        loop {
+            let activity = Arc::new(ConnectionActivity::new(state.timeouts()));
+            let running = activity.begin_request();
+            let Some(slot) = slots.take(address.parse().unwrap(), &activity).await else { break };
+            taken.push((slot, running));
+        }
+        assert_eq!(taken.len() - before, most, "{address}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_address_over_its_limit_loses_its_own_idle_connections() {
     let slots = Arc::new(ConnectionSlots::new(64, 2));
     let state = state(|_| {});

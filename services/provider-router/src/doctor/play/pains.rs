@@ -1,5 +1,5 @@
-//! The pains of gateways, `P01` to `P25` without `P14`: those of a single request here, those of the log and of money
-//! in [`records`], those of the router as a whole in [`service`].
+//! The pains of gateways, `P01` to `P25`: those of a single request here, those of the log and of money in
+//! [`records`], those of the router as a whole in [`service`].
 
 mod records;
 mod service;

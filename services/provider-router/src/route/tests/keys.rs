@@ -82,7 +82,8 @@ fn a_session_stays_at_its_key() {
     };
     let sessions: Vec<String> = (0..60).map(|n| format!("session-{n}")).collect();
     assert!(sessions.iter().all(|session| order(session, 1) == order(session, 2)));
-    let used: std::collections::BTreeSet<String> = sessions.iter().map(|session| order(session, 1)[0].clone()).collect();
+    let used: std::collections::BTreeSet<String> =
+        sessions.iter().map(|session| order(session, 1)[0].clone()).collect();
     assert_eq!(used.into_iter().collect::<Vec<_>>(), ["many:a", "many:b", "many:c", "one"]);
 }
 
@@ -102,8 +103,7 @@ fn implied_routes_use_all_keys_and_unknown_names_none() {
 #[test]
 fn an_answer_is_continued_with_the_key_that_made_it() {
     let snapshot = routed(SEVERAL, None, vec![keyed(&[("one", None), ("many", None)])]);
-    let owner =
-        Owner { provider: "many".into(), model: Some("m".into()), key: Some("b".into()), keeps_answer: true };
+    let owner = Owner { provider: "many".into(), model: Some("m".into()), key: Some("b".into()), keeps_answer: true };
     let facts = RequestFacts { owner: Some(&owner), ..facts("fast") };
     let plan = planned(&snapshot, &facts, 1);
     assert_eq!(tried(&plan)[0], "many:b");

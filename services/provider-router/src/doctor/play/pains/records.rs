@@ -129,6 +129,47 @@ pub(super) async fn p13(scene: Scene) -> Seen {
     Seen::holds(missing == 0 && distinct.len() == seen.len() && !seen.is_empty(), text)
 }
 
+/// Returns text that cannot be compressed to less than half.
+fn noise(bytes: usize) -> String {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let digit = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from_digit(u32::try_from(state >> 60).unwrap_or_default(), 16).unwrap_or('0')
+    });
+    digit.take(bytes).collect()
+}
+
+/// Compares the growth of the database with the prompts of a conversation. Nothing else is logged meanwhile.
+pub(super) async fn p14(scene: Scene) -> Seen {
+    const TURNS: usize = 8;
+    const PROMPT: usize = 64 << 10;
+    // What was asked before is in the log by then.
+    let first = scene.ask().await;
+    if scene.row(&first).await.is_none() {
+        return Seen::fail("the request is not in the log", REPORT);
+    }
+    let Ok(before) = scene.stage.store.bytes().await else { return Seen::fail("the database cannot be read", REPORT) };
+    let mut body = scene.chat(&noise(PROMPT));
+    let (mut sent, mut whole) = (0, 0);
+    for turn in 1..=TURNS {
+        let text = body.to_string();
+        sent += text.len();
+        let got = scene.send(Api::Chat, text).await;
+        whole += usize::from(got.outcome(Api::Chat, &words(WORDS)) == Outcome::Whole);
+        if scene.row(&got).await.is_none() {
+            return Seen::fail("the request is not in the log", REPORT);
+        }
+        if let Some(messages) = body["messages"].as_array_mut() {
+            messages.push(json!({"role": "assistant", "content": words(WORDS)}));
+            messages.push(json!({"role": "user", "content": format!("Say the words again, turn {turn}.")}));
+        }
+    }
+    let Ok(after) = scene.stage.store.bytes().await else { return Seen::fail("the database cannot be read", REPORT) };
+    let grown = usize::try_from(after - before).unwrap_or_default();
+    let text = format!("{} KiB more for {} KiB of prompts; {whole} of {TURNS} answered", grown >> 10, sent >> 10);
+    Seen::holds(grown < 2 * PROMPT && whole == TURNS, text)
+}
+
 /// Searches the log for a word, among all requests of the run.
 pub(super) async fn p23(scene: Scene) -> Seen {
     let got = scene.send(Api::Chat, scene.chat("needle-of-the-doctor").to_string()).await;

@@ -16,7 +16,7 @@ use super::{
         stage::new_route,
     },
     asked_at_once,
-    records::{p13, p19, p23},
+    records::{p13, p14, p19, p23},
     usual,
 };
 use crate::clock::unix_ms;
@@ -26,7 +26,7 @@ const RETRY_BUDGET: usize = 110;
 /// Growth of the memory of the router, in KiB, beyond which it counts as unbounded.
 const MAX_GROWTH: u64 = 64 << 10;
 
-pub(in super::super) const SERVICE: [Scenario; 9] = [
+pub(in super::super) const SERVICE: [Scenario; 10] = [
     Scenario {
         id: "P16",
         model: "p16",
@@ -74,6 +74,14 @@ pub(in super::super) const SERVICE: [Scenario; 9] = [
         done: "a word of one prompt is searched among all requests",
         expected: "exactly this request is found",
         play: |scene| Box::pin(p23(scene)),
+    },
+    Scenario {
+        id: "P14",
+        model: "p14",
+        name: "growth of the log",
+        done: "a conversation of eight turns repeats a prompt of 64 KB in each",
+        expected: "the database grows by less than two such prompts",
+        play: |scene| Box::pin(p14(scene)),
     },
     Scenario {
         id: "P13",
