@@ -19,6 +19,8 @@ const CONTEXT: usize = 64;
 const MAX_OPEN: usize = 40;
 /// Factor of the window after which a text that does not go on counts as ended.
 const QUIET: usize = 4;
+/// Maximum number of texts that go on at the same time.
+const MAX_TEXTS: usize = 1_024;
 /// Maximum bytes of the events that are held, and of one event.
 const MAX_HELD: usize = 16 << 20;
 
@@ -94,7 +96,7 @@ impl StreamWindow {
                 self.end(&mut out)?;
             }
         }
-        self.release(&mut out);
+        self.release(&mut out)?;
         if self.held_bytes > MAX_HELD {
             return Err(Stopped::TooLong);
         }
@@ -137,23 +139,45 @@ impl StreamWindow {
         }
         self.held_bytes += passed.raw.len();
         self.held.push_back(Held { raw: passed.raw, ends });
-        Ok(())
+        if self.texts.len() > MAX_TEXTS { self.forget_ended() } else { Ok(()) }
     }
 
-    /// Releases the events whose texts have gone on for the window.
-    fn release(&mut self, out: &mut BytesMut) {
+    /// Forgets the texts that do not go on.
+    fn forget_ended(&mut self) -> Result<(), Stopped> {
+        let mut ended = self.texts.values().filter(|text| self.has_ended(text));
+        if let Some(kind) = ended.find_map(|text| self.actions.first_in(&text.tail)) {
+            return Err(Stopped::Found(kind));
+        }
+        let (total, quiet) = (self.total, QUIET * self.window);
+        self.texts.retain(|_, text| total - text.touched < quiet);
+        if self.texts.len() > MAX_TEXTS { Err(Stopped::TooLong) } else { Ok(()) }
+    }
+
+    const fn has_ended(&self, text: &Text) -> bool {
+        self.total - text.touched >= QUIET * self.window
+    }
+
+    /// Releases the events whose texts have gone on for the window, or have ended.
+    fn release(&mut self, out: &mut BytesMut) -> Result<(), Stopped> {
         while let Some(first) = self.held.front() {
-            let is_over = |(place, end): &(String, usize)| {
-                let Some(text) = self.texts.get(place) else { return true };
-                text.len - end >= self.window || self.total - text.touched >= QUIET * self.window
-            };
-            if !first.ends.iter().all(is_over) {
-                return;
+            for (place, end) in &first.ends {
+                let Some(text) = self.texts.get(place) else { continue };
+                if text.len - end >= self.window {
+                    continue;
+                }
+                if !self.has_ended(text) {
+                    return Ok(());
+                }
+                // What its end might have begun has not gone on.
+                if let Some(kind) = self.actions.first_in(&text.tail) {
+                    return Err(Stopped::Found(kind));
+                }
             }
-            let Some(first) = self.held.pop_front() else { return };
+            let Some(first) = self.held.pop_front() else { return Ok(()) };
             self.held_bytes -= first.raw.len();
             out.extend_from_slice(&first.raw);
         }
+        Ok(())
     }
 
     /// Releases all events, because no text goes on.
@@ -269,6 +293,11 @@ mod tests {
             passed.push_str(std::str::from_utf8(&window.push(piece("a word ").into()).unwrap()).unwrap());
         }
         assert!(passed.starts_with(&think("thoughts")) && passed.contains("a word"), "{passed}");
+        let mut window = super::tests::window();
+        window.push(think(CARD.split_at(7).0).into()).unwrap();
+        window.push(think(CARD.split_at(7).1).into()).unwrap();
+        let stopped = (0..80).find_map(|_| window.push(piece("a word ").into()).err());
+        assert_eq!(stopped, Some(Stopped::Found("card number")), "also at the end of a text that does not go on");
     }
 
     #[test]
@@ -278,6 +307,10 @@ mod tests {
         window.push(piece("begin").into()).unwrap();
         let stopped = (0..20).find_map(|_| window.push(filler.clone().into()).err());
         assert_eq!(stopped, Some(Stopped::TooLong));
+        let mut many = super::tests::window();
+        let text = |n: usize| format!("data: {{\"index\":{n},\"text\":\"x\"}}\n\n");
+        assert_eq!((0..3 * MAX_TEXTS).find_map(|n| many.push(text(n).into()).err()), None, "ended texts are forgotten");
+        assert!(many.texts.len() <= MAX_TEXTS);
         let endless = super::tests::window().push(Bytes::from(vec![b'x'; MAX_HELD + 1])).unwrap_err();
         assert_eq!(endless, Stopped::TooLong);
     }

@@ -16,7 +16,7 @@ pub(super) enum Broken {
     EndlessEvent,
     #[error("the provider reported a failure and ended its answer: {0}")]
     Failed(String),
-    #[error("a guardrail stopped the answer: {}", words(*.0))]
+    #[error("a guardrail stopped the answer: {}", words(.0))]
     Guarded(Stopped),
     #[error("the router is shutting down")]
     ShuttingDown,
@@ -25,7 +25,7 @@ pub(super) enum Broken {
 }
 
 /// Returns what the guardrails found, which is not quoted.
-fn words(stopped: Stopped) -> String {
+fn words(stopped: &Stopped) -> String {
     match stopped {
         Stopped::Found(kind) => format!("it contains what looks like a {kind}"),
         Stopped::TooLong => "too much of it would have to be held to judge it".to_owned(),
