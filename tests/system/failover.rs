@@ -156,7 +156,8 @@ async fn s15_an_outage_opens_the_breaker_and_its_end_closes_it() {
             "{health}"
         );
         assert!(breaker["seconds"].as_u64().is_some_and(|seconds| (1..=12).contains(&seconds)), "{health}");
-        let gauge = |state: u8| format!("signalbox_breaker_state{{provider=\"primary\",model=\"{PRIMARY}\"}} {state}");
+        let labels = format!("provider=\"primary\",model=\"{PRIMARY}\",key=\"\"");
+        let gauge = |state: u8| format!("signalbox_breaker_state{{{labels}}} {state}");
         let metrics = bench.router.get("/metrics").await.expect(200).text();
         assert!(metrics.contains(&gauge(2)), "{metrics}");
 

@@ -132,6 +132,7 @@ async fn provider_edit_and_model_add_ask_for_every_field() {
     for (field, answer) in [
         ("baseURL - ", ""),
         ("apiKey - ", ""),
+        ("apiKeys - ", ""),
         ("caFile - ", ""),
         ("clientCert - ", ""),
         ("clientKey - ", ""),

@@ -36,6 +36,7 @@ fn a_key_is_missed_only_where_nothing_can_stand_in_for_it() {
         ("openai", &["apiKey"], &[]),
         ("openai", &["baseURL"], &[]),
         ("openai", &["headers"], &[]),
+        ("openai", &["apiKeys"], &[]),
         ("my-own", &["apiKey"], &["baseURL"]),
         ("my-own", &["baseURL"], &[]),
         ("lm-studio", &[], &[]),
@@ -71,5 +72,5 @@ fn fields_are_refused_by_the_models_that_the_table_names() {
 fn keys_and_headers_are_masked() {
     let sensitive: Vec<_> =
         provider_type("openai").fields().into_iter().filter(|field| field.sensitive).map(|field| field.name).collect();
-    assert_eq!(sensitive, ["apiKey", "clientKey", "proxy", "headers"]);
+    assert_eq!(sensitive, ["apiKey", "apiKeys", "clientKey", "proxy", "headers"]);
 }
