@@ -89,6 +89,7 @@ mod supervision;
 pub mod telemetry;
 pub mod terminal;
 mod tls;
+mod token_requirement;
 mod trace_parent;
 mod traces;
 #[cfg(unix)]
@@ -121,6 +122,7 @@ pub use shutdown::Shutdown;
 pub use stdout::Stdout;
 pub use telemetry::LogHandle;
 pub use tls::Tls;
+pub use token_requirement::TokenRequirement;
 pub use user::user_name;
 pub use variables::variable;
 pub use wall_clock::WallClock;

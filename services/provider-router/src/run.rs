@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use signalbox_daemon::{
-    ClientKeys, Context, Entry, Exit, RequestSigner, ServiceSigner, admin::ShutdownControl, config::Size,
-    listener::exposed, sealing_key, variable,
+    ClientKeys, Context, Entry, Exit, RequestSigner, ServiceSigner, TokenRequirement, admin::ShutdownControl,
+    config::Size, listener::exposed, sealing_key, variable,
 };
 use signalbox_store::audit::{Actor, with_actor};
 use signalbox_store::{Sealer, Store, seal_stored, settings};
@@ -117,7 +117,10 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         seeds: Seeds::default(),
         journal,
         store: store.clone(),
-        control: ShutdownControl::new(&context.common.data_dir, &keys),
+        control: ShutdownControl::new(TokenRequirement::new(
+            &context,
+            config.management.require_token || !keys.is_empty(),
+        )),
         signer: RequestSigner::new(&key),
         services,
         entry: Entry::new(
