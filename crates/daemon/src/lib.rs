@@ -15,7 +15,7 @@
 //!   `Host` and `Origin` headers.
 //! - [`addresses`]: addresses that a supervisor publishes for its children. [`admin`]: shutdown over HTTP.
 //!   [`adoption`]: takeover of the children of a killed supervisor. [`identity`]: detection of reused process ids.
-//! - [`auth`]: client keys; `new_key`: their creation; `auth_throttle`: the rate limit for wrong ones. [`caller`]: the
+//! - [`auth`]: client keys; `new_key`: their creation; `address_throttle`: the rate limit for wrong ones. [`caller`]: the
 //!   key of a request. `sealing_key`: the key for secrets in the database; `control_token`: the token of the control
 //!   API; both are stored as a `secret_file`.
 //! - [`body`]: request bodies, with bounds on size and time. [`context`]: the parts of a request that all steps need;
@@ -43,6 +43,7 @@
 //! - Without a client key, nothing listens beyond loopback unless `--insecure-no-auth` (or its setting) allows it
 //!   explicitly.
 
+mod address_throttle;
 pub mod addresses;
 pub mod admin;
 #[cfg(unix)]
@@ -53,7 +54,6 @@ pub mod adoption;
 mod allocator;
 pub mod args;
 pub mod auth;
-mod auth_throttle;
 mod body;
 mod caller;
 pub mod clock;
@@ -98,6 +98,7 @@ mod user;
 pub mod variables;
 mod wall_clock;
 
+pub use address_throttle::AddressThrottle;
 pub use allocator::{ALLOCATOR, Allocator};
 pub use args::{CommonArgs, parse_args, parse_args_from};
 pub use auth::{ClientKeys, Denied, IssuedKeys};
