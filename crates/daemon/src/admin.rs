@@ -4,7 +4,6 @@
 //! requires it, a program on the same machine needs no token, provided that it connects directly: a proxied request may
 //! come from anywhere.
 
-use std::path::Path;
 
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, StatusCode};
@@ -165,6 +164,8 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use http::HeaderValue;
     use signalbox_core::secret::Secret;

@@ -111,7 +111,9 @@ pub use entry::{Entry, EntryLayer, EntryPolicy, Refusal};
 pub use exit::Exit;
 pub use exposition::exposition;
 pub use host_origin_guard::{HostOriginGuard, is_own_origin};
-pub use internal_request::{INTERNAL_REQUEST, RequestSigner, ServiceSigner, trusted_request};
+pub use internal_request::{
+    INTERNAL_REQUEST, KeptTexts, RequestSigner, ServiceSigner, TrustedRequest, trusted_request,
+};
 pub use listener::Listener;
 pub use new_key::{NewKey, key_digest};
 pub use peer::PeerAddr;

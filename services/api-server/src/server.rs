@@ -20,7 +20,6 @@ use crate::api::{self, Error};
 use crate::app::App;
 use crate::audit::Auditor;
 use crate::console;
-use crate::events;
 use crate::router_client;
 
 use self::entry::ApiPolicy;
