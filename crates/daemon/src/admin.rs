@@ -4,7 +4,6 @@
 //! requires it, a program on the same machine needs no token, provided that it connects directly: a proxied request may
 //! come from anywhere.
 
-
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, StatusCode};
 

@@ -190,7 +190,9 @@ mod tests {
             assert_eq!(trusted_request(&headers(&[&signed]), &signer), Some(TrustedRequest { id: "id-1", kept }));
         }
         let signed = signer.sign("id-1", KeptTexts { request: false, answer: false }).unwrap();
-        for (part, other) in [("request+answer", "answer"), ("request+answer", "none"), (";not-kept=request+answer", "")] {
+        for (part, other) in
+            [("request+answer", "answer"), ("request+answer", "none"), (";not-kept=request+answer", "")]
+        {
             let forged = HeaderValue::try_from(signed.to_str().unwrap().replace(part, other)).unwrap();
             assert_eq!(trusted_request(&headers(&[&forged]), &signer), None, "{forged:?}");
         }

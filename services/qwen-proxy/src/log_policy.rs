@@ -1,10 +1,10 @@
 //! The settings that control which texts of requests and responses are logged. Changes take effect within a second.
 
+use signalbox_daemon::KeptTexts;
 use signalbox_store::{
     exchanges::Exchange,
     settings::{self, LOG_REQUESTS, LOG_RESPONSES, is_on},
 };
-use signalbox_daemon::KeptTexts;
 use tokio::sync::watch;
 
 /// Keys of the settings, in the order [`LogPolicy::set`] expects them.
