@@ -119,7 +119,7 @@ pub use new_key::{NewKey, key_digest};
 pub use peer::PeerAddr;
 pub use request::{ACCESS_TARGET, AttemptEnd, Details, REQUEST_ID, RequestContext, fail_lifecycle, lifecycle_span};
 pub use run::{run, run_command};
-pub use sealing_key::{SEALING_KEY_FILE, sealing_key};
+pub use sealing_key::{SEALING_KEY_FILE, sealing_key, service_sealing_key};
 pub use serve::{CLIENTS_WAITING, RequestBody, serve};
 pub use shutdown::Shutdown;
 pub use stdout::Stdout;

@@ -183,6 +183,12 @@ pub async fn seal_all(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
     Ok(bare.len())
 }
 
+/// Returns the number of logins that were sealed with another key.
+pub(crate) async fn count_foreign(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
+    let all: Vec<SealedRow> = store.all(Statement::new("SELECT * FROM qwen_credentials")).await?;
+    Ok(all.iter().filter(|kept| sealer.is_foreign(&kept.token) || sealer.is_foreign(&kept.cookies)).count())
+}
+
 /// Seals a row, unless it has been changed in the meantime.
 async fn seal(store: &Store, sealer: &Sealer, kept: &SealedRow) -> Result<(), Error> {
     let id = kept.row.id;
