@@ -156,6 +156,10 @@ fn api_key(value: Value) -> Result<Value, String> {
     if ['"', '\''].iter().any(|quote| key.len() > 1 && key.starts_with(*quote) && key.ends_with(*quote)) {
         return Err("must be the key alone: remove the quotes around it".to_owned());
     }
+    // Lists, exports and the audit log show asterisks in place of a key.
+    if key.starts_with("***") {
+        return Err("must be the key itself: asterisks stand for a key that is not shown".to_owned());
+    }
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("must be one word of ASCII characters, without blanks or line breaks".to_owned());
     }

@@ -8,6 +8,7 @@ mod issued;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,7 +19,7 @@ use signalbox_core::secret::Secret;
 use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 use tokio::time::Instant;
 
-use crate::auth_throttle::AuthThrottle;
+use crate::address_throttle::AddressThrottle;
 use crate::caller::Caller;
 use crate::clock::unix_ms;
 use crate::config::AuthConfig;
@@ -32,12 +33,19 @@ use issued::KeyMatch;
 #[cfg(test)]
 pub(crate) use issued::tests::key as issued_key;
 
+/// Wrong keys of an address that are allowed in a burst.
+const WRONG_KEY_BURST: u32 = 20;
+
+/// Interval at which one more wrong key is allowed after the burst: twenty per minute.
+const WRONG_KEY_INTERVAL: Duration = Duration::from_secs(3);
+
 /// Keys of the configuration that clients may present, stored as digests only.
 #[derive(Clone, Debug)]
 pub struct ClientKeys {
     keys: Arc<[(Digest, Caller)]>,
-    /// Counter of wrong keys, shared by clones.
-    throttle: Arc<AuthThrottle>,
+    /// Limit of wrong keys, shared by clones. A correct key is neither counted nor refused, because honest clients may
+    /// share an address with a guessing one.
+    throttle: Arc<AddressThrottle>,
     /// Recognises the requests of other services of the installation, which need no key.
     services: Option<ServiceSigner>,
     /// Whether a key is needed even if none is defined.
@@ -67,7 +75,7 @@ impl ClientKeys {
         };
         Self {
             keys: keys.enumerate().map(caller).collect(),
-            throttle: Arc::default(),
+            throttle: Arc::new(AddressThrottle::new(WRONG_KEY_BURST, WRONG_KEY_INTERVAL)),
             services: None,
             is_always_needed: false,
         }
@@ -175,8 +183,13 @@ impl ClientKeys {
         }
         // A request without any key is not a guess: browsers first ask without credentials.
         let Some(PeerAddr(peer)) = peer.filter(|_| wrong) else { return Err(Denied::Unknown) };
-        Err(match self.throttle.record_failure(peer.ip(), Instant::now()) {
-            Ok(()) => Denied::Unknown,
+        Err(match self.throttle.record(peer.ip(), Instant::now()) {
+            Ok(is_last) => {
+                if is_last {
+                    tracing::warn!(peer = %peer.ip(), "too many wrong keys, further ones are answered with 429");
+                }
+                Denied::Unknown
+            }
             Err(retry_after) => Denied::TooMany { retry_after },
         })
     }

@@ -25,9 +25,12 @@ pub use self::origins::is_own as is_own_origin;
 pub struct HostOriginGuard {
     hosts: Hosts,
     origins: Origins,
-    extra_origins: fn(&str, &str) -> bool,
+    extra_origins: ExtraOrigins,
     unsafe_subtree: Option<&'static str>,
 }
+
+/// Returns whether an origin, given in lower case, is allowed to send a request with this method to this path.
+pub type ExtraOrigins = fn(&str, &Method, &str) -> bool;
 
 /// Reason why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,15 +85,14 @@ impl HostOriginGuard {
         Self {
             hosts: Hosts::new(host, hosts),
             origins: Origins::new(origins),
-            extra_origins: |_, _| false,
+            extra_origins: |_, _, _| false,
             unsafe_subtree: None,
         }
     }
 
-    /// Adds a predicate that allows further origins depending on the path. It is called with the origin in lower case
-    /// and the path.
+    /// Adds a predicate that allows further origins depending on method and path.
     #[must_use]
-    pub fn extra_origins(self, extra_origins: fn(&str, &str) -> bool) -> Self {
+    pub fn extra_origins(self, extra_origins: ExtraOrigins) -> Self {
         Self { extra_origins, ..self }
     }
 
@@ -140,9 +142,19 @@ impl HostOriginGuard {
         let Ok(origin) = origin.to_str() else { return false };
         let origin = origin.to_ascii_lowercase();
         self.origins.allow(&origin)
-            || (self.extra_origins)(&origin, request.uri().path())
+            || (self.extra_origins)(&origin, &intended_method(request), request.uri().path())
             || origins::is_own(&origin, request.headers())
     }
+}
+
+/// Returns the method of the request, or that of the one which a preflight asks for.
+fn intended_method<B>(request: &Request<B>) -> Method {
+    let requested = || request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
+    match *request.method() {
+        Method::OPTIONS => requested().and_then(|method| Method::from_bytes(method.as_bytes()).ok()),
+        _ => None,
+    }
+    .unwrap_or_else(|| request.method().clone())
 }
 
 // === impl Forbidden ===

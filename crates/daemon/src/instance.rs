@@ -45,6 +45,8 @@ pub struct Instance {
     lock: File,
     data_dir: PathBuf,
     record: InstanceRecord,
+    /// Whether the record was written. On a full disk it is written once there is room.
+    is_recorded: bool,
 }
 
 /// Maximum time to wait for a lock whose holder has left no valid record: another process may hold it only briefly to
@@ -88,11 +90,12 @@ pub fn reachable(addr: SocketAddr) -> SocketAddr {
 // === impl Instance ===
 
 impl Instance {
-    /// Acquires the data directory for this process and writes the record.
+    /// Acquires the data directory for this process and writes the record. If the disk has no room for the record,
+    /// [`keep`](Self::keep) writes it later.
     ///
     /// # Errors
     /// Returns [`Exit::Temporary`] when another api-server holds it, [`Exit::CannotOpen`] when the files cannot be
-    /// written.
+    /// written for another reason than a full disk, or the lock file cannot be created.
     pub async fn acquire(data_dir: &Path, record: &InstanceRecord) -> Result<Self, Exit> {
         let path = record_path(data_dir);
         let refused = |error: io::Error| Exit::CannotOpen(format!("cannot write {}: {error}", path.display()));
@@ -114,8 +117,8 @@ impl Instance {
             }
             tokio::time::sleep(LOCK_RETRY_INTERVAL).await;
         }
-        write(&path, record).map_err(refused)?;
-        Ok(Self { lock, data_dir: data_dir.to_owned(), record: record.clone() })
+        let is_recorded = recorded(&path, write(&path, record)).map_err(refused)?;
+        Ok(Self { lock, data_dir: data_dir.to_owned(), record: record.clone(), is_recorded })
     }
 
     /// Puts the files back whenever they are deleted, so that other programs find this api-server and a second one is
@@ -128,6 +131,12 @@ impl Instance {
             let fails = restored.is_err();
             match restored {
                 Ok(false) => {}
+                Ok(true) if !self.is_recorded => {
+                    self.is_recorded = true;
+                    tracing::info!(data_dir = %self.data_dir.display(), "the disk has room again for the own record");
+                }
+                // A warning was logged at the start.
+                Err(_) if !self.is_recorded => {}
                 Ok(true) => tracing::warn!(
                     data_dir = %self.data_dir.display(),
                     "the files of the running api-server were deleted and have been put back"
@@ -283,6 +292,26 @@ fn read(path: &Path) -> Option<InstanceRecord> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
+/// Returns whether the record was written: a full disk is only logged, because an api-server without a record serves,
+/// and commands in the same directory find it once there is room.
+///
+/// # Errors
+/// Returns all other errors of the write.
+fn recorded(path: &Path, written: io::Result<()>) -> io::Result<bool> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            tracing::warn!(
+                %error, file = %path.display(),
+                "cannot write the own record, and will try again: until then `api-server status` and `api-server stop` do \
+                not find this api-server"
+            );
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Writes a record atomically: readers see either the old or the new one.
 fn write(path: &Path, record: &InstanceRecord) -> io::Result<()> {
     let unfinished = path.with_extension("json.new");
@@ -356,6 +385,16 @@ mod tests {
         assert!(first.restore().unwrap());
         drop(first);
         assert_eq!(running(dir.path()).unwrap(), None);
+    }
+
+    #[test]
+    fn only_a_full_disk_lets_an_instance_start_without_its_record() {
+        let path = Path::new("/data/run/api-server.json");
+        assert!(recorded(path, Ok(())).unwrap());
+        for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
+            assert!(!recorded(path, Err(kind.into())).unwrap());
+        }
+        recorded(path, Err(ErrorKind::PermissionDenied.into())).unwrap_err();
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! Signed requests between the services of an installation, so that a client cannot impersonate a service.
 //!
-//! provider-router sends its own request id to qwen-proxy in [`INTERNAL_REQUEST`], followed by a signature over that
-//! id. The key is derived from the sealing key, which is shared by all services of an installation and unknown to
-//! clients.
+//! provider-router sends its own request id to qwen-proxy in [`INTERNAL_REQUEST`], with the texts that must not be kept,
+//! followed by a signature over both. The key is derived from the sealing key, which is shared by all services of an
+//! installation and unknown to clients.
 //!
 //! api-server signs its requests to provider-router in [`SERVICE`], so that they need no client key. This signature
 //! covers the method, the path and the time, because it grants access.
@@ -13,7 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use ring::hmac;
 use signalbox_core::secret::Secret;
 
-/// Header with the request id of the sending service and its signature: `<id>.<signature>`.
+/// Header with the request id of the sending service, the texts that must not be kept, and the signature of both:
+/// `<id>.<signature>`, `<id>;not-kept=request.<signature>`, or the same with `answer` or `request+answer`.
 pub const INTERNAL_REQUEST: HeaderName = HeaderName::from_static("x-signalbox-request");
 
 /// Domain separator between this use of the sealing key and all others.
@@ -28,6 +29,27 @@ const SERVICE_PURPOSE: &[u8] = b"signalbox service request 1";
 /// Maximum age of a signature in [`SERVICE`], and maximum difference of the clocks, in milliseconds.
 const MAX_AGE_MS: i64 = 30_000;
 
+/// Separator of the request id and the texts that must not be kept, in [`INTERNAL_REQUEST`].
+const NOT_KEPT: &str = ";not-kept=";
+
+/// Texts of an exchange that may be written to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptTexts {
+    /// Whether texts of the request may be kept.
+    pub request: bool,
+    /// Whether texts of the answer may be kept.
+    pub answer: bool,
+}
+
+/// A request of another service of this installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustedRequest<'a> {
+    /// Request id of that service.
+    pub id: &'a str,
+    /// Texts that may be kept.
+    pub kept: KeptTexts,
+}
+
 /// Signer and verifier of the header [`SERVICE`].
 #[derive(Clone, Debug)]
 pub struct ServiceSigner(hmac::Key);
@@ -36,15 +58,36 @@ pub struct ServiceSigner(hmac::Key);
 #[derive(Clone, Debug)]
 pub struct RequestSigner(hmac::Key);
 
-/// Returns the request id sent by another service of this installation. Returns `None` for a request of a client: the
-/// header is missing, occurs more than once, or has an invalid signature.
+/// Returns the request of another service of this installation. Returns `None` for a request of a client: the header is
+/// missing, occurs more than once, or has an invalid signature.
 #[must_use]
-pub fn trusted_request<'a>(headers: &'a HeaderMap, signer: &RequestSigner) -> Option<&'a str> {
+pub fn trusted_request<'a>(headers: &'a HeaderMap, signer: &RequestSigner) -> Option<TrustedRequest<'a>> {
     let mut values = headers.get_all(&INTERNAL_REQUEST).into_iter();
     let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
-    let (id, signature) = value.rsplit_once('.')?;
+    let (signed, signature) = value.rsplit_once('.')?;
     let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-    hmac::verify(&signer.0, id.as_bytes(), &signature).is_ok().then_some(id)
+    hmac::verify(&signer.0, signed.as_bytes(), &signature).ok()?;
+    let (id, not_kept) = signed.split_once(NOT_KEPT).unwrap_or((signed, ""));
+    let is_kept = |text: &str| !not_kept.split('+').any(|named| named == text);
+    Some(TrustedRequest { id, kept: KeptTexts { request: is_kept("request"), answer: is_kept("answer") } })
+}
+
+// === impl KeptTexts ===
+
+impl KeptTexts {
+    /// All texts.
+    pub const ALL: Self = Self { request: true, answer: true };
+
+    /// Returns what follows the id in [`INTERNAL_REQUEST`]; nothing if all texts may be kept.
+    fn suffix(self) -> String {
+        let texts = match (self.request, self.answer) {
+            (true, true) => return String::new(),
+            (false, true) => "request",
+            (true, false) => "answer",
+            (false, false) => "request+answer",
+        };
+        format!("{NOT_KEPT}{texts}")
+    }
 }
 
 // === impl RequestSigner ===
@@ -57,12 +100,13 @@ impl RequestSigner {
         Self(derived(sealing_key, PURPOSE))
     }
 
-    /// Returns the value of [`INTERNAL_REQUEST`] for the request with this id; `None` if the id is not valid in a
-    /// header.
+    /// Returns the value of [`INTERNAL_REQUEST`] for the request with this id, of which the receiver may keep the texts
+    /// `kept`; `None` if the id is not valid in a header.
     #[must_use]
-    pub fn sign(&self, id: &str) -> Option<HeaderValue> {
-        let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, id.as_bytes()));
-        HeaderValue::try_from(format!("{id}.{signature}")).ok()
+    pub fn sign(&self, id: &str, kept: KeptTexts) -> Option<HeaderValue> {
+        let signed = format!("{id}{}", kept.suffix());
+        let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, signed.as_bytes()));
+        HeaderValue::try_from(format!("{signed}.{signature}")).ok()
     }
 }
 
@@ -124,8 +168,9 @@ mod tests {
     fn only_a_signature_of_this_installation_is_trusted() {
         let ours = RequestSigner::new(&Secret::new([1; 32]));
         let other = RequestSigner::new(&Secret::new([2; 32]));
-        let signed = ours.sign("id-1").unwrap();
-        assert_eq!(trusted_request(&headers(&[&signed]), &ours), Some("id-1"));
+        let signed = ours.sign("id-1", KeptTexts::ALL).unwrap();
+        let trusted = TrustedRequest { id: "id-1", kept: KeptTexts::ALL };
+        assert_eq!(trusted_request(&headers(&[&signed]), &ours), Some(trusted));
         assert_eq!(trusted_request(&headers(&[&signed]), &other), None, "another installation");
         assert_eq!(trusted_request(&HeaderMap::new(), &ours), None);
         assert_eq!(trusted_request(&headers(&[&signed, &signed]), &ours), None, "twice");
@@ -137,8 +182,25 @@ mod tests {
     }
 
     #[test]
+    fn the_texts_that_are_not_kept_are_signed() {
+        let signer = RequestSigner::new(&Secret::new([1; 32]));
+        for (request, answer) in [(true, true), (false, true), (true, false), (false, false)] {
+            let kept = KeptTexts { request, answer };
+            let signed = signer.sign("id-1", kept).unwrap();
+            assert_eq!(trusted_request(&headers(&[&signed]), &signer), Some(TrustedRequest { id: "id-1", kept }));
+        }
+        let signed = signer.sign("id-1", KeptTexts { request: false, answer: false }).unwrap();
+        for (part, other) in
+            [("request+answer", "answer"), ("request+answer", "none"), (";not-kept=request+answer", "")]
+        {
+            let forged = HeaderValue::try_from(signed.to_str().unwrap().replace(part, other)).unwrap();
+            assert_eq!(trusted_request(&headers(&[&forged]), &signer), None, "{forged:?}");
+        }
+    }
+
+    #[test]
     fn the_signing_key_is_not_the_sealing_key() {
-        let signed = RequestSigner::new(&Secret::new([1; 32])).sign("id").unwrap();
+        let signed = RequestSigner::new(&Secret::new([1; 32])).sign("id", KeptTexts::ALL).unwrap();
         let plain = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]), b"id");
         assert_ne!(signed, format!("id.{}", URL_SAFE_NO_PAD.encode(plain)));
     }

@@ -15,7 +15,7 @@
 //!   `Host` and `Origin` headers.
 //! - [`addresses`]: addresses that a supervisor publishes for its children. [`admin`]: shutdown over HTTP.
 //!   [`adoption`]: takeover of the children of a killed supervisor. [`identity`]: detection of reused process ids.
-//! - [`auth`]: client keys; `new_key`: their creation; `auth_throttle`: the rate limit for wrong ones. [`caller`]: the
+//! - [`auth`]: client keys; `new_key`: their creation; `address_throttle`: the rate limit for wrong ones. [`caller`]: the
 //!   key of a request. `sealing_key`: the key for secrets in the database; `control_token`: the token of the control
 //!   API; both are stored as a `secret_file`.
 //! - [`body`]: request bodies, with bounds on size and time. [`context`]: the parts of a request that all steps need;
@@ -43,6 +43,7 @@
 //! - Without a client key, nothing listens beyond loopback unless `--insecure-no-auth` (or its setting) allows it
 //!   explicitly.
 
+mod address_throttle;
 pub mod addresses;
 pub mod admin;
 #[cfg(unix)]
@@ -53,7 +54,6 @@ pub mod adoption;
 mod allocator;
 pub mod args;
 pub mod auth;
-mod auth_throttle;
 mod body;
 mod caller;
 pub mod clock;
@@ -90,6 +90,7 @@ mod supervision;
 pub mod telemetry;
 pub mod terminal;
 mod tls;
+mod token_requirement;
 mod trace_parent;
 mod traces;
 #[cfg(unix)]
@@ -98,6 +99,7 @@ mod user;
 pub mod variables;
 mod wall_clock;
 
+pub use address_throttle::AddressThrottle;
 pub use allocator::{ALLOCATOR, Allocator};
 pub use args::{CommonArgs, parse_args, parse_args_from};
 pub use auth::{ClientKeys, Denied, IssuedKeys};
@@ -110,19 +112,22 @@ pub use entry::{Entry, EntryLayer, EntryPolicy, Refusal};
 pub use exit::Exit;
 pub use exposition::exposition;
 pub use host_origin_guard::{HostOriginGuard, is_own_origin};
-pub use internal_request::{INTERNAL_REQUEST, RequestSigner, ServiceSigner, trusted_request};
+pub use internal_request::{
+    INTERNAL_REQUEST, KeptTexts, RequestSigner, ServiceSigner, TrustedRequest, trusted_request,
+};
 pub use listener::Listener;
 pub use new_key::{NewKey, key_digest};
 pub use peer::PeerAddr;
 pub use proxies::TrustedProxies;
 pub use request::{ACCESS_TARGET, AttemptEnd, Details, REQUEST_ID, RequestContext, fail_lifecycle, lifecycle_span};
 pub use run::{run, run_command};
-pub use sealing_key::{SEALING_KEY_FILE, sealing_key};
+pub use sealing_key::{SEALING_KEY_FILE, sealing_key, service_sealing_key};
 pub use serve::{CLIENTS_WAITING, RequestBody, serve};
 pub use shutdown::Shutdown;
 pub use stdout::Stdout;
 pub use telemetry::LogHandle;
 pub use tls::Tls;
+pub use token_requirement::TokenRequirement;
 pub use user::user_name;
 pub use variables::variable;
 pub use wall_clock::WallClock;

@@ -18,6 +18,10 @@ use super::error_schemas::{Failure, FailureDetail, InvalidSetting, LifecycleFail
 use super::mistake::FieldMistake;
 use super::version::Version;
 
+/// The message of an error of a damaged database.
+const DAMAGED: &str =
+    "The database is damaged, and nothing was changed. The log of the server has the reason; restore a backup";
+
 /// The message of an error whose reason is not for clients.
 const INTERNAL: &str = "Internal error. The log of the server has the reason; try again, and report it if it stays";
 
@@ -224,7 +228,7 @@ impl Error {
                 store::Error::NotFound { .. } => StatusCode::NOT_FOUND,
                 store::Error::Conflict { .. } => StatusCode::CONFLICT,
                 store::Error::Invalid(_) => StatusCode::BAD_REQUEST,
-                store::Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+                store::Error::Unavailable(_) | store::Error::Corrupt(_) => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }
@@ -248,7 +252,9 @@ impl Error {
             Self::NotLoaded { .. } => "provider_not_loaded_error",
             Self::Disabled(_) => "provider_disabled_error",
             Self::RouterAway(_) | Self::NotSent(_) | Self::RouterSilent(_) | Self::RouterBroke(_) => "connection_error",
-            Self::Store(error) | Self::Attempt { error, .. } if matches!(error, store::Error::Unavailable(_)) => {
+            Self::Store(error) | Self::Attempt { error, .. }
+                if matches!(error, store::Error::Unavailable(_) | store::Error::Corrupt(_)) =>
+            {
                 "database_unavailable"
             }
             _ => match self.status() {
@@ -285,6 +291,9 @@ impl Error {
         match self {
             Self::Store(error) | Self::Attempt { error, .. } if matches!(error, store::Error::Unavailable(_)) => {
                 "The database is unavailable, and nothing was changed; try again later".into()
+            }
+            Self::Store(store::Error::Corrupt(_)) | Self::Attempt { error: store::Error::Corrupt(_), .. } => {
+                DAMAGED.into()
             }
             // The message advises the user and does not contain the secret.
             Self::Store(error @ store::Error::Sealed(_)) => error.to_string().into(),

@@ -130,14 +130,14 @@ pub(super) async fn delete_all(State(app): State<App>) -> Result<Json<Credential
     Ok(Json(CredentialsDeleted { success: true, message, deleted }))
 }
 
-/// Deletes one login. If it was the active one, no login is active afterwards.
+/// Deletes one login. If it was the active one, the newest other one that has not expired becomes active.
 #[utoipa::path(
     delete, path = "/api/qwen/credentials/{id}", tag = "qwen-credentials",
     params(("id" = i64, Path)),
     responses((status = 200, description = "Deleted", body = CredentialsDeleted)),
 )]
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<CredentialsDeleted>, Error> {
-    let deleted = credentials::delete(&app.store, id).await;
+    let deleted = credentials::delete(&app.store, id, unix_s()).await;
     deleted.or_missing(ResourceKind::Credential, &id.to_string()).or_code("credentials_delete_failed")?;
     Ok(Json(CredentialsDeleted { success: true, message: "Qwen credentials deleted", deleted: 1 }))
 }

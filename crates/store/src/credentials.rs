@@ -151,12 +151,26 @@ pub async fn note(store: &Store, id: i64, error: Option<&str>) -> Result<(), Err
     store.change(statement.bind(id).bind(error), ENTITY).await
 }
 
-/// Deletes a login. If it was the active one, no login is active afterwards.
+/// Deletes a login. If it was the active one, the newest other one that has not expired at `now_s` (Unix seconds)
+/// becomes active; its number is returned.
 ///
 /// # Errors
 /// [`Error::NotFound`]; see [`Error`].
-pub async fn delete(store: &Store, id: i64) -> Result<(), Error> {
-    store.change(Statement::new("DELETE FROM qwen_credentials WHERE id = $1").bind(id), ENTITY).await
+pub async fn delete(store: &Store, id: i64, now_s: i64) -> Result<Option<i64>, Error> {
+    let mut tx = store.write().await?;
+    if tx.execute(Statement::new("DELETE FROM qwen_credentials WHERE id = $1").bind(id)).await? == 0 {
+        return Err(Error::NotFound { entity: ENTITY });
+    }
+    let successor = Statement::new(
+        "UPDATE qwen_credentials SET active = TRUE
+         WHERE NOT EXISTS (SELECT 1 FROM qwen_credentials WHERE active)
+             AND id = (SELECT id FROM qwen_credentials WHERE expires_at IS NULL OR expires_at > $1
+                       ORDER BY updated_at DESC, id DESC LIMIT 1)
+         RETURNING id",
+    );
+    let successor: Option<Id> = tx.first(successor.bind(now_s)).await?;
+    tx.commit().await?;
+    Ok(successor.map(|Id(id)| id))
 }
 
 /// Deletes all logins; returns their number.
@@ -181,6 +195,12 @@ pub async fn seal_all(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
         seal(store, sealer, kept).await?;
     }
     Ok(bare.len())
+}
+
+/// Returns the number of logins that were sealed with another key.
+pub(crate) async fn count_foreign(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
+    let all: Vec<SealedRow> = store.all(Statement::new("SELECT * FROM qwen_credentials")).await?;
+    Ok(all.iter().filter(|kept| sealer.is_foreign(&kept.token) || sealer.is_foreign(&kept.cookies)).count())
 }
 
 /// Seals a row, unless it has been changed in the meantime.

@@ -41,6 +41,12 @@ pub async fn put(
     tx.commit().await
 }
 
+/// Returns the number of values that were sealed with another key.
+pub(crate) async fn count_foreign(store: &Store, sealer: &Sealer) -> Result<usize, Error> {
+    let all: Vec<ProviderConfig> = store.all(Statement::new("SELECT * FROM provider_configs")).await?;
+    Ok(all.iter().filter(|config| sealer.is_foreign(config.value.expose())).count())
+}
+
 /// Seals all secrets that were stored before secrets were sealed; returns their number. Does not change `updated_at`.
 ///
 /// # Errors

@@ -54,6 +54,11 @@ impl Sealer {
         Self { cipher: XChaCha20Poly1305::new(key.expose().into()), key: name }
     }
 
+    /// Returns whether a stored text was sealed with another key.
+    pub(crate) fn is_foreign(&self, stored: &str) -> bool {
+        stored.strip_prefix(PREFIX).is_some_and(|rest| rest.split(':').next() != Some(&self.key))
+    }
+
     /// Encrypts a text for storage at `secret_location`.
     pub(crate) fn seal(&self, location: SecretLocation<'_>, text: &str) -> Result<String, Error> {
         let refused = || Error::Internal("cannot seal a secret: the operating system returned no random bytes".into());
@@ -136,6 +141,7 @@ mod tests {
             assert!(sealer(1).open(location, &sealed).unwrap_err().to_string().contains("is damaged"));
         }
         assert!(sealer(2).open(HERE, &sealed).unwrap_err().to_string().contains("another key"));
+        assert!(sealer(2).is_foreign(&sealed) && !sealer(1).is_foreign(&sealed) && !sealer(1).is_foreign("plain"));
         let key = &sealer(1).key;
         for data in ["", "!!", "AAAA", &STANDARD_NO_PAD.encode([0; 60])] {
             let error = sealer(1).open(HERE, &format!("{PREFIX}{key}:{data}")).unwrap_err().to_string();

@@ -70,7 +70,8 @@ use signalbox_daemon::clock::unix_ms;
 use signalbox_daemon::identity::Identity;
 use signalbox_daemon::variables::{FORWARDED, Variable};
 use signalbox_daemon::{
-    CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, ServiceSigner, control_token, sealing_key, variable,
+    CONTROL_TOKEN_FILE, ClientKeys, Context, Exit, ServiceSigner, TokenRequirement, control_token, service_sealing_key,
+    variable,
 };
 use signalbox_store::{Page, Sealer, Store, api_keys, seal_stored, settings};
 use tokio::sync::broadcast;
@@ -97,7 +98,7 @@ const AUDIT_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// # Errors
 /// [`Exit::CannotOpen`] or [`Exit::Temporary`] when the database cannot be opened; otherwise the error of the daemon.
 pub async fn serve(config: Config, context: Context) -> Result<(), Exit> {
-    let sealing_key = sealing_key(&context.common.data_dir)?;
+    let sealing_key = service_sealing_key(&context).await?;
     let sealer = Sealer::new(&sealing_key);
     let signer = ServiceSigner::new(&sealing_key);
     config.check_with(&context.common)?;
@@ -187,7 +188,10 @@ fn state(
         logs: LogDir::of(&common.data_dir),
         sessions: Sessions::new(context.tls.is_some()),
         about: Arc::new(About { instance: host_name(), boot_id: uuid::Uuid::now_v7().to_string() }),
-        control: ShutdownControl::with_tokens(&common.data_dir, ClientKeys::clone(&keys)),
+        control: ShutdownControl::with_tokens(
+            TokenRequirement::of(&common.data_dir, !keys.is_empty(), false),
+            ClientKeys::clone(&keys),
+        ),
         keys,
         shutdown: context.shutdown.clone(),
     })

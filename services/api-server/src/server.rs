@@ -3,16 +3,16 @@
 mod entry;
 mod host_origin_guard;
 mod record;
+mod socket_sessions;
 
 use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use http::{StatusCode, Uri, header};
-use signalbox_daemon::{ClientKeys, Entry, EntryLayer, HostOriginGuard, RequestContext, Shutdown};
+use signalbox_daemon::{ClientKeys, Entry, EntryLayer, HostOriginGuard, RequestContext};
 use socketioxide::layer::SocketIoLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -20,10 +20,10 @@ use crate::api::{self, Error};
 use crate::app::App;
 use crate::audit::Auditor;
 use crate::console;
-use crate::events;
 use crate::router_client;
 
 use self::entry::ApiPolicy;
+use self::socket_sessions::SocketSessions;
 
 pub use self::host_origin_guard::{check_origins, guard as host_origin_guard};
 
@@ -52,7 +52,7 @@ pub fn app(app: App, layers: &ServerLayers, sockets: SocketIoLayer) -> Router {
         .with_state(app)
         // Innermost: everything below `/socket.io` ends here.
         .layer(sockets)
-        .layer(from_fn_with_state(shutdown, no_new_sockets))
+        .layer(from_fn_with_state(Arc::new(SocketSessions::new(shutdown)), socket_sessions::limit))
         // A panic in a handler fails its own request, with a response in our format; that of the daemon's catch-all
         // differs.
         .layer(CatchPanicLayer::custom(panicked))
@@ -66,21 +66,6 @@ pub fn app(app: App, layers: &ServerLayers, sockets: SocketIoLayer) -> Router {
 /// Continues the trace of the request where its handler asks the router.
 async fn traced(request: Request, next: Next) -> Response {
     router_client::on_behalf_of(RequestContext::of(request.extensions()), next.run(request)).await
-}
-
-/// Refuses new sessions of Socket.IO while the server stops. Connections that are kept alive still reach it then, and a
-/// client that is told that the namespace does not exist never tries again.
-async fn no_new_sockets(State(shutdown): State<Shutdown>, request: Request, next: Next) -> Response {
-    let is_new = |uri: &Uri| {
-        uri.path().starts_with(events::PATH)
-            && !uri.query().unwrap_or_default().split('&').any(|it| it.starts_with("sid="))
-    };
-    if shutdown.is_draining() && is_new(request.uri()) {
-        let headers = [(header::CONNECTION, "close"), (header::RETRY_AFTER, "1")];
-        let text = "api-server is stopping. Connect again in a moment.";
-        return (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response();
-    }
-    next.run(request).await
 }
 
 async fn no_route(request: Request) -> Result<Response, Error> {

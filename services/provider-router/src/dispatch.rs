@@ -36,7 +36,7 @@ use signalbox_core::{
     openai::Usage,
     schema::{GuardRules, RequestStatus},
 };
-use signalbox_daemon::Caller;
+use signalbox_daemon::{Caller, KeptTexts};
 use tokio::time::{Duration, Instant};
 use tracing::Instrument as _;
 
@@ -95,6 +95,8 @@ struct ClientRequest<'a> {
     earlier: &'a Earlier,
     /// Rules for the answer, and for the errors of providers.
     guard: Option<GuardRules>,
+    /// Texts that the services of this installation may keep.
+    kept: KeptTexts,
 }
 
 /// A response that may be passed on to the client.
@@ -154,6 +156,7 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
         envelope: &envelope,
         earlier: &earlier,
         guard,
+        kept: exchange.kept_texts(),
     };
     if plan.mirror_of.is_none() {
         app.retries.deposit();
@@ -178,7 +181,7 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
                     if resume::is_on(&plan, &envelope) =>
                 {
                     let left = attempts.untried(place, plan.candidates.len());
-                    let context = exchange.context().clone();
+                    let context = (exchange.context().clone(), exchange.kept_texts());
                     let next =
                         NextTargets::new(app, context, plan, (caller, headers, body, envelope), (earlier, guard), left);
                     let stream = ResumableStream::new(api, begun, rest, Box::new(next));

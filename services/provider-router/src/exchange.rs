@@ -22,7 +22,7 @@ use signalbox_core::{
     openai::{Ending, Usage},
     schema::RoutingRecord,
 };
-use signalbox_daemon::{AttemptEnd, RequestContext};
+use signalbox_daemon::{AttemptEnd, KeptTexts, RequestContext};
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Duration, Instant, Sleep},
@@ -267,6 +267,12 @@ impl Exchange {
     #[must_use]
     pub const fn context(&self) -> &RequestContext {
         &self.context
+    }
+
+    /// Returns the texts of the exchange that may be kept, here and by qwen-proxy.
+    #[must_use]
+    pub fn kept_texts(&self) -> KeptTexts {
+        self.kept.texts()
     }
 
     /// Keeps what the current attempt uses of the limits of its provider, until it ends.

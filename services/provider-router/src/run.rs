@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use signalbox_daemon::{
-    ClientKeys, Context, Entry, Exit, RequestSigner, ServiceSigner, admin::ShutdownControl, config::Size,
-    listener::exposed, sealing_key, variable,
+    ClientKeys, Context, Entry, Exit, RequestSigner, ServiceSigner, TokenRequirement, admin::ShutdownControl,
+    config::Size, listener::exposed, service_sealing_key, variable,
 };
 use signalbox_store::audit::{Actor, with_actor};
 use signalbox_store::catalog::{KnownKeys, load_since};
@@ -63,7 +63,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     config.limits.check()?;
     config.streams.check()?;
     let keys = config.private_keys.all_keys(&context.common.auth)?;
-    let key = sealing_key(&context.common.data_dir)?;
+    let key = service_sealing_key(&context).await?;
     let sealer = Sealer::new(&key);
     let (store, qwen_proxy) = open_store(&config, &context, &sealer).await?;
     let policy = config.upstream.policy();
@@ -120,7 +120,10 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         seeds: Seeds::default(),
         journal,
         store: store.clone(),
-        control: ShutdownControl::new(&context.common.data_dir, &keys),
+        control: ShutdownControl::new(TokenRequirement::new(
+            &context,
+            config.management.require_token || !keys.is_empty(),
+        )),
         signer: RequestSigner::new(&key),
         services,
         entry: Entry::new(

@@ -7,7 +7,7 @@ use signalbox_core::{
     openai::{Chunk, Usage},
     schema::RequestStatus,
 };
-use signalbox_daemon::{AttemptEnd, RequestContext};
+use signalbox_daemon::{AttemptEnd, KeptTexts, RequestContext};
 
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -20,6 +20,7 @@ use crate::{
     clock,
     conversation::Turn,
     convert::{AnswerBuilder, Completion, ParsedRequest},
+    log_policy::LoggedTexts,
     qwen::{Failure, Login, event::Event},
     record::{LogRecord, Outcome},
 };
@@ -39,6 +40,8 @@ const MAX_ANSWER: usize = 64 << 20;
 pub struct AnswerStream {
     app: Arc<App>,
     parsed: ParsedRequest,
+    /// Texts that may be logged, according to the service that sent the request.
+    kept: KeptTexts,
     login: Login,
     /// `None` before the answer begins, and after its end.
     turn: Option<Turn>,
@@ -68,13 +71,13 @@ pub struct AnswerChunk {
 // === impl AnswerStream ===
 
 impl AnswerStream {
-    /// Creates the answer to the request `parsed` with this login. `id` is the id of the response; `permit` is its
-    /// permit among the requests in flight.
+    /// Creates the answer to the request `parsed`, of which the sender allows to log the texts `kept`, with this login.
+    /// `id` is the id of the response; `permit` is its permit among the requests in flight.
     #[must_use]
     pub fn new(
         app: Arc<App>,
         id: String,
-        parsed: ParsedRequest,
+        (parsed, kept): (ParsedRequest, KeptTexts),
         login: Login,
         record: Option<LogRecord>,
         (context, permit): (RequestContext, OwnedSemaphorePermit),
@@ -84,6 +87,7 @@ impl AnswerStream {
         Self {
             app,
             parsed,
+            kept,
             login,
             turn: None,
             answer,
@@ -160,7 +164,7 @@ impl AnswerStream {
         let outcome = Outcome { status, status_code: Some(code), error: Some(failure.to_string()), ..partial };
         self.tell_details(&outcome);
         if let Some(record) = self.record.take() {
-            record.end(&self.app.log, self.app.log_policy.now(), outcome).await;
+            record.end(&self.app.log, self.logged_texts(), outcome).await;
         }
     }
 
@@ -188,6 +192,11 @@ impl AnswerStream {
             output_tokens: tokens(|usage| usage.completion_tokens),
         };
         self.context.end_attempt(&self.attempt, &end);
+    }
+
+    /// Returns the texts that are logged of the exchange.
+    fn logged_texts(&self) -> LoggedTexts {
+        self.app.log_policy.now().at_most(self.kept)
     }
 
     /// Returns `true` if the client has received at least the response head.
@@ -246,7 +255,7 @@ impl AnswerStream {
             return Err(Failure::Empty);
         }
         let Turn { active_chat, mut events, .. } = turn;
-        let kept = self.app.log_policy.now();
+        let kept = self.logged_texts();
         {
             let noted = async {
                 self.app.conversations.end(&self.parsed, &active_chat, &answer, kept).await;
@@ -283,7 +292,7 @@ impl Drop for AnswerStream {
         let status_code = left.then_some(200);
         let outcome = Outcome { status, status_code, ..partial };
         self.tell_details(&outcome);
-        let (log, kept) = (self.app.log.clone(), self.app.log_policy.now());
+        let (log, kept) = (self.app.log.clone(), self.logged_texts());
         self.app.tasks.spawn(async move { record.end(&log, kept, outcome).await }.instrument(self.span()));
     }
 }

@@ -113,7 +113,7 @@ impl Conversations {
         }
     }
 
-    /// Records the position from which the conversation can be continued. Database errors are only logged, because they
+    /// Records the position from which the conversation can be continued, with no texts but `kept`. Database errors are only logged, because they
     /// must not withhold the answer.
     pub async fn end(
         &self,
@@ -135,7 +135,7 @@ impl Conversations {
             opening_hash: &opening.unwrap_or_else(|| opening_hash(parsed.first_user_text(), answer.text())),
             parent_id,
             asked: &history_hash.asked,
-            answer: &history_hash.answer,
+            answer: &history_hash.stored_answer(kept),
             instructed: &history_hash.instructed,
             tools: &parsed.tools.fingerprint(),
             ended_at: now,

@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 use crate::{
     api::error::{ApiError, ReportedRequest},
     clock,
-    log_policy::LogPolicy,
+    log_policy::{LogPolicy, LoggedTexts, NOT_KEPT},
 };
 
 /// Maximum time a report waits for the database.
@@ -50,16 +50,20 @@ impl ErrorLog {
     pub fn report(&self, error: &ApiError, reported_request: &ReportedRequest) -> String {
         let error_id = id::request_id().to_string();
         let body = error.body(Some(&error_id));
+        let kept = self.log_policy.now().at_most(reported_request.kept);
+        // The site quotes the request in its error messages.
+        let is_kept = kept == LoggedTexts::ALL || !error.may_quote();
+        let message = if is_kept { error.to_string() } else { NOT_KEPT.to_owned() };
         self.put(NewReport {
             error_id,
             timestamp: clock::unix_ms(),
             error_type: error.class(),
             error_code: Some(error.code().to_owned()),
-            error_message: error.to_string(),
+            error_message: message,
             endpoint: Some(reported_request.path.clone()),
             method: Some(reported_request.method.clone()),
             user_agent: reported_request.user_agent.clone(),
-            request_payload: redacted(&reported_request.body).filter(|_| self.log_policy.now().requests),
+            request_payload: redacted(&reported_request.body).filter(|_| kept.requests),
             severity: error.severity(),
         });
         body

@@ -3,18 +3,14 @@
 //! The log is that of the whole installation: prompts and answers of all services and all keys. As on the other two
 //! services, a client key does not open it; the control token does, where it is required.
 
-use std::path::{Path, PathBuf};
-
 use http::HeaderMap;
-use signalbox_daemon::{ClientKeys, Context, Denied, PeerAddr, control_token, instance};
+use signalbox_daemon::{ClientKeys, Context, Denied, PeerAddr, TokenRequirement, control_token};
 
 /// Whether callers need the control token: beyond loopback, if there are client keys, and if the api-server in the same
 /// data directory requires it.
 #[derive(Debug)]
 pub struct LogAccess {
-    always: bool,
-    supervised: bool,
-    data_dir: PathBuf,
+    requirement: TokenRequirement,
     /// The control token, or the reason why it cannot be read.
     token: Result<ClientKeys, String>,
 }
@@ -43,12 +39,12 @@ impl LogAccess {
     #[must_use]
     pub fn new(context: &Context, has_keys: bool) -> Self {
         let always = has_keys || !context.listener.local_addr().ip().is_loopback();
-        Self::of(&context.common.data_dir, always, context.supervised)
+        Self::of(TokenRequirement::new(context, always))
     }
 
-    fn of(data_dir: &Path, always: bool, supervised: bool) -> Self {
-        let token = control_token(data_dir).map(|(token, _)| ClientKeys::of(&[token]));
-        Self { always, supervised, data_dir: data_dir.to_owned(), token: token.map_err(|exit| exit.to_string()) }
+    fn of(requirement: TokenRequirement) -> Self {
+        let token = control_token(requirement.data_dir()).map(|(token, _)| ClientKeys::of(&[token]));
+        Self { requirement, token: token.map_err(|exit| exit.to_string()) }
     }
 
     /// Admits a caller.
@@ -56,7 +52,7 @@ impl LogAccess {
     /// # Errors
     /// Returns the reason why the log is closed to it.
     pub async fn admit(&self, headers: &HeaderMap, peer: Option<&PeerAddr>) -> Result<(), LogDenied> {
-        if !self.is_token_required().await {
+        if !self.requirement.is_in_force().await {
             return Ok(());
         }
         let keys = self.token.as_ref().map_err(|reason| LogDenied::NoToken(reason.clone()))?;
@@ -65,19 +61,6 @@ impl LogAccess {
             // The control token neither expires nor is bound to an address.
             Denied::Unknown | Denied::Expired | Denied::Revoked | Denied::Address(_) => LogDenied::Unauthorized,
         })
-    }
-
-    async fn is_token_required(&self) -> bool {
-        if self.always {
-            return true;
-        }
-        let data_dir = self.data_dir.clone();
-        match tokio::task::spawn_blocking(move || instance::running(&data_dir)).await {
-            Ok(Ok(Some(server))) => server.requires_token,
-            // While the api-server of a supervised process is away, it is unknown whether that requires the token.
-            Ok(Ok(None)) => self.supervised,
-            Ok(Err(_)) | Err(_) => true,
-        }
     }
 }
 
@@ -95,31 +78,12 @@ mod tests {
     async fn the_log_needs_the_control_token_unless_the_service_is_alone_and_open() {
         for (always, supervised, is_open) in [(false, false, true), (true, false, false), (false, true, false)] {
             let dir = tempfile::tempdir().unwrap();
-            let access = LogAccess::of(dir.path(), always, supervised);
+            let access = LogAccess::of(TokenRequirement::of(dir.path(), always, supervised));
             let (token, _) = control_token(dir.path()).unwrap();
             let admit = async |headers: &HeaderMap| access.admit(headers, None).await.is_ok();
             assert_eq!(admit(&HeaderMap::new()).await, is_open, "{always} {supervised}");
             assert_eq!(admit(&bearer("a client key")).await, is_open);
             assert!(admit(&bearer(token.expose())).await);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_running_api_server_says_whether_the_token_is_required() {
-        let dir = tempfile::tempdir().unwrap();
-        let record = |requires_token| instance::InstanceRecord {
-            identity: signalbox_daemon::identity::Identity::own(),
-            addr: ([127, 0, 0, 1], 3002).into(),
-            version: "1".to_owned(),
-            started_at: 17,
-            args: Vec::new(),
-            requires_token,
-            tls: false,
-        };
-        for requires_token in [false, true] {
-            let _server = instance::Instance::acquire(dir.path(), &record(requires_token)).await.unwrap();
-            let access = LogAccess::of(dir.path(), false, true);
-            assert_eq!(access.admit(&HeaderMap::new(), None).await.is_err(), requires_token);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The settings that control which texts of requests and responses are logged. Changes take effect within a second.
 
+use signalbox_daemon::KeptTexts;
 use signalbox_store::{
     exchanges::Exchange,
     settings::{self, LOG_REQUESTS, LOG_RESPONSES, is_on},
@@ -8,6 +9,9 @@ use tokio::sync::watch;
 
 /// Keys of the settings, in the order [`LogPolicy::set`] expects them.
 pub const KEYS: [&str; 2] = [LOG_REQUESTS, LOG_RESPONSES];
+
+/// Message in place of one that may quote a text that must not be logged.
+pub const NOT_KEPT: &str = "not kept";
 
 /// Current values of the settings.
 #[derive(Debug)]
@@ -67,6 +71,12 @@ impl LoggedTexts {
     /// Setting under which all texts are logged.
     pub const ALL: Self = Self { requests: true, responses: true };
 
+    /// Returns the texts that are logged of an exchange of which the sender of the request allows `kept`.
+    #[must_use]
+    pub const fn at_most(self, kept: KeptTexts) -> Self {
+        Self { requests: self.requests && kept.request, responses: self.responses && kept.answer }
+    }
+
     /// Removes texts from an exchange that must not be logged. Numbers, names and the finish reason remain.
     pub fn prune(self, exchange: &mut Exchange) {
         if !self.requests {
@@ -82,7 +92,7 @@ impl LoggedTexts {
         }
         // The site quotes the request in its error messages.
         if self != Self::ALL && ended.error.is_some() {
-            ended.error = Some("not kept".to_owned());
+            ended.error = Some(NOT_KEPT.to_owned());
         }
     }
 }

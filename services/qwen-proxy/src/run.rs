@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::Request;
 use signalbox_daemon::{
-    ClientKeys, Context, Entry, EntryLayer, Exit, RequestBody, RequestSigner, admin::ShutdownControl, sealing_key,
+    ClientKeys, Context, Entry, EntryLayer, Exit, RequestBody, RequestSigner, TokenRequirement, admin::ShutdownControl,
+    service_sealing_key,
 };
 use signalbox_store::{Sealer, Store, errors, qwen_turns, settings};
 use signalbox_upstream::{Client, ClientConfig, EnvironmentProxies};
@@ -47,7 +48,7 @@ const REPORT_RETENTION_MS: i64 = 30 * 24 * 3_600_000;
 /// Returns the reason why the service cannot start, with its exit code.
 pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
     let access = config.upstream.access()?;
-    let key = sealing_key(&context.common.data_dir)?;
+    let key = service_sealing_key(&context).await?;
     let store = Store::open(context.common.database.url.expose())
         .await
         .map_err(|error| Exit::of_database(error.exit_code(), error))?;
@@ -73,7 +74,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Exit> {
         qwen,
         metrics,
         tasks: tasks.clone(),
-        control: ShutdownControl::new(&context.common.data_dir, &keys),
+        control: ShutdownControl::new(TokenRequirement::new(&context, !keys.is_empty())),
         signer: RequestSigner::new(&key),
         max_body: config.api.max_body.as_usize(),
         in_flight: Arc::new(Semaphore::new(config.api.max_in_flight.min(Semaphore::MAX_PERMITS))),

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use nix::sys::signal::Signal;
+use serde_json::json;
 use signalbox_harness::{Client, CommandLine, Home, Launch, Stack};
 
 use super::ask;
@@ -95,6 +96,28 @@ async fn fc_79_with_require_token_every_route_needs_the_token() {
     assert!(!stack.process.stderr().contains(&token));
     for file in fs::read_dir(home.data().join("logs")).into_iter().flatten() {
         assert!(!fs::read_to_string(file.unwrap().path()).unwrap_or_default().contains(&token));
+    }
+}
+
+#[tokio::test]
+async fn with_require_token_a_shutdown_of_the_services_needs_the_token() {
+    let home = Home::new();
+    let launch = Launch::default().home(&home).arg("--require-token");
+    let mut stack = Stack::builder().launch(launch).autostart(false).start().await;
+    let token: &'static str = token_of(&home).leak();
+    stack.api = stack.api.with_key(Some(token));
+    stack.api.post("/api/proxy/start", &json!({})).await.expect(200);
+    stack.running().await;
+    let services = [stack.router().await, stack.qwen().await];
+    for service in services {
+        for key in [None, Some("sbx-wrong")] {
+            let refused = service.with_key(key).post("/v1/admin/shutdown", &json!({})).await;
+            assert_eq!(refused.status, 401, "{}", refused.text());
+        }
+    }
+    for service in services {
+        service.get("/health/live").await.expect(200);
+        service.with_key(Some(token)).post("/v1/admin/shutdown", &json!({})).await.expect(200);
     }
 }
 

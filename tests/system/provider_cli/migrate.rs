@@ -68,7 +68,6 @@ async fn invalid_variables_are_reported_and_legacy_mode_is_respected() {
         ("DEFAULT_PROVIDER=unheard-of", "DEFAULT_PROVIDER is unheard-of"),
         ("LM_STUDIO_BASE_URL=ftp://x", "lm-studio-default"),
         ("QWEN_API_KEY=canary\nREQUEST_TIMEOUT=soon", "REQUEST_TIMEOUT takes milliseconds"),
-        ("QWEN_API_KEY='canary", "its entry 1 is not NAME=VALUE"),
     ] {
         fs::write(&file, text).unwrap();
         let shell = CommandLine::new(&home);
@@ -118,9 +117,25 @@ async fn the_first_start_migrates_the_nodejs_file_once() {
 }
 
 #[tokio::test]
+async fn cookies_without_quotes_are_migrated_and_other_lines_skipped() {
+    let home = Home::new();
+    fs::create_dir_all(home.data()).unwrap();
+    let text = "QWEN_API_KEY=k\nnot a line of canary\nQWEN_TOKEN=t\nQWEN_COOKIES=a=b; c=d\n";
+    fs::write(home.data().join(".env"), text).unwrap();
+    let router = Router::start(Launch::default().home(&home)).await;
+    let said = router.process.stderr();
+    assert!(said.contains("its line 2 is not NAME=VALUE, and was skipped") && !said.contains("canary"), "{said}");
+    assert!(stored(&home, "qwen-direct-default").await.is_some());
+    let store = Store::open(&format!("sqlite://{}", home.data().join("signalbox.db").display())).await.unwrap();
+    let login = credentials::active(&store, &Sealer::new(&sealing_key(&home.data()).unwrap())).await.unwrap().unwrap();
+    assert_eq!((login.token.expose().as_str(), login.cookies.expose().as_str()), ("t", "a=b; c=d"));
+    store.close().await;
+}
+
+#[tokio::test]
 async fn an_invalid_or_disabled_migration_does_not_prevent_startup() {
     for (text, told) in [
-        ("QWEN_API_KEY='canary", "its entry 1 is not NAME=VALUE"),
+        ("QWEN_API_KEY='canary", "its line 1 is not NAME=VALUE"),
         ("QWEN_API_KEY=canary\nREQUEST_TIMEOUT=soon", "REQUEST_TIMEOUT takes milliseconds"),
         ("USE_LEGACY_CONFIG=true\nQWEN_API_KEY=canary", "USE_LEGACY_CONFIG is true"),
     ] {

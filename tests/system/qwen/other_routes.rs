@@ -86,6 +86,11 @@ async fn disabled_logging_takes_effect_soon() {
     let (asked, sent, first, finish_reason, answered) = row;
     assert_eq!([&asked, &sent, &first, &answered.unwrap_or_default()], ["null", "null", "", ""]);
     assert_eq!(finish_reason.as_deref(), Some("stop"));
+    let turn: (String,) = sqlx::query_as("SELECT answer FROM qwen_turns ORDER BY created_at DESC LIMIT 1")
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    assert!(turn.0.starts_with("digest:"), "{turn:?}");
 
     // The error report must not contain the request's text either.
     assert_eq!(lone.ask("fake-503", "canary").await.status, 503);

@@ -8,12 +8,18 @@ use signalbox_fakes::{
 use signalbox_harness::{Launch, Router, Stack, eventually};
 
 use super::{COOKIES, LoneQwen, TOKEN, Talk, request};
+use crate::catalog::database;
 use crate::gateway::{CHAT, error_of, logged, recorded_text, request_id};
 
 /// The three services, a login, and a provider `qwen` of the type `qwen-proxy`.
 async fn stack(site: &FakeQwen) -> Stack {
+    stack_with(site, Launch::default()).await
+}
+
+/// The same, with these settings.
+async fn stack_with(site: &FakeQwen, launch: Launch) -> Stack {
     let config = format!("[upstream]\nbase_url = \"{}\"\n", site.url());
-    let stack = Stack::builder().launch(Launch::default().config("qwen-proxy", config)).start().await;
+    let stack = Stack::builder().launch(launch.config("qwen-proxy", config)).start().await;
     let login = json!({"token": TOKEN, "cookies": COOKIES, "expiresAt": 4_000_000_000_u64});
     let stored = stack.api.post("/api/qwen/credentials", &login).await;
     assert!(matches!(stored.status, 200 | 201), "{}", stored.text());
@@ -95,6 +101,41 @@ async fn five_turns_through_the_router_are_one_chat() {
     assert_eq!(talk.say(router, false, "recall n0").await, "0");
     assert_eq!(site.calls_of(Endpoint::NewChat).len(), 1);
     assert_eq!(site.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn texts_that_are_not_kept_are_kept_by_neither_service() {
+    let kept = "SELECT COALESCE(first_user_message, '') FROM sessions UNION ALL SELECT answer FROM qwen_turns
+                UNION ALL SELECT COALESCE(request_payload, '') || COALESCE(error_message, '') FROM errors";
+    for level in ["off", "redact"] {
+        for of_provider in [false, true] {
+            let site = FakeQwen::start().await.unwrap();
+            let journal = format!("[journal]\nbodies = \"{}\"\n", if of_provider { "full" } else { level });
+            let stack = stack_with(&site, Launch::default().config("provider-router", journal)).await;
+            let router = stack.router().await;
+            if of_provider {
+                let url = stack.qwen().await.url().to_owned();
+                let config = json!({"config": {"baseURL": url, "logBodies": level}});
+                stack.api.put("/api/providers/qwen/config", &config).await.expect(200);
+                stack.api.post("/api/providers/qwen/reload", &json!({})).await.expect(200);
+            }
+            let mut talk = Talk { model: "qwen/qwen3-max".into(), ..Talk::default() };
+            for turn in 0..3 {
+                let text = format!("remember canary{turn}=canary");
+                assert_eq!(talk.say(router, turn == 1, &text).await, format!("noted canary{turn}"));
+            }
+            assert_eq!(site.calls_of(Endpoint::NewChat).len(), 1, "the digests of the answers continue the chat");
+            assert_eq!(router.post(CHAT, &request("qwen/fake-503", false, "canary")).await.status, 503);
+            let mut database = database(&stack.home).await;
+            let texts = eventually("a session, its turns and a report", async || {
+                let rows: Vec<(String,)> = sqlx::query_as(kept).fetch_all(&mut database).await.unwrap();
+                (rows.len() >= 5).then_some(rows)
+            })
+            .await;
+            let found: Vec<_> = texts.iter().filter(|text| text.0.contains("canary")).collect();
+            assert_eq!(found, Vec::<&(String,)>::new(), "{level} {of_provider}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! The disk of all services is full for a while: both the database and the journal.
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
-use signalbox_harness::{Home, Launch, eventually};
+use signalbox_harness::{CommandLine, Home, Launch, Stack, eventually};
 
 use super::SmallDisk;
 use crate::gateway::{CHAT, Gateway, chat, logged, recorded_text, request_id};
@@ -11,6 +12,25 @@ const REQUESTS: usize = 10;
 
 async fn health(gateway: &Gateway) -> Value {
     gateway.router.get("/health").await.expect(200).json()
+}
+
+#[tokio::test]
+async fn an_api_server_that_dies_starts_again_on_a_full_disk() {
+    let home = Home::new();
+    let Some(disk) = SmallDisk::mount_sized(&home.data(), "40m") else { return };
+    let mut stack = Stack::builder().launch(Launch::default().home(&home)).start().await;
+    disk.fill();
+    stack.process.signal(Signal::SIGKILL);
+    stack.process.wait_exit().await;
+    let stack = Stack::builder().launch(Launch::default().home(&home)).start().await;
+    let router = stack.router().await;
+    router.post(CHAT, &chat("echo", false)).await.expect(200);
+    disk.free();
+    eventually("the record of the api-server", async || {
+        let status = CommandLine::new(&home).api_server(&["status"]).await;
+        (status.code == Some(0)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

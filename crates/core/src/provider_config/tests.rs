@@ -112,6 +112,8 @@ fn invalid_values_are_refused_with_a_hint() {
         ("apiKey", json!("bearer\tcanary"), "remove the word Bearer"),
         ("apiKey", json!("Bearer "), "remove the word Bearer"),
         ("apiKey", json!("\"canary\""), "remove the quotes"),
+        ("apiKey", json!("***"), "asterisks stand for"),
+        ("apiKey", json!("***MASKED***"), "asterisks stand for"),
         ("apiKey", json!("'canary'"), "remove the quotes"),
         ("apiKey", json!("sk canary"), "one word of ASCII"),
         ("apiKey", json!("sk\ncanary"), "one word of ASCII"),

@@ -6,7 +6,7 @@ const EVIL: &str = "https://evil.example";
 
 fn host_origin_guard() -> HostOriginGuard {
     HostOriginGuard::of("127.0.0.1", &["box.lan".to_owned()], &["https://named.example".to_owned()])
-        .extra_origins(|origin, path| origin == "guest://one" && path == "/guests")
+        .extra_origins(|origin, _, path| origin == "guest://one" && path == "/guests")
         .unsafe_subtree("/socket")
 }
 

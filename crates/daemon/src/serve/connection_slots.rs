@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::proxies::TrustedProxies;
 
 use super::connection_timeouts::{ConnectionActivity, EVICTION_GRACE, WaitKind};
-use crate::auth_throttle::peer_network;
+use crate::address_throttle::peer_network;
 
 /// Interval between attempts to find a connection to evict.
 const EVICTION_RETRY_INTERVAL: Duration = Duration::from_millis(25);

@@ -111,7 +111,7 @@ async fn secrets_stay_where_they_are(database: &Database) {
     let id = credentials::put(store, &sealer(), &login("canary-token"), 5).await.unwrap();
     credentials::put(store, &sealer(), &login("canary-other"), 6).await.unwrap();
     credentials::cool_down(store, id, 1, "canary-why").await.unwrap();
-    credentials::delete(store, id).await.unwrap();
+    credentials::delete(store, id, 0).await.unwrap();
     // Rows as the Node.js version left them: neither marked as sensitive nor sealed.
     database
         .execute(

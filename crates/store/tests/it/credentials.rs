@@ -7,6 +7,7 @@ use crate::fixture::{Database, on_both, sealer};
 on_both!(
     stored_sealed_and_read_back,
     the_newest_is_active_until_the_user_says_otherwise,
+    the_newest_valid_login_succeeds_the_deleted_one,
     a_label_is_replaced,
     rows_from_before_are_sealed_on_first_use,
     another_key_opens_nothing,
@@ -60,13 +61,26 @@ async fn the_newest_is_active_until_the_user_says_otherwise(database: &Database)
     assert_eq!(active(database).await.as_deref(), Some("t1"));
     let order: Vec<i64> = credentials::list(store).await.unwrap().iter().map(|row| row.id).collect();
     assert_eq!(order, [one, two]);
-    for missing in [credentials::activate(store, 99).await, credentials::delete(store, 99).await] {
+    for missing in [credentials::activate(store, 99).await, credentials::delete(store, 99, 0).await.map(drop)] {
         assert!(matches!(missing, Err(Error::NotFound { entity: "credential" })), "{missing:?}");
     }
     assert_eq!(active(database).await.as_deref(), Some("t1"), "an invalid change has no effect");
-    credentials::delete(store, one).await.unwrap();
+    assert_eq!(credentials::delete_all(store).await.unwrap(), 2);
+}
+
+async fn the_newest_valid_login_succeeds_the_deleted_one(database: &Database) {
+    let store = &database.store;
+    // All expire at 100.
+    let one = put(database, "one", "t1").await;
+    let two = put(database, "two", "t2").await;
+    let three = put(database, "three", "t3").await;
+    assert_eq!(credentials::delete(store, one, 99).await.unwrap(), None, "the active one stays");
+    assert_eq!(active(database).await.as_deref(), Some("t3"));
+    assert_eq!(credentials::delete(store, three, 99).await.unwrap(), Some(two));
+    assert_eq!(active(database).await.as_deref(), Some("t2"));
+    let four = put(database, "four", "t4").await;
+    assert_eq!(credentials::delete(store, four, 100).await.unwrap(), None, "the other one has expired");
     assert_eq!(active(database).await, None);
-    assert_eq!(credentials::delete_all(store).await.unwrap(), 1);
 }
 
 async fn a_label_is_replaced(database: &Database) {

@@ -12,6 +12,7 @@ pub(crate) const SHUTDOWN: &str = "/v1/admin/shutdown";
 
 /// Stops the services, then this process. Equivalent to SIGTERM, also on platforms without signals.
 pub(super) async fn shutdown(State(app): State<App>, request: Request) -> Result<Json<Value>, Error> {
-    admin::request_shutdown(&app.shutdown, &app.control, request.extensions().get::<PeerAddr>(), request.headers())?;
+    let peer = request.extensions().get::<PeerAddr>();
+    admin::request_shutdown(&app.shutdown, &app.control, peer, request.headers()).await?;
     Ok(Json(json!({ "success": true, "message": "Shutting down" })))
 }

@@ -5,6 +5,7 @@
 //! by one is visible and can be undone; an extension that could change providers could redirect every prompt and every
 //! key.
 
+use http::Method;
 use signalbox_daemon::{Exit, HostOriginGuard};
 use signalbox_management::CREDENTIALS;
 
@@ -34,15 +35,25 @@ pub fn check_origins(origins: &[String]) -> Result<(), Exit> {
     Ok(())
 }
 
-/// Returns whether an origin is an extension, on a path that extensions may use.
-fn is_extension_route(origin: &str, path: &str) -> bool {
-    origin.strip_prefix("chrome-extension://").is_some_and(is_extension_id)
-        && (path == CREDENTIALS || path.starts_with(events::PATH))
+/// Returns whether an origin is an extension, on a route that extensions may use.
+fn is_extension_route(origin: &str, method: &Method, path: &str) -> bool {
+    is_extension(origin) && (path == CREDENTIALS && method == Method::POST || path.starts_with(events::PATH))
 }
 
-/// Returns whether this is an extension id of Chrome: 32 letters from a to p.
-fn is_extension_id(id: &str) -> bool {
-    id.len() == 32 && id.bytes().all(|byte| (b'a'..=b'p').contains(&byte))
+/// Returns whether an origin is that of an extension: 32 letters from a to p in Chrome, a UUID in Firefox and Safari.
+fn is_extension(origin: &str) -> bool {
+    let uuid = |id: &str| {
+        id.len() == 36
+            && id.bytes().enumerate().all(|(at, byte)| match at {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            })
+    };
+    match origin.split_once("://") {
+        Some(("chrome-extension", id)) => id.len() == 32 && id.bytes().all(|byte| (b'a'..=b'p').contains(&byte)),
+        Some(("moz-extension" | "safari-web-extension", id)) => uuid(id),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -50,6 +61,7 @@ mod tests {
     use super::*;
 
     const EXTENSION: &str = "chrome-extension://abcdefghijklmnopabcdefghijklmnop";
+    const FIREFOX: &str = "moz-extension://12345678-1234-1234-1234-123456789abc";
 
     #[test]
     fn a_wildcard_origin_is_rejected() {
@@ -62,12 +74,25 @@ mod tests {
 
     #[test]
     fn extensions_may_only_store_a_login_and_receive_events() {
-        assert!(is_extension_route(EXTENSION, CREDENTIALS) && is_extension_route(EXTENSION, "/socket.io/"));
-        for path in ["/api/providers", "/api/proxy/stop", "/api/qwen/credentials/", "/api/qwen", "/"] {
-            assert!(!is_extension_route(EXTENSION, path), "{path}");
+        for origin in [EXTENSION, FIREFOX, &FIREFOX.replace("moz", "safari-web")] {
+            assert!(is_extension_route(origin, &Method::POST, CREDENTIALS), "{origin}");
+            assert!(is_extension_route(origin, &Method::GET, "/socket.io/"), "{origin}");
+            for method in [Method::GET, Method::DELETE, Method::PUT, Method::OPTIONS] {
+                assert!(!is_extension_route(origin, &method, CREDENTIALS), "{origin} {method}");
+            }
+            for path in ["/api/providers", "/api/proxy/stop", "/api/qwen/credentials/", "/api/qwen", "/"] {
+                assert!(!is_extension_route(origin, &Method::POST, path), "{origin} {path}");
+            }
         }
-        for origin in ["chrome-extension://short", "https://evil.example", "null"] {
-            assert!(!is_extension_route(origin, CREDENTIALS), "{origin}");
+        for origin in [
+            "chrome-extension://short",
+            "chrome-extension://12345678-1234-1234-1234-123456789abc",
+            "moz-extension://12345678-1234-1234-1234-123456789abz",
+            "moz-extension://abcdefghijklmnopabcdefghijklmnop",
+            "https://evil.example",
+            "null",
+        ] {
+            assert!(!is_extension_route(origin, &Method::POST, CREDENTIALS), "{origin}");
         }
     }
 }

@@ -24,7 +24,7 @@ use serde_json::Value;
 use signalbox_core::secret::Secret;
 use signalbox_daemon::admin::ShutdownControl;
 use signalbox_daemon::config::{AccessLog, AuthConfig};
-use signalbox_daemon::{ClientKeys, REQUEST_ID, RequestContext, ServiceSigner, Shutdown};
+use signalbox_daemon::{ClientKeys, REQUEST_ID, RequestContext, ServiceSigner, Shutdown, TokenRequirement};
 use signalbox_harness::postgres::Postgres;
 use signalbox_store::{Sealer, Store};
 use tempfile::TempDir;
@@ -211,7 +211,7 @@ impl Site {
             sessions: Sessions::new(false),
             doctor,
             about: Arc::new(About { instance: "box".to_owned(), boot_id: "boot".to_owned() }),
-            control: ShutdownControl::with_tokens(dir.path(), ClientKeys::of(&[])),
+            control: ShutdownControl::with_tokens(TokenRequirement::of(dir.path(), false, false), ClientKeys::of(&[])),
             shutdown: Shutdown::new(),
         };
         let (auditor, writer) = audit::open(store.clone(), std::time::Duration::ZERO, dir.path());

@@ -15,6 +15,7 @@ use crate::app::App;
 /// `POST /v1/admin/shutdown`: stops accepting connections, drains and exits, as after SIGTERM. A supervising api-server
 /// starts a new process instead; `POST /api/proxy/stop` of api-server stops the router permanently.
 pub(super) async fn shutdown(State(app): State<Arc<App>>, request: Request) -> Result<Json<Value>, ApiError> {
-    admin::request_shutdown(&app.shutdown, &app.control, request.extensions().get::<PeerAddr>(), request.headers())?;
+    let peer = request.extensions().get::<PeerAddr>();
+    admin::request_shutdown(&app.shutdown, &app.control, peer, request.headers()).await?;
     Ok(Json(json!({ "success": true, "message": "Shutting down" })))
 }

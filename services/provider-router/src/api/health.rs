@@ -47,9 +47,10 @@ pub async fn health(State(app): State<Arc<App>>) -> Json<Value> {
     let database_ok = app.catalog.database_ok() && loader.database_ok() && problem.is_none();
     // Segments set aside are safe and are retried, so they do not degrade the router. Skipped entries need an operator.
     let journal_ok = !app.journal.is_failing() && loader.skipped() == 0;
+    let unreadable = snapshot.unreadable();
     let word = |ok: bool| if ok { "ok" } else { "degraded" };
     Json(json!({
-        "status": word(database_ok && journal_ok),
+        "status": word(database_ok && journal_ok && unreadable.is_none()),
         "instance": app.instance,
         "uptime": app.started.elapsed().as_secs(),
         "database": {"status": word(database_ok), "reason": problem},
@@ -62,6 +63,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Json<Value> {
             "set_aside": loader.set_aside(),
             "skipped": loader.skipped(),
         },
+        "secrets": {"status": word(unreadable.is_none()), "reason": unreadable},
         "catalog": {"version": snapshot.version()},
         "connections": {"open": app.client.open_connections(), "idle": app.client.idle_connections()},
         "providers": providers,

@@ -47,6 +47,8 @@ pub struct Snapshot {
     routes: Routes,
     /// Base URL of the qwen-proxy beside the router, if known.
     qwen_proxy: Option<String>,
+    /// Reason why a secret of an enabled provider cannot be read, if there is any.
+    unreadable: Option<String>,
 }
 
 /// A provider linked to a model.
@@ -116,6 +118,7 @@ impl Snapshot {
             let default = links.iter().find(|link| link.is_default).map(|link| link.model.id.clone());
             let mut provider = Provider::new(&row, &config, default, policy, metrics);
             if let Some(reason) = sealed {
+                snapshot.unreadable.get_or_insert_with(|| reason.clone());
                 provider.adapter = Adapter::Misconfigured(reason);
             }
             let list = lists.remove(&row.id).filter(|list| list.base_url == address(&provider));
@@ -332,6 +335,12 @@ impl Snapshot {
     #[must_use]
     pub fn routed_model(&self, name: &str) -> Option<&Model> {
         self.models.iter().find(|model| model.id == name)
+    }
+
+    /// Returns the reason why a secret of an enabled provider cannot be read, if there is any.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&str> {
+        self.unreadable.as_deref()
     }
 
     /// Returns the settings that apply to requests.

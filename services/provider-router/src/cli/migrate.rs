@@ -1,5 +1,6 @@
 //! `migrate`: imports the environment variables and the `.env` file of the Node.js version into the database.
 
+mod env_file;
 mod first_start;
 
 use std::{
@@ -49,7 +50,12 @@ pub(super) struct Migrate {
 }
 
 /// Variables of the Node.js version.
-struct Variables(HashMap<String, String>);
+#[derive(Default)]
+struct Variables {
+    values: HashMap<String, String>,
+    /// Messages about the lines of the file that are not variables, without their text, which may be a secret.
+    skipped: Vec<String>,
+}
 
 /// A provider described by the variables.
 struct FoundProvider {
@@ -69,6 +75,9 @@ struct MigrationPlan {
 
 pub(super) async fn migrate(command: &Migrate, context: &CliContext, out: &mut Output) -> CommandOutcome {
     let variables = Variables::read(command.env_file.as_deref())?;
+    for line in &variables.skipped {
+        out.coloured(Colour::Yellow, line);
+    }
     if variables.is_legacy() {
         out.coloured(
             Colour::Yellow,
@@ -118,28 +127,27 @@ impl Variables {
     fn read(file: Option<&Path>) -> anyhow::Result<Self> {
         let own = Path::new(".env");
         let path = file.or_else(|| own.exists().then_some(own));
-        let Self(mut variables) = path.map(Self::of_file).transpose()?.unwrap_or_else(|| Self(HashMap::new()));
-        variables.extend(
+        let mut variables = path.map(Self::of_file).transpose()?.unwrap_or_default();
+        variables.values.extend(
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
         );
-        Ok(Self(variables))
+        Ok(variables)
     }
 
     fn of_file(path: &Path) -> anyhow::Result<Self> {
-        let entries = dotenvy::from_path_iter(path).map_err(|error| match error {
-            // Shown without the parser's error around it, which repeats it.
-            dotenvy::Error::Io(error) => anyhow::Error::new(error),
-            other => other.into(),
-        });
-        let entries = entries.with_context(|| format!("cannot read {}", path.display()))?;
-        let mut variables = HashMap::new();
-        for (at, entry) in entries.enumerate() {
-            // The parser's own error is dropped: it quotes the line, which may contain a secret.
-            let (name, value) =
-                entry.map_err(|_| anyhow::anyhow!("{}: its entry {} is not NAME=VALUE", path.display(), at + 1))?;
-            variables.insert(name, value);
+        let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut variables = Self::default();
+        for entry in env_file::parse(&String::from_utf8_lossy(&text)) {
+            match entry {
+                Ok((name, value)) => {
+                    variables.values.insert(name, value);
+                }
+                Err(line) => variables
+                    .skipped
+                    .push(format!("{}: its line {line} is not NAME=VALUE, and was skipped", path.display())),
+            }
         }
-        Ok(Self(variables))
+        Ok(variables)
     }
 
     /// Returns `true` if the Node.js version was configured to use the variables themselves instead of the database.
@@ -148,7 +156,7 @@ impl Variables {
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+        self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
     /// Returns the providers that the Node.js version created from these variables, with the same ids.

@@ -190,7 +190,7 @@ async fn send(
     app: &App,
     step: Step<'_>,
     sender: Sender<'_>,
-    ClientRequest { headers, envelope, .. }: ClientRequest<'_>,
+    ClientRequest { headers, envelope, kept, .. }: ClientRequest<'_>,
     (body, api, stream): (Bytes, Api, bool),
 ) -> Result<AcceptedAnswer, AttemptError> {
     let candidate = step.candidate;
@@ -209,7 +209,7 @@ async fn send(
             }
             sender.context.add_trace(sender.span, request.headers_mut());
             if remote.is_qwen_proxy
-                && let Some(signed) = app.signer.sign(&id)
+                && let Some(signed) = app.signer.sign(&id, kept)
             {
                 request.headers_mut().insert(INTERNAL_REQUEST, signed);
             }

@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use bytes::Bytes;
 use http::HeaderMap;
 use signalbox_core::schema::{GuardRules, Resume as ResumeMode};
-use signalbox_daemon::{Caller, RequestContext};
+use signalbox_daemon::{Caller, KeptTexts, RequestContext};
 use tracing::Instrument as _;
 
 use super::{
@@ -34,6 +34,7 @@ pub(super) struct NextTargets {
     envelope: Arc<Envelope>,
     earlier: Earlier,
     guard: Option<GuardRules>,
+    kept: KeptTexts,
     left: Vec<usize>,
 }
 
@@ -52,14 +53,14 @@ impl NextTargets {
     /// `left` has the places of the targets in the plan.
     pub(super) fn new(
         app: &Arc<App>,
-        context: RequestContext,
+        (context, kept): (RequestContext, KeptTexts),
         plan: Plan,
         (caller, headers, body, envelope): (Option<Caller>, HeaderMap, Bytes, Envelope),
         (earlier, guard): (Earlier, Option<GuardRules>),
         left: Vec<usize>,
     ) -> Self {
         let (plan, envelope) = (Arc::new(plan), Arc::new(envelope));
-        Self { app: Arc::clone(app), context, plan, caller, headers, body, envelope, earlier, guard, left }
+        Self { app: Arc::clone(app), context, plan, caller, headers, body, envelope, earlier, guard, kept, left }
     }
 
     async fn ask(mut self: Box<Self>) -> Resumed {
@@ -91,6 +92,7 @@ impl NextTargets {
                 envelope: &self.envelope,
                 earlier: &self.earlier,
                 guard: self.guard,
+                kept: self.kept,
             };
             let sender = Sender { context: &self.context, span: &attempt.span };
             let answer = attempt::attempt(&self.app, step, sender, request).instrument(attempt.span.clone()).await;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use signalbox_core::{Api, json::Reader, openai::FoldedAnswer};
+use signalbox_daemon::KeptTexts;
 
 use super::{answer::fold, costs::service_tier};
 
@@ -56,6 +57,12 @@ impl BodyPolicy {
     #[must_use]
     pub fn at_most(self, bodies: Bodies) -> Self {
         Self { request: self.request.max(bodies), answer: self.answer.max(bodies) }
+    }
+
+    /// Returns the texts that may be kept.
+    #[must_use]
+    pub fn texts(self) -> KeptTexts {
+        KeptTexts { request: self.request == Bodies::Full, answer: self.answer == Bodies::Full }
     }
 }
 

@@ -45,7 +45,10 @@ pub enum NoDefault {
     /// The setting `active_provider` is not set.
     #[error("no provider is active. Name a model, or set `active_provider` to the id of a provider")]
     NoneActive,
-    /// The setting names a provider that is disabled or does not exist.
+    /// The setting names a provider that does not exist, such as one that was deleted.
+    #[error("the active provider `{0}` does not exist. Name a model, or set `active_provider` to another provider")]
+    Unknown(String),
+    /// The setting names a provider that is disabled.
     #[error(
         "the active provider `{0}` is not enabled. Name a model, enable it, or set `active_provider` to another one"
     )]

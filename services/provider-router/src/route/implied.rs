@@ -44,7 +44,11 @@ pub(super) fn named<'a>(snapshot: &'a Snapshot, model: &'a str) -> Option<(&'a A
 
 /// Returns the active provider with its default model, followed by the other providers linked to that model.
 fn for_default_model(snapshot: &Snapshot) -> Result<Vec<Candidate>, RouteError> {
-    let none = || snapshot.chosen().map_or(NoDefault::NoneActive, |id| NoDefault::NotEnabled(id.into()));
+    let none = || match snapshot.chosen() {
+        None => NoDefault::NoneActive,
+        Some(id) if snapshot.rows().iter().any(|row| row.id == id) => NoDefault::NotEnabled(id.into()),
+        Some(id) => NoDefault::Unknown(id.into()),
+    };
     let active = snapshot.active().ok_or_else(|| RouteError::MissingModel(none()))?;
     match &active.default_model {
         Some(model) => Ok(for_model(snapshot, model, Some(active))),

@@ -11,7 +11,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header, request::Parts};
-use signalbox_daemon::{RequestContext, hops, trusted_request};
+use signalbox_daemon::{KeptTexts, RequestContext, hops, trusted_request};
 
 use super::{
     body,
@@ -68,17 +68,19 @@ async fn answer(
     let stream = parsed.stream;
     let id = context.id();
     context.record_inference(form.surface(), &parsed.model, stream);
-    let logged = trusted_request(&head.headers, &app.signer).is_some();
-    let record = (!logged).then(|| LogRecord::new(id, head.uri.path(), body, &parsed));
+    let trusted = trusted_request(&head.headers, &app.signer);
+    let record = trusted.is_none().then(|| LogRecord::new(id, head.uri.path(), body, &parsed));
+    let kept = trusted.map_or(KeptTexts::ALL, |trusted| trusted.kept);
     let mut answer_stream =
-        AnswerStream::new(Arc::clone(app), format!("{prefix}-{id}"), parsed, login, record, (context, permit));
+        AnswerStream::new(Arc::clone(app), format!("{prefix}-{id}"), (parsed, kept), login, record, (context, permit));
     let begun = before_cut(app, async {
         answer_stream.begin().await?;
         answer_stream.next().await
     });
     let Some(mut step) = begun.await? else { return Err(cut(&mut answer_stream).await) };
     if stream {
-        return Ok(events(relay::body(app, answer_stream, step, form, ReportedRequest::of(head, body.clone()))));
+        let reported_request = ReportedRequest::of(head, body.clone(), &app.signer);
+        return Ok(events(relay::body(app, answer_stream, step, form, reported_request)));
     }
     loop {
         if let Some(completion) = step.whole {

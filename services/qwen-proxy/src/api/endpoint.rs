@@ -54,7 +54,7 @@ pub(super) async fn not_found(State(app): State<Arc<App>>, request: Request) -> 
 /// Reports an error of the request with this head and body, and returns the response to it.
 pub(super) fn respond(app: &App, error: &ApiError, head: &Parts, body: Bytes) -> Response {
     let text = match error.is_reported() {
-        true => app.errors.report(error, &ReportedRequest::of(head, body)),
+        true => app.errors.report(error, &ReportedRequest::of(head, body, &app.signer)),
         false => error.body(None),
     };
     error.response(text)

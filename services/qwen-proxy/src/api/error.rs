@@ -6,7 +6,9 @@ use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use serde_json::{Value, json};
-use signalbox_daemon::{BodyError, Denied, Refusal, admin, host_origin_guard};
+use signalbox_daemon::{
+    BodyError, Denied, KeptTexts, Refusal, RequestSigner, admin, host_origin_guard, trusted_request,
+};
 
 use crate::{convert::Invalid, credentials::NoLogin, log_access::LogDenied, model_cache::NoModels, qwen::Failure};
 
@@ -75,7 +77,7 @@ pub enum ApiError {
 }
 
 /// The request that caused an error, for its report.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ReportedRequest {
     /// Method, such as `POST`.
     pub method: String,
@@ -85,6 +87,8 @@ pub struct ReportedRequest {
     pub user_agent: Option<String>,
     /// Body of the request.
     pub body: Bytes,
+    /// Texts that may be logged, according to the service that sent it.
+    pub kept: KeptTexts,
 }
 
 impl From<Refusal> for ApiError {
@@ -119,6 +123,12 @@ const REQUEST: &str = "invalid_request_error";
 // === impl ApiError ===
 
 impl ApiError {
+    /// Returns whether the message may quote the request or the answer.
+    #[must_use]
+    pub const fn may_quote(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::Failure(_) | Self::Stream(_))
+    }
+
     /// Returns the status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -280,15 +290,17 @@ impl ApiError {
 }
 
 impl ReportedRequest {
-    /// Describes the request with this head and body.
+    /// Describes the request with this head and body. `signer` verifies the header in which provider-router says which
+    /// texts may be logged.
     #[must_use]
-    pub fn of(head: &Parts, body: Bytes) -> Self {
+    pub fn of(head: &Parts, body: Bytes, signer: &RequestSigner) -> Self {
         let user_agent = head.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         Self {
             method: head.method.to_string(),
             path: head.uri.path().to_owned(),
             user_agent: user_agent.map(str::to_owned),
             body,
+            kept: trusted_request(&head.headers, signer).map_or(KeptTexts::ALL, |trusted| trusted.kept),
         }
     }
 }

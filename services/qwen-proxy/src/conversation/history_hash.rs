@@ -7,12 +7,19 @@
 //! System messages are compared too; otherwise two applications with the same short dialogue would share a chat. If the
 //! history contains ids of tool calls, it is unambiguous without them, so that applications which put the current time
 //! into the system message can continue their conversation.
+//!
+//! The beginning of an answer that must not be kept is stored as a digest. A truncation of it is not recognised.
+
+use std::borrow::Cow;
 
 use signalbox_core::id;
 use signalbox_store::qwen_turns::Turn;
 use uuid::Uuid;
 
-use crate::convert::{Message, message::Role};
+use crate::{
+    convert::{Message, message::Role},
+    log_policy::LoggedTexts,
+};
 
 /// Number of characters of an answer that are compared.
 const COMPARED_CHARS: usize = 120;
@@ -61,6 +68,20 @@ impl HistoryHash {
         path.end()
     }
 
+    /// Returns the beginning of the answer as it is stored: its digest if texts of answers, or of requests, which
+    /// answers quote, must not be kept.
+    #[must_use]
+    pub fn stored_answer(&self, kept: LoggedTexts) -> Cow<'_, str> {
+        match kept == LoggedTexts::ALL {
+            true => Cow::Borrowed(&self.answer),
+            false => Cow::Owned(self.answer_digest()),
+        }
+    }
+
+    fn answer_digest(&self) -> String {
+        format!("digest:{}", id::hash(&NAMESPACE, &self.answer))
+    }
+
     /// Selects the turns with the same history that may be continued, the best first.
     ///
     /// These are the turns with the same last answer, the newest first. If there are none, it is the turn of whose
@@ -69,7 +90,9 @@ impl HistoryHash {
     #[must_use]
     pub fn choose(&self, turns: Vec<Turn>) -> Vec<Turn> {
         let alike = turns.into_iter().filter(|turn| turn.instructed == self.instructed);
-        let (mut same, others): (Vec<_>, Vec<_>) = alike.partition(|turn| turn.answer == self.answer);
+        let digest = self.answer_digest();
+        let is_same = |turn: &Turn| turn.answer == self.answer || turn.answer == digest;
+        let (mut same, others): (Vec<_>, Vec<_>) = alike.partition(is_same);
         if same.is_empty() {
             let cut: Vec<_> = others.into_iter().filter(|turn| is_truncation(&self.answer, &turn.answer)).collect();
             return if cut.len() == 1 { cut } else { Vec::new() };
@@ -232,6 +255,20 @@ mod tests {
         let other = HistoryHash { instructed: "other".into(), ..history_hash.clone() };
         let turns = [turn("old", &history_hash, false), turn("other", &other, true), turn("new", &history_hash, true)];
         assert_eq!(chosen(&history_hash, &turns), "new old");
+    }
+
+    #[test]
+    fn an_answer_that_is_not_kept_is_found_by_its_digest() {
+        let noted = HistoryHash::after(&messages(&user("a")), "It is a long story about a signal box.", &[]);
+        assert_eq!(noted.stored_answer(LoggedTexts::ALL), noted.answer);
+        for (requests, responses) in [(true, false), (false, true), (false, false)] {
+            let stored = noted.stored_answer(LoggedTexts { requests, responses });
+            assert!(!stored.contains("long story"), "{stored}");
+            let stored = Turn { answer: stored.into_owned(), ..turn("one", &noted, true) };
+            assert_eq!(chosen(&noted, std::slice::from_ref(&stored)), "one");
+            let other = of(&[user("a"), said("It is a long story about something else.")]).unwrap();
+            assert_eq!(chosen(&other, &[stored]), "");
+        }
     }
 
     #[test]

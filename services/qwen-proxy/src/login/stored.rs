@@ -51,8 +51,9 @@ async fn act(command: &Command, store: &Store) -> Result<(), Exit> {
             say(&format!("Login {id} is now active. A running qwen-proxy uses it at once."))
         }
         Command::Remove { id } => {
-            credentials::delete(store, *id).await.map_err(|error| refused(*id, &error))?;
-            say(&format!("Login {id} was removed. To end it at chat.qwen.ai as well, log out there."))
+            let successor = credentials::delete(store, *id, now()).await.map_err(|error| refused(*id, &error))?;
+            say(&format!("Login {id} was removed. To end it at chat.qwen.ai as well, log out there."))?;
+            successor.map_or(Ok(()), |successor| say(&format!("Login {successor} is now active.")))
         }
     }
 }

@@ -67,7 +67,8 @@ impl Schema {
         }
     }
 
-    /// Converts the text of a value to JSON text. A value that may be a string is one, even if it looks like a number;
+    /// Converts the text of a value to JSON text. A value that may be a string is one, even if it looks like a number,
+    /// except the word `null` where it is allowed;
     /// a value of none of the allowed types is a string, too, so that nothing is lost. Numbers keep their digits.
     ///
     /// If no type is declared, everything but `true`, `false` and plain numbers is a string: the JSON text of a file to
@@ -78,6 +79,9 @@ impl Schema {
             let word = text.trim();
             let is_word = matches!(word, "true" | "false") || is_plain_number(word);
             return if is_word { word.to_owned() } else { Value::from(text).to_string() };
+        }
+        if types.string && types.null && text.trim() == "null" {
+            return "null".to_owned();
         }
         if !types.string {
             let text = text.trim();
@@ -209,6 +213,14 @@ mod tests {
         reads(&json!({"type": ["string", "null"]}), &cases);
         reads(&json!({"anyOf": [{"type": "integer"}, {"type": "string"}]}), &cases);
         reads(&json!({"enum": ["42", "true"]}), &cases);
+        reads(&json!({"type": "string"}), &[("null", r#""null""#)]);
+    }
+
+    #[test]
+    fn null_stays_null_where_it_is_allowed() {
+        let cases = [("null", "null"), ("null.", r#""null.""#), ("Null", r#""Null""#), ("1", r#""1""#)];
+        reads(&json!({"type": ["string", "null"]}), &cases);
+        reads(&json!({"anyOf": [{"type": "string"}, {"type": "null"}]}), &cases);
     }
 
     #[test]

@@ -6272,7 +6272,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Deletes one login. If it was the active one, no login is active afterwards. */
+        /** Deletes one login. If it was the active one, the newest other one that has not expired becomes active. */
         delete: {
             parameters: {
                 query?: never;

@@ -172,6 +172,8 @@ async fn an_extension_may_only_store_a_login() {
     assert_eq!(answer.headers["access-control-allow-origin"], "chrome-extension://abcdefghijklmnopabcdefghijklmnop");
     let id = answer.expect(200)["id"].as_i64().unwrap();
     for (method, path) in [
+        (Method::DELETE, PATH.to_owned()),
+        (Method::DELETE, format!("{PATH}/{id}")),
         (Method::POST, "/api/proxy/stop".to_owned()),
         (Method::POST, format!("{PATH}/{id}/activate")),
         (Method::PUT, "/api/providers/echo".to_owned()),

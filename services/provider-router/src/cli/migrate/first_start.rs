@@ -59,6 +59,9 @@ pub(crate) async fn import_once(
 
 async fn attempt(context: &CliContext, file: &Path, done: &Path) -> anyhow::Result<Vec<String>> {
     let variables = Variables::of_file(file)?;
+    for line in &variables.skipped {
+        tracing::warn!("{line}");
+    }
     let legacy = variable("USE_LEGACY_CONFIG").is_some_and(|value| value == "true");
     if legacy || variables.is_legacy() {
         tracing::warn!(

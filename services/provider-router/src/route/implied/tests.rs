@@ -92,9 +92,12 @@ fn an_active_qwen_proxy_uses_its_own_default() {
 
 #[test]
 fn without_a_default_the_error_names_the_setting() {
-    for (active, word) in
-        [(None, "set `active_provider`"), (Some("off"), "`off` is not enabled"), (Some("open"), "`defaultModel`")]
-    {
+    for (active, word) in [
+        (None, "set `active_provider`"),
+        (Some("off"), "`off` is not enabled"),
+        (Some("deleted"), "`deleted` does not exist"),
+        (Some("open"), "`defaultModel`"),
+    ] {
         let refused = tried(ROWS, active, None).unwrap_err();
         assert!(matches!(refused, RouteError::MissingModel(_)) && refused.to_string().contains(word), "{refused}");
     }

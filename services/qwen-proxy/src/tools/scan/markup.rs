@@ -183,8 +183,11 @@ fn blank(text: &str) -> usize {
     text.len() - text.trim_ascii_start().len()
 }
 
-/// Strips the line breaks that separate a value from its tags.
+/// Strips the pair of line breaks that separates a value of several lines from its tags. A line break at one end only
+/// belongs to the value; one on its own is an empty value on a line of its own.
 fn unwrap(value: &str) -> &str {
-    let value = value.strip_prefix('\n').unwrap_or(value);
-    value.strip_suffix('\n').unwrap_or(value)
+    if value == "\n" {
+        return "";
+    }
+    value.strip_prefix('\n').and_then(|value| value.strip_suffix('\n')).unwrap_or(value)
 }

@@ -119,6 +119,21 @@ fn values_are_kept_verbatim() {
 }
 
 #[test]
+fn only_the_pair_of_line_breaks_around_a_value_is_removed() {
+    for content in ["x\n", "\nx", "a\n\n", "\n\na", "a\nb", "a\nb\n", "\na\n", "\n", "\n\n", "x", ""] {
+        let expected = [call("write", &json!({"content": content, "path": "p"}).to_string())];
+        let arguments = [("content", content.to_owned()), ("path", "p".to_owned())];
+        scans(&tags("write", arguments.into_iter()), &expected);
+    }
+    for content in ["x\n", "\nx", "a\n\n"] {
+        let inline = format!("<write><content>{content}</content><path>p</path></write>");
+        scans(&inline, &[call("write", &json!({"content": content, "path": "p"}).to_string())]);
+    }
+    let empty = "<write><content>\n</content><path>p</path></write>";
+    scans(empty, &[call("write", r#"{"content":"","path":"p"}"#)]);
+}
+
+#[test]
 fn a_closing_tag_inside_a_value_is_kept() {
     scans(
         "<write><content>a </content> b</path> </write> c</content><path>p</path></write>",
