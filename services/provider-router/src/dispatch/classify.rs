@@ -20,7 +20,7 @@ use super::{
     AcceptedAnswer,
     failure::AttemptError,
     framing,
-    framing::Framing,
+    framing::{Beginning, Framing},
     headers::forwardable,
     preamble::{Begun, Hold, MAX_ERROR, check_events, first_event},
 };
@@ -169,22 +169,21 @@ async fn recognised(source: &mut Source, headers: &HeaderMap, hold: Hold) -> Res
 
 /// Reads a response until its framing is known. The content type decides only where the bytes do not.
 async fn recognise(source: &mut Source, headers: &HeaderMap) -> Result<(Bytes, Framing), AttemptError> {
-    let mut begun = Bytes::new();
+    let mut begun = Beginning::default();
     let is_declared = media_type(headers) == Framing::Events.content_type();
     loop {
         let next = poll_fn(|cx| source.poll_data(cx)).await.transpose()?;
         let ended = next.is_none();
-        begun = match next {
-            Some(bytes) if begun.is_empty() => bytes,
-            Some(bytes) => [&begun[..], &bytes].concat().into(),
-            None => begun,
-        };
-        match Framing::of(&begun, is_declared, ended) {
+        if let Some(bytes) = next {
+            begun.push(bytes);
+        }
+        match begun.framing(is_declared, ended) {
+            _ if begun.is_too_blank() => return Err(AttemptError::Invalid { reason: Beginning::too_blank() }),
             Some(None) => {}
-            Some(Some(framing)) => return Ok((begun, framing)),
-            None if is_declared && !ended => return Ok((begun, Framing::Events)),
+            Some(Some(framing)) => return Ok((begun.into_bytes(), framing)),
+            None if is_declared && !ended => return Ok((begun.into_bytes(), Framing::Events)),
             None => {
-                let (body, _) = read(begun, source, MAX_ERROR).await?;
+                let (body, _) = read(begun.into_bytes(), source, MAX_ERROR).await?;
                 return Err(unrecognised(&body));
             }
         }

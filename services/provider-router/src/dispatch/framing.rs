@@ -5,7 +5,7 @@
 
 mod streamed;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use signalbox_core::{
     openai::{ChunkView, StreamEvent, fold_stream, read_event},
     sse::Splitter,
@@ -15,6 +15,19 @@ pub(super) use streamed::stream_of;
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 /// Maximum bytes of unknown lines before the first event of a stream.
 const MAX_UNKNOWN: usize = 8 << 10;
+/// Maximum bytes of white space before a document or the first event of a stream. Some providers send it to keep the
+/// connection alive.
+const MAX_BLANK: usize = 64 << 10;
+
+/// The beginning of a response, read until its framing is known. Each byte of white space is inspected once.
+#[derive(Debug, Default)]
+pub(super) struct Beginning {
+    /// The first piece, which is not copied if it is the only one.
+    first: Bytes,
+    joined: BytesMut,
+    /// Length of the byte order mark and the white space at the beginning.
+    blank: usize,
+}
 
 /// Framing of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +45,12 @@ impl Framing {
     /// Some servers write lines of their own before the first event, so an unknown line is passed over if the content
     /// type declares no event stream, within the first 8 KiB. A line that may begin a document in HTML is not.
     pub(super) fn of(begun: &[u8], is_declared: bool, ended: bool) -> Option<Option<Self>> {
+        Self::of_text(&begun[text_at(begun, 0)..], is_declared, ended)
+    }
+
+    /// Detects the framing from the first bytes after the white space.
+    fn of_text(begun: &[u8], is_declared: bool, ended: bool) -> Option<Option<Self>> {
         const FIELDS: [&[u8]; 4] = [b"data:", b"event:", b"id:", b"retry:"];
-        let begun = begun.strip_prefix(BOM).unwrap_or(begun).trim_ascii_start();
         let more = if ended { None } else { Some(None) };
         match begun.first() {
             None => more,
@@ -61,6 +78,52 @@ impl Framing {
             Self::Json => "application/json",
         }
     }
+}
+
+// === impl Beginning ===
+
+impl Beginning {
+    /// Adds the next piece.
+    pub(super) fn push(&mut self, piece: Bytes) {
+        if self.first.is_empty() && self.joined.is_empty() {
+            self.first = piece;
+        } else {
+            self.joined.extend_from_slice(&std::mem::take(&mut self.first));
+            self.joined.extend_from_slice(&piece);
+        }
+        self.blank = text_at(self.bytes(), self.blank);
+    }
+
+    /// Detects the framing; see [`Framing::of`].
+    pub(super) fn framing(&self, is_declared: bool, ended: bool) -> Option<Option<Framing>> {
+        Framing::of_text(&self.bytes()[self.blank..], is_declared, ended)
+    }
+
+    /// Returns whether more white space has come than an answer may begin with.
+    pub(super) const fn is_too_blank(&self) -> bool {
+        self.blank > MAX_BLANK
+    }
+
+    /// Returns the failure for a response that begins with more white space than that.
+    pub(super) fn too_blank() -> String {
+        format!("it begins with more than {MAX_BLANK} bytes of white space")
+    }
+
+    /// Returns the bytes that have been read.
+    pub(super) fn into_bytes(self) -> Bytes {
+        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        if self.joined.is_empty() { &self.first } else { &self.joined }
+    }
+}
+
+/// Returns the offset of the first byte that is neither white space nor part of the byte order mark. The bytes before
+/// `from` are known to be such.
+fn text_at(begun: &[u8], from: usize) -> usize {
+    let from = if from == 0 && begun.starts_with(BOM) { BOM.len() } else { from };
+    from + begun[from..].iter().take_while(|byte| byte.is_ascii_whitespace()).count()
 }
 
 /// Returns whether the bytes after `[` may go on as a JSON array, unlike those of a log line such as `[INFO] ready`.
@@ -146,6 +209,30 @@ mod tests {
         }
         assert_eq!(Framing::of(&[b'x'; MAX_UNKNOWN], false, false), None);
         assert_eq!(Framing::of(b"foo: x\n", true, false), None);
+    }
+
+    #[test]
+    fn white_space_is_inspected_once_and_bounded() {
+        for (pieces, framing) in [
+            (&["\u{feff}", " \r\n", "", "\n[{"][..], Framing::Json),
+            (&["\n", "\n", ": ping\n\n"], Framing::Events),
+            (&["", "  {"], Framing::Json),
+        ] {
+            let mut begun = Beginning::default();
+            for (n, piece) in pieces.iter().enumerate() {
+                begun.push(Bytes::from_static(piece.as_bytes()));
+                let expected = if n + 1 == pieces.len() { Some(framing) } else { None };
+                assert_eq!(begun.framing(false, false), Some(expected), "{pieces:?} {n}");
+            }
+            assert_eq!(begun.into_bytes(), pieces.concat());
+        }
+        let mut begun = Beginning::default();
+        for n in 0..=MAX_BLANK {
+            assert!(!begun.is_too_blank(), "{n}");
+            begun.push(Bytes::from_static(b"\n"));
+            assert_eq!(begun.blank, n + 1);
+        }
+        assert!(begun.is_too_blank());
     }
 
     #[test]

@@ -123,6 +123,18 @@ async fn nothing_counts_after_the_last_event_of_a_stream_that_is_read_as_a_whole
 }
 
 #[tokio::test]
+async fn white_space_before_an_answer_is_bounded() {
+    let blank = "\r\n".repeat(1_000);
+    for (stream, answer) in [(false, WHOLE), (true, CHUNK)] {
+        let some = vec![&*blank; 32];
+        let (_, body) = judged(stream, "", &[&some[..], &[answer]].concat()).await.unwrap();
+        assert!(String::from_utf8(body).unwrap().contains(r#""content":"hi""#), "{stream}");
+        let failure = judged(stream, "", &vec![&*blank; 33]).await.unwrap_err();
+        assert!(message(&failure).contains("more than 65536 bytes of white space"), "{}", message(&failure));
+    }
+}
+
+#[tokio::test]
 async fn keys_in_unread_events_of_an_assembled_answer_are_masked() {
     let unread = "data: oops sk-canary-0123456789\n\n";
     let (_, body) = judged(false, "content-type: text/event-stream\r\n", &[CHUNK, unread, FINISH]).await.unwrap();
