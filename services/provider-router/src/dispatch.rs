@@ -169,7 +169,7 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
     let asked = target.as_ref().filter(|candidate| candidate.model.is_none()).and_then(|_| envelope.model.clone());
     let mut response = match result {
         Ok(good) => {
-            let (api, choices) = (envelope.api, envelope.choices);
+            let (api, choices) = (envelope.api, envelope.answers());
             let good = match good {
                 AcceptedAnswer::Stream { headers: answered, begun, rest, has_token }
                     if resume::is_on(&plan, &envelope) =>

@@ -133,11 +133,12 @@ fn begins_array(rest: &[u8]) -> bool {
         .is_none_or(|byte| matches!(byte, b'{' | b'[' | b'"' | b']' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n'))
 }
 
-/// Assembles a complete response from a stream, and returns it with the failure that the stream reports beside its
-/// choices. Returns `None` if the stream is incomplete.
-pub(super) fn whole_of(stream: &Bytes) -> Option<(Bytes, Option<String>)> {
+/// Assembles a complete response from a stream of `choices` answers, and returns it with the failure that the stream
+/// reports beside them. Returns `None` if the stream is incomplete.
+pub(super) fn whole_of(stream: &Bytes, choices: u32) -> Option<(Bytes, Option<String>)> {
     let answer = fold_stream(stream);
-    if !answer.done && !answer.finished || answer.error.is_some() && answer.finish_reason.is_none() {
+    let is_finished = answer.finished && answer.choices >= usize::try_from(choices).unwrap_or(usize::MAX);
+    if !answer.done && !is_finished || answer.error.is_some() && answer.finish_reason.is_none() {
         return None;
     }
     let json = answer.json?;
@@ -248,7 +249,7 @@ mod tests {
         assert_eq!((&choice["index"], &choice["finish_reason"]), (&0.into(), &"tool_calls".into()));
         assert_eq!(choice["delta"]["content"], "hi");
         assert_eq!((choice["delta"]["tool_calls"][1]["index"].as_u64(), choice.get("message")), (Some(1), None));
-        let folded: Value = serde_json::from_slice(&whole_of(&stream).unwrap().0).unwrap();
+        let folded: Value = serde_json::from_slice(&whole_of(&stream, 1).unwrap().0).unwrap();
         assert_eq!(folded["choices"][0]["message"]["content"], "hi");
         assert_eq!(folded["usage"]["total_tokens"], 3);
         for nothing in ["", "[]", "{}", r#"{"choices":null}"#, r#"{"choices":["a"]}"#, "<html>"] {
@@ -303,7 +304,7 @@ mod tests {
     fn only_a_complete_stream_becomes_a_non_streamed_answer() {
         let chunk = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
         let finish = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-        let whole = |stream: &str| whole_of(&Bytes::from(stream.to_owned()));
+        let whole = |stream: &str| whole_of(&Bytes::from(stream.to_owned()), 1);
         for complete in
             [format!("{chunk}{finish}data: [DONE]\n\n"), format!("{chunk}{finish}"), format!("{chunk}{DONE_EVENT}")]
         {
@@ -312,6 +313,11 @@ mod tests {
         }
         let other = "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"ho\"}}]}\n\n";
         assert_eq!(whole(&format!("{other}{chunk}{finish}")), None);
+        // Of two answers, one has not begun.
+        let of_two = |stream: String| whole_of(&Bytes::from(stream), 2).is_some();
+        assert!(!of_two(format!("{chunk}{finish}")));
+        assert!(of_two(format!("{chunk}{finish}{DONE_EVENT}")));
+        assert!(of_two(format!("{chunk}{finish}{}", finish.replace("\"index\":0", "\"index\":1"))));
         let error = finish.replace("\"choices\"", "\"error\":{\"message\":\"no\"},\"choices\"");
         assert_eq!(whole(&format!("{chunk}{error}")).unwrap().1.as_deref(), Some("no"));
         for broken in [chunk, "data: [DONE]\n\n", "", "data: {\"error\":{\"message\":\"no\"}}\n\n"] {

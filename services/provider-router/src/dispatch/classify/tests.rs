@@ -89,7 +89,7 @@ async fn held(
     (
         classify_response(
             response,
-            (Api::Chat, stream),
+            (Api::Chat, stream, 1),
             hold,
             ("1", &Masker::new(["sk-canary-0123456789".to_owned()])),
         )

@@ -126,8 +126,10 @@ async fn every_answer_of_several_has_to_finish() {
         ([FINISH, &of(1, A)].concat(), 1, &open),
         ([A, &of(1, A), FINISH, &of(1, FINISH)].concat(), 2, &done),
         ([A, &of(1, A), FINISH, "data: [DONE]\n\n"].concat(), 2, &done),
-        // Some providers answer once, whatever `n` is, or repeat the finished answer with the usage.
-        ([A, FINISH].concat(), 2, &done),
+        // The second answer has not begun.
+        ([A, FINISH].concat(), 2, &open),
+        ([A, FINISH, "data: [DONE]\n\n"].concat(), 2, &done),
+        // Some providers repeat the finished answer with the usage.
         ([A, FINISH, A].concat(), 1, &done),
     ] {
         for end in [None, Some(Fail)] {
