@@ -33,6 +33,7 @@ mod translated;
 mod typed;
 mod unasked_usage;
 mod unfinished;
+mod whole;
 
 use std::{
     pin::Pin,
@@ -57,6 +58,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 pub use translated::{Translated, TranslatedStream, counts};
 use typed::TypedStream;
 pub use unasked_usage::UncountedStream;
+pub use whole::{PIECE, WholeAnswer};
 
 use crate::{exchange::Exchange, journal::Written};
 
@@ -149,6 +151,12 @@ impl Relay {
             is_http2: false,
             stop,
         }
+    }
+
+    /// Returns the request of a stream that is not passed on.
+    #[cfg(test)]
+    fn into_exchange(self) -> Exchange {
+        self.exchange
     }
 
     /// Relays over this version of HTTP.
