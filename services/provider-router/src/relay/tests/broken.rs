@@ -152,6 +152,25 @@ async fn an_odd_value_in_the_last_event_does_not_hide_the_end() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_error_event_behind_a_backlog_has_time_to_be_written() {
+    let piece = A.repeat(100);
+    for (pieces, waits) in [(20, true), (1, false)] {
+        let steps = std::iter::repeat_n(Step::Text(piece.clone()), pieces).chain([Step::Expire]);
+        let mut client = Client::new(steps);
+        for _ in 0..pieces {
+            assert_eq!(client.poll(), bytes(&piece));
+        }
+        let Seen::Bytes(event) = client.poll() else { panic!("no error event") };
+        assert!(event.contains("upstream_timeout"), "{event}");
+        assert_eq!(client.poll(), Seen::Pending);
+        assert_eq!(client.poll(), if waits { Seen::Pending } else { Seen::Broken });
+        tokio::time::sleep(FLUSH_PAUSE).await;
+        while client.poll() == Seen::Pending {}
+        assert_eq!((client.poll(), client.statuses()), (Seen::End, vec!["truncated".to_owned()]));
+    }
+}
+
 #[tokio::test]
 async fn events_without_blank_lines_end_too() {
     let lines = [A, FINISH].map(|event| event.replace("\n\n", "\n")).concat();
