@@ -2,9 +2,11 @@
 //!
 //! Providers quote a key that they reject, and their error texts go to clients and into the log, where the key must not
 //! appear. The key may be written literally, in upper or lower case, in base64 or hexadecimal, alone or within a longer
-//! text, with JSON escapes (repeatedly, where JSON is quoted within JSON), percent-encoded or as HTML, or without its end.
+//! text, with JSON escapes (repeatedly, where JSON is quoted within JSON), percent-encoded or as HTML, or without a
+//! part of one end.
 
 mod escapes;
+mod shortened;
 mod spellings;
 
 use std::borrow::Cow;
@@ -13,6 +15,7 @@ use std::ops::Range;
 use memchr::memmem;
 
 use self::escapes::{DecodeEscape, Unescaped, any_escape, json_escape, percent_escape};
+use self::shortened::Shortened;
 use self::spellings::spellings;
 use crate::secret::MASK;
 
@@ -24,25 +27,28 @@ const MAX_JSON_NESTING: usize = 3;
 pub struct Masker {
     /// The secrets in all spellings.
     secrets: Vec<String>,
+    /// The secrets without a part of one end.
+    shortened: Vec<Shortened>,
 }
 
 /// A masker without secrets, which masks nothing.
-pub static NO_SECRETS: Masker = Masker { secrets: Vec::new() };
+pub static NO_SECRETS: Masker = Masker { secrets: Vec::new(), shortened: Vec::new() };
 
 // === impl Masker ===
 
 impl Masker {
     /// Creates a masker for `secrets`; empty ones are ignored.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
-        let mut all: Vec<String> = Vec::new();
+        let (mut all, mut shortened) = (Vec::<String>::new(), Vec::new());
         for secret in secrets.into_iter().filter(|secret| !secret.is_empty()) {
+            shortened.extend(Shortened::of(&secret));
             for spelling in spellings(secret) {
                 if !all.contains(&spelling) {
                     all.push(spelling);
                 }
             }
         }
-        Self { secrets: all }
+        Self { secrets: all, shortened }
     }
 
     /// Returns whether the masker has no secrets.
@@ -114,7 +120,8 @@ impl Masker {
             let found: Vec<_> = memmem::find_iter(text, secret).map(|at| at..at + secret.len()).collect();
             found
         };
-        self.secrets.iter().flat_map(of_secret).map(source).collect()
+        let whole = self.secrets.iter().flat_map(of_secret);
+        whole.chain(self.shortened.iter().flat_map(|secret| secret.find(text))).map(source).collect()
     }
 }
 
@@ -217,18 +224,28 @@ mod tests {
     }
 
     #[test]
-    fn a_long_secret_is_masked_without_its_end() {
-        let key = format!("sk-ant-api03-{}", "0123456789abcdef".repeat(2));
-        let masker = Masker::new([key.clone()]);
-        for cut in 1..=4 {
-            let shown = &key[..key.len() - cut];
-            let masked = masker.mask_text(shown).into_owned();
-            assert!(masked.starts_with(MASK) && masked.len() < MASK.len() + key.len() / 4, "{masked}");
+    fn a_secret_is_masked_without_a_part_of_one_end() {
+        let long = format!("sk-ant-api03-{}", "0123456789abcdef".repeat(2));
+        for (key, most) in [(&*long, 11), ("sk-prov-SECRET-1234567890abcde", 1), ("éa0123456789é", 1)] {
+            let masker = Masker::new([key.to_owned()]);
+            assert_eq!(masker.mask_text(key), MASK);
+            let (all, len) = (key.chars().collect::<Vec<_>>(), key.chars().count());
+            for cut in 1..=most {
+                for shown in [&all[cut..], &all[..len - cut]].map(|shown| shown.iter().collect::<String>()) {
+                    assert_eq!(masker.mask_text(&shown), MASK, "{shown}");
+                    assert_eq!(masker.mask_text(&format!("[{shown}...]")), format!("[{MASK}...]"), "{shown}");
+                }
+            }
+            let middle: String = all[most + 1..len - most - 1].iter().collect();
+            assert_eq!(masker.mask(middle.as_bytes()), None, "{middle}");
         }
-        assert_eq!(masker.mask_text(&key), MASK);
+        let masker = Masker::new([long.clone()]);
+        let quoted = long[1..].replace('-', r"\u002d");
+        assert_eq!(masker.mask_text(&format!("\"{quoted}\"")), format!("\"{MASK}\""));
         // The name of a vendor is no secret, and short ones occur by chance.
         assert_eq!(masker.mask(b"sk-ant-api03-..."), None);
         assert_eq!(Masker::new(["sk-0123456789abcdef".to_owned()]).mask(b"sk-0123456789ab"), None);
+        assert_eq!(Masker::new(["01234567890".to_owned()]).mask(b"0123456789"), None);
     }
 
     #[test]
@@ -237,7 +254,7 @@ mod tests {
             masked(r#"{"x\"\n":"second-canary, second\u002dcanary and 100%, \ud83d\ude00 \u0"}"#),
             format!(r#"{{"x\"\n":"{MASK}, {MASK} and 100%, \ud83d\ude00 \u0"}}"#)
         );
-        for text in ["", "nothing", r"second\u002dcanar", "%", r"\", r"\ud83d", "\\u00e"] {
+        for text in ["", "nothing", r"second\u002dcana", "%", r"\", r"\ud83d", "\\u00e"] {
             assert_eq!(masker().mask(text.as_bytes()), None, "{text}");
         }
         assert_eq!(Masker::default().mask(b"x"), None);

@@ -96,6 +96,12 @@ impl Clock {
         }
     }
 
+    /// Returns whether the time for the whole exchange is over. Unlike a timer, this is also known while bytes are
+    /// always ready, and in a task without budget.
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.total_due()
+    }
+
     pub(crate) fn total_due(&self) -> Instant {
         after(self.started, self.deadlines.total)
     }

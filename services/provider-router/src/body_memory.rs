@@ -1,9 +1,10 @@
-//! Bound on the memory for the bodies of requests in flight, and for the streams that guardrails hold.
+//! Bound on the memory for the bodies of requests in flight, for the streams that guardrails hold, and for whole
+//! answers until their clients have taken them.
 //!
 //! # Invariants
 //! The counted bytes never exceed the bound, except for those of a single body, whose size has a limit of its own, and of
-//! the copies of admitted bodies that the gateway changes. They count until the last reference to the body is dropped,
-//! wherever it is: in an attempt, in a queue, or in a copy for a mirror.
+//! the copies of admitted bodies that the gateway changes, and of answers. They count until the last reference to the
+//! body is dropped, wherever it is: in an attempt, in a queue, in a copy for a mirror, or on its way to a client.
 
 mod machine;
 
@@ -89,8 +90,8 @@ impl BodyMemory {
         Ok(counted.hold(body))
     }
 
-    /// Returns a changed copy of a body that has been admitted, whose bytes count as well. It is never refused, because
-    /// the request may be under way.
+    /// Returns a changed copy of a body that has been admitted, or the answer to it, whose bytes count as well. It is
+    /// never refused, because the request is under way.
     #[must_use]
     pub fn hold_copy(&self, copy: Bytes) -> Bytes {
         let len = copy.len() as u64;

@@ -175,7 +175,7 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
     let asked = target.as_ref().filter(|candidate| candidate.model.is_none()).and_then(|_| envelope.model.clone());
     let mut response = match result {
         Ok(good) => {
-            let (api, choices) = (envelope.api, envelope.choices);
+            let (api, choices) = (envelope.api, envelope.answers());
             let good = match good {
                 AcceptedAnswer::Stream { headers: answered, begun, rest, has_token }
                     if resume::is_on(&plan, &envelope) =>
@@ -198,7 +198,7 @@ pub async fn dispatch(app: &Arc<App>, call: Call, plan: Plan) -> Response<Respon
                 Ok(good) => {
                     cost =
                         target.as_ref().and_then(|candidate| cost_of(app, candidate, (api, asked.as_deref()), &good));
-                    answer(good, exchange, (api, choices), version).await
+                    answer(app, good, exchange, (api, choices), version).await
                 }
                 Err(failure) => failure.into_response(exchange, api).await,
             }
@@ -376,6 +376,7 @@ fn name_target(candidate: &Candidate, attempts: i64, headers: &mut HeaderMap) {
 }
 
 async fn answer(
+    app: &App,
     good: AcceptedAnswer,
     mut exchange: Exchange,
     (api, choices): (Api, u32),
@@ -393,18 +394,22 @@ async fn answer(
             exchange.note_usage(usage);
             exchange.note_sealed(&body);
             exchange.head(200, false);
-            let (status, body, failure) = match failure {
-                None => (RequestStatus::Completed, body, None),
+            let body = match failure {
+                None => {
+                    exchange.answer(&body);
+                    ResponseBody::answer(exchange, app.body_memory.hold_copy(body)).await
+                }
                 Some(failure) => {
                     // Providers quote the key they refuse.
                     let masker = exchange.masker();
                     let body = masker.mask(&body).map_or(body, Bytes::from);
-                    (RequestStatus::Failed, body, Some(masker.mask_text(&failure).into_owned()))
+                    let failure = masker.mask_text(&failure).into_owned();
+                    exchange.answer(&body);
+                    exchange.finish(RequestStatus::Failed, Some(failure)).await;
+                    ResponseBody::whole(body)
                 }
             };
-            exchange.answer(&body);
-            exchange.finish(status, failure).await;
-            (headers, ResponseBody::whole(body))
+            (headers, body)
         }
     };
     let mut response = Response::new(body);

@@ -45,6 +45,8 @@ pub struct Envelope {
     pub include_usage: bool,
     /// `n`, the number of answers; 1 if it is absent or no positive number.
     pub choices: u32,
+    /// Number of prompts of Completions, each of which gets that many answers; else 1.
+    prompts: u32,
     /// The API of a request that is not translated; its errors have the form of `api`.
     pub direct: Option<DirectApi>,
     /// Query for a provider of the same API; not part of the body.
@@ -157,15 +159,22 @@ impl Envelope {
     pub fn parse_direct(direct: DirectApi, body: &[u8]) -> Result<Self, EnvelopeError> {
         let api = direct.companion();
         let fields = Fields::find(body).map_err(|reason| EnvelopeError::MalformedDirect { direct, reason })?;
-        let mut has_subject = false;
+        let (mut has_subject, mut prompts) = (false, 1);
         // The body has been read as JSON before.
         let _ = Reader::new(body).object(|name, value| {
-            has_subject |= value.raw()? != NULL && direct.subjects().contains(&name);
+            let raw = value.raw()?;
+            has_subject |= raw != NULL && direct.subjects().contains(&name);
+            if name == "prompt" && direct == DirectApi::Completions {
+                prompts = count_prompts(raw);
+            }
             Some(())
         });
         match direct.subjects().first() {
             Some(field) if !has_subject => Err(EnvelopeError::MissingSubject { direct, field }),
-            _ => Ok(Self { direct: Some(direct), previous: None, ..Self::of_fields(api, false, &fields, body)? }),
+            _ => {
+                let envelope = Self::of_fields(api, false, &fields, body)?;
+                Ok(Self { direct: Some(direct), previous: None, prompts, ..envelope })
+            }
         }
     }
 
@@ -203,6 +212,7 @@ impl Envelope {
             stream,
             include_usage,
             choices,
+            prompts: 1,
             direct: None,
             query: None,
             extension_at,
@@ -210,6 +220,12 @@ impl Envelope {
             options_at,
             insert_at,
         })
+    }
+
+    /// Returns the number of answers that the request asks for.
+    #[must_use]
+    pub const fn answers(&self) -> u32 {
+        self.choices.saturating_mul(self.prompts)
     }
 
     /// Returns whether the request is translated for a provider that speaks `api`: because that is another one, or
@@ -336,6 +352,17 @@ impl<'a> Fields<'a> {
             (Some(()), None) => Ok(fields),
         }
     }
+}
+
+/// Returns the number of prompts in `prompt` of Completions: an array of texts or of lists of tokens has several, and
+/// an array of numbers is one.
+fn count_prompts(raw: &[u8]) -> u32 {
+    let (mut reader, mut count) = (Reader::new(raw), 0_u32);
+    let read = reader.array(|prompt| {
+        count = count.saturating_add(u32::from(matches!(prompt.peek()?, b'"' | b'[')));
+        prompt.skip()
+    });
+    read.map_or(1, |()| count.max(1))
 }
 
 /// Parses `true` or `false`. Absent and null are false; returns `None` for any other value.

@@ -33,6 +33,7 @@ mod translated;
 mod typed;
 mod unasked_usage;
 mod unfinished;
+mod whole;
 mod windowed;
 
 use std::{
@@ -58,6 +59,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 pub use translated::{Translated, TranslatedStream, counts};
 use typed::TypedStream;
 pub use unasked_usage::UncountedStream;
+pub use whole::{PIECE, WholeAnswer};
 pub use windowed::WindowedStream;
 
 use crate::{exchange::Exchange, journal::Written};
@@ -71,7 +73,9 @@ const MAX_EVENT: usize = 64 << 20;
 const MAX_DRAINED: usize = 64 << 10;
 /// Maximum time for which the end of the response waits for that.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
-/// Time for the last frames of an HTTP/2 stream to be written before the stream is reset.
+/// Bytes passed on without a pause from which the connection may have a backlog.
+const BACKLOG: usize = 64 << 10;
+/// Time for the last frames of an HTTP/2 stream, or of a connection with a backlog, to be written before it is reset.
 pub(crate) const FLUSH_PAUSE: Duration = Duration::from_millis(100);
 
 /// A stream being relayed.
@@ -100,6 +104,10 @@ pub struct Relay {
     drained_by: Option<Pin<Box<Sleep>>>,
     /// Whether the response goes over HTTP/2.
     is_http2: bool,
+    /// Bytes passed on since the provider paused last, when the connection could write what it had.
+    unpaused: usize,
+    /// Whether the error event waits in a backlog of the connection.
+    has_backlog: bool,
     /// Ready once the request has been cancelled, or the shutdown stops waiting for streams.
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -149,8 +157,16 @@ impl Relay {
             line_end: None,
             drained_by: None,
             is_http2: false,
+            unpaused: 0,
+            has_backlog: false,
             stop,
         }
+    }
+
+    /// Returns the request of a stream that is not passed on.
+    #[cfg(test)]
+    fn into_exchange(self) -> Exchange {
+        self.exchange
     }
 
     /// Relays over this version of HTTP.
@@ -173,6 +189,16 @@ impl Relay {
 
     /// Polls for the next frame; see [`http_body::Body::poll_frame`].
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let next = self.poll_next(cx);
+        match &next {
+            Poll::Pending => self.unpaused = 0,
+            Poll::Ready(Some(Ok(frame))) => self.unpaused += frame.data_ref().map_or(0, Bytes::len),
+            Poll::Ready(_) => {}
+        }
+        next
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
             // Events that have been judged already come before anything that a later phase adds.
             if let Some(bytes) = self.queued.take() {
@@ -190,8 +216,9 @@ impl Relay {
             match self.phase {
                 Phase::Over => return Poll::Ready(None),
                 Phase::Broken => {
-                    // A reset of an HTTP/2 stream drops the frames that have not been written yet.
-                    if self.is_http2 {
+                    // A reset of an HTTP/2 stream, or of a connection with a backlog, drops the frames that have not been
+                    // written yet.
+                    if self.is_http2 || self.has_backlog {
                         ready!(self.poll_flush_pause(cx));
                     }
                     // Returning `Pending` once makes hyper flush the error event before the connection is aborted.
@@ -383,6 +410,9 @@ impl Relay {
             self.exchange.spare_target();
         }
         self.note_losses();
+        // A provider that never paused has left the connection no time to write.
+        let is_late = matches!(why, Broken::Upstream(signalbox_upstream::Error::TotalTimeout { .. }));
+        self.has_backlog = is_late && self.unpaused > BACKLOG;
         // The response is incomplete anyway, so no last byte has to be held back.
         drop(self.exchange.finish(why.status(), Some(why.to_string())));
         self.phase = Phase::Broken;

@@ -3,9 +3,6 @@
 /// Minimum bytes of a secret that is also searched for in other spellings; those of a shorter one occur by chance.
 const MIN_RESPELLED: usize = 8;
 
-/// Minimum bytes of a secret whose beginning is also searched for. Keys of one vendor begin alike, but shorter.
-const MIN_SHORTENED: usize = 32;
-
 /// Digits of base64, without the last two, which depend on the alphabet.
 const BASE64: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
@@ -20,10 +17,6 @@ pub(super) fn spellings(secret: String) -> Vec<String> {
     // Within a longer text, such as `Bearer KEY`, the secret begins at any of three places of a group of digits.
     for before in 0..3 {
         spellings.extend([*b"+/", *b"-_"].map(|last| base64(before, secret.as_bytes(), last)));
-    }
-    // The first three quarters are masked, too, because some providers quote a key without its end.
-    if secret.len() >= MIN_SHORTENED {
-        spellings.extend(secret.get(..secret.len() - secret.len() / 4).map(str::to_owned));
     }
     spellings.insert(0, secret);
     spellings

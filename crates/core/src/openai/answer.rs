@@ -39,6 +39,8 @@ pub struct FoldedAnswer {
     pub done: bool,
     /// Whether every choice of a stream has a finish reason.
     pub finished: bool,
+    /// Number of choices of a stream.
+    pub choices: usize,
     /// The answer as one JSON `chat.completion`: rebuilt from a stream, or unchanged.
     pub json: Option<String>,
 }
@@ -181,6 +183,7 @@ impl StreamFold {
         let json = (!self.choices.is_empty()).then(|| self.write());
         let usage = Usage::read(&self.usage);
         let finished = !self.choices.is_empty() && self.choices.values().all(|choice| choice.finish_reason.is_some());
+        let choices = self.choices.len();
         let first = self.choices.pop_first().map(|(_, first)| first).unwrap_or_default();
         FoldedAnswer {
             id: self.id.unwrap_or_default(),
@@ -190,6 +193,7 @@ impl StreamFold {
             error: self.error,
             done: self.done,
             finished,
+            choices,
             json,
         }
     }

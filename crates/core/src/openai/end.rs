@@ -53,6 +53,8 @@ pub struct EndScanner {
     line_len: usize,
     /// Whether every chunk is parsed, because several answers have to finish.
     is_thorough: bool,
+    /// Number of answers that were requested; 0 if it does not matter, or the stream has told its end in another way.
+    asked: usize,
     /// The answers that were seen to begin or to finish, and whether they have finished.
     choices: Vec<(u32, bool)>,
     /// The newest usual chunk.
@@ -81,7 +83,15 @@ impl EndScanner {
     /// Creates a scanner of a stream with `n` answers.
     #[must_use]
     pub fn new(n: u32) -> Self {
-        Self { is_thorough: n > 1, ..Self::default() }
+        let is_thorough = n > 1;
+        let asked = if is_thorough { usize::try_from(n).unwrap_or(CHOICES).min(CHOICES) } else { 0 };
+        Self { is_thorough, asked, ..Self::default() }
+    }
+
+    /// Parses every chunk, so that answers beyond the requested number count from their first event on.
+    #[must_use]
+    pub fn thorough(self) -> Self {
+        Self { is_thorough: true, ..self }
     }
 
     /// Scans the next piece. After [`Scan::Hold`], the next piece must begin with the held bytes.
@@ -160,11 +170,14 @@ impl EndScanner {
         &self.ending
     }
 
-    /// Returns whether the provider has finished all answers that it has begun, as far as the events show it: the
-    /// usual chunks are parsed only after the first finish reason, or if several answers were requested.
+    /// Returns whether the provider has finished all answers that were requested or that it has begun, as far as the
+    /// events show it: the usual chunks are parsed only after the first finish reason, or if several answers were
+    /// requested.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.ending.finish_reason.is_some() && self.choices.iter().all(|(_, has_finished)| *has_finished)
+        self.ending.finish_reason.is_some()
+            && self.choices.len() >= self.asked
+            && self.choices.iter().all(|(_, has_finished)| *has_finished)
     }
 
     /// Returns the length of the unfinished line in bytes; 0 once the event is longer than 1 MiB.
@@ -367,6 +380,7 @@ impl EndScanner {
     }
 
     fn all_finished(&mut self) {
+        self.asked = 0;
         self.choices.iter_mut().for_each(|(_, has_finished)| *has_finished = true);
     }
 

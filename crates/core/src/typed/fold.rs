@@ -73,6 +73,7 @@ fn of_answer(api: Api, answer: &Value) -> FoldedAnswer {
         text,
         finished: finish_reason.is_some(),
         done: finish_reason.is_some(),
+        choices: 1,
         finish_reason,
         usage: usage_in(answer),
         error: is_failed.then(|| error_of(&json!({ "error": answer["error"] }))),

@@ -8,9 +8,11 @@ use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecod
 use async_compression::zstd::DParameter;
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
+use tokio::task::coop::poll_proceed;
 
 use super::coding::Coding;
 use super::wire::Wire;
+use crate::deadline::Clock;
 use crate::error::Error;
 
 /// Maximum size of decoded chunks in bytes. A few bytes can expand to gigabytes, so decoding is only as fast as the
@@ -26,6 +28,8 @@ pub(super) struct Decoding {
     reader: Box<dyn AsyncRead + Send + Sync + Unpin>,
     coding: Coding,
     chunk: Box<[u8]>,
+    /// One piece of the wire may decode to any number of chunks, between which the wire checks no deadline.
+    clock: Clock,
     ended: bool,
 }
 
@@ -40,6 +44,7 @@ struct Encoded {
 impl Decoding {
     /// Decodes `begun` and the following data of `wire`.
     pub(super) fn new(coding: Coding, begun: Bytes, wire: Wire) -> Self {
+        let clock = wire.clock();
         let encoded = Encoded { wire, current: begun };
         let reader: Box<dyn AsyncRead + Send + Sync + Unpin> = match coding {
             Coding::Gzip => {
@@ -57,17 +62,22 @@ impl Decoding {
             Coding::Zlib => Box::new(ZlibDecoder::new(encoded)),
             Coding::Deflate => Box::new(DeflateDecoder::new(encoded)),
         };
-        Self { reader, coding, chunk: vec![0; CHUNK_BYTES].into(), ended: false }
+        Self { reader, coding, chunk: vec![0; CHUNK_BYTES].into(), clock, ended: false }
     }
 
     pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         if self.ended {
             return Poll::Ready(None);
         }
+        if self.clock.is_over() {
+            return self.end(Some(self.clock.total_timeout()));
+        }
+        let budget = ready!(poll_proceed(cx));
         let mut chunk = ReadBuf::new(&mut self.chunk);
         let read = ready!(Pin::new(&mut self.reader).poll_read(cx, &mut chunk));
         let failure = match read {
             Ok(()) if !chunk.filled().is_empty() => {
+                budget.made_progress();
                 return Poll::Ready(Some(Ok(Bytes::copy_from_slice(chunk.filled()))));
             }
             Ok(()) => None,
@@ -77,7 +87,13 @@ impl Decoding {
                     .unwrap_or_else(|source| Error::Decoding { coding: self.coding.name(), source }),
             ),
         };
+        self.end(failure)
+    }
+
+    /// Ends the body, and closes its connection unless it has been returned to the pool.
+    fn end(&mut self, failure: Option<Error>) -> Poll<Option<Result<Bytes, Error>>> {
         self.ended = true;
+        self.reader = Box::new(tokio::io::empty());
         Poll::Ready(failure.map(Err))
     }
 

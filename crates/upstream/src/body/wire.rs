@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body::{Body as _, SizeHint};
 use hyper::body::Incoming;
+use tokio::task::coop::poll_proceed;
 use tokio::time::Instant;
 
 use crate::connection::{Connection, ExchangeHead, poll_driver};
@@ -73,10 +74,6 @@ impl Wire {
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let since = *self.waiting_since.get_or_insert_with(Instant::now);
-        // A stream without pauses exhausts the task's budget, and tokio's timers do not fire without budget.
-        if since >= self.clock.total_due() {
-            return Poll::Ready(self.clock.total_timeout());
-        }
         let (due, late) = self.clock.chunk_due(since);
         ready!(self.timer.poll_until(due, cx));
         Poll::Ready(late(&self.clock))
@@ -87,10 +84,17 @@ impl Wire {
         if self.ended {
             return Poll::Ready(None);
         }
+        if self.clock.is_over() {
+            let error = self.clock.total_timeout();
+            return self.fail(error);
+        }
+        // Many small frames may be ready, and other tasks of the thread have to run between them.
+        let budget = ready!(poll_proceed(cx));
         poll_driver(&mut self.connection, cx);
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                 Ok(data) => {
+                    budget.made_progress();
                     self.waiting_since = None;
                     self.release_at_end();
                     Poll::Ready(Some(Ok(data)))
@@ -105,6 +109,11 @@ impl Wire {
                 self.fail(error)
             }
         }
+    }
+
+    /// Returns the deadlines of the exchange.
+    pub(super) const fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// Returns whether all data have been returned.

@@ -5,9 +5,11 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use async_compression::tokio::write::GzipEncoder;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use signalbox_upstream::{Client, Deadlines, Error};
+use tokio::io::AsyncWriteExt;
 use tokio::task::coop;
 use tokio::time::Instant;
 
@@ -158,7 +160,7 @@ async fn a_steady_stream_ends_at_the_total_deadline() {
     let (mut body, mut peer) = begun(&client, &server, &deadlines).await;
     let flood = async move {
         let piece = vec![b'x'; 1 << 20];
-        while tokio::io::AsyncWriteExt::write_all(&mut peer.0, &piece).await.is_ok() {}
+        while peer.0.write_all(&piece).await.is_ok() {}
     };
     let read = async move {
         for _ in 0..100 {
@@ -188,6 +190,66 @@ async fn the_total_deadline_is_checked_without_its_timer() {
     }
     let poll = poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await;
     assert!(matches!(poll, Poll::Ready(Some(Err(Error::TotalTimeout { .. })))), "{poll:?}");
+}
+
+/// A gzip body of 16 MiB of blanks in a single piece, and one of small frames that are always ready.
+async fn ready_bodies() -> [Vec<u8>; 2] {
+    let mut encoder = GzipEncoder::new(Vec::new());
+    encoder.write_all(&vec![b' '; 16 << 20]).await.unwrap();
+    encoder.shutdown().await.unwrap();
+    let bomb = encoder.into_inner();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", bomb.len());
+    let pings = "8\r\n: ping\n\n\r\n".repeat(20_000);
+    [[head.into_bytes(), bomb].concat(), format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{pings}").into()]
+}
+
+#[tokio::test]
+async fn bytes_that_are_always_ready_do_not_outlive_the_total_deadline() {
+    for answer in ready_bodies().await {
+        let (server, client) = (Server::bind().await, client());
+        let target = server.target();
+        let deadlines = Deadlines { total: MINUTE, ..NEVER };
+        let sent = client.send(&target, get(&target, "/"), &deadlines);
+        let (sent, mut peer) = tokio::join!(sent, server.answer(&answer));
+        let mut body = sent.unwrap().into_body();
+        body.frame().await.unwrap().unwrap();
+        tokio::time::pause();
+        tokio::time::advance(MINUTE).await;
+        let error = body.frame().await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::TotalTimeout { after: MINUTE }), "{error:?}");
+        assert!(body.frame().await.is_none());
+        peer.closed().await;
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_are_always_ready_leave_time_to_other_tasks() {
+    for answer in ready_bodies().await {
+        let (server, client) = (Server::bind().await, client());
+        let target = server.target();
+        let (sent, _peer) = tokio::join!(client.send(&target, get(&target, "/"), &NEVER), server.answer(&answer));
+        let mut body = sent.unwrap().into_body();
+        // A thousand frames are more than the budget of a task.
+        let (mut frames, mut pauses) = (0, 0);
+        poll_fn(|cx| {
+            while frames < 1_000 {
+                match Pin::new(&mut body).poll_frame(cx) {
+                    Poll::Ready(frame) => {
+                        frame.unwrap().unwrap();
+                        frames += 1;
+                    }
+                    Poll::Pending => {
+                        pauses += 1;
+                        return Poll::Pending;
+                    }
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+        assert!(pauses >= 5, "{pauses}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header::AGE};
-use signalbox_core::schema::{CacheOutcome, GuardRules, RequestStatus};
+use signalbox_core::schema::{CacheOutcome, GuardRules};
 use signalbox_daemon::Caller;
 
 use crate::{
@@ -92,8 +92,7 @@ pub(super) async fn answer(
     exchange.keep_plan(plan.record(health::now()));
     exchange.head(200, answer.streamed);
     exchange.answer(&answer.body);
-    exchange.finish(RequestStatus::Completed, None).await;
-    let mut response = Response::new(ResponseBody::whole(answer.body.clone()));
+    let mut response = Response::new(ResponseBody::answer(exchange, answer.body.clone()).await);
     let headers = response.headers_mut();
     headers.extend(answer.headers.clone());
     headers.insert(AGE, (age / 1_000).into());

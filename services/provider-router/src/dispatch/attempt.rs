@@ -216,7 +216,8 @@ async fn send(
             let (deadlines, hold) = step.deadlines(app, remote, sender.context.arrived().elapsed(), envelope.stream);
             let response = app.client.send(&remote.target, request, &deadlines).await?;
             candidate.health.note_limits(response.headers(), health::now(), clock::unix_ms());
-            let judged = classify_response(response, (api, envelope.stream), hold, (&id, &remote.masker)).await;
+            let asked = (api, envelope.stream, envelope.answers());
+            let judged = classify_response(response, asked, hold, (&id, &remote.masker)).await;
             judged.map_err(|failure| failure.masked(&remote.masker))
         }
     }

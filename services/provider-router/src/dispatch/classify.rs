@@ -20,7 +20,7 @@ use super::{
     AcceptedAnswer,
     failure::AttemptError,
     framing,
-    framing::Framing,
+    framing::{Beginning, Framing},
     headers::forwardable,
     preamble::{Begun, Hold, MAX_ERROR, check_events, first_event},
 };
@@ -35,10 +35,11 @@ const ERROR_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time for the end of a response whose last event has come.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Decides whether a response may be passed on to the client. The preamble of a stream is held back as `hold` says.
+/// Decides whether a response of `choices` answers may be passed on to the client. The preamble of a stream is held
+/// back as `hold` says.
 pub(super) async fn classify_response(
     response: Response<signalbox_upstream::Body>,
-    (api, stream): (Api, bool),
+    (api, stream, choices): (Api, bool, u32),
     hold: Hold,
     (id, masker): (&str, &Masker),
 ) -> Result<AcceptedAnswer, AttemptError> {
@@ -66,10 +67,10 @@ pub(super) async fn classify_response(
             Ok(AcceptedAnswer::Stream { headers, begun: vec![stream], rest: source, has_token: true })
         }
         (false, Framing::Events) => {
-            let stream = read_stream(api, begun, &mut source).await?;
+            let stream = read_stream((api, choices), begun, &mut source).await?;
             // An error event fails the attempt here, as it does in a stream that the client requested.
             let stream = check_events(api, &stream)?;
-            let (body, failure) = whole_of(api, &stream, masker)
+            let (body, failure) = whole_of((api, choices), &stream, masker)
                 .ok_or_else(|| AttemptError::Invalid { reason: "it is an incomplete event stream".into() })?;
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Framing::Json.content_type()));
             Ok(AcceptedAnswer::Whole { headers, body, failure, usage: None })
@@ -169,22 +170,21 @@ async fn recognised(source: &mut Source, headers: &HeaderMap, hold: Hold) -> Res
 
 /// Reads a response until its framing is known. The content type decides only where the bytes do not.
 async fn recognise(source: &mut Source, headers: &HeaderMap) -> Result<(Bytes, Framing), AttemptError> {
-    let mut begun = Bytes::new();
+    let mut begun = Beginning::default();
     let is_declared = media_type(headers) == Framing::Events.content_type();
     loop {
         let next = poll_fn(|cx| source.poll_data(cx)).await.transpose()?;
         let ended = next.is_none();
-        begun = match next {
-            Some(bytes) if begun.is_empty() => bytes,
-            Some(bytes) => [&begun[..], &bytes].concat().into(),
-            None => begun,
-        };
-        match Framing::of(&begun, is_declared, ended) {
+        if let Some(bytes) = next {
+            begun.push(bytes);
+        }
+        match begun.framing(is_declared, ended) {
+            _ if begun.is_too_blank() => return Err(AttemptError::Invalid { reason: Beginning::too_blank() }),
             Some(None) => {}
-            Some(Some(framing)) => return Ok((begun, framing)),
-            None if is_declared && !ended => return Ok((begun, Framing::Events)),
+            Some(Some(framing)) => return Ok((begun.into_bytes(), framing)),
+            None if is_declared && !ended => return Ok((begun.into_bytes(), Framing::Events)),
             None => {
-                let (body, _) = read(begun, source, MAX_ERROR).await?;
+                let (body, _) = read(begun.into_bytes(), source, MAX_ERROR).await?;
                 return Err(unrecognised(&body));
             }
         }
@@ -213,9 +213,13 @@ async fn read_error(source: &mut Source) -> Bytes {
 
 /// Reads a stream to its end, up to [`MAX_BODY`] bytes. Nothing counts after its last event; a connection that breaks
 /// then, or after the finish of every answer, does not matter.
-async fn read_stream(api: Api, begun: Bytes, source: &mut Source) -> Result<Bytes, AttemptError> {
+async fn read_stream(
+    (api, choices): (Api, u32),
+    begun: Bytes,
+    source: &mut Source,
+) -> Result<Bytes, AttemptError> {
     let mut stream = BytesMut::from(&*begun);
-    let mut end = StreamEnd::new(api);
+    let mut end = StreamEnd::new(api, choices);
     let mut is_ended = end.is_reached(begun);
     while !is_ended {
         match poll_fn(|cx| source.poll_data(cx)).await {
@@ -247,9 +251,9 @@ enum StreamEnd {
 }
 
 impl StreamEnd {
-    fn new(api: Api) -> Self {
+    fn new(api: Api, choices: u32) -> Self {
         match api {
-            Api::Chat => Self::Chat { scanner: Box::new(EndScanner::new(u32::MAX)), held: Bytes::new() },
+            Api::Chat => Self::Chat { scanner: Box::new(EndScanner::new(choices).thorough()), held: Bytes::new() },
             Api::Messages | Api::Responses => {
                 Self::Typed { splitter: Splitter::new(MAX_BODY), reader: Box::new(TypedReader::new(api)) }
             }
@@ -307,9 +311,9 @@ fn stream_of(api: Api, body: &Bytes, id: &str) -> Option<Bytes> {
 }
 
 /// Assembles a complete response from a stream of the same API, with the failure that the stream reports beside it.
-fn whole_of(api: Api, stream: &Bytes, masker: &Masker) -> Option<(Bytes, Option<String>)> {
+fn whole_of((api, choices): (Api, u32), stream: &Bytes, masker: &Masker) -> Option<(Bytes, Option<String>)> {
     let (body, failure) = if api == Api::Chat {
-        framing::whole_of(stream)?
+        framing::whole_of(stream, choices)?
     } else {
         let folded = fold_stream(api, stream);
         let is_whole = folded.done && folded.error.is_none();

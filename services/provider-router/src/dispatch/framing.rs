@@ -5,7 +5,7 @@
 
 mod streamed;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use signalbox_core::{
     openai::{ChunkView, StreamEvent, fold_stream, read_event},
     sse::Splitter,
@@ -15,6 +15,19 @@ pub(super) use streamed::stream_of;
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 /// Maximum bytes of unknown lines before the first event of a stream.
 const MAX_UNKNOWN: usize = 8 << 10;
+/// Maximum bytes of white space before a document or the first event of a stream. Some providers send it to keep the
+/// connection alive.
+const MAX_BLANK: usize = 64 << 10;
+
+/// The beginning of a response, read until its framing is known. Each byte of white space is inspected once.
+#[derive(Debug, Default)]
+pub(super) struct Beginning {
+    /// The first piece, which is not copied if it is the only one.
+    first: Bytes,
+    joined: BytesMut,
+    /// Length of the byte order mark and the white space at the beginning.
+    blank: usize,
+}
 
 /// Framing of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +45,12 @@ impl Framing {
     /// Some servers write lines of their own before the first event, so an unknown line is passed over if the content
     /// type declares no event stream, within the first 8 KiB. A line that may begin a document in HTML is not.
     pub(super) fn of(begun: &[u8], is_declared: bool, ended: bool) -> Option<Option<Self>> {
+        Self::of_text(&begun[text_at(begun, 0)..], is_declared, ended)
+    }
+
+    /// Detects the framing from the first bytes after the white space.
+    fn of_text(begun: &[u8], is_declared: bool, ended: bool) -> Option<Option<Self>> {
         const FIELDS: [&[u8]; 4] = [b"data:", b"event:", b"id:", b"retry:"];
-        let begun = begun.strip_prefix(BOM).unwrap_or(begun).trim_ascii_start();
         let more = if ended { None } else { Some(None) };
         match begun.first() {
             None => more,
@@ -63,6 +80,52 @@ impl Framing {
     }
 }
 
+// === impl Beginning ===
+
+impl Beginning {
+    /// Adds the next piece.
+    pub(super) fn push(&mut self, piece: Bytes) {
+        if self.first.is_empty() && self.joined.is_empty() {
+            self.first = piece;
+        } else {
+            self.joined.extend_from_slice(&std::mem::take(&mut self.first));
+            self.joined.extend_from_slice(&piece);
+        }
+        self.blank = text_at(self.bytes(), self.blank);
+    }
+
+    /// Detects the framing; see [`Framing::of`].
+    pub(super) fn framing(&self, is_declared: bool, ended: bool) -> Option<Option<Framing>> {
+        Framing::of_text(&self.bytes()[self.blank..], is_declared, ended)
+    }
+
+    /// Returns whether more white space has come than an answer may begin with.
+    pub(super) const fn is_too_blank(&self) -> bool {
+        self.blank > MAX_BLANK
+    }
+
+    /// Returns the failure for a response that begins with more white space than that.
+    pub(super) fn too_blank() -> String {
+        format!("it begins with more than {MAX_BLANK} bytes of white space")
+    }
+
+    /// Returns the bytes that have been read.
+    pub(super) fn into_bytes(self) -> Bytes {
+        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        if self.joined.is_empty() { &self.first } else { &self.joined }
+    }
+}
+
+/// Returns the offset of the first byte that is neither white space nor part of the byte order mark. The bytes before
+/// `from` are known to be such.
+fn text_at(begun: &[u8], from: usize) -> usize {
+    let from = if from == 0 && begun.starts_with(BOM) { BOM.len() } else { from };
+    from + begun[from..].iter().take_while(|byte| byte.is_ascii_whitespace()).count()
+}
+
 /// Returns whether the bytes after `[` may go on as a JSON array, unlike those of a log line such as `[INFO] ready`.
 fn begins_array(rest: &[u8]) -> bool {
     rest.trim_ascii_start()
@@ -70,11 +133,12 @@ fn begins_array(rest: &[u8]) -> bool {
         .is_none_or(|byte| matches!(byte, b'{' | b'[' | b'"' | b']' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n'))
 }
 
-/// Assembles a complete response from a stream, and returns it with the failure that the stream reports beside its
-/// choices. Returns `None` if the stream is incomplete.
-pub(super) fn whole_of(stream: &Bytes) -> Option<(Bytes, Option<String>)> {
+/// Assembles a complete response from a stream of `choices` answers, and returns it with the failure that the stream
+/// reports beside them. Returns `None` if the stream is incomplete.
+pub(super) fn whole_of(stream: &Bytes, choices: u32) -> Option<(Bytes, Option<String>)> {
     let answer = fold_stream(stream);
-    if !answer.done && !answer.finished || answer.error.is_some() && answer.finish_reason.is_none() {
+    let is_finished = answer.finished && answer.choices >= usize::try_from(choices).unwrap_or(usize::MAX);
+    if !answer.done && !is_finished || answer.error.is_some() && answer.finish_reason.is_none() {
         return None;
     }
     let json = answer.json?;
@@ -149,6 +213,30 @@ mod tests {
     }
 
     #[test]
+    fn white_space_is_inspected_once_and_bounded() {
+        for (pieces, framing) in [
+            (&["\u{feff}", " \r\n", "", "\n[{"][..], Framing::Json),
+            (&["\n", "\n", ": ping\n\n"], Framing::Events),
+            (&["", "  {"], Framing::Json),
+        ] {
+            let mut begun = Beginning::default();
+            for (n, piece) in pieces.iter().enumerate() {
+                begun.push(Bytes::from_static(piece.as_bytes()));
+                let expected = if n + 1 == pieces.len() { Some(framing) } else { None };
+                assert_eq!(begun.framing(false, false), Some(expected), "{pieces:?} {n}");
+            }
+            assert_eq!(begun.into_bytes(), pieces.concat());
+        }
+        let mut begun = Beginning::default();
+        for n in 0..=MAX_BLANK {
+            assert!(!begun.is_too_blank(), "{n}");
+            begun.push(Bytes::from_static(b"\n"));
+            assert_eq!(begun.blank, n + 1);
+        }
+        assert!(begun.is_too_blank());
+    }
+
+    #[test]
     fn a_non_streamed_answer_becomes_an_equivalent_stream() {
         let whole = r#"{"id":"c1","object":"chat.completion","created":7,"model":"m","x":1,"choices":[{"message":{"role":"assistant","content":"hi","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"b","type":"function","function":{"name":"g","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
         let stream = stream_of(whole.as_bytes()).unwrap();
@@ -161,7 +249,7 @@ mod tests {
         assert_eq!((&choice["index"], &choice["finish_reason"]), (&0.into(), &"tool_calls".into()));
         assert_eq!(choice["delta"]["content"], "hi");
         assert_eq!((choice["delta"]["tool_calls"][1]["index"].as_u64(), choice.get("message")), (Some(1), None));
-        let folded: Value = serde_json::from_slice(&whole_of(&stream).unwrap().0).unwrap();
+        let folded: Value = serde_json::from_slice(&whole_of(&stream, 1).unwrap().0).unwrap();
         assert_eq!(folded["choices"][0]["message"]["content"], "hi");
         assert_eq!(folded["usage"]["total_tokens"], 3);
         for nothing in ["", "[]", "{}", r#"{"choices":null}"#, r#"{"choices":["a"]}"#, "<html>"] {
@@ -216,7 +304,7 @@ mod tests {
     fn only_a_complete_stream_becomes_a_non_streamed_answer() {
         let chunk = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
         let finish = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-        let whole = |stream: &str| whole_of(&Bytes::from(stream.to_owned()));
+        let whole = |stream: &str| whole_of(&Bytes::from(stream.to_owned()), 1);
         for complete in
             [format!("{chunk}{finish}data: [DONE]\n\n"), format!("{chunk}{finish}"), format!("{chunk}{DONE_EVENT}")]
         {
@@ -225,6 +313,11 @@ mod tests {
         }
         let other = "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"ho\"}}]}\n\n";
         assert_eq!(whole(&format!("{other}{chunk}{finish}")), None);
+        // Of two answers, one has not begun.
+        let of_two = |stream: String| whole_of(&Bytes::from(stream), 2).is_some();
+        assert!(!of_two(format!("{chunk}{finish}")));
+        assert!(of_two(format!("{chunk}{finish}{DONE_EVENT}")));
+        assert!(of_two(format!("{chunk}{finish}{}", finish.replace("\"index\":0", "\"index\":1"))));
         let error = finish.replace("\"choices\"", "\"error\":{\"message\":\"no\"},\"choices\"");
         assert_eq!(whole(&format!("{chunk}{error}")).unwrap().1.as_deref(), Some("no"));
         for broken in [chunk, "data: [DONE]\n\n", "", "data: {\"error\":{\"message\":\"no\"}}\n\n"] {

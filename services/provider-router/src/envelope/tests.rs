@@ -25,6 +25,26 @@ fn an_odd_number_of_answers_is_left_to_the_provider() {
         assert_eq!(parse(&format!(r#"{{"messages":[1],"n":{n}}}"#)).unwrap().choices, choices, "{n}");
     }
     assert_eq!(parse(r#"{"messages":[1]}"#).unwrap().choices, 1);
+    assert_eq!(parse(r#"{"messages":[1],"n":3,"prompt":["a","b"]}"#).unwrap().answers(), 3);
+}
+
+#[test]
+fn each_prompt_of_completions_has_its_answers() {
+    for (fields, answers) in [
+        (r#""prompt":"a""#, 1),
+        (r#""prompt":["a"]"#, 1),
+        (r#""prompt":["a","b"]"#, 2),
+        (r#""prompt":[[1,2],[3]],"n":3"#, 6),
+        (r#""prompt":[1,2,3]"#, 1),
+        (r#""prompt":[]"#, 1),
+        (r#""prompt":["a","b"],"n":4294967295"#, u32::MAX),
+    ] {
+        let body = format!("{{{fields}}}");
+        let envelope = Envelope::parse_direct(DirectApi::Completions, body.as_bytes()).unwrap();
+        assert_eq!(envelope.answers(), answers, "{fields}");
+    }
+    let body = br#"{"input":["a","b"],"prompt":["a","b"]}"#;
+    assert_eq!(Envelope::parse_direct(DirectApi::Embeddings, body).unwrap().answers(), 1);
 }
 
 #[test]

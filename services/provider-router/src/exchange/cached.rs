@@ -40,6 +40,11 @@ impl Exchange {
         self.routing.withheld(why);
     }
 
+    /// Stores the recorded answer in the cache, before the client has taken it: it is complete.
+    pub fn store_answer(&mut self) {
+        self.finish_recording(self.id(), RequestStatus::Completed);
+    }
+
     /// Stores the answer of a completed request.
     pub(super) fn finish_recording(&mut self, request: Uuid, status: RequestStatus) {
         let Some(recorder) = self.recorder.take() else { return };

@@ -155,6 +155,8 @@ impl Drop for Exchange {
         let status = match (self.status_code, &failure, finish_reason) {
             (None, ..) => RequestStatus::Cancelled,
             (Some(_), Some(_), _) => RequestStatus::Failed,
+            // The finish reason of a whole answer is known before the client has any of it.
+            _ if !self.streamed => RequestStatus::ClientDisconnected,
             // Many clients close the connection after the finish reason without waiting for `[DONE]`; they have the
             // whole response.
             (Some(_), None, Some(_)) => RequestStatus::Completed,

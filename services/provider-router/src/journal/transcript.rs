@@ -60,7 +60,7 @@ impl Transcript {
             answer.usage = summary.usage.or(answer.usage);
             answer.finish_reason = summary.finish_reason.clone().or(answer.finish_reason);
         }
-        let status = final_status(end.status, &answer);
+        let status = final_status(&end, &answer);
         let is_from_cache = end.plan.as_deref().is_some_and(RoutingRecord::is_from_cache);
         if is_from_cache {
             // No provider counted them.
@@ -199,8 +199,9 @@ impl Transcript {
 }
 
 /// Corrects the status of answers that report an error, and of disconnected clients: many close the connection after
-/// the finish reason, without waiting for `[DONE]`, and have the whole response.
-fn final_status(status: RequestStatus, answer: &FoldedAnswer) -> RequestStatus {
+/// the finish reason of a stream, without waiting for `[DONE]`, and have the whole response.
+fn final_status(end: &End, answer: &FoldedAnswer) -> RequestStatus {
+    let status = end.status;
     if status == RequestStatus::Completed && answer.error.is_some() {
         return RequestStatus::Failed;
     }
@@ -208,8 +209,8 @@ fn final_status(status: RequestStatus, answer: &FoldedAnswer) -> RequestStatus {
     match answer.finish_reason.as_deref() {
         _ if answer.error.is_some() => RequestStatus::Failed,
         Some(reason) if is_failure(reason) => RequestStatus::Failed,
-        Some(_) => RequestStatus::Completed,
-        None => status,
+        Some(_) if end.streamed => RequestStatus::Completed,
+        _ => status,
     }
 }
 

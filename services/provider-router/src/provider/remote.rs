@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
-    header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, USER_AGENT},
     uri::PathAndQuery,
 };
 use serde_json::Value;
@@ -369,7 +369,7 @@ fn bare_key(key: &str) -> &str {
 }
 
 /// Returns the values to mask in the provider's responses: its header values that are long enough to be secrets,
-/// without their authentication scheme.
+/// without their authentication scheme, and the values of its cookies.
 fn secrets(headers: &HeaderMap) -> impl Iterator<Item = String> {
     /// Minimum bytes of a secret; shorter values are flags and names.
     const MIN_SECRET_BYTES: usize = 8;
@@ -379,7 +379,10 @@ fn secrets(headers: &HeaderMap) -> impl Iterator<Item = String> {
         Some((scheme, rest)) if SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) => rest.trim(),
         _ => value.trim(),
     });
-    bare.filter(|value| value.len() >= MIN_SECRET_BYTES).map(str::to_owned)
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let cookies = cookies.flat_map(|value| value.split(';'));
+    let cookies = cookies.filter_map(|cookie| Some(cookie.split_once('=')?.1.trim()));
+    bare.chain(cookies).filter(|value| value.len() >= MIN_SECRET_BYTES).map(str::to_owned)
 }
 
 fn is_forwarded(name: &str) -> bool {

@@ -5,6 +5,7 @@ mod kept;
 mod resumed;
 mod translated;
 mod typed;
+mod whole;
 mod withheld;
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};

@@ -179,12 +179,26 @@ fn every_answer_that_begins_has_to_finish() {
         (2, of(1, "") + &chunk(finish), false),
         (2, of(1, "") + &chunk(finish) + &of(1, finish), true),
         (2, of(1, "") + &chunk(finish) + "data: \t[DONE]\n\n", true),
-        (2, chunk(finish), true),
+        // The other answer has not begun.
+        (2, chunk(finish), false),
+        (2, chunk(finish) + "data: \t[DONE]\n\n", true),
+        (3, chunk(finish) + &of(1, finish), false),
+        (3, chunk(finish) + &of(1, finish) + &of(2, finish), true),
     ] {
         let mut scanner = EndScanner::new(n);
         assert_eq!(scanner.scan(stream.as_bytes()), Scan::Pass);
         assert_eq!(scanner.is_complete(), complete, "{n} {stream}");
     }
+    // More than can be tracked, and one that was not requested.
+    let mut scanner = EndScanner::new(u32::MAX);
+    for index in 0..128 {
+        assert!(!scanner.is_complete(), "{index}");
+        scanner.scan(of(index, finish).as_bytes());
+    }
+    assert!(scanner.is_complete());
+    let mut scanner = EndScanner::new(1).thorough();
+    scanner.scan((of(1, "") + &chunk(finish)).as_bytes());
+    assert!(!scanner.is_complete());
 }
 
 #[test]

@@ -89,7 +89,7 @@ async fn held(
     (
         classify_response(
             response,
-            (Api::Chat, stream),
+            (Api::Chat, stream, 1),
             hold,
             ("1", &Masker::new(["sk-canary-0123456789".to_owned()])),
         )
@@ -120,6 +120,18 @@ async fn nothing_counts_after_the_last_event_of_a_stream_that_is_read_as_a_whole
     let (_release, released) = oneshot::channel();
     let (good, _) = begun(false, events, &[CHUNK, FINISH, DONE], released, Duration::from_millis(500)).await;
     assert!(matches!(good, Ok(AcceptedAnswer::Whole { .. })));
+}
+
+#[tokio::test]
+async fn white_space_before_an_answer_is_bounded() {
+    let blank = "\r\n".repeat(1_000);
+    for (stream, answer) in [(false, WHOLE), (true, CHUNK)] {
+        let some = vec![&*blank; 32];
+        let (_, body) = judged(stream, "", &[&some[..], &[answer]].concat()).await.unwrap();
+        assert!(String::from_utf8(body).unwrap().contains(r#""content":"hi""#), "{stream}");
+        let failure = judged(stream, "", &vec![&*blank; 33]).await.unwrap_err();
+        assert!(message(&failure).contains("more than 65536 bytes of white space"), "{}", message(&failure));
+    }
 }
 
 #[tokio::test]

@@ -80,6 +80,12 @@ fn a_client_that_disconnects_after_the_finish_reason_is_complete() {
     };
     assert_eq!(cut(b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"), RequestStatus::ClientDisconnected);
     assert_eq!(cut(b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"), RequestStatus::Completed);
+    // The log has a whole answer before its client has.
+    let first = transcript(FIRST);
+    let end = End { streamed: false, ..end(&first, RequestStatus::ClientDisconnected) };
+    let whole = r#"{"choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}]}"#;
+    let row = first.ended(end, whole.into(), None).ended.unwrap();
+    assert_eq!((row.status, row.finish_reason.as_deref()), (RequestStatus::ClientDisconnected, Some("stop")));
 }
 
 #[test]

@@ -131,6 +131,12 @@ fn keys_are_secret_and_flags_are_not() {
         assert!(masker.contains_secret(secret.as_bytes()), "{secret}");
     }
     assert!(!masker.contains_secret(b"Bearer or Basic a"));
+    let config = json!({"headers": {"cookie": "sid=a1b2c3d4e5; theme=dark; t=f6g7h8i9="}});
+    let masker = remote("openai", config).unwrap().masker;
+    for secret in ["a1b2c3d4e5", "f6g7h8i9=", "sid=a1b2c3d4e5; theme=dark; t=f6g7h8i9="] {
+        assert!(masker.contains_secret(secret.as_bytes()), "{secret}");
+    }
+    assert!(!masker.contains_secret(b"theme=dark"));
 }
 
 #[test]

@@ -126,8 +126,10 @@ async fn every_answer_of_several_has_to_finish() {
         ([FINISH, &of(1, A)].concat(), 1, &open),
         ([A, &of(1, A), FINISH, &of(1, FINISH)].concat(), 2, &done),
         ([A, &of(1, A), FINISH, "data: [DONE]\n\n"].concat(), 2, &done),
-        // Some providers answer once, whatever `n` is, or repeat the finished answer with the usage.
-        ([A, FINISH].concat(), 2, &done),
+        // The second answer has not begun.
+        ([A, FINISH].concat(), 2, &open),
+        ([A, FINISH, "data: [DONE]\n\n"].concat(), 2, &done),
+        // Some providers repeat the finished answer with the usage.
         ([A, FINISH, A].concat(), 1, &done),
     ] {
         for end in [None, Some(Fail)] {
@@ -147,6 +149,25 @@ async fn an_odd_value_in_the_last_event_does_not_hide_the_end() {
         let mut client = Client::new(texts(&[A, &finish], None));
         assert_eq!(client.text(), (format!("{A}{finish}"), Seen::End));
         assert_eq!(client.statuses(), ["completed"], "{odd}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_event_behind_a_backlog_has_time_to_be_written() {
+    let piece = A.repeat(100);
+    for (pieces, waits) in [(20, true), (1, false)] {
+        let steps = std::iter::repeat_n(Step::Text(piece.clone()), pieces).chain([Step::Expire]);
+        let mut client = Client::new(steps);
+        for _ in 0..pieces {
+            assert_eq!(client.poll(), bytes(&piece));
+        }
+        let Seen::Bytes(event) = client.poll() else { panic!("no error event") };
+        assert!(event.contains("upstream_timeout"), "{event}");
+        assert_eq!(client.poll(), Seen::Pending);
+        assert_eq!(client.poll(), if waits { Seen::Pending } else { Seen::Broken });
+        tokio::time::sleep(FLUSH_PAUSE).await;
+        while client.poll() == Seen::Pending {}
+        assert_eq!((client.poll(), client.statuses()), (Seen::End, vec!["truncated".to_owned()]));
     }
 }
 
