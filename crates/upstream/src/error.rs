@@ -84,7 +84,7 @@ pub enum Error {
         source: Box<ConfigError>,
     },
     /// Resolving, connecting and the handshake took too long.
-    #[error("no connection within {after:?}")]
+    #[error("no connection within {:?}", whole_ms(*.after))]
     ConnectTimeout {
         /// The deadline.
         after: Duration,
@@ -96,19 +96,19 @@ pub enum Error {
         source: hyper::Error,
     },
     /// The head of the response was not complete in time.
-    #[error("no response within {after:?}")]
+    #[error("no response within {:?}", whole_ms(*.after))]
     HeadersTimeout {
         /// The deadline.
         after: Duration,
     },
     /// The body paused for too long.
-    #[error("the response paused for more than {after:?}")]
+    #[error("the response paused for more than {:?}", whole_ms(*.after))]
     IdleTimeout {
         /// The deadline.
         after: Duration,
     },
     /// The exchange as a whole took too long.
-    #[error("the exchange took more than {after:?}")]
+    #[error("the exchange took more than {:?}", whole_ms(*.after))]
     TotalTimeout {
         /// The deadline.
         after: Duration,
@@ -147,6 +147,12 @@ pub enum Error {
     /// Informational responses (1xx) keep arriving, but no final response.
     #[error("the provider sent too many provisional responses and no final one")]
     NoFinalResponse,
+}
+
+/// Returns a duration without parts of a millisecond, which is what was left of a deadline for a message.
+fn whole_ms(after: Duration) -> Duration {
+    let millis = after.saturating_add(Duration::from_micros(500)).as_millis();
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 /// The reason why a proxy could not be used.
@@ -357,4 +363,18 @@ fn root_cause(error: &hyper::Error) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_told_in_whole_milliseconds() {
+        for (nanos, told) in [(199_699_186, "200ms"), (4_999_702_282, "5s"), (1_500_000_000, "1.5s"), (400, "0ns")] {
+            let after = Duration::from_nanos(nanos);
+            assert_eq!(Error::TotalTimeout { after }.to_string(), format!("the exchange took more than {told}"));
+        }
+        assert!(Error::IdleTimeout { after: Duration::MAX }.to_string().contains("paused for more than"));
+    }
 }

@@ -14,6 +14,7 @@
 
 mod cards;
 mod content;
+mod escapes;
 mod hook;
 mod secrets;
 mod stream;
@@ -352,6 +353,19 @@ pub fn stream(rules: &GuardRules, held: &Bytes) -> Result<Bytes, Refused> {
 #[must_use]
 pub fn error_body(rules: &GuardRules, body: &Bytes) -> Option<Bytes> {
     content::error_body(body, of_errors(rules))
+}
+
+/// Returns a request without credentials and card numbers. The log keeps the names of the members of a refused request,
+/// which may be what was found.
+#[must_use]
+pub fn without_found(body: &Bytes) -> Bytes {
+    let redact = Some(GuardAction::Redact);
+    let found = search(body, Actions { secrets: redact, cards: redact });
+    if found.refused.is_some() {
+        // It contains something that cannot be edited.
+        return Bytes::from_static(b"{}");
+    }
+    found.redacted.unwrap_or_else(|| body.clone())
 }
 
 /// Returns a text of a provider's error without what the rules for answers find; `None` if they find nothing.

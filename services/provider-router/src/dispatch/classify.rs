@@ -213,11 +213,7 @@ async fn read_error(source: &mut Source) -> Bytes {
 
 /// Reads a stream to its end, up to [`MAX_BODY`] bytes. Nothing counts after its last event; a connection that breaks
 /// then, or after the finish of every answer, does not matter.
-async fn read_stream(
-    (api, choices): (Api, u32),
-    begun: Bytes,
-    source: &mut Source,
-) -> Result<Bytes, AttemptError> {
+async fn read_stream((api, choices): (Api, u32), begun: Bytes, source: &mut Source) -> Result<Bytes, AttemptError> {
     let mut stream = BytesMut::from(&*begun);
     let mut end = StreamEnd::new(api, choices);
     let mut is_ended = end.is_reached(begun);

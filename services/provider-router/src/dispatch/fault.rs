@@ -45,14 +45,20 @@ impl AttemptError {
 fn retry_after(headers: &HeaderMap, unix_ms: i64) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     if let Some(millis) = text("retry-after-ms").and_then(|text| text.parse::<f64>().ok()) {
-        return Duration::try_from_secs_f64(millis / 1_000.0).ok();
+        return wait_of(millis / 1_000.0);
     }
     let text = text(header::RETRY_AFTER.as_str())?;
     if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
+        return wait_of(seconds);
     }
     let date = rfc2822::parse(text).ok()?.timestamp().as_millisecond();
     Some(Duration::from_millis(u64::try_from(date.saturating_sub(unix_ms)).unwrap_or_default()))
+}
+
+/// Returns a wait in seconds, of which more than a century counts as one; `None` if it is negative or no number.
+fn wait_of(seconds: f64) -> Option<Duration> {
+    const MAX_SECONDS: f64 = 36_500.0 * 24.0 * 60.0 * 60.0;
+    Duration::try_from_secs_f64(seconds.min(MAX_SECONDS)).ok().filter(|_| !seconds.is_nan())
 }
 
 #[cfg(test)]
@@ -132,7 +138,9 @@ mod tests {
             ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT", Some(5_000)),
             ("retry-after", "Sun, 06 Nov 1994 08:49:30 GMT", Some(0)),
             ("retry-after", "1000000000", Some(1_000_000_000_000)),
+            ("retry-after", "99999999999999999999", Some(3_153_600_000_000)),
             ("retry-after", "-3", None),
+            ("retry-after", "NaN", None),
             ("retry-after", "soon", None),
         ] {
             assert_eq!(wait(name, value), expected.map(Duration::from_millis), "{name}: {value}");

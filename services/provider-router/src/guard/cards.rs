@@ -22,7 +22,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Range<usize>>) {
             continue;
         }
         let escape = escape_digits(bytes, at);
-        let is_apart = at == 0 || is_after_escape(bytes, at) || !is_inner(bytes[at - 1]);
+        let is_apart = is_after_escape(bytes, at) || !is_inner(&bytes[..at]);
         if !is_apart {
             // The first group belongs to a word, such as `R8`, or to an escape; others may follow it.
             at = match escape {
@@ -108,17 +108,21 @@ fn luhn(digits: &[u8]) -> bool {
     weighed.sum::<u32>().is_multiple_of(10)
 }
 
-/// Returns whether a number behind this byte is part of something else.
-const fn is_inner(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
+/// Returns whether a number behind these bytes is part of a word or a fraction.
+const fn is_inner(before: &[u8]) -> bool {
+    match before {
+        [.., digit, b'.'] => digit.is_ascii_digit(),
+        [.., last] => last.is_ascii_alphanumeric(),
+        [] => false,
+    }
 }
 
-/// Returns whether a number ends before `rest`: no word, name or fraction goes on. A full stop or a hyphen does not
-/// continue it, unless a letter or a digit follows.
+/// Returns whether a number ends before `rest`: no word or fraction goes on. A full stop or a hyphen does not continue
+/// it, unless a letter or a digit follows.
 fn is_ended(rest: &[u8]) -> bool {
     match rest {
         [b'.' | b'-', next, ..] => !next.is_ascii_alphanumeric(),
-        [next, ..] => !(next.is_ascii_alphanumeric() || *next == b'_'),
+        [next, ..] => !next.is_ascii_alphanumeric(),
         [] => true,
     }
 }
@@ -146,6 +150,10 @@ mod tests {
                 format!("card {card}, please"),
                 format!("({card})"),
                 format!("n={card}\n"),
+                format!("Card No.{card}"),
+                format!("card_{card}_x"),
+                format!("-{card}"),
+                format!(".{card}"),
                 format!("It is {card}."),
                 format!("{card}... or so"),
                 format!("{card}-"),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use signalbox_core::{json::Reader, schema::GuardAction};
 
-use super::{cards, secrets};
+use super::{cards, escapes::Resolved, secrets};
 
 /// Depth of nesting beyond which a value is searched as it is written, and refused rather than redacted.
 const MAX_DEPTH: usize = 64;
@@ -93,8 +93,8 @@ impl Actions {
         self.find(text).first().map(|(_, kind, _)| *kind)
     }
 
-    /// Returns the places in a text, in order and without overlaps.
-    pub(super) fn find(self, text: &str) -> Vec<(Range<usize>, &'static str, GuardAction)> {
+    /// Returns the places in a text, without its escapes of JSON, if it has any.
+    fn find_as_written(self, text: &str) -> Vec<(Range<usize>, &'static str, GuardAction)> {
         let mut all = Vec::new();
         if let Some(action) = self.secrets {
             let mut found = Vec::new();
@@ -105,6 +105,17 @@ impl Actions {
             let mut found = Vec::new();
             cards::find(text, &mut found);
             all.extend(found.into_iter().map(|range| (range, "card number", action)));
+        }
+        all
+    }
+
+    /// Returns the places in a text, in order and without overlaps.
+    pub(super) fn find(self, text: &str) -> Vec<(Range<usize>, &'static str, GuardAction)> {
+        let mut all = self.find_as_written(text);
+        // Arguments and results of tools are JSON within a text.
+        if let Some(resolved) = Resolved::new(text) {
+            let found = self.find_as_written(&resolved.text).into_iter();
+            all.extend(found.map(|(range, kind, action)| (resolved.source(&range), kind, action)));
         }
         all.sort_by_key(|(range, ..)| (range.start, std::cmp::Reverse(range.end)));
         let mut end = 0;
@@ -155,13 +166,31 @@ impl Search<'_> {
                 self.unreadable(raw);
                 Some(())
             }
-            b'{' => value.fields_as_written(|name, raw, value| {
-                let shown = self.name(raw, &name);
-                self.path.push(Step::Name(shown.unwrap_or_else(|| name.clone().into_owned())));
-                let read = self.value(value, Some(&name));
+            b'{' => {
+                // The type of a document may follow its data.
+                let (mut is_text, mut data) = (false, None);
+                value.fields_as_written(|name, raw, value| {
+                    let shown = self.name(raw, &name);
+                    self.path.push(Step::Name(shown.unwrap_or_else(|| name.clone().into_owned())));
+                    let read = match &*name {
+                        "type" | "data" if value.peek()? == b'"' => {
+                            let text = value.raw()?;
+                            is_text |= name == "type" && text == br#""text""#;
+                            let is_opaque = name == "data" && self.is_opaque(text);
+                            data = Some(text).filter(|_| is_opaque).or(data);
+                            if is_opaque { Some(()) } else { self.text(text) }
+                        }
+                        name => self.value(value, Some(name)),
+                    };
+                    self.path.pop();
+                    read
+                })?;
+                let Some(data) = data.filter(|_| is_text) else { return Some(()) };
+                self.path.push(Step::Name("data".to_owned()));
+                let read = self.text(data);
                 self.path.pop();
                 read
-            }),
+            }
             b'[' => {
                 let mut index = 0;
                 value.array(|element| {
@@ -174,8 +203,8 @@ impl Search<'_> {
             }
             b'"' => {
                 let raw = value.raw()?;
-                let is_opaque = name.is_some_and(|name| OPAQUE.contains(&name)) && raw.iter().all(is_base64);
-                if is_opaque && !self.is_in_arguments() { Some(()) } else { self.text(raw) }
+                let is_opaque = name.is_some_and(|name| OPAQUE.contains(&name)) && self.is_opaque(raw);
+                if is_opaque { Some(()) } else { self.text(raw) }
             }
             b'-' | b'0'..=b'9' if self.is_in_arguments() => {
                 let raw = value.raw()?;
@@ -183,6 +212,11 @@ impl Search<'_> {
             }
             _ => value.skip(),
         }
+    }
+
+    /// Returns whether the text of a field for opaque data, which is given as it is written, is such data.
+    fn is_opaque(&self, raw: &[u8]) -> bool {
+        raw.iter().all(is_base64) && !self.is_in_arguments()
     }
 
     /// Returns whether the value is among the arguments of a tool, whose names are the user's own.
@@ -267,10 +301,12 @@ impl Search<'_> {
     }
 
     fn finish(self) -> Searched {
-        let Self { document, edits, mut found, .. } = self;
+        let Self { document, mut edits, mut found, .. } = self;
         if edits.is_empty() {
             return found;
         }
+        // The data of a document is searched behind its other fields.
+        edits.sort_unstable_by_key(|(range, _)| range.start);
         let (mut out, mut copied) = (Vec::with_capacity(document.len()), 0);
         for (range, text) in edits {
             out.extend_from_slice(&document[copied..range.start]);
@@ -333,6 +369,44 @@ mod tests {
         let escaped: String = CARD.chars().map(|char| format!("\\u{:04x}", u32::from(char))).collect();
         let found = searched(&format!(r#"{{"input":"{escaped}"}}"#), None, Some(GuardAction::Redact));
         assert_eq!(found.redacted.unwrap(), r#"{"input":"[redacted: card number]"}"#);
+    }
+
+    #[test]
+    fn escapes_of_json_within_a_text_do_not_hide_anything() {
+        for (arguments, count) in [
+            (format!(r#"{{"q":"s\u006b-ant-{}"}}"#, "aB3dE6gH9j".repeat(4)), 1),
+            (format!(r#"{{"q":"{}"}}"#, key().replacen('a', r"\u0061", 2)), 1),
+            (r#"{"q":"\u0034111111111111111 and 4111111111111111"}"#.to_owned(), 2),
+            (r#"{"q":"\\u0034111 1111 1111 111\\u0031"}"#.to_owned(), 1),
+            (r#"{"q":"\u00e9\ud83d\ude00"}"#.to_owned(), 0),
+        ] {
+            let document = serde_json::json!({ "arguments": arguments }).to_string();
+            let found = searched(&document, Some(GuardAction::Redact), Some(GuardAction::Redact));
+            assert_eq!(found.count, count, "{document}");
+            let kept = found.redacted.map(|kept| String::from_utf8(kept.to_vec()).unwrap()).unwrap_or_default();
+            assert_eq!(kept.matches("[redacted: ").count(), count, "{kept}");
+            assert!(!kept.contains("1111") && !kept.contains("aB3d"), "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_text_document_is_searched_wherever_its_type_stands() {
+        let data = key();
+        for (document, count) in [
+            (format!(r#"{{"type":"text","media_type":"text/plain","data":"{data}"}}"#), 1),
+            (format!(r#"{{"data":"{data}","b":"{CARD}","type":"text"}}"#), 2),
+            (format!(r#"{{"type":"base64","media_type":"image/png","data":"{data}"}}"#), 0),
+            (format!(r#"{{"data":"{data}"}}"#), 0),
+        ] {
+            let found = searched(&document, Some(GuardAction::Redact), Some(GuardAction::Redact));
+            assert_eq!(found.count, count, "{document}");
+            let kept = found.redacted.map_or(document, |kept| String::from_utf8(kept.to_vec()).unwrap());
+            assert!(serde_json::from_str::<serde_json::Value>(&kept).is_ok(), "{kept}");
+            assert_eq!(kept.contains(&data), count == 0, "{kept}");
+        }
+        let found =
+            searched(&format!(r#"{{"source":{{"data":"{data}","type":"text"}}}}"#), Some(GuardAction::Refuse), None);
+        assert_eq!(found.refused, Some(("source.data".to_owned(), "Anthropic key")));
     }
 
     #[test]

@@ -73,6 +73,17 @@ async fn requests_are_redacted_or_refused_without_quoting_them() {
     assert!(refused.contains("at most 10 are allowed"), "{refused}");
 }
 
+#[test]
+fn a_refused_request_is_logged_without_names_that_were_found() {
+    let body = Bytes::from(format!(r#"{{"tools":[{{"parameters":{{"{CARD}":{{}}}}}}],"{CARD}":1}}"#));
+    let expected = r#"{"tools":[{"parameters":{"[redacted: card number]":{}}}],"[redacted: card number 2]":1}"#;
+    assert_eq!(without_found(&body), expected);
+    let clean = Bytes::from_static(br#"{"input":"hi"}"#);
+    assert_eq!(without_found(&clean), clean);
+    let deep = format!(r#"{{"a":{}"{CARD}"{}}}"#, "[".repeat(70), "]".repeat(70));
+    assert_eq!(without_found(&deep.into()), "{}");
+}
+
 #[tokio::test]
 async fn in_a_stream_nothing_can_be_redacted() {
     let guard = guard(|config| config.answer_cards = Action::Redact).unwrap();

@@ -34,7 +34,7 @@ use crate::{
     dispatch::{self, Call},
     envelope::{Envelope, forwarded_query},
     exchange::Exchange,
-    guard::Refused,
+    guard::{self, Refused},
     journal::{Begin, Bodies, BodyPolicy},
     ledger::Quotas,
     live::LiveEntry,
@@ -209,7 +209,7 @@ impl<'a> RoutedRequest<'a> {
         }
     }
 
-    /// Logs a request that the guardrails refuse, without its texts.
+    /// Logs a request that the guardrails refuse, without its texts, and without names that are a credential.
     async fn refused(
         &self,
         app: &App,
@@ -217,7 +217,8 @@ impl<'a> RoutedRequest<'a> {
         Reserved { admitted, live, .. }: Reserved,
         (context, permit): (RequestContext, OwnedSemaphorePermit),
     ) -> ApiError {
-        match self.begin(app, (&self.sent, Bodies::Redact), (context, live), permit) {
+        let logged = guard::without_found(&self.sent);
+        match self.begin(app, (&logged, Bodies::Redact), (context, live), permit) {
             Ok(mut exchange) => {
                 // It has come, so it counts as a request, but it uses no tokens and no money.
                 exchange.hold(admitted);

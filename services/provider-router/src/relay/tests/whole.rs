@@ -1,5 +1,7 @@
 //! Tests of whole answers that are taken piece by piece.
 
+use signalbox_management::live::Cancellation;
+
 use super::*;
 use crate::relay::whole::{PIECE, WholeAnswer};
 
@@ -70,7 +72,7 @@ async fn a_cancelled_answer_breaks_off() {
     let mut reader = Reader::new(&body());
     reader.piece().unwrap().unwrap();
     let id = reader.client.live.list()[0].request_id.parse().unwrap();
-    assert_eq!(reader.client.live.cancel(id), crate::live::Cancellation::Cancelled);
+    assert_eq!(reader.client.live.cancel(id), Cancellation::Cancelled);
     assert!(reader.piece().unwrap().is_err());
     assert!(reader.piece().is_none());
     assert_eq!(reader.client.statuses(), ["cancelled"]);
