@@ -1,9 +1,12 @@
 //! Hostile input is refused clearly and has no effect.
 
+use std::fs;
+
 use http::Method;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use signalbox_fakes::{FakeProvider, Turn};
-use signalbox_harness::{Client, Launch, Stack, eventually};
+use signalbox_harness::{Client, Home, Launch, Stack, eventually};
 
 use crate::gateway::{CHAT, chat, error_of};
 
@@ -200,6 +203,49 @@ async fn fc_80_the_environment_key_decrypts_secrets_of_all_services() {
     assert!(answer.complete);
     assert_eq!(fake.calls_of("m")[0].header("authorization"), Some("Bearer sk-test-0123456789abcdef"));
     assert!(!stack.home.data().join("secret.key").exists(), "no other key was created");
+}
+
+#[tokio::test]
+async fn a_key_file_that_is_deleted_under_the_services_is_put_back() {
+    let stack = Stack::start().await;
+    let fake = FakeProvider::start().await.unwrap();
+    stack.add_provider("fake", &fake.url()).await;
+    let file = stack.home.data().join("secret.key");
+    let key = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    stack.api.post("/api/proxy/restart", &json!({})).await.expect(200);
+    stack.running().await;
+    assert_eq!(fs::read(&file).unwrap(), key);
+    stack.router().await.post(CHAT, &chat("fake/m", false)).await.expect(200);
+    assert_eq!(stack.router().await.get("/health").await.expect(200).json()["secrets"]["status"], "ok");
+}
+
+#[tokio::test]
+async fn secrets_of_a_lost_key_are_named_and_can_be_stored_again() {
+    let home = Home::new();
+    let launch = || Stack::builder().launch(Launch::default().home(&home)).start();
+    let mut stack = launch().await;
+    let fake = FakeProvider::start().await.unwrap();
+    stack.add_provider("fake", &fake.url()).await;
+    stack.process.signal(Signal::SIGTERM);
+    assert!(stack.process.wait_exit().await.success());
+    fs::remove_file(home.data().join("secret.key")).unwrap();
+
+    let stack = launch().await;
+    let router = stack.router().await;
+    let secrets = router.get("/health").await.expect(200).json()["secrets"].clone();
+    let reason = secrets["reason"].as_str().unwrap_or_default();
+    assert!(secrets["status"] == "degraded" && reason.contains("sealed with another key"), "{secrets}");
+    let said = stack.process.stderr();
+    assert!(said.contains("stored secrets were sealed with another key"), "{said}");
+    let again = json!({"config": {"apiKey": "sk-test-0123456789abcdef", "baseURL": fake.url()}});
+    stack.api.put("/api/providers/fake/config", &again).await.expect(200);
+    eventually("health `ok`", async || {
+        let health = router.get("/health").await.expect(200).json();
+        (health["secrets"]["status"] == "ok").then_some(())
+    })
+    .await;
+    router.post(CHAT, &chat("fake/m", false)).await.expect(200);
 }
 
 #[tokio::test]

@@ -109,6 +109,7 @@ async fn a_secret_sealed_with_another_key_disables_its_provider_with_a_hint() {
         let snapshot = Snapshot::new(rows, &sealer(key), &AddressPolicy::default(), &Metrics::default(), None);
         let provider = snapshot.provider("qwen-proxy-default").unwrap();
         assert_eq!(provider.log_bodies, Bodies::Off);
+        assert_eq!(snapshot.unreadable().is_none(), readable);
         match &provider.adapter {
             Adapter::Misconfigured(reason) => assert!(!readable && reason.contains("SIGNALBOX_KEY"), "{reason}"),
             _ => assert!(readable),
