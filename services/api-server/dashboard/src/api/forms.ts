@@ -326,6 +326,10 @@ export const ROUTE: FormNode = {
             "minimum": 1,
             "maximum": 1000000000
           },
+          "key": {
+            "type": "string",
+            "description": "Name of the provider's key, if it has several. Unset: all of them."
+          },
           "max_price_usd": {
             "type": "number",
             "description": "Maximum price in US dollars that a request may be expected to have at this target.",

@@ -11083,6 +11083,48 @@ export interface components {
              */
             status?: number | null;
         };
+        /** @description A change of the breaker of a target. */
+        BreakerChange: {
+            /**
+             * Format: int64
+             * @description Milliseconds until the target is tried again: of `open` and `ejected`.
+             */
+            cooldown_ms?: number | null;
+            /** @description Name of the provider's key; null if the provider has only one. */
+            key?: string | null;
+            /** @description Name of the model at the provider; null for all that the catalogue does not know. */
+            model?: string | null;
+            /** @description Id of the provider. */
+            provider_id: string;
+            /** @description New state. */
+            state: components["schemas"]["BreakerState"];
+            /**
+             * Format: int64
+             * @description When it changed, in milliseconds since 1970.
+             */
+            timestamp: number;
+        };
+        /**
+         * @description State of the breaker of a target.
+         * @enum {string}
+         */
+        BreakerState: "open" | "half-open" | "closed" | "ejected";
+        /** @description `breakers:changed`: breakers of targets have opened, closed, or let a request through. */
+        BreakersChanged: {
+            /** @description The newest of them, at most 50, the newest last. */
+            changes: components["schemas"]["BreakerChange"][];
+            /**
+             * Format: int64
+             * @description Number of changes since the last such event.
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description Number of alerts of any kind that the router could not keep.
+             */
+            missed: number;
+            timestamp: string;
+        };
         /** @description Breakers were closed. */
         BreakersReset: {
             /**
@@ -11463,6 +11505,8 @@ export interface components {
             error?: string | null;
             /** Format: int64 */
             first_byte_ms?: number | null;
+            /** @description Name of the provider's key, if it has several. */
+            key?: string | null;
             model?: string | null;
             provider: string;
             /** Format: int64 */
@@ -11491,6 +11535,8 @@ export interface components {
         };
         /** @description A target and the reason for its place in the order, or for being skipped. */
         ExplainedTarget: {
+            /** @description Name of the provider's key, if it has several. */
+            key?: string | null;
             model?: string | null;
             provider: string;
             why: string;
@@ -12405,6 +12451,46 @@ export interface components {
              */
             share: number;
         };
+        /** @description A fall of the share of a prompt that the provider had cached. */
+        PromptCacheFall: {
+            /**
+             * Format: int64
+             * @description Tokens that were cached for the turn before and are not for this one.
+             */
+            lost_tokens: number;
+            /** @description Requested model. */
+            model: string;
+            /**
+             * Format: double
+             * @description Share of the turn before.
+             */
+            previous_share: number;
+            /** @description Id of the provider that answered. */
+            provider_id?: string | null;
+            /** @description UUID of the request whose share fell. Its detail names the cause. */
+            request_id: string;
+            /**
+             * Format: double
+             * @description Share of the prompt that was read from the cache, from 0 to 1.
+             */
+            share: number;
+            /**
+             * Format: int64
+             * @description When the request arrived, in milliseconds since 1970.
+             */
+            timestamp: number;
+        };
+        /** @description `prompt-cache:fell`: providers had less of prompts in their caches than of the turns before. */
+        PromptCacheFell: {
+            /**
+             * Format: int64
+             * @description Number of falls since the last such event.
+             */
+            count: number;
+            /** @description The newest of them, at most 50, the newest last. */
+            falls: components["schemas"]["PromptCacheFall"][];
+            timestamp: string;
+        };
         /** @description A row of `providers`. */
         Provider: {
             /**
@@ -12804,6 +12890,11 @@ export interface components {
              */
             context_tokens: number | null;
             /**
+             * @description Name of the provider's key, if it has several. Unset: all of them.
+             * @default null
+             */
+            key: string | null;
+            /**
              * Format: double
              * @description Maximum price in US dollars that a request may be expected to have at this target.
              * @default null
@@ -12901,6 +12992,7 @@ export interface components {
                 api?: "chat" | "messages" | "responses" | null;
                 can?: ("tools" | "vision" | "json_schema")[] | null;
                 context_tokens?: number | null;
+                key?: string | null;
                 max_price_usd?: number | null;
                 model: string;
                 params?: {
