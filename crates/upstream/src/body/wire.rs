@@ -84,7 +84,8 @@ impl Wire {
         if self.ended {
             return Poll::Ready(None);
         }
-        if self.clock.is_over() {
+        // Of a body that has been received wholly, only its end is left to tell.
+        if self.clock.is_over() && !self.incoming.is_end_stream() {
             let error = self.clock.total_timeout();
             return self.fail(error);
         }
