@@ -225,12 +225,12 @@ async fn a_stream_behind_a_window_stops_at_what_is_split_over_its_events() {
         let configuration = "[guard]\nstream_window = \"64B\"\nanswer_cards = \"refuse\"\n";
         let gateway = gateway(api, json!({}), configuration).await;
         let (before, after) = ("before ".repeat(40), "after ".repeat(40));
-        gateway.fake.script("m", Turn::says(&format!("{before}{after}")));
+        gateway.fake.script("m", Turn::says(format!("{before}{after}")));
         let clean = ask(&gateway, api, true, "Say it.").await.expect(200);
         assert!(clean.complete && clean.text().matches("before").count() >= 40, "{api:?}: {}", clean.text());
         assert!(clean.text().matches("after").count() >= 40, "{api:?}: the end is released");
 
-        gateway.fake.script("m", Turn::says(&format!("{before}{CARD} {after}")));
+        gateway.fake.script("m", Turn::says(format!("{before}{CARD} {after}")));
         let stopped = ask(&gateway, api, true, "Say it.").await;
         let text = stopped.text();
         assert!(stopped.status == 200 && !stopped.complete && text.contains("before"), "{api:?}: {text}");

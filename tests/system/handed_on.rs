@@ -138,7 +138,7 @@ async fn a_trusted_proxy_names_the_client_to_all_services() {
         let logs = stack.home.data().join("logs");
         let read = |name: &str| fs::read_to_string(logs.join(name)).unwrap_or_default();
         for (client, service) in
-            [(stack.router().await, "provider-router"), (stack.qwen().await, "qwen-proxy"), (stack.api.clone(), "api")]
+            [(stack.router().await, "provider-router"), (stack.qwen().await, "qwen-proxy"), (stack.api, "api")]
         {
             let answer = String::from_utf8_lossy(&client.raw(REQUEST.as_bytes()).await).to_ascii_lowercase();
             let id = answer.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap().trim().to_owned();

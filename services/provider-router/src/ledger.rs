@@ -67,13 +67,16 @@ pub struct Ledger {
 /// The accounts that exist, by key, owner and route. Only the amounts in them change.
 #[derive(Debug, Default)]
 struct Accounts {
-    keys: Arc<HashMap<Arc<str>, Arc<Known>>>,
+    keys: Arc<KnownKeys>,
     owners: HashMap<Box<str>, Arc<Account>>,
     global: Option<Arc<Account>>,
     /// By the id of the route.
     routes: HashMap<Box<str>, Arc<Account>>,
     refuses_unpriced: bool,
 }
+
+/// The keys with limits or budgets, by their ids.
+type KnownKeys = HashMap<Arc<str>, Arc<Known>>;
 
 /// A key of the table `api_keys`.
 #[derive(Debug)]
@@ -326,11 +329,7 @@ impl Ledger {
 }
 
 /// Returns the keys after a change, and whether sums of the database are needed. All but the changed ones are shared.
-fn changed_keys(
-    old: &Arc<HashMap<Arc<str>, Arc<Known>>>,
-    changes: &KeyChanges,
-    now_ms: i64,
-) -> (Arc<HashMap<Arc<str>, Arc<Known>>>, bool) {
+fn changed_keys(old: &Arc<KnownKeys>, changes: &KeyChanges, now_ms: i64) -> (Arc<KnownKeys>, bool) {
     if !changes.is_complete && changes.rows.is_empty() && changes.gone.is_empty() {
         return (Arc::clone(old), false);
     }

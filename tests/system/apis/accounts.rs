@@ -33,8 +33,9 @@ fn sent(gateway: &Gateway, model: &str) -> Value {
 fn output(answer: &Answer, stream: bool) -> Vec<Value> {
     let whole = if stream {
         let text = answer.text();
-        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
-        let last = events.last().unwrap_or_default();
+        let mut events =
+            text.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+        let last = events.next_back().unwrap_or_default();
         last["response"].clone()
     } else {
         answer.json()

@@ -138,7 +138,7 @@ fn each_mistake_is_told_with_its_path() {
         (in_target("context_tokens", json!(-1)), "targets[1].context_tokens must be"),
         (
             in_target("wait", json!(1)),
-            "targets[1].wait is an unknown field; use provider, model, weight, params, context_tokens, can, region,",
+            "targets[1].wait is an unknown field; use provider, model, key, weight, params, context_tokens, can, region,",
         ),
         (in_target("can", json!("tools")), "targets[1].can must be a list of 0 to 3"),
         (in_target("can", json!(["tools", "audio"])), "targets[1].can[1] must be tools, vision or json_schema"),

@@ -65,7 +65,8 @@ where
     let head = Head { headers, uri, version };
     let arrived = (surface, received_at);
     match RoutedRequest::plan(app, arrived, head, extensions.get(), received, &context).await? {
-        ControlFlow::Continue(request) => request.answer(app, context, permit).await,
+        // Boxed once, where the long part of the way begins.
+        ControlFlow::Continue(request) => Box::pin(request.answer(app, context, permit)).await,
         ControlFlow::Break(plan) => Ok(plan),
     }
 }

@@ -325,7 +325,8 @@ mod tests {
             let mut events: Vec<String> = words.iter().map(|word| piece(word)).collect();
             if with_card {
                 let middle = events.len() / 2;
-                events.splice(middle..middle, [piece(&CARD[..7]), piece(&CARD[7..])]);
+                // Digits behind a letter are no card.
+                events.splice(middle..middle, [piece(&format!(" {}", &CARD[..7])), piece(&CARD[7..]), piece(" ")]);
             }
             let (stream, mut window, mut out) = (events.concat(), window(), Vec::new());
             let (mut rest, mut stopped) = (stream.as_bytes(), false);

@@ -48,9 +48,10 @@ fn read(config: &Config) -> Result<Vec<(String, String)>, String> {
     Ok(keys)
 }
 
-/// Returns all keys of a configuration, which are masked in every response of the provider.
+/// Returns all keys of the configuration of one key, which are masked in every response of the provider.
 pub(super) fn secrets(config: &Config) -> impl Iterator<Item = String> {
-    read(config).unwrap_or_default().into_iter().map(|(_, key)| key.trim().to_owned())
+    let named = config.get(API_KEYS).and_then(Value::as_object).into_iter().flatten();
+    named.filter_map(|(_, key)| key.as_str()).map(|key| key.trim().to_owned())
 }
 
 // === impl Provider ===
@@ -72,8 +73,10 @@ impl Provider {
                 return Self { adapter: Adapter::Misconfigured(reason), ..plain };
             }
         };
+        let all: Config = keys.iter().map(|(name, key)| (name.clone(), key.as_str().into())).collect();
         let mut each = keys.into_iter().map(|(name, key)| {
             let mut own = config.clone();
+            own.insert(API_KEYS.to_owned(), all.clone().into());
             own.insert("apiKey".to_owned(), key.into());
             Self::with_key(row, &own, Some(name.into()), default_link.clone(), policy, metrics)
         });

@@ -136,7 +136,7 @@ impl Remote {
             None => path(rest),
         };
         Ok(Self {
-            timeout: millis(config, "timeout")?.or(kind.quirks.silence_s.map(Duration::from_secs)),
+            timeout: millis(config, "timeout")?.or_else(|| kind.quirks.silence_s.map(Duration::from_secs)),
             masker: Masker::new(secrets(&headers).chain(keys::secrets(config))),
             account: account(base_url, &headers),
             apis: apis(config, kind)?,
