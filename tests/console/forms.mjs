@@ -74,6 +74,8 @@ export async function routeWithSections(page, server) {
   await saved(page);
   const { cache: _, ...rest } = before;
   assert.deepEqual(await stored(server, path), { ...rest, retries: 3 });
+  // An open page would say that it is gone.
+  await page.goto("about:blank");
   await fetch(server.url + path, { method: "DELETE" });
 }
 
@@ -103,5 +105,7 @@ export async function keyWithQueue(page, server) {
   await saved(page);
   const queue = { max_waiting: 20, timeout_ms: 7_000 };
   assert.deepEqual(await stored(server, path), { ...before, limits: { ...before.limits, rpm: 90, queue } });
+  // An open page would say that it is gone.
+  await page.goto("about:blank");
   await fetch(server.url + path, { method: "DELETE" });
 }

@@ -139,9 +139,10 @@ async function visitAll(browser, looker, pages, state) {
   );
 }
 
-/** The three pictures of the README and the manual. */
+/** The three pictures of the README and the manual. First steps are not on them. */
 export async function pictures(browser, server, shots) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", reducedMotion: "reduce" });
+  await context.addInitScript(() => localStorage.setItem("signalbox.console", JSON.stringify({ firstSteps: false })));
   const page = await open(context, server, "/");
   const pages = await addresses(server);
   for (const [name, address] of [["overview", "/"], ["console", "/requests"], ["request", pages.request]]) {

@@ -1,6 +1,6 @@
 /** All queries of the console, with their keys. Events invalidate them by the first part of the key. */
 
-import { infiniteQueryOptions, QueryClient, queryOptions } from "@tanstack/react-query";
+import { QueryClient, queryOptions } from "@tanstack/react-query";
 import { sendStatus } from "../lifecycle/store";
 import { api, data, type Schemas } from "./client";
 import { asProblem } from "./problem";
@@ -19,8 +19,20 @@ export const queryClient = new QueryClient({
   },
 });
 
-/** Rows of one page of a list. */
-const PAGE = 50;
+/** Ids of routes and keys that were deleted here: their pages are being left, and are not read again. */
+export const gone = new Set<string>();
+
+/** Waits for a deletion, whose event may arrive first. */
+export async function deleting(id: string, work: Promise<unknown>): Promise<void> {
+  gone.add(id);
+  try {
+    await work;
+  } catch (error) {
+    gone.delete(id);
+    throw error;
+  }
+}
+
 export const aboutQuery = queryOptions({
   queryKey: ["about"],
   queryFn: ({ signal }) => data(api.GET("/api/about", { signal })),
@@ -33,11 +45,6 @@ export const statusQuery = queryOptions({
     sendStatus(status);
     return status;
   },
-});
-
-export const statsQuery = queryOptions({
-  queryKey: ["requests", "stats"],
-  queryFn: ({ signal }) => data(api.GET("/api/activity/stats", { signal })),
 });
 
 export const providersQuery = queryOptions({
@@ -95,36 +102,3 @@ export const pricesQuery = queryOptions({
   queryKey: ["prices"],
   queryFn: ({ signal }) => data(api.GET("/api/prices", { signal })),
 });
-
-/** Filters of the audit log, as they are in the address. */
-export interface AuditFilters {
-  actor?: string | undefined;
-  action?: string | undefined;
-  resource?: string | undefined;
-  id?: string | undefined;
-  outcome?: string | undefined;
-}
-
-export const auditQuery = (filters: AuditFilters) =>
-  infiniteQueryOptions({
-    queryKey: ["audit", filters],
-    initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam, signal }) =>
-      data(
-        api.GET("/api/audit", {
-          params: {
-            query: {
-              limit: PAGE,
-              cursor: pageParam,
-              actor: filters.actor,
-              action: filters.action,
-              resource: filters.resource,
-              resource_id: filters.id,
-              outcome: filters.outcome as never,
-            },
-          },
-          signal,
-        }),
-      ),
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-  });

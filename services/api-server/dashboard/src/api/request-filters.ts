@@ -1,8 +1,10 @@
 /** Filters of requests, and the newest requests with their questions. */
 
 import { infiniteQueryOptions } from "@tanstack/react-query";
-import { type FixedRange, RANGES, type RangeName } from "../format/ranges";
+import { type FixedRange, type ListRange, openEnds } from "../format/ranges";
 import { api, data, type Schemas } from "./client";
+
+export type { ListRange };
 
 /** Rows of one page of the list. */
 export const PAGE = 50;
@@ -11,9 +13,6 @@ const PREVIEW = 200;
 
 /** One value, or several of which each request has one. */
 export type Choice = string | string[];
-
-/** Ranges of time that the list offers. */
-export type ListRange = RangeName | "any";
 
 /** Filters of the request list, as they are in the address. */
 export interface RequestFilters {
@@ -59,11 +58,7 @@ export function rangeOf({ range, from, to, session }: RequestFilters): ListRange
 
 /** Returns the time that filters select; ends that are absent are open. */
 export function timeOf(filters: RequestFilters, now: number): Partial<FixedRange> {
-  const range = rangeOf(filters);
-  if (range === "any") return {};
-  if (range !== undefined) return { from: now - RANGES[range][1] };
-  const { from, to } = filters;
-  return { ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
+  return openEnds({ range: rangeOf(filters), from: filters.from, to: filters.to }, now);
 }
 
 /** Returns the parameters of the API for these filters. */

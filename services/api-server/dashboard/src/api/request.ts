@@ -3,6 +3,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { address } from "../app/base";
 import { api, data, type Schemas, send } from "./client";
+import { rememberSent } from "./sent";
 
 /** A request and its answer, without their bodies. */
 export type RequestDetail = Schemas["ShortDetail"];
@@ -40,6 +41,7 @@ const NEWEST = 50;
 /** Tells that a request was sent just now: the log has it a moment later. */
 export function expectLogged(id: string): void {
   unlogged.add(id);
+  rememberSent(id);
 }
 
 /** Waits until the list of the newest requests has one, which a request for itself would report as missing. */

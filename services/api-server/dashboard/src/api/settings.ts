@@ -1,8 +1,9 @@
 /** What the server tells about settings: their form, and what waits for a restart. */
 
 import { queryOptions } from "@tanstack/react-query";
-import { send } from "./client";
-import { asProblem } from "./problem";
+import { api, data, send } from "./client";
+import { asProblem, Problem } from "./problem";
+import { ifMatch, versioned } from "./versions";
 
 export interface SettingSchema {
   key: string;
@@ -27,6 +28,46 @@ export interface PendingSetting {
   running: unknown;
   /** The service that has to be restarted. */
   service: string;
+}
+
+/** A setting as it was seen. */
+export interface SeenSetting {
+  /** The value that applies; `undefined` if there is none. */
+  value: unknown;
+  /** Its version; `null` if only the value was seen, as in a list. */
+  etag: string | null;
+}
+
+export interface WrittenSetting {
+  requiresRestart: boolean;
+}
+
+/** The version of a setting that is not stored. */
+const UNSTORED = '"0"';
+
+/** Returns a setting as it is now. */
+export async function readSetting(key: string): Promise<SeenSetting> {
+  try {
+    const { value, etag } = await versioned<{ value: unknown }>(
+      api.GET("/api/settings/{key}", { params: { path: { key } } }),
+    );
+    return { value, etag };
+  } catch (error) {
+    // It has neither a value nor a default.
+    if (asProblem(error).isNotFound) return { value: undefined, etag: UNSTORED };
+    throw error;
+  }
+}
+
+/** Writes a setting over the one that was seen; `undefined` resets it. Fails with a conflict if it is another one now. */
+export async function writeSetting(key: string, value: unknown, over: SeenSetting): Promise<WrittenSetting> {
+  const now = over.etag === null ? await readSetting(key) : over;
+  if (JSON.stringify(now.value) !== JSON.stringify(over.value))
+    throw new Problem("It was changed elsewhere meanwhile.", { status: 412 });
+  const [params, headers] = [{ path: { key } }, ifMatch(now.etag)];
+  return value === undefined
+    ? await data(api.DELETE("/api/settings/{key}", { params, headers }))
+    : await data(api.PUT("/api/settings/{key}", { params, headers, body: { value: value as string } }));
 }
 
 /** Returns what an address answers; `null` for a server that does not know it. */

@@ -6,7 +6,7 @@ import { askToSignIn } from "../app/session";
 import { SERVICES, send, sendStatus } from "../lifecycle/store";
 import { toast } from "../parts/toast";
 import { useConnection } from "./connection";
-import { queryClient } from "./queries";
+import { gone, queryClient } from "./queries";
 
 export { useConnection };
 
@@ -15,6 +15,16 @@ const GRACE = 2_000;
 
 /** Milliseconds before a connection is tried again that the server has ended or refused. */
 const REFUSED_PAUSE = 2_000;
+
+/** What is read anew when things of a kind have changed. Routes tell which of their targets cannot be asked. */
+const FOLLOWED = {
+  providers: ["providers", "models", "routes"],
+  models: ["models", "providers"],
+  settings: ["settings"],
+  routes: ["routes"],
+  keys: ["keys"],
+  prices: ["prices"],
+};
 
 let socket: Socket | null = null;
 let connectedOnce = false;
@@ -61,16 +71,13 @@ function open(): Socket {
     if (event.status) received(event.status);
   });
   socket.on("lifecycle:update", received);
-  socket.on("providers:updated", () => void invalidate("providers", "models", "audit"));
-  socket.on("models:updated", () => void invalidate("models", "providers", "audit"));
-  socket.on("settings:updated", () => void invalidate("settings", "audit"));
+  for (const [kind, roots] of Object.entries(FOLLOWED)) socket.on(`${kind}:updated`, () => void invalidate(...roots));
   socket.on("credentials:updated", (event: { action?: string }) => {
-    void invalidate("logins", "status", "audit");
+    void invalidate("logins", "status");
     toast(event.action === "deleted" ? "A Qwen login was removed" : "Qwen logins were updated");
   });
   socket.on("requests:new", (event: { count?: number }) => {
     useConnection.setState((state) => ({ news: state.news + (event.count ?? 1) }));
-    void queryClient.invalidateQueries({ queryKey: ["requests", "stats"] });
     void queryClient.invalidateQueries({ queryKey: ["requests", "recent"] });
     void queryClient.invalidateQueries({ queryKey: ["sessions"] });
   });
@@ -115,5 +122,6 @@ function lost(): void {
 }
 
 function invalidate(...roots: string[]): Promise<unknown> {
-  return Promise.all(roots.map((root) => queryClient.invalidateQueries({ queryKey: [root] })));
+  const predicate = ({ queryKey }: { queryKey: readonly unknown[] }) => !gone.has(String(queryKey[1]));
+  return Promise.all(roots.map((root) => queryClient.invalidateQueries({ queryKey: [root], predicate })));
 }

@@ -42,14 +42,23 @@ export interface Tick {
   providers: ProviderActivity[];
 }
 
+/** `audit:new`, at most every second. */
+export interface AuditEvent {
+  /** Number of new entries, whatever the filters of a page. */
+  count: number;
+  timestamp: string;
+}
+
 interface Topics {
   process: { event: "process:stats"; value: ProcessEvent };
   metrics: { event: "metrics:tick"; value: Tick };
+  audit: { event: "audit:new"; value: AuditEvent };
 }
 
 const EVENTS: { [Name in keyof Topics]: Topics[Name]["event"] } = {
   process: "process:stats",
   metrics: "metrics:tick",
+  audit: "audit:new",
 };
 
 /**

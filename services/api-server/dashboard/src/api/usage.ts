@@ -45,13 +45,27 @@ export async function fetchSeries(selection: SeriesSelection, signal?: AbortSign
   return (await answer.json()) as MetricSeries;
 }
 
+/** The errors of a time, by the status with which their requests ended. */
+export interface ErrorSeries {
+  step: number;
+  series: { key: string | null; errors: number[] }[];
+}
+
+export async function fetchErrors(selection: SeriesSelection, signal?: AbortSignal): Promise<ErrorSeries> {
+  const params = query({ ...selection, by: "status", metrics: "errors" });
+  return (await (await send(`/api/metrics/series?${params}`, signal ? { signal } : {})).json()) as ErrorSeries;
+}
+
 export type TopRow = Schemas["TopRow"];
 
 export async function fetchTop(
-  selection: { from: number; to: number; by: MetricSplit },
+  selection: { from: number; to: number; by: MetricSplit; limit?: number },
   signal?: AbortSignal,
 ): Promise<TopRow[]> {
-  const answer = await send(`/api/metrics/top?${query({ ...selection, limit: 20 })}`, signal ? { signal } : {});
+  const answer = await send(
+    `/api/metrics/top?${query({ ...selection, limit: selection.limit ?? 20 })}`,
+    signal ? { signal } : {},
+  );
   return ((await answer.json()) as Schemas["Top"]).rows;
 }
 

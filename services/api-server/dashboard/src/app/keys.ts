@@ -1,9 +1,10 @@
 /** Keyboard shortcuts of the whole console. */
 
-import { type AnyRouter, useRouter } from "@tanstack/react-router";
+import { useRouter } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { NAVIGATION } from "./navigation";
 import { usePreferences } from "./preferences";
+import { backToList, watchReturns } from "./returning";
 
 /** Milliseconds between the two keys of `g o`. */
 const SEQUENCE_WITHIN = 1_200;
@@ -50,33 +51,6 @@ function openActions(): void {
   (row?.querySelector<HTMLElement>(MENU) ?? document.querySelector<HTMLElement>(`#main ${MENU}`))?.click();
 }
 
-/** Paths by their position in the history of the tab, as far as this page has seen it. */
-const visited: string[] = [];
-
-/** Address whose row gets the focus on the list that it was opened from. */
-let left: string | null = null;
-
-/** Goes back to the list of the page, as it was left if that is one step back. Returns whether the page has one. */
-function backToList(router: AnyRouter): boolean {
-  const link = document.querySelector<HTMLAnchorElement>("#main a[data-back]");
-  if (!link || document.querySelector("dialog[open]")) return false;
-  left = location.pathname;
-  if (visited[positionIn(router) - 1] === link.pathname) router.history.back();
-  else link.click();
-  return true;
-}
-
-const positionIn = (router: AnyRouter): number => router.history.location.state.__TSR_index;
-
-/** Notes which page is shown, and gives the focus back after a return to a list. */
-function arrived(router: AnyRouter): void {
-  const at = positionIn(router);
-  visited.length = Math.min(visited.length, at);
-  visited[at] = location.pathname;
-  if (left !== null) document.querySelector<HTMLElement>(`#main [data-row][href="${CSS.escape(left)}"]`)?.focus();
-  left = null;
-}
-
 /** Listens for a single key on the whole page, unless something is being typed. */
 export function useKey(key: string, run: () => void): void {
   useEffect(() => {
@@ -102,7 +76,7 @@ function hasMoved(key: string, router: ReturnType<typeof useRouter>): boolean {
 export function useShortcuts(open: { palette: () => void; help: () => void }): void {
   const { palette, help } = open;
   const router = useRouter();
-  useEffect(() => router.subscribe("onRendered", () => arrived(router)), [router]);
+  useEffect(() => watchReturns(router), [router]);
   useEffect(() => {
     let began = 0;
     const pressed = (event: KeyboardEvent) => {

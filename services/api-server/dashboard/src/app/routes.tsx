@@ -7,6 +7,7 @@ import { liveSearch } from "../pages/live/search";
 import { logsSearch } from "../pages/logs/search";
 import { modelsSearch } from "../pages/models/search";
 import { playgroundSearch } from "../pages/playground/search";
+import { pricesSearch } from "../pages/prices/search";
 import { newProviderSearch } from "../pages/providers/search";
 import { replaySearch } from "../pages/requests/replay/search";
 import { requestSearch, requestsSearch } from "../pages/requests/search";
@@ -133,6 +134,7 @@ const live = createRoute({
 const prices = createRoute({
   getParentRoute: () => root,
   path: "/prices",
+  validateSearch: pricesSearch,
   component: lazyRouteComponent(() => import("../pages/prices/page")),
 });
 const qwen = createRoute({

@@ -18,6 +18,9 @@ export const RANGES = {
 export type RangeName = keyof typeof RANGES;
 export const RANGE_NAMES = Object.keys(RANGES) as RangeName[];
 
+/** Ranges of time that lists offer. */
+export type ListRange = RangeName | "any";
+
 /** A range with fixed ends, or one that ends now. */
 export interface RangeSearch {
   range?: RangeName | undefined;
@@ -37,6 +40,16 @@ export function endsOf({ range, from, to }: RangeSearch, fallback: RangeName, no
     if (end > from) return { from, to: end };
   }
   return { from: now - RANGES[range ?? fallback][1], to: now };
+}
+
+/** Returns the time that a list is about; ends that are absent are open. Without a range, they are the given ones. */
+export function openEnds(
+  { range, from, to }: { range: ListRange | undefined } & Pick<RangeSearch, "from" | "to">,
+  now: number,
+): Partial<FixedRange> {
+  if (range === "any") return {};
+  if (range !== undefined) return { from: now - RANGES[range][1] };
+  return { ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
 }
 
 /** Returns the milliseconds between two points of a chart: whole minutes, with at most 360 points. */

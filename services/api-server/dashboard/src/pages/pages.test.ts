@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { fieldChanges } from "../parts/field-changes";
 import { changesIn, formatOf, valuesOf } from "./config/plan";
 import { baseOf } from "./connect/base";
-import { CLIENTS, curl, shell } from "./connect/snippets";
+import { CLIENTS, curl, isServed, shell } from "./connect/snippets";
 import { capabilitiesFrom, capabilitiesOf } from "./models/capabilities";
 import { bodyOf as bodyOfModel, changesOf as changesOfModel, textsOf } from "./models/form";
 import { resourceFacts, sparkline } from "./overview/resources";
@@ -135,6 +135,12 @@ describe("snippets", () => {
     }
     const opencode = CLIENTS.find(({ id }) => id === "opencode")!.snippets("http://b", 'a"b', "k")[0]!.text;
     expect(Object.keys(JSON.parse(opencode).provider.signalbox.models)).toEqual(['a"b']);
+  });
+
+  it("are told where the server does not speak the API of the client", () => {
+    const left = CLIENTS.filter((client) => !isServed(client, ["chat", "responses"])).map(({ id }) => id);
+    expect(left).toEqual(["claude-code", "anthropic-python"]);
+    expect(CLIENTS.every((client) => isServed(client, undefined))).toBe(true);
   });
 
   it("have the host that the browser sees", () => {

@@ -4,13 +4,19 @@ import { Dialog, DialogBody } from "./dialog";
 
 interface GuardProps {
   dirty: boolean;
+  /** Whether the input stays while only the search of the address changes, such as by filters. */
+  keptBySearch?: boolean;
   /** Called when the input is given up. */
   onLeave?: () => void;
 }
 
 /** Asks before a page with unsaved input is left. */
-export function LeaveGuard({ dirty, onLeave }: GuardProps) {
-  const blocker = useBlocker({ shouldBlockFn: () => dirty, enableBeforeUnload: () => dirty, withResolver: true });
+export function LeaveGuard({ dirty, keptBySearch = false, onLeave }: GuardProps) {
+  const blocker = useBlocker({
+    shouldBlockFn: ({ current, next }) => dirty && !(keptBySearch && current.pathname === next.pathname),
+    enableBeforeUnload: () => dirty,
+    withResolver: true,
+  });
   if (blocker.status !== "blocked") return null;
   return (
     <Dialog title="Leave without saving?" onClose={blocker.reset}>

@@ -1,41 +1,26 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { Fragment, useState } from "react";
-import type { Schemas } from "../../api/client";
-import { type AuditFilters, auditQuery } from "../../api/queries";
-import { count } from "../../format/numbers";
-import { exactTime, timeOfDay, UNKNOWN } from "../../format/time";
+import { useState } from "react";
+import { type AuditFilters, auditQuery, auditRange } from "../../api/audit";
+import { count, plural } from "../../format/numbers";
 import { Button } from "../../parts/button";
-import { Changes } from "../../parts/changes";
-import { CopyButton } from "../../parts/copy";
 import { SearchField, Select } from "../../parts/field";
-import { fieldChanges } from "../../parts/field-changes";
-import { Card, Empty, Facts, Loaded, Page, Stack, Table } from "../../parts/layout";
-import { Mark, type Tone } from "../../parts/mark";
+import { Card, Empty, Loaded, Page, Table } from "../../parts/layout";
+import { TimeFilter } from "../../parts/time-filter";
 import css from "../requests/requests.module.css";
-import local from "./audit.module.css";
+import { EntryRow } from "./entry-row";
+import { useNews } from "./use-news";
+import { ACTIONS, OUTCOMES, RESOURCES } from "./words";
 
 const route = getRouteApi("/audit");
-
-type Entry = Schemas["AuditEntry"];
-
-const RESOURCES = [
-  "provider",
-  "provider_config",
-  "model",
-  "provider_model",
-  "setting",
-  "credential",
-  "price_layer",
-  "request",
-];
-const ACTIONS = ["created", "updated", "deleted"];
-const OUTCOMES: Record<string, Tone> = { done: "ok", refused: "warn", failed: "bad" };
 
 export default function Audit() {
   const filters = route.useSearch();
   const navigate = useNavigate({ from: "/audit" });
   const query = useInfiniteQuery(auditQuery(filters));
+  const [open, setOpen] = useState<ReadonlySet<number>>(new Set());
+  const entries = query.data?.pages.flatMap((page) => page.entries);
+  const news = useNews(filters, entries && (entries[0]?.id ?? 0), open.size > 0);
   const change = (changes: AuditFilters) =>
     void navigate({
       search: (old) =>
@@ -43,14 +28,15 @@ export default function Audit() {
           Object.entries({ ...old, ...changes }).filter(([, value]) => value !== undefined && value !== ""),
         ),
     });
-  const option = (values: string[], any: string): [string, string][] => [
+  const option = (words: Record<string, string>, any: string): [string, string][] => [
     ["", any],
-    ...values.map((value): [string, string] => [value, value.replaceAll("_", " ")]),
+    ...Object.entries(words),
   ];
   return (
     <Page title="Audit" about="Who changed what. Secrets are not in it.">
       <div className={css.filters}>
         <SearchField label="Id of what was changed" value={filters.id ?? ""} onCommit={(id) => change({ id })} />
+        <SearchField label="Request id" value={filters.request ?? ""} onCommit={(request) => change({ request })} />
         <Select
           aria-label="Thing"
           value={filters.resource ?? ""}
@@ -67,29 +53,27 @@ export default function Audit() {
           aria-label="Outcome"
           value={filters.outcome ?? ""}
           onChange={(outcome) => change({ outcome })}
-          options={option(Object.keys(OUTCOMES), "Any outcome")}
+          options={option(Object.fromEntries(Object.keys(OUTCOMES).map((word) => [word, word])), "Any outcome")}
         />
+        <TimeFilter range={auditRange(filters)} ends={filters} onChange={change} />
         {filters.actor !== undefined && (
           <Button small onClick={() => change({ actor: undefined })}>
             {filters.actor} ×
           </Button>
         )}
       </div>
+      {news.count > 0 && (
+        <div role="status">
+          <Button small onClick={news.show}>
+            Show {plural(news.count, "new change")}
+          </Button>
+        </div>
+      )}
       <Card flush>
-        <Loaded query={query} rows={10}>
-          {({ pages }) => {
-            const entries = pages.flatMap((page) => page.entries);
-            return entries.length === 0 ? (
-              <Empty
-                title="Nothing was changed"
-                action={
-                  Object.values(filters).some((value) => value !== undefined) ? (
-                    <Button onClick={() => void navigate({ search: {} })}>Clear filters</Button>
-                  ) : undefined
-                }
-              >
-                Changes of providers, models, settings and logins appear here.
-              </Empty>
+        <Loaded query={{ ...query, data: entries }} rows={10}>
+          {(entries) =>
+            entries.length === 0 ? (
+              <Nothing filters={filters} clear={() => void navigate({ search: {} })} />
             ) : (
               <Table
                 label={`${count(entries.length)} changes`}
@@ -106,11 +90,17 @@ export default function Audit() {
                 }
               >
                 {entries.map((entry) => (
-                  <EntryRow key={entry.id} entry={entry} change={change} />
+                  <EntryRow
+                    key={entry.id}
+                    entry={entry}
+                    isOpen={open.has(entry.id)}
+                    onToggle={() => setOpen((old) => toggled(old, entry.id))}
+                    change={change}
+                  />
                 ))}
               </Table>
-            );
-          }}
+            )
+          }
         </Loaded>
       </Card>
       {query.hasNextPage && (
@@ -124,77 +114,21 @@ export default function Audit() {
   );
 }
 
-function EntryRow({ entry, change }: { entry: Entry; change: (changes: AuditFilters) => void }) {
-  const [open, setOpen] = useState(false);
-  return (
-    <Fragment>
-      <tr>
-        <td className="nowrap">
-          <time title={exactTime(entry.at)}>{timeOfDay(entry.at)}</time>
-        </td>
-        <td className="break">
-          {entry.resource.replaceAll("_", " ")} <strong>{entry.resource_id}</strong> {entry.action}
-        </td>
-        <td className="break">
-          {entry.actor ? (
-            <Button
-              small
-              kind="quiet"
-              className={local.actor}
-              onClick={() => change({ actor: entry.actor ?? undefined })}
-              title="Show only changes by this one"
-            >
-              {entry.actor}
-            </Button>
-          ) : (
-            "SQL"
-          )}
-        </td>
-        <td>
-          <Mark tone={OUTCOMES[entry.outcome] ?? "off"}>{entry.outcome}</Mark>
-        </td>
-        <td className="numeric">
-          <Button small aria-expanded={open} onClick={() => setOpen(!open)} data-row>
-            {open ? "Less" : "More"}
-          </Button>
-        </td>
-      </tr>
-      {open && (
-        <tr>
-          <td colSpan={5}>
-            <Details entry={entry} change={change} />
-          </td>
-        </tr>
-      )}
-    </Fragment>
-  );
+function toggled(open: ReadonlySet<number>, id: number): Set<number> {
+  const next = new Set(open);
+  if (!next.delete(id)) next.add(id);
+  return next;
 }
 
-function Details({ entry, change }: { entry: Entry; change: (changes: AuditFilters) => void }) {
-  const changes = fieldChanges(entry.before, entry.after);
-  return (
-    <Stack>
-      {changes.length > 0 && <Changes changes={changes} />}
-      <Facts
-        facts={[
-          [
-            "Request",
-            entry.request_id ? (
-              <Fragment key="id">
-                <code>{entry.request_id}</code> <CopyButton small text={entry.request_id} label="Copy request id" />
-              </Fragment>
-            ) : (
-              UNKNOWN
-            ),
-          ],
-          ["Sent as", entry.method ? <code key="line">{`${entry.method} ${entry.path ?? ""}`}</code> : UNKNOWN],
-        ]}
-      />
-      <div>
-        <Button small onClick={() => change({ resource: entry.resource, id: entry.resource_id })}>
-          All changes of {entry.resource_id}
-        </Button>
-      </div>
-    </Stack>
+function Nothing({ filters, clear }: { filters: AuditFilters; clear: () => void }) {
+  const isFiltered = Object.values(filters).some((value) => value !== undefined);
+  return isFiltered ? (
+    <Empty title="Nothing matches" action={<Button onClick={clear}>Clear filters</Button>}>
+      No change has all of this. Drop a filter, or widen the time.
+    </Empty>
+  ) : (
+    <Empty title="Nothing was changed">
+      Changes of providers, models, routes, keys, prices, settings and logins appear here, and commands to services.
+    </Empty>
   );
 }

@@ -1,5 +1,6 @@
-import type { AuditFilters } from "../../api/queries";
-import { textParam } from "../../app/search";
+import type { AuditFilters } from "../../api/audit";
+import { numberParam, textParam, wordParam } from "../../app/search";
+import { type ListRange, RANGE_NAMES } from "../../format/ranges";
 
 export function auditSearch(raw: Record<string, unknown>): AuditFilters {
   return {
@@ -8,5 +9,9 @@ export function auditSearch(raw: Record<string, unknown>): AuditFilters {
     resource: textParam(raw, "resource"),
     id: textParam(raw, "id"),
     outcome: textParam(raw, "outcome"),
+    request: textParam(raw, "request"),
+    range: wordParam<ListRange>(raw, "range", [...RANGE_NAMES, "any"]),
+    from: numberParam(raw, "from"),
+    to: numberParam(raw, "to"),
   };
 }

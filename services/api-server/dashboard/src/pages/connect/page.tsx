@@ -1,17 +1,17 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
-import { modelsQuery } from "../../api/queries";
+import { aboutQuery, modelsQuery } from "../../api/queries";
 import { command } from "../../lifecycle/commands";
 import { phase } from "../../lifecycle/reducer";
 import { useServices } from "../../lifecycle/store";
 import { Button } from "../../parts/button";
 import { Snippet } from "../../parts/copy";
 import { SelectField, TextField } from "../../parts/field";
-import { Card, Grid, Loading, Notice, Page, Stack } from "../../parts/layout";
+import { Card, Empty, Grid, Loading, Notice, Page, Stack } from "../../parts/layout";
 import { Tag } from "../../parts/mark";
 import { useBase } from "./base";
-import { CLIENTS, KEY_PLACEHOLDER } from "./snippets";
+import { useHandedKey } from "./handed-key";
+import { CLIENTS, isServed, KEY_PLACEHOLDER } from "./snippets";
 
 const route = getRouteApi("/connect");
 
@@ -19,7 +19,8 @@ export default function Connect() {
   const search = route.useSearch();
   const navigate = useNavigate({ from: "/connect" });
   const { data: models } = useQuery(modelsQuery);
-  const [key, setKey] = useState("");
+  const surfaces = useQuery(aboutQuery).data?.surfaces;
+  const [key, setKey] = useHandedKey();
   const base = useBase();
   const router = useServices((state) => state["provider-router"]);
   const client = CLIENTS.find(({ id }) => id === search.client) ?? CLIENTS[0]!;
@@ -54,7 +55,10 @@ export default function Connect() {
             label="Client"
             value={client.id}
             onChange={(id) => void navigate({ search: (old) => ({ ...old, client: id }), replace: true })}
-            options={CLIENTS.map(({ id, name }) => [id, name])}
+            options={CLIENTS.map((one) => [
+              one.id,
+              isServed(one, surfaces) ? one.name : `${one.name} (${one.surface} is not served)`,
+            ])}
           />
           <SelectField
             label="Model"
@@ -77,15 +81,21 @@ export default function Connect() {
         </Grid>
       </Card>
       <Card title={client.name} actions={<Tag>{client.surface}</Tag>}>
-        <Stack>
-          {client.snippets(base, model, key.trim() || KEY_PLACEHOLDER).map(({ where, text }) => (
-            <div key={where}>
-              <h3>{where}</h3>
-              <Snippet text={text} label={where} wrap={client.id === "curl"} />
-            </div>
-          ))}
-          {client.note && <p className="muted">{client.note}</p>}
-        </Stack>
+        {isServed(client, surfaces) ? (
+          <Stack>
+            {client.snippets(base, model, key.trim() || KEY_PLACEHOLDER).map(({ where, text }) => (
+              <div key={where}>
+                <h3>{where}</h3>
+                <Snippet text={text} label={where} wrap={client.id === "curl"} />
+              </div>
+            ))}
+            {client.note && <p className="muted">{client.note}</p>}
+          </Stack>
+        ) : (
+          <Empty title={`This server does not serve ${client.surface}`}>
+            {client.name} speaks no other API. Update Signalbox, or choose another client.
+          </Empty>
+        )}
       </Card>
     </Page>
   );

@@ -1,8 +1,25 @@
-/** Configurations of clients, filled in. They are those of docs/clients, which are tried with the real clients. */
+/**
+ * Configurations of clients, filled in. They are those of docs/clients, which are tried with the real clients, and for
+ * applications with a window those of their documentation.
+ */
 
 import { curl, KEY_PLACEHOLDER, QUESTION, shell } from "./curl";
 
 export { curl, KEY_PLACEHOLDER, shell };
+
+/** APIs of clients, by the names that the server has for them; `null` for any. */
+export const SURFACES = {
+  "Chat Completions": "chat",
+  Messages: "messages",
+  Responses: "responses",
+  any: null,
+} as const;
+
+/** Returns whether a server with these APIs serves a client. While they are not known, it does. */
+export function isServed({ surface }: Pick<Client, "surface">, surfaces: readonly string[] | undefined): boolean {
+  const needed = SURFACES[surface];
+  return needed === null || surfaces === undefined || surfaces.includes(needed);
+}
 
 export interface Snippet {
   /** File or place that the text belongs to. */
@@ -14,7 +31,7 @@ export interface Client {
   id: string;
   name: string;
   /** API that it speaks. */
-  surface: string;
+  surface: keyof typeof SURFACES;
   snippets: (base: string, model: string, key: string) => Snippet[];
   note?: string;
 }
@@ -185,6 +202,50 @@ export OPENAI_MODEL=${shell(model)}
 qwen --auth-type openai`,
       },
     ],
+  },
+  {
+    id: "roo-code",
+    name: "Roo Code",
+    surface: "Chat Completions",
+    snippets: (base, model, key) => [
+      { where: "API Provider", text: "OpenAI Compatible" },
+      { where: "Base URL", text: `${base}/v1` },
+      { where: "API Key", text: key },
+      { where: "Model", text: model },
+    ],
+    note: "In the settings of the extension, under Providers. The model has to call tools.",
+  },
+  {
+    id: "cursor",
+    name: "Cursor",
+    surface: "Chat Completions",
+    snippets: (base, model, key) => [
+      { where: "OpenAI API Key", text: key },
+      { where: "Override OpenAI Base URL", text: `${base}/v1` },
+      { where: "Add model", text: model },
+    ],
+    note:
+      "In its settings, under Models and API Keys. The requests come from Cursor's servers: the address has to be a " +
+      "public one with HTTPS, such as that of a reverse proxy, and client keys have to be configured. Completions " +
+      "while you type come from Cursor's own models.",
+  },
+  {
+    id: "open-webui",
+    name: "Open WebUI",
+    surface: "Chat Completions",
+    snippets: (base, model, key) => [
+      {
+        where: SHELL,
+        text: `export OPENAI_API_BASE_URL=${base}/v1
+export OPENAI_API_KEY=${shell(key)}
+export DEFAULT_MODELS=${shell(model)}
+open-webui serve`,
+      },
+    ],
+    note:
+      "It lists all models by itself. The variables count at its first start; later, its admin settings have them " +
+      "under Connections. In a container, localhost is the container: use an address of this machine there, for which " +
+      "client keys have to be configured.",
   },
   {
     id: "anthropic-python",

@@ -2,13 +2,12 @@
 
 import type { KeyView } from "../../api/access-queries";
 import { api, data } from "../../api/client";
-import { queryClient } from "../../api/queries";
+import { deleting, queryClient } from "../../api/queries";
 import { ask } from "../../parts/dialog";
 import { toast } from "../../parts/toast";
 
-/** Reads all keys again, and what they changed. */
+/** Reads all keys again. */
 export async function refreshKeys(): Promise<void> {
-  void queryClient.invalidateQueries({ queryKey: ["audit"] });
   await queryClient.invalidateQueries({ queryKey: ["keys"] });
 }
 
@@ -34,7 +33,7 @@ export function askToDelete(key: KeyView, after: () => unknown = () => undefined
     danger: true,
     typed: key.name,
     run: async () => {
-      await data(api.DELETE("/api/keys/{id}", { params: { path: { id: key.id } } }));
+      await deleting(key.id, data(api.DELETE("/api/keys/{id}", { params: { path: { id: key.id } } })));
       await after();
       void refreshKeys();
       toast(`${key.name} was deleted`, { kind: "ok" });

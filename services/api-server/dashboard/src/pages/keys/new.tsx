@@ -20,7 +20,7 @@ export default function NewKey() {
         <SecretGuard />
         <Card>
           <Stack>
-            <Secret secret={made.key} />
+            <Secret secret={made.key} models={made.models} />
             <p className="muted">
               Clients send it as <code>Authorization: Bearer</code> or <code>x-api-key</code>.
             </p>

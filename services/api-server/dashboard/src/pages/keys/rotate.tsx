@@ -46,7 +46,7 @@ export function RotateDialog({ of: key, onClose }: { of: KeyView; onClose: () =>
             </Button>
           }
         >
-          <Secret secret={made.key} />
+          <Secret secret={made.key} models={made.models} />
         </DialogBody>
       ) : (
         <form

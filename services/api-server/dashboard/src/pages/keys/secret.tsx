@@ -1,11 +1,12 @@
-import { useBlocker } from "@tanstack/react-router";
-import { Button } from "../../parts/button";
+import { Link, useBlocker } from "@tanstack/react-router";
+import { Button, buttonClass, Row } from "../../parts/button";
 import { CopyButton, Snippet } from "../../parts/copy";
 import { Dialog, DialogBody } from "../../parts/dialog";
 import { Notice, Stack } from "../../parts/layout";
+import { handKey } from "../connect/handed-key";
 
-/** Shows a new key, which the server does not show again. */
-export function Secret({ secret }: { secret: string }) {
+/** Shows a new key, which the server does not show again. `models` are those that it may ask for. */
+export function Secret({ secret, models }: { secret: string; models?: readonly string[] | null }) {
   return (
     <Stack>
       <Notice tone="warn">
@@ -13,11 +14,25 @@ export function Secret({ secret }: { secret: string }) {
         be rotated, but not shown again.
       </Notice>
       <Snippet label="key" text={secret} wrap />
-      <div>
+      <Row>
         <CopyButton text={secret} label="Copy the key" worded />
-      </div>
+        <Link
+          to="/connect"
+          search={{ model: models?.find(isName) }}
+          ignoreBlocker
+          className={buttonClass()}
+          onClick={() => handKey(secret)}
+        >
+          Connect a client with it
+        </Link>
+      </Row>
     </Stack>
   );
+}
+
+/** Returns whether a permission names one model, and is not a pattern or a denial. */
+function isName(model: string): boolean {
+  return !/[*!]/.test(model);
 }
 
 /** Asks before the page is left while a key is shown that cannot be shown again. */

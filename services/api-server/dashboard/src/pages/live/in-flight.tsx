@@ -2,13 +2,12 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { cancelRequest, type InFlightRequest, inFlightQuery } from "../../api/in-flight";
+import { type InFlightRequest, inFlightQuery } from "../../api/in-flight";
 import { asProblem } from "../../api/problem";
-import { queryClient } from "../../api/queries";
 import { bytes, count, plural } from "../../format/numbers";
-import { duration } from "../../format/time";
+import { duration, exactTime, timeOfDay, UNKNOWN } from "../../format/time";
 import { Button } from "../../parts/button";
-import { ask } from "../../parts/dialog";
+import { askToCancel, progressOf } from "../../parts/cancel";
 import { Card, Failure, Table } from "../../parts/layout";
 import { Mark } from "../../parts/mark";
 
@@ -38,7 +37,9 @@ export function InFlight({ expected, paused }: { expected: number | null; paused
             <th>Model</th>
             <th>Provider</th>
             <th>State</th>
+            <th>Began</th>
             <th className="numeric">For</th>
+            <th className="numeric">First byte</th>
             <th className="numeric">Answer</th>
             <th>
               <span className="visually-hidden">Actions</span>
@@ -59,12 +60,6 @@ export function InFlight({ expected, paused }: { expected: number | null; paused
   );
 }
 
-/** Returns the words for how far a request has come. */
-export function progressOf({ phase, attempts }: Pick<InFlightRequest, "phase" | "attempts">): string {
-  if (phase !== "waiting") return phase;
-  return attempts > 1 ? `waiting, attempt ${count(attempts)}` : "waiting";
-}
-
 function RequestRow({ request }: { request: InFlightRequest }) {
   return (
     <tr>
@@ -74,13 +69,22 @@ function RequestRow({ request }: { request: InFlightRequest }) {
         </Link>
       </td>
       <td className="break" data-label="Provider">
-        {request.provider_id ?? "–"}
+        {request.provider_id ?? UNKNOWN}
+        {request.upstream_model && request.upstream_model !== request.model && (
+          <span className="muted"> {request.upstream_model}</span>
+        )}
       </td>
       <td>
         <Mark tone="busy">{progressOf(request)}</Mark>
       </td>
+      <td className="nowrap" data-label="Began">
+        <time title={exactTime(request.timestamp)}>{timeOfDay(request.timestamp)}</time>
+      </td>
       <td className="numeric" data-label="For">
         {duration(request.elapsed_ms)}
+      </td>
+      <td className="numeric" data-label="First byte">
+        {duration(request.first_byte_ms)}
       </td>
       <td className="numeric" data-label="Answer">
         {bytes(request.response_bytes)}
@@ -92,21 +96,4 @@ function RequestRow({ request }: { request: InFlightRequest }) {
       </td>
     </tr>
   );
-}
-
-function askToCancel(request: InFlightRequest): void {
-  ask({
-    title: "Cancel this request?",
-    text:
-      request.phase === "queued"
-        ? "It waits for a limit; it leaves the queue, and the client gets an error."
-        : `The connection to ${request.provider_id ?? "the provider"} is closed, and the client gets an error.`,
-    action: "Cancel the request",
-    dismiss: "Leave it",
-    danger: true,
-    run: async () => {
-      await cancelRequest(request.request_id);
-      await queryClient.invalidateQueries({ queryKey: inFlightQuery.queryKey });
-    },
-  });
 }

@@ -1,7 +1,20 @@
 import { describe, expect, it, vi } from "vitest";
-import { type Columns, fetchSeries, fetchTop, type MetricSeries } from "../../api/usage";
-import { chartsOfAll, chartsOfSplit, hiddenLines, labelOf, rate, refreshAfter, timesOf } from "./charts";
-import { progressOf } from "./in-flight";
+import { type Columns, fetchErrors, fetchSeries, fetchTop, type MetricSeries } from "../../api/usage";
+import { progressOf } from "../../parts/cancel";
+import { moveTo } from "../../parts/chart-drawing";
+import {
+  changeOf,
+  chartsOfAll,
+  chartsOfSplit,
+  errorChart,
+  filtersOf,
+  hiddenLines,
+  labelOf,
+  rate,
+  refreshAfter,
+  timesOf,
+} from "./charts";
+import { periodBefore } from "./figures";
 import { activityOf, median } from "./now";
 import { liveSearch } from "./search";
 
@@ -51,11 +64,63 @@ describe("charts", () => {
   });
 
   it("have a line for each provider, and at most eight", () => {
-    const split = chartsOfSplit(seriesOf("openai", "", null));
+    const split = chartsOfSplit(seriesOf("openai", "", null), "provider");
     expect(split[0]!.lines.map(({ label }) => label)).toEqual(["openai", "none", "others"]);
     expect(split.find(({ title }) => title.startsWith("Tokens"))!.lines[0]!.values).toEqual([11, 0]);
     const many = seriesOf(...Array.from({ length: 11 }, (_, at) => `m${at}`));
-    expect([chartsOfSplit(many)[0]!.lines.length, hiddenLines(many)]).toEqual([8, 3]);
+    expect([chartsOfSplit(many, "model")[0]!.lines.length, hiddenLines(many)]).toEqual([8, 3]);
+  });
+
+  it("have a thin line for the period before, with a value for each point", () => {
+    const earlier = seriesOf(null);
+    earlier.series[0]!.p50 = [50];
+    const charts = chartsOfAll(seriesOf(null), earlier);
+    expect(charts[0]!.lines.map(({ label, isBefore = false }) => [label, isBefore])).toEqual([
+      ["requests", false],
+      ["requests, before", true],
+      ["errors", false],
+      ["errors, before", true],
+    ]);
+    expect(charts.find(({ title }) => title === "Duration")!.lines[1]!.values).toEqual([50, null]);
+    // There was no request.
+    expect(chartsOfAll(seriesOf(null), { ...earlier, series: [] })[0]!.lines).toHaveLength(2);
+  });
+
+  it("show errors by their statuses, if there are any", () => {
+    const series = [
+      { key: "completed", errors: [0, 0] },
+      { key: "failed", errors: [6, 0] },
+      { key: "", errors: [0, 3] },
+    ];
+    const chart = errorChart({ step: 60_000, series }, (status) => `${status}!`)!;
+    expect(chart.lines).toEqual([
+      { label: "failed!", values: [0.1, 0], filters: { status: "failed", has_error: true } },
+      { label: "none", values: [0, 0.05], filters: undefined },
+    ]);
+    expect(errorChart({ step: 60_000, series: series.slice(0, 1) }, String)).toBeNull();
+  });
+
+  it("lead to the requests of a line", () => {
+    expect([filtersOf("key", "k1"), filtersOf("model", ""), filtersOf("model", null)]).toEqual([
+      { key: "k1" },
+      undefined,
+      undefined,
+    ]);
+    expect(chartsOfSplit(seriesOf("openai", null), "provider")[1]!.lines.map(({ filters }) => filters)).toEqual([
+      { provider: "openai" },
+      undefined,
+    ]);
+    expect(chartsOfAll(seriesOf(null))[0]!.lines.map(({ filters }) => filters)).toEqual([
+      undefined,
+      { has_error: true },
+    ]);
+  });
+
+  it("are walked through by keys", () => {
+    expect(["ArrowLeft", "ArrowRight", "PageUp", "PageDown", "Home", "End"].map((key) => moveTo(key, 1, 5))).toEqual([
+      0, 2, 0, 5, 0, 5,
+    ]);
+    expect([moveTo("j", 1, 5), moveTo("End", 0, -1)]).toEqual([null, null]);
   });
 
   it("are empty without requests", () => {
@@ -74,6 +139,23 @@ describe("charts", () => {
       "1.2 k",
     ]);
     expect([refreshAfter(60_000), refreshAfter(3_600_000)]).toEqual([10_000, 60_000]);
+  });
+});
+
+describe("the period before", () => {
+  it("has its points at the same places", () => {
+    expect(periodBefore({ from: 600_000, to: 1_200_000 }, 60_000)).toEqual({ from: 0, to: 600_000 });
+    expect(periodBefore({ from: 600_000, to: 700_000 }, 60_000)).toEqual({ from: 480_000, to: 580_000 });
+  });
+
+  it("is compared in words", () => {
+    expect([changeOf(110, 100), changeOf(3, 400), changeOf(5, 0), changeOf(0, 0), changeOf(7, 7)]).toEqual([
+      "+10 %",
+      "-99 %",
+      "new",
+      null,
+      "0 %",
+    ]);
   });
 });
 
@@ -107,7 +189,11 @@ describe("the address", () => {
       paused: undefined,
       range: "6h",
     });
-    expect(liveSearch({ by: "model", paused: true })).toMatchObject({ by: "model", paused: true });
+    expect(liveSearch({ by: "model", paused: true, compare: "true" })).toMatchObject({
+      by: "model",
+      paused: true,
+      compare: true,
+    });
   });
 
   it("is asked of the server", async () => {
@@ -116,9 +202,12 @@ describe("the address", () => {
     expect(await fetchSeries({ from: 1, to: 2, step: 60_000, by: undefined })).toMatchObject({ partial_from: 61_000 });
     fetched.mockResolvedValueOnce(Response.json({ rows: [{ key: "openai" }] }));
     expect(await fetchTop({ from: 1, to: 2, by: "provider" })).toEqual([{ key: "openai" }]);
+    fetched.mockResolvedValueOnce(Response.json({ step: 60_000, series: [] }));
+    expect(await fetchErrors({ from: 1, to: 2, step: 60_000 })).toMatchObject({ series: [] });
     expect(fetched.mock.calls.map(([url]) => url)).toEqual([
       "/api/metrics/series?from=1&to=2&step=60000",
       "/api/metrics/top?from=1&to=2&by=provider&limit=20",
+      "/api/metrics/series?from=1&to=2&step=60000&by=status&metrics=errors",
     ]);
   });
 });

@@ -1,57 +1,33 @@
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { asProblem } from "../../api/problem";
-import { fetchSeries, fetchTop, type MetricSeries, type TopRow } from "../../api/usage";
-import { count, dollars, percent, short } from "../../format/numbers";
-import { endsOf, type FixedRange, stepFor } from "../../format/ranges";
-import { duration, timeOfDay } from "../../format/time";
+import { asProblem, Problem } from "../../api/problem";
+import { count } from "../../format/numbers";
+import { endsOf } from "../../format/ranges";
+import { timeOfDay } from "../../format/time";
 import { Button, buttonClass } from "../../parts/button";
 import { Chart } from "../../parts/chart";
 import { Select, Switch } from "../../parts/field";
 import { Pause, Play } from "../../parts/icons";
-import { Card, Empty, Loaded, Page, Table } from "../../parts/layout";
+import { Card, Empty, Failure, Loaded, Page } from "../../parts/layout";
 import { RangeChoice } from "../../parts/range";
-import { chartsOfAll, chartsOfSplit, hiddenLines, labelOf, refreshAfter, timesOf } from "./charts";
+import { statusWords } from "../requests/status-words";
+import { type ChartData, chartsOfAll, chartsOfSplit, errorChart, hiddenLines, timesOf } from "./charts";
+import { DEFAULT_RANGE, type Figures, useFigures } from "./figures";
 import css from "./live.module.css";
 import { Now } from "./now";
+import { Rows } from "./rows";
 import type { LiveSearch, Split } from "./search";
 
 const route = getRouteApi("/live");
 
 const RANGES = ["15m", "1h", "6h", "24h", "7d", "30d", "90d"] as const;
 
-interface Figures {
-  series: MetricSeries;
-  rows: TopRow[];
-  ends: FixedRange;
-}
-
-function useFigures({ range, from, to, by, paused }: LiveSearch) {
-  const fixed = range === undefined && from !== undefined && to !== undefined && to < Date.now();
-  const step = stepFor(endsOf({ range, from, to }, "1h", Date.now()));
-  return useQuery({
-    queryKey: ["metrics", range, from, to, by],
-    placeholderData: keepPreviousData,
-    // Paused while the page is hidden, too.
-    refetchInterval: paused || fixed ? false : refreshAfter(step),
-    queryFn: async ({ signal }): Promise<Figures> => {
-      const ends = endsOf({ range, from, to }, "1h", Date.now());
-      const [series, rows] = await Promise.all([
-        fetchSeries({ ...ends, step: stepFor(ends), by }, signal),
-        fetchTop({ ...ends, by: by ?? "provider" }, signal),
-      ]);
-      return { series, rows, ends };
-    },
-  });
-}
-
 export default function Live() {
   const search = route.useSearch();
   const navigate = useNavigate({ from: "/live" });
   const query = useFigures(search);
   const [asTable, setAsTable] = useState(false);
-  const { by, paused } = search;
+  const { by, compare, paused } = search;
   const change = (next: LiveSearch) => void navigate({ search: (old) => ({ ...old, ...next }) });
   const missing = query.error !== null && asProblem(query.error).isNotFound;
   return (
@@ -75,8 +51,8 @@ export default function Live() {
         <RangeChoice
           names={RANGES}
           search={search}
-          ends={query.data?.ends ?? endsOf(search, "1h", Date.now())}
-          fallback="1h"
+          ends={query.data?.ends ?? endsOf(search, DEFAULT_RANGE, Date.now())}
+          fallback={DEFAULT_RANGE}
           onChange={change}
         />
         <div>
@@ -93,6 +69,11 @@ export default function Live() {
             onChange={(value) => change({ by: (value || undefined) as Split | undefined })}
           />
         </div>
+        <Switch
+          label="The period before"
+          checked={compare === true}
+          onChange={(on) => change({ compare: on || undefined })}
+        />
         <Switch label="As tables" checked={asTable} onChange={setAsTable} />
       </div>
       {missing ? (
@@ -122,7 +103,18 @@ interface ChartsProps {
   onZoom: (from: number, to: number) => void;
 }
 
-function Charts({ figures: { series, rows, ends }, by, asTable, onZoom }: ChartsProps) {
+/** Returns the charts of all requests, with that of the errors beside that of the requests; or those of a subject. */
+function chartsOf({ series, errors, before }: Figures, by: Split | undefined): ChartData[] {
+  if (by !== undefined) return chartsOfSplit(series, by);
+  const earlier = before === null || before instanceof Problem ? undefined : before.series;
+  const [requests, ...others] = chartsOfAll(series, earlier);
+  const byStatus = errors && errorChart(errors, statusWords);
+  return [requests, byStatus, ...others].filter((chart) => chart != null);
+}
+
+function Charts({ figures, by, asTable, onZoom }: ChartsProps) {
+  const navigate = useNavigate();
+  const { series, rows, ends, before } = figures;
   if (series.series.length === 0) {
     return (
       <Card>
@@ -141,96 +133,42 @@ function Charts({ figures: { series, rows, ends }, by, asTable, onZoom }: Charts
   }
   const times = timesOf(series);
   const hidden = by === undefined ? 0 : hiddenLines(series);
+  const show = ({ lines }: ChartData, at: number, line: number | null) => {
+    const from = times[at]!;
+    const filters = line === null ? undefined : lines[line]?.filters;
+    void navigate({ to: "/requests", search: { ...filters, from, to: from + series.step - 1 } });
+  };
   return (
     <>
-      {series.partial_from !== null && (
-        <p className="muted">
-          The point of {timeOfDay(series.partial_from)} is hatched: it is not complete yet.
-          {hidden > 0 && ` ${count(hidden)} more have no line of their own.`}
-        </p>
-      )}
+      {before instanceof Problem && <Failure title="The period before could not be read." error={before} />}
+      <p className="muted">
+        A point shows its requests when it is chosen; drag over several to zoom.
+        {series.partial_from !== null &&
+          ` That of ${timeOfDay(series.partial_from)} is hatched: it is not complete yet.`}
+        {hidden > 0 && ` ${count(hidden)} more have no line of their own.`}
+      </p>
       <div className={css.charts}>
-        {(by === undefined ? chartsOfAll(series) : chartsOfSplit(series)).map(({ title, lines, format }) => (
-          <Card key={title} title={title}>
+        {chartsOf(figures, by).map((chart) => (
+          <Card key={chart.title} title={chart.title}>
             <Chart
-              label={title}
+              label={chart.title}
               times={times}
-              lines={lines}
-              format={format}
+              lines={chart.lines}
+              format={chart.format}
               partialFrom={series.partial_from}
               asTable={asTable}
               onZoom={onZoom}
+              onPick={(at, line) => show(chart, at, line)}
             />
           </Card>
         ))}
       </div>
-      <Rows by={by ?? "provider"} rows={rows} ends={ends} />
+      <Rows
+        by={by ?? "provider"}
+        rows={rows}
+        before={before === null || before instanceof Problem ? null : before.rows}
+        ends={ends}
+      />
     </>
-  );
-}
-
-/** Title of the table, and of its first column. */
-const SUBJECTS: Record<Split, [string, string]> = {
-  provider: ["Providers", "Provider"],
-  model: ["Models", "Model"],
-  key: ["Client keys", "Client key"],
-  status: ["Statuses", "Status"],
-};
-
-function Rows({ by, rows, ends }: { by: Split; rows: TopRow[]; ends: FixedRange }) {
-  const [subjects, subject] = SUBJECTS[by];
-  return (
-    <Card flush title={subjects}>
-      <Table
-        label={subjects}
-        head={
-          <>
-            <th>{subject}</th>
-            <th className="numeric">Requests</th>
-            <th className="numeric">Errors</th>
-            <th className="numeric">p50</th>
-            <th className="numeric">p95</th>
-            <th className="numeric">First token, p50</th>
-            <th className="numeric">Tokens</th>
-            <th className="numeric">Cost</th>
-          </>
-        }
-      >
-        {rows.map((row) => (
-          <tr key={row.key}>
-            <td className="break">
-              {row.key === "" ? (
-                <span className="muted">{labelOf("", true)}</span>
-              ) : (
-                <Link to="/requests" search={{ [by]: row.key, ...ends }} data-row>
-                  {row.name ?? row.key}
-                </Link>
-              )}
-            </td>
-            <td className="numeric" data-label="Requests">
-              {count(row.requests)}
-            </td>
-            <td className="numeric" data-label="Errors">
-              {percent((100 * row.errors) / Math.max(1, row.requests))}
-            </td>
-            <td className="numeric" data-label="p50">
-              {duration(row.p50)}
-            </td>
-            <td className="numeric" data-label="p95">
-              {duration(row.p95)}
-            </td>
-            <td className="numeric" data-label="First token, p50">
-              {duration(row.ttft50)}
-            </td>
-            <td className="numeric" data-label="Tokens">
-              {short(row.prompt + row.completion)}
-            </td>
-            <td className="numeric" data-label="Cost">
-              {dollars(row.cost_nano / 1e9)}
-            </td>
-          </tr>
-        ))}
-      </Table>
-    </Card>
   );
 }

@@ -6,6 +6,8 @@ export type Split = (typeof SPLITS)[number];
 
 export interface LiveSearch extends RangeSearch {
   by?: Split | undefined;
+  /** Whether the period before is shown, too. */
+  compare?: boolean | undefined;
   /** Whether the figures stand still. */
   paused?: boolean | undefined;
 }
@@ -13,6 +15,7 @@ export interface LiveSearch extends RangeSearch {
 export function liveSearch(raw: Record<string, unknown>): LiveSearch {
   return {
     by: wordParam(raw, "by", SPLITS),
+    compare: flagParam(raw, "compare") || undefined,
     paused: flagParam(raw, "paused") || undefined,
     range: wordParam(raw, "range", RANGE_NAMES),
     from: numberParam(raw, "from"),

@@ -1,32 +1,36 @@
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { useCallback, useState } from "react";
-import { api, data } from "../../api/client";
-import { modelsQuery, queryClient } from "../../api/queries";
+import { useCallback, useEffect, useRef, useState } from "react";
+import { type Links, linksQuery } from "../../api/links";
+import { type ListedModel, modelListQuery } from "../../api/model-list";
+import { providersQuery } from "../../api/queries";
 import { count, plural } from "../../format/numbers";
-import { useAction } from "../../parts/action";
-import { Button, buttonClass } from "../../parts/button";
+import { Button, buttonClass, Row } from "../../parts/button";
 import { SearchField, Select } from "../../parts/field";
-import { Plus, RefreshCw } from "../../parts/icons";
-import { Card, Empty, Failure, Loaded, Notice, Page, Table } from "../../parts/layout";
+import { Plus, Star } from "../../parts/icons";
+import { Card, Empty, Loaded, Page, Table } from "../../parts/layout";
 import { Mark, Tag } from "../../parts/mark";
 import css from "../requests/requests.module.css";
 import { capabilitiesOf } from "./capabilities";
+import { FetchAll } from "./fetch-all";
+import { choicesOf, foundIn } from "./found";
 import { ModelDialog } from "./model-dialog";
+import type { ModelsSearch } from "./search";
 
 const route = getRouteApi("/models");
 
+/** Models of one answer: to look at, and to be searched, which is done here. */
+const PAGE = 100;
+const SEARCHED_PAGE = 1000;
+
 export default function Models() {
-  const { q, capability } = route.useSearch();
+  const search = route.useSearch();
   const navigate = useNavigate({ from: "/models" });
-  const query = useQuery(modelsQuery);
   const [adding, setAdding] = useState(false);
-  const search = useCallback(
-    (text: string) => void navigate({ search: (old) => ({ ...old, q: text || undefined }), replace: true }),
+  const change = useCallback(
+    (changes: ModelsSearch, replace = false) => void navigate({ search: (old) => ({ ...old, ...changes }), replace }),
     [navigate],
   );
-  const known = [...new Set((query.data ?? []).flatMap((model) => capabilitiesOf(model.capabilities)))].sort();
-  const words = (q ?? "").toLowerCase().split(/\s+/);
   return (
     <Page
       title="Models"
@@ -41,138 +45,181 @@ export default function Models() {
       }
     >
       {adding && <ModelDialog onClose={() => setAdding(false)} />}
-      <div className={css.filters}>
-        <SearchField label="Search models" value={q ?? ""} onCommit={search} />
-        {known.length > 1 && (
-          <Select
-            aria-label="Capability"
-            value={capability ?? ""}
-            onChange={(value) => void navigate({ search: (old) => ({ ...old, capability: value || undefined }) })}
-            options={[["", "Any capability"], ...known.map((one): [string, string] => [one, one])]}
-          />
-        )}
-      </div>
-      <Card flush>
-        <Loaded query={query} rows={6}>
-          {(models) => {
-            const found = models.filter(
-              (model) =>
-                words.every((word) =>
-                  `${model.id} ${model.name} ${model.description ?? ""}`.toLowerCase().includes(word),
-                ) &&
-                (capability === undefined || capabilitiesOf(model.capabilities).includes(capability)),
-            );
-            if (models.length === 0) {
-              return (
-                <Empty
-                  title="No model yet"
-                  action={
-                    <Link to="/providers" className={buttonClass()}>
-                      Go to the providers
-                    </Link>
-                  }
-                >
-                  Fetch the models of your providers, or add one by its name.
-                </Empty>
-              );
-            }
-            if (found.length === 0) {
-              return (
-                <Empty
-                  title="Nothing matches"
-                  action={<Button onClick={() => void navigate({ search: {} })}>Clear filters</Button>}
-                >
-                  No model is named like this.
-                </Empty>
-              );
-            }
-            return (
-              <Table
-                label={`${count(found.length)} models`}
-                head={
-                  <>
-                    <th>Model</th>
-                    <th>Capabilities</th>
-                    <th>State</th>
-                    <th>Description</th>
-                  </>
-                }
-              >
-                {found.map((model) => (
-                  <tr key={model.id}>
-                    <td className="break">
-                      <Link to="/models/$id" params={{ id: model.id }} data-row>
-                        {model.id}
-                      </Link>
-                      {model.name !== model.id && <span className="muted"> {model.name}</span>}
-                    </td>
-                    <td>
-                      {capabilitiesOf(model.capabilities).map((one) => (
-                        <Tag key={one}>{one}</Tag>
-                      ))}
-                    </td>
-                    <td>
-                      <Mark tone={model.status === "active" ? "ok" : "off"}>{model.status}</Mark>
-                    </td>
-                    <td className="muted break">{model.description}</td>
-                  </tr>
-                ))}
-              </Table>
-            );
-          }}
-        </Loaded>
-      </Card>
+      <ModelList search={search} change={change} />
     </Page>
   );
 }
 
-interface SyncResult {
-  success?: boolean;
-  error?: string;
-  totalModels?: number;
-  modelsAdded?: number;
+/** Reads page after page while a text is searched: the server knows capabilities and providers only. */
+function useModels({ q, capability, provider }: ModelsSearch) {
+  const query = useInfiniteQuery({
+    ...modelListQuery({ capability, provider }, q === undefined ? PAGE : SEARCHED_PAGE),
+    placeholderData: keepPreviousData,
+  });
+  const { hasNextPage, isFetching, isError, fetchNextPage } = query;
+  const goesOn = q !== undefined && hasNextPage && !isFetching && !isError;
+  useEffect(() => {
+    if (goesOn) void fetchNextPage();
+  }, [goesOn, fetchNextPage]);
+  return query;
 }
 
-/** Asks all providers for their models, and shows what each answered. */
-function FetchAll() {
-  const sync = useAction(() => data(api.POST("/api/models/sync")), {
-    after: () =>
-      Promise.all([
-        queryClient.invalidateQueries({ queryKey: ["models"] }),
-        queryClient.invalidateQueries({ queryKey: ["providers"] }),
-      ]),
+interface ListProps {
+  search: ModelsSearch;
+  change: (changes: ModelsSearch, replace?: boolean) => void;
+}
+
+function ModelList({ search, change }: ListProps) {
+  const { q, capability, provider } = search;
+  const query = useModels(search);
+  const providers = useQuery(providersQuery).data ?? [];
+  const links = useQuery({
+    ...linksQuery(providers.map(({ id }) => id)),
+    enabled: providers.length > 0,
+    placeholderData: keepPreviousData,
   });
-  const results = Object.entries((sync.result?.results ?? {}) as Record<string, SyncResult>);
-  const failed = results.some(([, result]) => !result.success);
+  const [shown, setShown] = useState(PAGE);
+  const models = query.data?.pages.flatMap((page) => page.models) ?? [];
+  const total = query.data?.pages[0]?.total ?? 0;
+  const seen = useRef<string[]>([]);
+  seen.current = choicesOf(models, seen.current, capability);
+  const find = useCallback((text: string) => change({ q: text || undefined }, true), [change]);
+  const found = q === undefined ? models : foundIn(models, q);
+  const more = q === undefined ? query.hasNextPage : found.length > shown;
+  const names = providers.map(({ id, name }): [string, string] => [id, name]);
   return (
     <>
-      <Button kind="primary" icon={RefreshCw} pending={sync.pending} onClick={() => sync.run()}>
-        Fetch from all providers
-      </Button>
-      {sync.problem && <Failure title="The models could not be fetched." error={sync.problem} />}
-      {results.length > 0 && (
-        <div style={{ flexBasis: "100%" }}>
-          <Notice
-            tone={failed ? "warn" : "ok"}
-            action={
-              <Button small onClick={sync.reset}>
-                Close
-              </Button>
-            }
+      <div className={css.filters}>
+        <SearchField label="Search models" value={q ?? ""} onCommit={find} />
+        {seen.current.length > 1 && (
+          <Select
+            aria-label="Capability"
+            value={capability ?? ""}
+            onChange={(value) => change({ capability: value || undefined })}
+            options={[["", "Any capability"], ...seen.current.map((one): [string, string] => [one, one])]}
+          />
+        )}
+        {(names.length > 1 || provider !== undefined) && (
+          <Select
+            aria-label="Provider"
+            value={provider ?? ""}
+            onChange={(value) => change({ provider: value || undefined })}
+            options={[
+              ["", "Any provider"],
+              ...names,
+              ...(provider === undefined || names.some(([id]) => id === provider)
+                ? []
+                : [[provider, provider] as [string, string]]),
+            ]}
+          />
+        )}
+        {query.data && (
+          <span className="muted" role="status">
+            {q === undefined
+              ? `${count(models.length)} of ${plural(total, "model")}`
+              : `${count(found.length)} found in ${count(models.length)} of ${plural(total, "model")}`}
+          </span>
+        )}
+      </div>
+      <Card flush>
+        <Loaded query={query} rows={6}>
+          {() =>
+            found.length > 0 ? (
+              <ModelTable models={q === undefined ? found : found.slice(0, shown)} links={links.data} />
+            ) : (
+              <NoModel filtered={[q, capability, provider].some((one) => one !== undefined)} clear={change} />
+            )
+          }
+        </Loaded>
+      </Card>
+      {more && (
+        <Row>
+          <Button
+            pending={query.isFetchingNextPage}
+            onClick={() => (q === undefined ? void query.fetchNextPage() : setShown(shown + PAGE))}
           >
-            <ul>
-              {results.map(([id, result]) => (
-                <li key={id}>
-                  <strong>{id}</strong>:{" "}
-                  {result.success
-                    ? `${plural(result.totalModels ?? 0, "model")}, ${count(result.modelsAdded)} new`
-                    : result.error}
-                </li>
-              ))}
-            </ul>
-          </Notice>
-        </div>
+            Show more
+          </Button>
+        </Row>
       )}
     </>
   );
+}
+
+function NoModel({ filtered, clear }: { filtered: boolean; clear: ListProps["change"] }) {
+  return filtered ? (
+    <Empty
+      title="Nothing matches"
+      action={
+        <Button onClick={() => clear({ q: undefined, capability: undefined, provider: undefined })}>
+          Clear filters
+        </Button>
+      }
+    >
+      No model is named like this, and has this capability and provider.
+    </Empty>
+  ) : (
+    <Empty
+      title="No model yet"
+      action={
+        <Link to="/providers" className={buttonClass()}>
+          Go to the providers
+        </Link>
+      }
+    >
+      Fetch the models of your providers, or add one by its name.
+    </Empty>
+  );
+}
+
+function ModelTable({ models, links }: { models: ListedModel[]; links: Links | undefined }) {
+  return (
+    <Table
+      label="Models"
+      head={
+        <>
+          <th>Model</th>
+          <th>Served by</th>
+          <th>Capabilities</th>
+          <th>Description</th>
+        </>
+      }
+    >
+      {models.map((model) => (
+        <tr key={model.id}>
+          <td className="break">
+            <Link to="/models/$id" params={{ id: model.id }} data-row>
+              {model.id}
+            </Link>
+            {model.name !== model.id && <span className="muted"> {model.name}</span>}
+          </td>
+          <td>{links && <ServedBy id={model.id} links={links} />}</td>
+          <td>
+            {capabilitiesOf(model.capabilities).map((one) => (
+              <Tag key={one}>{one}</Tag>
+            ))}
+          </td>
+          <td className="muted break">{model.description}</td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+function ServedBy({ id, links }: { id: string; links: Links }) {
+  const providers = links.byModel.get(id) ?? [];
+  if (providers.length === 0) return <Mark tone="warn">no provider</Mark>;
+  return providers.map(({ provider, isDefault }) => (
+    <div key={provider} className="break">
+      <Link to="/providers/$id" params={{ id: provider }}>
+        {provider}
+      </Link>
+      {isDefault && (
+        <span title="The default model of this provider">
+          {" "}
+          <Star size={14} color="var(--warn)" role="img" aria-label="its default" style={{ verticalAlign: "-2px" }} />
+        </span>
+      )}
+    </div>
+  ));
 }

@@ -1,85 +1,107 @@
 /** What is left until a client gets an answer. */
 
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
-import { providersQuery, requestsQuery } from "../../api/queries";
+import { type ReactNode, useState } from "react";
+import { linksQuery } from "../../api/links";
+import { answeredQuery } from "../../api/overview";
+import { loginsQuery, providersQuery } from "../../api/queries";
 import { setPreferences } from "../../app/preferences";
 import { phase } from "../../lifecycle/reducer";
 import { useServices } from "../../lifecycle/store";
 import { Button, buttonClass, classes } from "../../parts/button";
 import { Snippet } from "../../parts/copy";
 import { Check, Circle } from "../../parts/icons";
-import { Card } from "../../parts/layout";
+import { Card, Failure } from "../../parts/layout";
 import { useBase } from "../connect/base";
 import { curl } from "../connect/curl";
 import css from "./overview.module.css";
+import { ProviderChoices } from "./provider-choices";
+import { chosenOf, type Done, doneOf, type Known, triedModel } from "./steps";
+import { TestMessage } from "./test-message";
 
-export function FirstSteps() {
+/** Providers whose models are looked at; with more, nobody takes first steps. */
+const MAX_LOOKED_AT = 10;
+
+export default function FirstSteps() {
   const router = useServices((state) => state["provider-router"]);
-  const { data: providers } = useQuery(providersQuery);
-  const recent = useInfiniteQuery({ ...requestsQuery({}, 8), queryKey: ["requests", "recent"] as never });
+  const providers = useQuery(providersQuery);
+  const logins = useQuery(loginsQuery);
+  const answered = useQuery(answeredQuery);
+  const chosen = chosenOf(providers.data ?? [], logins.data?.isValid ?? false);
+  const ids = chosen.slice(0, MAX_LOOKED_AT).map(({ id }) => id);
+  const links = useQuery({ ...linksQuery(ids), enabled: providers.isSuccess, placeholderData: keepPreviousData });
+  const failed = [providers, answered, links].find(({ error, data }) => error !== null && data === undefined);
+  if (failed)
+    return (
+      <Failure title="The first steps could not be loaded." error={failed.error} retry={() => void failed.refetch()} />
+    );
+  // Without logins, as on another system, the others can be done all the same.
+  const pending = router.status === null || logins.isPending || !answered.data || !links.data;
+  if (pending) return null;
+  const running = phase(router) === "running";
+  const known = { running, chosen, models: links.data.byProvider, answered: answered.data };
+  return <Steps known={known} done={doneOf(known)} />;
+}
+
+function Steps({ known, done }: { known: Known; done: Done }) {
+  const left = Object.values(done).filter((one) => !one).length;
+  // Steps that were done before the page was opened are not worth their place.
+  const [wasDone] = useState(left === 0);
   const base = useBase();
-  if (router.status === null || !providers || recent.data === undefined) return null;
-  const usable = providers.filter((provider) => provider.enabled);
-  const real = usable.some((provider) => provider.type !== "echo" && provider.id !== "qwen-proxy-default");
-  const answered = (recent.data.pages[0]?.requests.length ?? 0) > 0;
-  const steps = [
-    {
-      done: phase(router) === "running",
-      title: "The router runs",
-      more: "Start it with the button above.",
-      action: null,
-    },
-    {
-      done: real,
-      title: "Add a provider",
-      more: usable.some(({ type }) => type === "echo")
-        ? "Until then, the model echo repeats what you say: it works without a key."
-        : "It needs an address, and a key if the service asks for one.",
-      action: (
-        <Link to="/providers/new" className={buttonClass("default", true)}>
-          Add a provider
-        </Link>
-      ),
-    },
-    {
-      done: answered,
-      title: "Send a first request",
-      more: <Snippet wrap label="command" text={curl(base, "echo")} />,
-      action: null,
-    },
-    {
-      done: false,
-      title: "Connect your client",
-      more: "Copy the lines for your editor, agent or SDK.",
-      action: (
-        <Link to="/connect" className={buttonClass("default", true)}>
-          Show how
-        </Link>
-      ),
-    },
-  ];
-  const left = steps.filter((step) => !step.done).length;
+  if (wasDone) return null;
+  const model = triedModel(known);
   return (
     <Card
       title="First steps"
       actions={
-        <Button kind="quiet" small onClick={() => setPreferences({ firstSteps: false })}>
-          {left <= 1 ? "Done, hide" : "Hide"}
-        </Button>
+        <>
+          <span className="muted" role="status">
+            {left === 0 ? "All done" : `${4 - left} of 4 done`}
+          </span>
+          <Button kind="quiet" small onClick={() => setPreferences({ firstSteps: false })}>
+            {left === 0 ? "Close" : "Hide"}
+          </Button>
+        </>
       }
     >
       <ol className={css.steps}>
-        {steps.map(({ done, title, more, action }) => (
-          <Step key={title} done={done} title={title} more={more} action={action} />
-        ))}
+        <Step done={done.router} title="The router runs">
+          <p>Start it with the button above.</p>
+        </Step>
+        <Step done={done.provider} title="Add a provider">
+          <ProviderChoices waiting={known.chosen} />
+        </Step>
+        <Step done={done.message} title="Send a test message" stays>
+          <TestMessage preferred={model} />
+        </Step>
+        <Step
+          done={done.client}
+          title="Connect your client"
+          action={
+            <Link to="/connect" search={model === undefined ? {} : { model }} className={buttonClass("default", true)}>
+              Show how
+            </Link>
+          }
+        >
+          <p>Copy the lines for your editor, agent or SDK, or begin with this command in a shell.</p>
+          <Snippet wrap label="command" text={curl(base, model ?? "echo")} />
+        </Step>
       </ol>
     </Card>
   );
 }
 
-function Step({ done, title, more, action }: { done: boolean; title: string; more: ReactNode; action: ReactNode }) {
+interface StepProps {
+  done: boolean;
+  title: string;
+  action?: ReactNode;
+  /** Whether it can be repeated once it is done. */
+  stays?: boolean;
+  children: ReactNode;
+}
+
+function Step({ done, title, action, stays, children }: StepProps) {
   return (
     <li className={classes(css.step, done && css.done)}>
       {done ? (
@@ -89,7 +111,7 @@ function Step({ done, title, more, action }: { done: boolean; title: string; mor
       )}
       <strong>{title}</strong>
       {!done && action}
-      {!done && (typeof more === "string" ? <p>{more}</p> : <div style={{ gridColumn: "2 / -1" }}>{more}</div>)}
+      {(!done || stays) && <div className={css.stepMore}>{children}</div>}
     </li>
   );
 }

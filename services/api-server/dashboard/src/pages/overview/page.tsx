@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { lazy, Suspense } from "react";
 import { statusQuery } from "../../api/queries";
 import { useTopic } from "../../api/topics";
 import { usePreferences } from "../../app/preferences";
@@ -8,9 +9,13 @@ import { SERVICES, useServices } from "../../lifecycle/store";
 import { Button } from "../../parts/button";
 import { ask } from "../../parts/dialog";
 import { Grid, Loaded, Notice, Page } from "../../parts/layout";
-import { FirstSteps } from "./first-steps";
-import { LastDay, NewestRequests } from "./recent";
+import { NewestFailures } from "./failures";
+import { LastHour } from "./hour";
+import { NewestRequests } from "./recent";
 import { Refused, ServiceCard } from "./service-card";
+
+// Few need them after the first hour.
+const FirstSteps = lazy(() => import("./first-steps"));
 
 /** Names of the services in the events. */
 const STATS_OF = { "provider-router": "providerRouter", "qwen-proxy": "qwenProxy" } as const;
@@ -41,8 +46,15 @@ export default function Overview() {
           />
         ))}
       </Grid>
-      {firstSteps && <FirstSteps />}
-      <LastDay />
+      {firstSteps && (
+        <Suspense>
+          <FirstSteps />
+        </Suspense>
+      )}
+      <Grid>
+        <LastHour />
+        <NewestFailures />
+      </Grid>
       <NewestRequests />
     </Page>
   );

@@ -19,8 +19,8 @@ import { FoldedConfigFields } from "./config-fields";
 import { askToDelete } from "./delete";
 import { changesOf, type Edits, fieldsOf, isDirty, type TypeSchema, withoutSecrets } from "./form";
 import { LinkedModels } from "./linked-models";
-import { providerState } from "./page";
 import css from "./providers.module.css";
+import { providerState } from "./state";
 import { TestPanel } from "./test-panel";
 
 const route = getRouteApi("/providers/$id");

@@ -1,9 +1,14 @@
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, data, type Schemas } from "../../api/client";
+import { linksQuery } from "../../api/links";
 import { asProblem } from "../../api/problem";
+import { providerFiguresQuery } from "../../api/provider-figures";
 import { providersQuery, providerTypesQuery, queryClient, settingsQuery } from "../../api/queries";
+import { type ProviderActivity, useTopic } from "../../api/topics";
+import type { TopRow } from "../../api/usage";
+import { count, plural } from "../../format/numbers";
 import { duration } from "../../format/time";
 import { attempt } from "../../parts/action";
 import { Button, buttonClass } from "../../parts/button";
@@ -14,11 +19,16 @@ import { Mark, Tag, type Tone } from "../../parts/mark";
 import { Menu } from "../../parts/menu";
 import { toast } from "../../parts/toast";
 import { askToDelete } from "./delete";
+import { providerState } from "./state";
 
 type Provider = Schemas["ProviderList"]["providers"][number];
 
 export default function Providers() {
   const providers = useQuery(providersQuery);
+  const figures = useQuery(providerFiguresQuery);
+  const ids = providers.data?.map(({ id }) => id) ?? [];
+  const links = useQuery({ ...linksQuery(ids), enabled: providers.isSuccess, placeholderData: keepPreviousData });
+  const activities = useTopic("metrics").at(-1)?.providers ?? [];
   return (
     <Page
       title="Providers"
@@ -51,7 +61,8 @@ export default function Providers() {
                   <>
                     <th>Name</th>
                     <th>State</th>
-                    <th>Type</th>
+                    <th className="numeric">Models</th>
+                    <th title="Requests that it has answered, or was tried for last">Last 24 hours</th>
                     <th className="numeric">Priority</th>
                     <th>Enabled</th>
                     <th>Test</th>
@@ -62,7 +73,13 @@ export default function Providers() {
                 }
               >
                 {list.map((provider) => (
-                  <ProviderRow key={provider.id} provider={provider} />
+                  <ProviderRow
+                    key={provider.id}
+                    provider={provider}
+                    activity={activities.find(({ id }) => id === provider.id)}
+                    figures={figures.data}
+                    models={links.data?.byProvider.get(provider.id)?.length}
+                  />
                 ))}
               </Table>
             )
@@ -73,26 +90,21 @@ export default function Providers() {
   );
 }
 
-/** Returns mark and words for the state of a provider. */
-export function providerState(provider: { enabled: boolean; runtime_status: string }): [Tone, string] {
-  if (!provider.enabled) return ["off", "disabled"];
-  switch (provider.runtime_status) {
-    case "loaded":
-      return ["ok", "loaded"];
-    case "error":
-      return ["bad", "not usable"];
-    default:
-      return ["warn", "router is away"];
-  }
+interface RowProps {
+  provider: Provider;
+  activity: ProviderActivity | undefined;
+  figures: ReadonlyMap<string, TopRow> | undefined;
+  /** Number of its models; absent until it is known. */
+  models: number | undefined;
 }
 
-function ProviderRow({ provider }: { provider: Provider }) {
+function ProviderRow({ provider, activity, figures, models }: RowProps) {
   const navigate = useNavigate();
   const { data: types } = useQuery(providerTypesQuery);
   const { data: settings } = useQuery(settingsQuery);
   const [switching, setSwitching] = useState(false);
   const { id } = provider;
-  const [tone, word] = providerState(provider);
+  const [tone, word] = providerState(provider, activity);
   const isActive = settings?.active_provider === id;
   const toggle = async (enabled: boolean) => {
     setSwitching(true);
@@ -116,13 +128,22 @@ function ProviderRow({ provider }: { provider: Provider }) {
       <td>
         <Link to="/providers/$id" params={{ id }} data-row>
           {provider.name}
-        </Link>{" "}
-        {provider.name !== id && <span className="muted mono">{id}</span>} {isActive && <Tag tone="ok">active</Tag>}
+        </Link>
+        <div className="muted break">
+          {provider.name !== id && <span className="mono">{id} </span>}
+          {types?.find(({ value }) => value === provider.type)?.label ?? provider.type}{" "}
+          {isActive && <Tag tone="ok">active</Tag>}
+        </div>
       </td>
       <td>
         <Mark tone={tone}>{word}</Mark>
       </td>
-      <td>{types?.find(({ value }) => value === provider.type)?.label ?? provider.type}</td>
+      <td className="numeric" data-label="Models">
+        <Link to="/models" search={{ provider: id }} aria-label={`${count(models)} models of ${provider.name}`}>
+          {count(models)}
+        </Link>
+      </td>
+      <td data-label="Last 24 hours">{figures && <Figures of={figures} id={id} />}</td>
       <td className="numeric" data-label="Priority">
         {provider.priority}
       </td>
@@ -150,6 +171,30 @@ function ProviderRow({ provider }: { provider: Provider }) {
         />
       </td>
     </tr>
+  );
+}
+
+/** Requests of the last day: those that failed, and the time that 95 % took at most. */
+function Figures({ of, id }: { of: ReadonlyMap<string, TopRow>; id: string }) {
+  const row = of.get(id);
+  if (row === undefined) return <span className="muted">no request</span>;
+  return (
+    <>
+      <div>
+        <Link to="/requests" search={{ provider: id }} className="nowrap">
+          {plural(row.requests, "request")}
+        </Link>
+        {row.errors > 0 && (
+          <>
+            ,{" "}
+            <Link to="/requests" search={{ provider: id, has_error: true }} className="nowrap">
+              {count(row.errors)} failed
+            </Link>
+          </>
+        )}
+      </div>
+      <div className="muted nowrap">p95 {duration(row.p95)}</div>
+    </>
   );
 }
 

@@ -3,12 +3,12 @@
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useCallback } from "react";
 import { api, data } from "../../api/client";
-import { cancelRequest } from "../../api/in-flight";
 import { queryClient } from "../../api/queries";
 import { bodyText, type RequestDetail } from "../../api/request";
 import { useKey } from "../../app/keys";
 import { attempt } from "../../parts/action";
 import { Button, buttonClass } from "../../parts/button";
+import { askToCancel } from "../../parts/cancel";
 import { CopyButton, copy } from "../../parts/copy";
 import { ask } from "../../parts/dialog";
 import { FlaskConical, RotateCw, Trash2 } from "../../parts/icons";
@@ -106,20 +106,6 @@ async function openInPlayground(request: RequestDetail, open: (model: string) =>
   if (handover === null) toast("The request has no messages that the playground could show.", { kind: "bad" });
   else if (keepHandover(handover)) await open(request.model);
   else toast("The conversation is too long for the playground. Replay sends it as it is.", { kind: "bad" });
-}
-
-function askToCancel(request: RequestDetail): void {
-  ask({
-    title: "Cancel this request?",
-    text: "The connection to the provider is closed, and the client gets an error.",
-    action: "Cancel the request",
-    dismiss: "Leave it",
-    danger: true,
-    run: async () => {
-      await cancelRequest(request.request_id);
-      await queryClient.invalidateQueries({ queryKey: ["requests", "one", request.request_id] });
-    },
-  });
 }
 
 function askToDelete(id: string, leave: () => Promise<unknown>): void {

@@ -1,4 +1,4 @@
-import { shell } from "../connect/curl";
+import { command, shell } from "../connect/curl";
 
 /** Characters of a body that a command line may have; systems refuse longer arguments. */
 const MAX_ARGUMENT = 100_000;
@@ -13,8 +13,7 @@ interface Asked {
 /** Returns the command that sends a logged request once more. A long body is read from a file. */
 export function asCurl(base: string, request: Asked, body: string): string {
   const { request_id: id, method, path, key_id: key } = request;
-  const parts = [
-    "curl -N",
+  return command(
     method === "POST" ? "" : `-X ${method}`,
     shell(base + path),
     // The key itself is not known.
@@ -22,8 +21,7 @@ export function asCurl(base: string, request: Asked, body: string): string {
     `-H ${shell("Content-Type: application/json")}`,
     path.startsWith("/v1/messages") ? `-H ${shell("anthropic-version: 2023-06-01")}` : "",
     body.length > MAX_ARGUMENT ? `--data-binary ${shell(`@${id}-asked.json`)}` : `-d ${shell(body)}`,
-  ];
-  return parts.filter((part) => part !== "").join(" ");
+  );
 }
 
 /** Returns whether the command reads the body from a file. */

@@ -11,13 +11,14 @@ import {
 } from "../../api/request-list";
 import { address } from "../../app/base";
 import { plural } from "../../format/numbers";
+import { useAction } from "../../parts/action";
 import { Button, buttonClass } from "../../parts/button";
 import { Dialog, DialogBody } from "../../parts/dialog";
 import { SelectField } from "../../parts/field";
 import { Download } from "../../parts/icons";
 import { Failure } from "../../parts/layout";
 import { type FilterWords, rangeWords } from "./filter-words";
-import { rowsAs } from "./marked";
+import { exportOf } from "./marked";
 import type { ListSearch } from "./search";
 
 const FORMATS: Record<ExportFormat, string> = {
@@ -40,7 +41,11 @@ export default function ExportDialog({ filters, words, rows, onClose }: ExportPr
   const url = exportUrl(filters, format, now);
   const counted = useQuery({ ...exportCountQuery(exportUrl(filters, "ndjson", now)), enabled: rows === undefined });
   const total = rows ? rows.length : counted.data;
-  const save = rows && (() => saveAs(`requests.${format}`, rowsAs(format, rows), format));
+  const marked = useAction((rows: RequestRow[]) => exportOf(rows, format), {
+    after: ({ text }) => saveAs(`requests.${format}`, text, format),
+    done: ({ found }) =>
+      found < (rows?.length ?? 0) ? `${plural(found, "request")} saved; the log has no more of them` : undefined,
+  });
   return (
     <Dialog title="Export" onClose={onClose}>
       <DialogBody
@@ -48,8 +53,8 @@ export default function ExportDialog({ filters, words, rows, onClose }: ExportPr
         actions={
           <>
             <Button onClick={onClose}>Close</Button>
-            {save ? (
-              <Button kind="primary" icon={Download} onClick={save}>
+            {rows ? (
+              <Button kind="primary" icon={Download} pending={marked.pending} onClick={() => marked.run(rows)}>
                 Download
               </Button>
             ) : (
@@ -74,6 +79,7 @@ export default function ExportDialog({ filters, words, rows, onClose }: ExportPr
           )}
         </p>
         {counted.error && <Failure title="They could not be counted." error={counted.error} />}
+        {marked.problem && <Failure title="They could not be exported." error={marked.problem} />}
         <SelectField
           label="Format"
           value={format}

@@ -3,30 +3,19 @@
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useId, useState } from "react";
 import { keysQuery } from "../../api/access-queries";
-import { facetsQuery, type ListRange, rangeOf } from "../../api/request-list";
-import { RANGES } from "../../format/ranges";
-import { fromLocalInput, timeOfDay, toLocalInput } from "../../format/time";
-import { Button } from "../../parts/button";
-import { SearchField, Select } from "../../parts/field";
+import { facetsQuery, rangeOf } from "../../api/request-list";
+import { Button, classes } from "../../parts/button";
+import { SearchField } from "../../parts/field";
 import { X } from "../../parts/icons";
+import { TimeFilter } from "../../parts/time-filter";
 import { ChoiceFilter, type Option } from "./choice";
 import { filterWords } from "./filter-words";
 import { keep } from "./kept";
 import css from "./list.module.css";
 import { MoreFilters } from "./more-filters";
+import shared from "./requests.module.css";
 import { type ListSearch, STATUSES } from "./search";
 import { statusWords } from "./status-words";
-
-const HOUR = 3_600_000;
-
-const RANGE_OPTIONS: [string, string][] = [
-  ...(["15m", "1h", "6h", "24h", "7d", "30d", "90d"] as const).map((name): [string, string] => [
-    name,
-    `Last ${RANGES[name][0]}`,
-  ]),
-  ["any", "Any time"],
-  ["custom", "From…"],
-];
 
 interface FiltersProps {
   search: ListSearch;
@@ -50,7 +39,7 @@ export function Filters({ search, change, clear }: FiltersProps) {
   const words = filterWords(search, keyName);
   return (
     <>
-      <div className={css.filters} data-folded={folded}>
+      <div className={classes(shared.filters, css.folding)} data-folded={folded}>
         <SearchField label="Search in questions and answers" value={search.q ?? ""} onCommit={commit} />
         <Button className={css.toggle} aria-expanded={!folded} onClick={() => setFolded(!folded)}>
           Filters{words.length > 0 && ` (${words.length})`}
@@ -83,7 +72,14 @@ export function Filters({ search, change, clear }: FiltersProps) {
           onChange={(provider) => change({ provider })}
           onOpen={load}
         />
-        <TimeFilter search={search} change={change} />
+        <TimeFilter
+          range={rangeOf(search)}
+          ends={search}
+          onChange={(time) => {
+            if (time.range !== undefined) keep({ range: time.range });
+            change(time);
+          }}
+        />
         <Button aria-expanded={more} aria-controls={id} onClick={() => setMore(!more)}>
           {more ? "Fewer filters" : "More filters"}
         </Button>
@@ -118,39 +114,4 @@ export function Filters({ search, change, clear }: FiltersProps) {
 /** Returns whether filters are set that are folded otherwise. */
 function hasMore({ key, path, stream, has_error, error, min_ms, max_ms }: ListSearch): boolean {
   return [key, path, stream, has_error, error, min_ms, max_ms].some((value) => value !== undefined);
-}
-
-function TimeFilter({ search, change }: Pick<FiltersProps, "search" | "change">) {
-  const range = rangeOf(search);
-  const choose = (value: string) => {
-    if (value === "custom") {
-      change({ range: undefined, from: search.from ?? Date.now() - 24 * HOUR, to: search.to });
-      return;
-    }
-    keep({ range: value as ListRange });
-    change({ range: value as ListRange, from: undefined, to: undefined });
-  };
-  const ends = [
-    ["from", "From"],
-    ["to", "Until"],
-  ] as const;
-  const { from, to } = search;
-  const isReversed = from !== undefined && to !== undefined && to <= from;
-  return (
-    <>
-      <Select aria-label="Time" value={range ?? "custom"} onChange={choose} options={RANGE_OPTIONS} />
-      {range === undefined &&
-        ends.map(([name, label]) => (
-          <input
-            key={name}
-            type="datetime-local"
-            aria-label={label}
-            aria-invalid={isReversed}
-            title={isReversed ? `It must be after ${timeOfDay(from)}` : undefined}
-            value={toLocalInput(search[name])}
-            onChange={(event) => change({ range: undefined, [name]: fromLocalInput(event.target.value) })}
-          />
-        ))}
-    </>
-  );
 }

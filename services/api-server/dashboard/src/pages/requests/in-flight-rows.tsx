@@ -8,8 +8,8 @@ import { isListed, type RequestFilters } from "../../api/request-list";
 import { count } from "../../format/numbers";
 import { duration } from "../../format/time";
 import { Button } from "../../parts/button";
+import { askToCancel, progressOf } from "../../parts/cancel";
 import { Mark } from "../../parts/mark";
-import { askToCancel, progressOf } from "./cancel";
 import { keep, useKept } from "./kept";
 import css from "./list.module.css";
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { fineStep, isSummed } from "../../api/request-figures";
 import { exportUrl, parametersOf, type RequestRow, type RowPage, rangeOf, timeOf } from "../../api/request-list";
 import { chosenWords, withChosen } from "./choice";
@@ -8,9 +8,9 @@ import { keyMove } from "./grid-keys";
 import { ordered } from "./histogram";
 import { rowsShown } from "./in-flight-rows";
 import { parseKept } from "./kept";
-import { isLeft, isOfRequest } from "./last-list";
+import { isLeft } from "./last-list";
 import { newsWords } from "./list-summary";
-import { cell, rowsAs } from "./marked";
+import { exportOf, idOf, recordsOf } from "./marked";
 import { removeAll } from "./marked-actions";
 import { toggled } from "./request-list";
 import { isFiltered, requestsSearch } from "./search";
@@ -262,22 +262,27 @@ describe("marked requests", () => {
     expect([...once.keys(), ...toggled(once, row(1)).keys()]).toEqual(["r1"]);
   });
 
-  it("are exported as the server does, without formulas", () => {
-    expect(["gpt", "a,b", 'say "hi"', "=1+1", "-1", null, 5, true].map(cell)).toEqual([
-      "gpt",
-      '"a,b"',
-      '"say ""hi"""',
-      '"\'=1+1"',
-      '"\'-1"',
-      "",
-      "5",
-      "true",
-    ]);
-    expect(rowsAs("ndjson", [row(1, { preview: "kept here" })])).toBe(
-      '{"id":1,"request_id":"r1","status":"completed","error":null}\n',
-    );
-    const [head, line, end] = rowsAs("csv", [row(7, { model: "a,b" })]).split("\r\n");
-    expect([head!.split(",").length, line!.startsWith('7,r7,,,,,"a,b",'), end]).toEqual([25, true, ""]);
+  it("are exported by the server, each with the time at which it arrived", async () => {
+    const head = "id,error\r\n";
+    const lines: Record<string, string> = { 5: "7,none\r\n8,other\r\n", 6: '9,"says ""no"",\nand more"\r\n' };
+    const fetched = vi.spyOn(globalThis, "fetch").mockImplementation(async (url) => {
+      const query = new URL(String(url), "http://console").searchParams;
+      expect(query.get("start_date")).toBe(query.get("end_date"));
+      return new Response(head + lines[query.get("end_date") ?? ""]);
+    });
+    const rows = [row(9, { timestamp: 6 }), row(7, { timestamp: 5 }), row(4, { timestamp: 5 })];
+    expect(await exportOf(rows, "csv")).toEqual({ text: `${head}${lines[6]}7,none\r\n`, found: 2 });
+    expect(fetched).toHaveBeenCalledTimes(2);
+  });
+
+  it("are found in an export, whatever texts it has", () => {
+    const csv = ["id,error\r\n", '1,"a ""b"",\r\n2,c"\r\n', "2,\r\n"];
+    expect(recordsOf(csv.join(""), "csv")).toEqual(csv);
+    expect(csv.map((line) => idOf(line, "csv"))).toEqual([Number.NaN, 1, 2]);
+    const json = ['{"id":1,"error":"a\\nb"}\n', '{"id":2}\n'];
+    expect(recordsOf(json.join(""), "ndjson")).toEqual(json);
+    expect(json.map((line) => idOf(line, "ndjson"))).toEqual([1, 2]);
+    expect(recordsOf("", "csv")).toEqual([]);
   });
 
   it("are deleted until one cannot be", async () => {
@@ -295,9 +300,6 @@ describe("marked requests", () => {
 
 describe("the list beside its requests", () => {
   it("is the one that was left", () => {
-    expect(
-      ["/requests/x", "/signalbox/requests/x/replay", "/requests", "/sessions/x", undefined].map(isOfRequest),
-    ).toEqual([true, true, false, false, false]);
     const left = { status: "failed", range: "7d" as const };
     expect([isLeft({}, left), isLeft({ range: "7d", status: "failed" }, left), isLeft({ range: "1h" }, left)]).toEqual([
       true,

@@ -2,7 +2,7 @@
 
 import type { RequestRow } from "../../api/request-filters";
 import { UNKNOWN } from "../../format/time";
-import css from "./requests.module.css";
+import css from "./rows.module.css";
 
 /** Returns the cost in dollars; `null` if it is unknown. */
 export function costOf({ cost_nanos }: RequestRow): number | null {

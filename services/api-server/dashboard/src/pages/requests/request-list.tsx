@@ -5,19 +5,19 @@ import { lazy, Suspense, useCallback, useEffect, useRef, useState } from "react"
 import { useRequestEvents } from "../../api/request-events";
 import type { Anchor, RequestRow } from "../../api/request-list";
 import { useConnection } from "../../api/socket";
+import { useReturning } from "../../app/returning";
 import { Button, buttonClass } from "../../parts/button";
 import { Card, Empty, Failure, Loading } from "../../parts/layout";
 import { filterWords, rangeWords } from "./filter-words";
 import { InFlightRows, useInFlight } from "./in-flight-rows";
 import { useKept } from "./kept";
-import type { LeftList } from "./last-list";
+import { type LeftList, useRemembered } from "./last-list";
 import css from "./list.module.css";
 import { Summary } from "./list-summary";
 import { MarkedActions } from "./marked-actions";
 import { focusRow, RequestWindow } from "./request-window";
 import { isFiltered, type ListSearch } from "./search";
 import { SearchOn } from "./search-on";
-import { useReturn } from "./use-return";
 import { useRows } from "./use-rows";
 
 const FigureStrip = lazy(() => import("./figure-strip"));
@@ -48,7 +48,8 @@ export function RequestList({ filters, search, begin, left, change, clear, peek 
   const [exported, setExported] = useState<"all" | "marked" | null>(null);
   const isMarked = useRef(marked);
   isMarked.current = marked;
-  const restoring = useReturn(search, list.anchor, returned, loaded.rows.length > 0);
+  useRemembered(search, list.anchor);
+  const restoring = useReturning(({ place }) => place !== null);
   const isTop = list.anchor.at === 0;
   const { isSuccess } = query;
   useEffect(() => {

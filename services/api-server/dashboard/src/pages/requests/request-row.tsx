@@ -10,6 +10,7 @@ import { classes } from "../../parts/button";
 import { COLUMNS, type ColumnName } from "./columns";
 import css from "./list.module.css";
 import { ModelName, Question } from "./request-cells";
+import shared from "./rows.module.css";
 import { StatusMark, statusWords } from "./status-mark";
 
 interface RowProps {
@@ -31,10 +32,10 @@ export const GridRow = memo(function GridRow(props: RowProps) {
       role="row"
       aria-rowindex={index}
       aria-selected={isMarked}
-      className={classes(css.row, isMarked && css.marked, isPeeked && css.peeked)}
+      className={classes(shared.row, css.row, isMarked && css.marked, isPeeked && css.peeked)}
       data-id={row.request_id}
     >
-      <span role="gridcell" className={css.mark}>
+      <span role="gridcell" className={classes(shared.mark, css.mark)}>
         <input
           type="checkbox"
           tabIndex={-1}
@@ -43,16 +44,16 @@ export const GridRow = memo(function GridRow(props: RowProps) {
           onChange={() => onMark(row)}
         />
       </span>
-      <span role="gridcell" className={css.state}>
+      <span role="gridcell" className={shared.state}>
         <StatusMark status={row.status} />
       </span>
-      <span role="gridcell" className={css.time}>
+      <span role="gridcell" className={shared.time}>
         <time title={exactTime(row.timestamp)}>{timeOfDay(row.timestamp)}</time>
       </span>
-      <span role="gridcell" className={css.model}>
+      <span role="gridcell" className={shared.model}>
         <ModelName row={row} />
       </span>
-      <span role="gridcell" className={css.question}>
+      <span role="gridcell" className={shared.question}>
         <Link
           to="/requests/$id"
           params={{ id: row.request_id }}
@@ -67,7 +68,7 @@ export const GridRow = memo(function GridRow(props: RowProps) {
         </Link>
       </span>
       {COLUMNS.filter(({ name }) => columns.includes(name)).map(({ name, value }) => (
-        <span key={name} role="gridcell" className={classes(css.figure, css[name])}>
+        <span key={name} role="gridcell" className={classes(shared.figure, shared[name])}>
           {value(row)}
         </span>
       ))}
@@ -77,7 +78,7 @@ export const GridRow = memo(function GridRow(props: RowProps) {
 
 export function GridHead({ columns }: { columns: ColumnName[] }) {
   return (
-    <div role="row" aria-rowindex={1} className={css.head}>
+    <div role="row" aria-rowindex={1} className={shared.head}>
       <span role="columnheader">
         <span className="visually-hidden">Mark</span>
       </span>
@@ -86,7 +87,7 @@ export function GridHead({ columns }: { columns: ColumnName[] }) {
       <span role="columnheader">Model</span>
       <span role="columnheader">Question</span>
       {COLUMNS.filter(({ name }) => columns.includes(name)).map(({ name, title, about }) => (
-        <span key={name} role="columnheader" title={about} className={classes(css.figure, css[name])}>
+        <span key={name} role="columnheader" title={about} className={classes(shared.figure, shared[name])}>
           {title}
         </span>
       ))}

@@ -4,13 +4,14 @@ import { Link } from "@tanstack/react-router";
 import type { RequestRow } from "../../api/request-filters";
 import { dollars, short } from "../../format/numbers";
 import { duration, exactTime, timeOfDay } from "../../format/time";
+import { classes } from "../../parts/button";
 import { costOf, ModelName, Question } from "./request-cells";
-import css from "./requests.module.css";
+import css from "./rows.module.css";
 import { StatusMark } from "./status-mark";
 
 export function RequestTable({ rows }: { rows: RequestRow[] }) {
   return (
-    <ul className={css.list} aria-label="Requests">
+    <ul className={css.rows} aria-label="Requests">
       <li aria-hidden="true">
         <div className={css.head}>
           <Cells state="State" time="Time" model="Model" preview="Question" took="Took" tokens="Tokens" cost="Cost" />
@@ -49,10 +50,10 @@ function Cells({ state, time, model, preview, took, tokens, cost }: CellsProps) 
       <span className={css.state}>{state}</span>
       <span className={css.time}>{time}</span>
       <span className={css.model}>{model}</span>
-      <span className={css.preview}>{preview}</span>
-      <span className={css.took}>{took}</span>
-      <span className={css.tokens}>{tokens}</span>
-      <span className={css.cost}>{cost}</span>
+      <span className={css.question}>{preview}</span>
+      <span className={classes(css.figure, css.took)}>{took}</span>
+      <span className={css.figure}>{tokens}</span>
+      <span className={css.figure}>{cost}</span>
     </>
   );
 }

@@ -13,10 +13,12 @@ import {
   useState,
 } from "react";
 import type { RequestRow } from "../../api/request-list";
+import { classes } from "../../parts/button";
 import { COLUMNS, type ColumnName, gridColumns } from "./columns";
 import { keyMove } from "./grid-keys";
 import css from "./list.module.css";
 import { GridHead, GridRow } from "./request-row";
+import shared from "./rows.module.css";
 import type { Loaded } from "./window";
 
 /** Rows that are kept above and below the visible ones, so that the keyboard finds them. */
@@ -126,7 +128,7 @@ export function RequestWindow(props: Props) {
       aria-rowcount={more ? -1 : total + 1}
       aria-multiselectable="true"
       aria-busy={outdated}
-      className={css.grid}
+      className={classes(shared.rows, css.grid)}
       style={style}
       onKeyDown={pressed}
       onFocus={(event) => {

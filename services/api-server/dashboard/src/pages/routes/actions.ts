@@ -2,14 +2,13 @@
 
 import { type RouteView, routeQuery } from "../../api/access-queries";
 import { api, data } from "../../api/client";
-import { queryClient } from "../../api/queries";
+import { deleting, queryClient } from "../../api/queries";
 import { ifMatch } from "../../api/versions";
 import { ask } from "../../parts/dialog";
 import { toast } from "../../parts/toast";
 
-/** Reads all routes again, and what they changed. */
+/** Reads all routes again. */
 export async function refreshRoutes(): Promise<void> {
-  void queryClient.invalidateQueries({ queryKey: ["audit"] });
   await queryClient.invalidateQueries({ queryKey: ["routes"] });
 }
 
@@ -28,7 +27,7 @@ export function askToDelete(route: RouteView, after: () => unknown = () => undef
     action: "Delete",
     danger: true,
     run: async () => {
-      await data(api.DELETE("/api/routes/{id}", { params: { path: { id: route.id } } }));
+      await deleting(route.id, data(api.DELETE("/api/routes/{id}", { params: { path: { id: route.id } } })));
       await after();
       void refreshRoutes();
       toast(`The route ${route.model} was deleted`, { kind: "ok" });

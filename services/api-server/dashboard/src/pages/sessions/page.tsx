@@ -12,7 +12,7 @@ import { SearchField, Select } from "../../parts/field";
 import { Card, Empty, Loaded, Page, Table } from "../../parts/layout";
 import { toast } from "../../parts/toast";
 import { ChoiceFilter } from "../requests/choice";
-import css from "../requests/list.module.css";
+import css from "../requests/requests.module.css";
 import { sessionsOf } from "./found";
 import type { SessionsSearch } from "./search";
 import { SessionRow } from "./session-row";

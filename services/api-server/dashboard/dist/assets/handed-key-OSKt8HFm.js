@@ -1,0 +1,1 @@
+import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{T as t}from"./libraries-CMrem9x2.js";var n=e(t(),1),r=``;function i(e){r=e}function a(){let[e,t]=(0,n.useState)(()=>r);return(0,n.useEffect)(()=>()=>{r=``},[]),[e,t]}export{a as n,i as t};

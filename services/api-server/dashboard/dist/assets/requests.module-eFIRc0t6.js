@@ -1,0 +1,1 @@
+var e={filters:`_filters_tr9x1_5`,message:`_message_tr9x1_28`,assistant:`_assistant_tr9x1_34`,messageHead:`_messageHead_tr9x1_37`,withCopy:`_withCopy_tr9x1_46`,messageBody:`_messageBody_tr9x1_65`,plain:`_plain_tr9x1_71`,tools:`_tools_tr9x1_79`,part:`_part_tr9x1_84`,chip:`_chip_tr9x1_88`};export{e as t};

@@ -1,0 +1,1 @@
+var e=`signalbox.console.sent`;function t(e){try{let t=JSON.parse(e??`[]`);return Array.isArray(t)?t.filter(e=>typeof e==`string`):[]}catch{return[]}}function n(){try{return t(localStorage.getItem(e))}catch{return[]}}function r(t){try{localStorage.setItem(e,JSON.stringify([...n(),t].slice(-100)))}catch{}}export{n,r as t};

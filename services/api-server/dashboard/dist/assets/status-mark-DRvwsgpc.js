@@ -1,1 +1,0 @@
-import{_ as e}from"./layout-BNRCQ3nC.js";import{w as t}from"./libraries-CMrem9x2.js";var n={client_disconnected:`client left`};function r(e){return n[e]??e}var i=t(),a={pending:`busy`,completed:`ok`,failed:`bad`,truncated:`warn`,interrupted:`warn`};function o({status:t}){return(0,i.jsx)(e,{tone:a[t]??`off`,children:r(t)})}export{r as n,o as t};

@@ -1,0 +1,1 @@
+var e={client_disconnected:`client left`};function t(t){return e[t]??t}export{t};
