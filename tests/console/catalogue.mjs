@@ -91,7 +91,11 @@ export async function models(context, server) {
 }
 
 const prices = async (server) => (await (await fetch(`${server.url}/api/prices`)).json()).overrides;
-const saved = (page) => page.getByText("Your prices are in force within a second").first().waitFor();
+/** Waits until the prices of the form are stored. The notice may still be that of the time before. */
+async function saved(page, form) {
+  await page.getByText("Your prices are in force within a second").first().waitFor();
+  await form.getByRole("button", { name: "Undo changes" }).waitFor({ state: "detached" });
+}
 
 /** Prices of one's own: mistakes at their fields, one that replaces a shipped price, a change from elsewhere, and JSON. */
 export async function ownPrices(context, server) {
@@ -113,7 +117,7 @@ export async function ownPrices(context, server) {
   await page.reload();
   await page.getByText("This is what you had entered").waitFor();
   await save();
-  await saved(page);
+  await saved(page, form);
   const row = { id: "openai/our-model", base: { in: "1.8", out: "7.20" } };
   assert.deepEqual(await prices(server), { prices: [row] });
   // A shipped price becomes one's own.
@@ -121,7 +125,7 @@ export async function ownPrices(context, server) {
   await page.getByRole("button", { name: "Change the price of openai/gpt-4o-mini", exact: true }).click();
   const mine = form.locator("details").filter({ hasText: "openai/gpt-4o-mini" }).first();
   await mine.getByLabel("Input", { exact: true }).first().fill("0.1");
-  // Somebody else writes at the same time.
+  // Another client writes at the same time.
   const theirs = { prices: [{ ...row, base: { in: "2", out: "8" } }] };
   await fetch(`${server.url}/api/prices`, { method: "PUT", headers: json, body: JSON.stringify(theirs) });
   await save();
@@ -143,7 +147,7 @@ export async function ownPrices(context, server) {
   await form.getByRole("button", { name: "As a form" }).click();
   await form.getByText("our-gpus").waitFor();
   await save();
-  await saved(page);
+  await saved(page, form);
   await page.reload();
   await settled(page);
   await form.getByRole("button", { name: "Remove all of yours" }).click();

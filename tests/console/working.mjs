@@ -111,7 +111,10 @@ export async function conflicts(context, server) {
     if (text === "mine") {
       await dialog.getByRole("button", { name: "Go on editing" }).click();
       assert.equal(await description.inputValue(), text, "the input is kept");
-      await expecting([/412/], () => save(mine));
+      await expecting([/412/], async () => {
+        await save(mine);
+        await dialog.getByText(name).waitFor();
+      });
     }
     await dialog.getByRole("button", { name: button }).click();
     await dialog.waitFor({ state: "detached" });

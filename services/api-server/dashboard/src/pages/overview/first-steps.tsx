@@ -20,7 +20,7 @@ import { ProviderChoices } from "./provider-choices";
 import { chosenOf, type Done, doneOf, type Known, triedModel } from "./steps";
 import { TestMessage } from "./test-message";
 
-/** Providers whose models are looked at; with more, nobody takes first steps. */
+/** Maximum providers whose models are read; an installation with more is past its first steps. */
 const MAX_LOOKED_AT = 10;
 
 export default function FirstSteps() {

@@ -13,7 +13,7 @@ interface Provider {
 const ECHO = "echo";
 const QWEN = "qwen-proxy";
 
-/** Returns the providers that were set up by somebody: echo works without, and qwen-proxy needs a login. */
+/** Returns the providers that were set up: echo needs no setup, and qwen-proxy needs a login. */
 export function chosenOf<T extends Provider>(providers: readonly T[], hasLogin: boolean): T[] {
   return providers.filter(({ enabled, type }) => enabled && type !== ECHO && (type !== QWEN || hasLogin));
 }

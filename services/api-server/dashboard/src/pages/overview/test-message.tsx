@@ -23,7 +23,7 @@ export function TestMessage({ preferred }: { preferred: string | undefined }) {
   const [chosen, setChosen] = useState<string>();
   const [answer, setAnswer] = useState<Answer | null>(null);
   const running = useRef<AbortController | null>(null);
-  // An answer that nobody sees is not paid for.
+  // Stops an answer that is no longer shown, so that it costs nothing more.
   useEffect(() => () => running.current?.abort(), []);
   if (names === null) return null;
   const known = namesOf(names);
