@@ -1,0 +1,1 @@
+import{v as e}from"./libraries-CMrem9x2.js";import{lt as t}from"./layout-Hgk9jP3-.js";var n=e({queryKey:[`in-flight`],staleTime:0,queryFn:async({signal:e})=>(await(await t(`/api/requests/inflight`,{signal:e})).json()).requests});async function r(e){await t(`/api/requests/${encodeURIComponent(e)}/cancel`,{method:`POST`})}export{n,r as t};

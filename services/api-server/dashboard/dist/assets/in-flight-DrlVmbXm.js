@@ -1,1 +1,0 @@
-import{v as e}from"./libraries-CMrem9x2.js";import{lt as t}from"./layout-xu8oA_9b.js";var n=e({queryKey:[`in-flight`],staleTime:0,queryFn:async({signal:e})=>(await(await t(`/api/requests/inflight`,{signal:e})).json()).requests});async function r(e){await t(`/api/requests/${encodeURIComponent(e)}/cancel`,{method:`POST`})}export{n,r as t};

@@ -1,0 +1,1 @@
+import{_ as e}from"./layout-Hgk9jP3-.js";import{t}from"./status-words-xVyCWOPx.js";import{w as n}from"./libraries-CMrem9x2.js";var r=n(),i={pending:`busy`,completed:`ok`,failed:`bad`,truncated:`warn`,interrupted:`warn`};function a({status:n}){return(0,r.jsx)(e,{tone:i[n]??`off`,children:t(n)})}export{a as t};
