@@ -56,6 +56,13 @@ pub(crate) fn chat(model: &str, stream: bool) -> Value {
     json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": "one two three"}]})
 }
 
+/// Returns a chat request whose stream has token counts, so that the router passes every event of it.
+pub(crate) fn counted_chat(model: &str) -> Value {
+    let mut body = chat(model, true);
+    body["stream_options"] = json!({"include_usage": true});
+    body
+}
+
 /// Asserts that an answer is an error in OpenAI's format and returns its `error`.
 #[track_caller]
 pub(crate) fn error_of(answer: &Answer, status: u16) -> Value {

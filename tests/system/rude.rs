@@ -12,7 +12,7 @@ use signalbox_fakes::{
 };
 use signalbox_harness::Client;
 
-use crate::gateway::{CHAT, Gateway, chat};
+use crate::gateway::{CHAT, Gateway, chat, counted_chat};
 
 /// Returns different deliveries of the same answer.
 pub(crate) fn deliveries(turn: &Turn) -> Vec<(String, Turn)> {
@@ -173,10 +173,10 @@ async fn the_client_gets_the_same_events_with_any_chunking() {
     let direct = Client::new(gateway.fake.addr().port());
     for (name, turn) in answers() {
         gateway.fake.script("m", turn.clone());
-        let expected = direct.stream(CHAT, &chat("m", true)).await.finish().await;
+        let expected = direct.stream(CHAT, &counted_chat("m")).await.finish().await;
         for (manner, turn) in deliveries(&turn) {
             gateway.fake.script("m", turn);
-            let relayed = gateway.router.stream(CHAT, &chat("fake/m", true)).await.finish().await;
+            let relayed = gateway.router.stream(CHAT, &counted_chat("fake/m")).await.finish().await;
             let (text, wanted) = (String::from_utf8_lossy(&relayed.raw), String::from_utf8_lossy(&expected.raw));
             assert!(relayed.complete, "{name}, {manner}: {text}");
             assert_eq!(text, wanted, "{name}, {manner}");

@@ -3,7 +3,7 @@
 use signalbox_fakes::{Turn, script::Chat};
 use signalbox_harness::Client;
 
-use crate::gateway::{CHAT, Gateway, chat};
+use crate::gateway::{CHAT, Gateway, counted_chat};
 
 #[tokio::test]
 async fn each_event_is_sent_before_the_next_arrives() {
@@ -11,13 +11,13 @@ async fn each_event_is_sent_before_the_next_arrives() {
     let gate = gateway.fake.script("m", Turn::echo().gated());
     // The router waits for the first event before it sends anything to the client.
     gate.release(1);
-    let mut events = gateway.router.stream(CHAT, &chat("fake/m", true)).await;
-    for event in 1..=6 {
+    let mut events = gateway.router.stream(CHAT, &counted_chat("fake/m")).await;
+    for event in 1..=7 {
         if event > 1 {
             gate.release(1);
         }
         let frame = events.next().await.unwrap();
-        assert_eq!(frame.is_done(), event == 6);
+        assert_eq!(frame.is_done(), event == 7);
         // The client has received this event, and the provider cannot have sent more.
         gateway.fake.until(|fake| fake.calls_of("m")[0].events_sent == event).await;
     }
@@ -41,8 +41,8 @@ async fn i14_every_byte_of_a_stream_is_relayed_unchanged() {
     let direct = Client::new(gateway.fake.addr().port());
     for (model, turn) in turns {
         gateway.fake.script(model, turn);
-        let expected = direct.stream(CHAT, &chat(model, true)).await.finish().await;
-        let relayed = gateway.router.stream(CHAT, &chat(&format!("fake/{model}"), true)).await.finish().await;
+        let expected = direct.stream(CHAT, &counted_chat(model)).await.finish().await;
+        let relayed = gateway.router.stream(CHAT, &counted_chat(&format!("fake/{model}"))).await.finish().await;
         assert!(relayed.complete, "{model}");
         assert_eq!(relayed.raw, expected.raw, "{model}: {}", String::from_utf8_lossy(&relayed.raw));
     }

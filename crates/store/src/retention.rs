@@ -21,6 +21,9 @@ const STEP_ROWS: i64 = 500;
 /// writing it.
 const MAX_STEP_BYTES: i64 = 16 << 20;
 
+/// Sums the bytes of the bodies of all days.
+const BODY_BYTES: &str = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS total FROM body_days";
+
 /// The entries to delete. `None` keeps them forever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetentionPolicy {
@@ -101,6 +104,14 @@ pub async fn newest(store: &Store) -> Result<Option<i64>, Error> {
     Ok(newest.and_then(|newest| newest.0))
 }
 
+/// Returns the bytes of the long bodies in the database, compressed and without duplicates. See [`crate::bodies`].
+///
+/// # Errors
+/// See [`Error`].
+pub async fn body_bytes(store: &Store) -> Result<i64, Error> {
+    store.read().await?.total(Statement::new(BODY_BYTES)).await
+}
+
 /// Removes bodies of days that are too old for the policy.
 async fn remove_aged(tx: &mut Transaction, policy: &RetentionPolicy) -> Result<Removed, Error> {
     // The requests of a day may refer to bodies of the previous day.
@@ -116,8 +127,7 @@ async fn remove_excess(tx: &mut Transaction, policy: &RetentionPolicy) -> Result
     let Some(most) = policy.max_body_bytes else {
         return Ok(Removed { done: true, ..Removed::default() });
     };
-    let sum = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS total FROM body_days";
-    match tx.total(Statement::new(sum)).await?.saturating_sub(most) {
+    match tx.total(Statement::new(BODY_BYTES)).await?.saturating_sub(most) {
         excess if excess > 0 => remove_bodies(tx, i64::MAX, excess).await,
         _ => Ok(Removed { done: true, ..Removed::default() }),
     }

@@ -87,7 +87,10 @@ impl Seen {
         let found = if self.stream { hash(&gist) } else { hash(text.as_bytes()) };
         assert_eq!(found, self.answer, "{} is not what the client saw: {text}", self.id);
         assert_eq!(row.finish_reason, gist.finish_reason, "{}", self.id);
-        assert_eq!(row.prompt_tokens.zip(row.completion_tokens), gist.tokens, "{}", self.id);
+        // The router asks for the counts of each stream and leaves them out of the answer of a client that did not ask.
+        let counted = row.prompt_tokens.zip(row.completion_tokens);
+        assert!(counted.is_some(), "{} has no token counts", self.id);
+        assert!(counted == gist.tokens || self.stream && gist.tokens.is_none(), "{}: {counted:?}, {gist:?}", self.id);
         assert!(!row.truncated, "{}", self.id);
     }
 }

@@ -50,7 +50,7 @@ async fn the_doctor_is_run_by_rest() {
     drop(playing);
     let shown = stack.api.get("/api/doctor").await.expect(200).json();
     assert_eq!(shown["checks"], second["checks"], "the checks stay");
-    assert_eq!(shown["scorecard"]["routes"][0]["scores"].as_array().map(Vec::len), Some(40), "{shown}");
+    assert_eq!(shown["scorecard"]["routes"][0]["scores"].as_array().map(Vec::len), Some(41), "{shown}");
     assert!(fake.calls().is_empty());
 }
 

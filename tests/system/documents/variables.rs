@@ -10,8 +10,8 @@ use toml::{Table, Value};
 use super::{cells, root};
 
 /// Texts of which each variable takes at least one that is no default.
-const TEXTS: [&str; 7] =
-    ["true", "4321", "debug", "json", "http://127.0.0.1:9", "sqlite:///nowhere/other.db", "10.0.0.0/8"];
+const TEXTS: [&str; 8] =
+    ["true", "off", "4321", "debug", "json", "http://127.0.0.1:9", "sqlite:///nowhere/other.db", "10.0.0.0/8"];
 
 /// Variables of the operating system, of Cargo and of the supervisor, which users do not set for the programs.
 const FOREIGN: [&str; 7] =

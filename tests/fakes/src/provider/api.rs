@@ -118,8 +118,7 @@ impl Provider {
 
     /// Refuses a request with the error of the vendor.
     async fn refuse(&self, wire: &mut Wire, request: Request, vendor: Vendor, id: u64, refusal: &Refusal) -> Then {
-        let model = serde_json::from_slice::<Value>(&request.body).ok();
-        let model = model.and_then(|body| body["model"].as_str().map(str::to_owned)).unwrap_or_default();
+        let model = model_of(&request);
         let body = match vendor {
             Vendor::Anthropic => messages::Asked::error(refusal, &request_id(id)),
             Vendor::OpenAi => refusal.openai(),
@@ -132,12 +131,22 @@ impl Provider {
     /// Answers a request of Messages or Responses.
     async fn ask<S: Surface>(&self, wire: &mut Wire, request: Request, id: u64) -> Then {
         let vendor = if request.path.starts_with(RESPONSES_PATH) { Vendor::OpenAi } else { Vendor::Anthropic };
+        let json = Some("application/json".to_owned());
         let (model, asked) = match self.check(&request, id, S::check) {
             Ok(checked) => checked,
-            Err(refusal) => return self.refuse(wire, request, vendor, id, &refusal).await,
+            Err(refusal) => {
+                // A provider that is down judges no request.
+                let model = model_of(&request);
+                let (turn, gate) = self.turn(&model);
+                if !matches!(turn.body, Body::Error) || turn.status < 500 {
+                    return self.refuse(wire, request, vendor, id, &refusal).await;
+                }
+                let body = S::error(&Refusal::scripted(turn.status), &request_id(id));
+                let answer = Answer::Whole { content_type: json, body };
+                return self.perform::<S::Events>(wire, request, &model, (vendor.sign(turn, id), gate), answer).await;
+            }
         };
         let (turn, gate) = self.turn(&model);
-        let json = Some("application/json".to_owned());
         let answer = match &turn.body {
             Body::Chat(chat) if asked.streams() && turn.status == 200 => Answer::Stream(asked.events(chat)),
             Body::Chat(chat) => Answer::Whole { content_type: json, body: asked.whole(chat) },
@@ -312,6 +321,12 @@ impl Vendor {
 
 fn request_id(id: u64) -> String {
     format!("req_fake{id:016}")
+}
+
+/// Returns the model that a request names; empty if it names none.
+fn model_of(request: &Request) -> String {
+    let body = serde_json::from_slice::<Value>(&request.body).ok();
+    body.and_then(|body| body["model"].as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn no_key(vendor: Vendor) -> Refusal {

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 use signalbox_core::{Api, schema::RequestStatus};
-use signalbox_store::requests::{self, Filter, SearchLimits};
+use signalbox_store::{
+    requests::{self, Filter, SearchLimits},
+    retention,
+};
 use tokio::{
     task::JoinSet,
     time::{Duration, sleep},
@@ -139,7 +142,7 @@ fn noise(bytes: usize) -> String {
     digit.take(bytes).collect()
 }
 
-/// Compares the growth of the database with the prompts of a conversation. Nothing else is logged meanwhile.
+/// Compares the growth of the logged bodies with the prompts of a conversation. Nothing else is logged meanwhile.
 pub(super) async fn p14(scene: Scene) -> Seen {
     const TURNS: usize = 8;
     const PROMPT: usize = 64 << 10;
@@ -148,7 +151,7 @@ pub(super) async fn p14(scene: Scene) -> Seen {
     if scene.row(&first).await.is_none() {
         return Seen::fail("the request is not in the log", REPORT);
     }
-    let Ok(before) = scene.stage.store.bytes().await else { return Seen::fail("the database cannot be read", REPORT) };
+    let Ok(before) = retention::body_bytes(&scene.stage.store).await else { return Seen::fail("the database cannot be read", REPORT) };
     let mut body = scene.chat(&noise(PROMPT));
     let (mut sent, mut whole) = (0, 0);
     for turn in 1..=TURNS {
@@ -164,9 +167,9 @@ pub(super) async fn p14(scene: Scene) -> Seen {
             messages.push(json!({"role": "user", "content": format!("Say the words again, turn {turn}.")}));
         }
     }
-    let Ok(after) = scene.stage.store.bytes().await else { return Seen::fail("the database cannot be read", REPORT) };
+    let Ok(after) = retention::body_bytes(&scene.stage.store).await else { return Seen::fail("the database cannot be read", REPORT) };
     let grown = usize::try_from(after - before).unwrap_or_default();
-    let text = format!("{} KiB more for {} KiB of prompts; {whole} of {TURNS} answered", grown >> 10, sent >> 10);
+    let text = format!("{} KiB stored for {} KiB of prompts; {whole} of {TURNS} answered", grown >> 10, sent >> 10);
     Seen::holds(grown < 2 * PROMPT && whole == TURNS, text)
 }
 

@@ -80,7 +80,7 @@ pub(in super::super) const SERVICE: [Scenario; 10] = [
         model: "p14",
         name: "growth of the log",
         done: "a conversation of eight turns repeats a prompt of 64 KB in each",
-        expected: "the database grows by less than two such prompts",
+        expected: "the logged bodies grow by less than two such prompts",
         play: |scene| Box::pin(p14(scene)),
     },
     Scenario {
