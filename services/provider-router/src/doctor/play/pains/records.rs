@@ -151,7 +151,9 @@ pub(super) async fn p14(scene: Scene) -> Seen {
     if scene.row(&first).await.is_none() {
         return Seen::fail("the request is not in the log", REPORT);
     }
-    let Ok(before) = retention::body_bytes(&scene.stage.store).await else { return Seen::fail("the database cannot be read", REPORT) };
+    let Ok(before) = retention::body_bytes(&scene.stage.store).await else {
+        return Seen::fail("the database cannot be read", REPORT);
+    };
     let mut body = scene.chat(&noise(PROMPT));
     let (mut sent, mut whole) = (0, 0);
     for turn in 1..=TURNS {
@@ -167,7 +169,9 @@ pub(super) async fn p14(scene: Scene) -> Seen {
             messages.push(json!({"role": "user", "content": format!("Say the words again, turn {turn}.")}));
         }
     }
-    let Ok(after) = retention::body_bytes(&scene.stage.store).await else { return Seen::fail("the database cannot be read", REPORT) };
+    let Ok(after) = retention::body_bytes(&scene.stage.store).await else {
+        return Seen::fail("the database cannot be read", REPORT);
+    };
     let grown = usize::try_from(after - before).unwrap_or_default();
     let text = format!("{} KiB stored for {} KiB of prompts; {whole} of {TURNS} answered", grown >> 10, sent >> 10);
     Seen::holds(grown < 2 * PROMPT && whole == TURNS, text)
