@@ -21,12 +21,12 @@ export async function newcomer(context, server, fake) {
   await page.getByRole("link", { name: /OpenAI-compatible/ }).first().click();
   await page.getByLabel(/^Name/).fill("My provider");
   await page.getByLabel(/^Base URL/).fill(fake.url);
-  await page.getByLabel(/^API key/).fill("sk-wrong-00000000000000000000");
+  await page.getByLabel(/^API key\b/).fill("sk-wrong-00000000000000000000");
   await page.getByRole("button", { name: "Save and test" }).click();
   // The provider's own words, and what usually helps.
   await page.getByText("It does not work yet.").waitFor();
   await page.getByRole("button", { name: "Replace" }).first().click();
-  await page.getByLabel(/^API key/).fill(KEY);
+  await page.getByLabel(/^API key\b/).fill(KEY);
   await page.getByRole("button", { name: "Save", exact: true }).click();
   await page.getByText(/^Saved/).first().waitFor();
   await page.getByRole("button", { name: "Test", exact: true }).click();

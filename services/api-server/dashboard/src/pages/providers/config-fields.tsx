@@ -47,7 +47,15 @@ function ConfigInput({ field, stored, edits, mistakes, onEdit }: Props & { field
   if (isMasked(known) && (edited === undefined || edited === null)) {
     return <StoredSecret field={field} removed={edited === null} onEdit={onEdit} />;
   }
-  if (field.type === "object") return <AreaField {...common} className="mono" placeholder="X-Name: value" rows={3} />;
+  if (field.type === "object")
+    return (
+      <AreaField
+        {...common}
+        className="mono"
+        placeholder={key === "headers" ? "X-Name: value" : "name: value"}
+        rows={3}
+      />
+    );
   if (field.sensitive) return <SecretField {...common} placeholder={placeholder} />;
   if (field.choices) {
     const byDefault = typeof field.default === "string" ? field.default : field.choices[0];
