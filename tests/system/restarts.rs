@@ -88,6 +88,20 @@ async fn i11_i21_restarts_under_load_refuse_no_request_cut_no_stream_and_leave_n
 }
 
 #[tokio::test]
+async fn commands_for_different_services_do_not_supersede_each_other() {
+    let gateway = Gateway::start().await;
+    let api = gateway.stack.api;
+    let before = gateway.stack.status().await;
+    let restart = async |service: &str| api.post("/api/proxy/restart", &json!({"service": service})).await.expect(200);
+    tokio::join!(restart("provider-router"), restart("qwen-proxy"));
+    let after = gateway.stack.status().await;
+    for service in ["providerRouter", "qwenProxy"] {
+        let generation = |status: &Value| status[service]["generation"].as_u64().unwrap();
+        assert_eq!(generation(&after), generation(&before) + 1, "{service}: {after}");
+    }
+}
+
+#[tokio::test]
 async fn a_router_that_fails_to_start_does_not_replace_the_running_one() {
     let gateway = Gateway::start().await;
     let before = gateway.stack.status().await;

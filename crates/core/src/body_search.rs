@@ -38,7 +38,7 @@ const TEXT_FIELDS: [&str; 12] = [
 // === impl SearchTerm ===
 
 impl SearchTerm {
-    /// Creates a needle; an empty text is found in every text.
+    /// Creates a search term; an empty text is found in every text.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ');

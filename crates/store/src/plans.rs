@@ -70,7 +70,7 @@ fn statements() -> Vec<Statement<'static>> {
     statements
 }
 
-/// Returns lists and statistics, which must read in the order of an index and no more than they show.
+/// Returns the statements of lists and statistics, which must read in the order of an index and no more than they show.
 fn lists() -> Vec<Statement<'static>> {
     let page = Page { limit: 50, offset: 500_000 };
     let after = Some(RowPosition { at: 7, id: 7 });

@@ -272,7 +272,7 @@ impl<'r> Job<'r> {
         body.str(field, user);
     }
 
-    /// Reports what `message` carries beside its blocks.
+    /// Reports the name of a message as lost if the target cannot carry it.
     pub(crate) fn report_name(&mut self, at: &str, name: Option<&str>) {
         if name.is_some() && (self.api != Api::Chat || !self.is_from(Api::Chat)) {
             self.losses.dropped(format!("{at}.name"), FOREIGN);

@@ -2,7 +2,8 @@
 //!
 //! Any number of attempts may be made *before* the first byte has been sent to the client, and none after it, except to
 //! [continue](resume) a broken stream. A response is usable if its status is a success and its body begins without an
-//! error: a stream is read up to its first event, any other response to its end (bounded), before it is passed on.
+//! error: a stream is read up to its first chunk, or up to its first event with content if another attempt could
+//! follow, any other response to its end (bounded), before it is passed on.
 //!
 //! A provider that speaks the client's API gets the client's body, with only the model renamed. For any other provider
 //! the request is [translated](translation).
@@ -73,7 +74,7 @@ pub struct Call {
     pub headers: HeaderMap,
     /// Version of HTTP that the client speaks.
     pub version: Version,
-    /// Body as sent by the client.
+    /// Body for providers: that of the client without the router's extension, after the guardrails.
     pub body: Bytes,
     /// Fields parsed from the body.
     pub envelope: Envelope,

@@ -72,98 +72,27 @@ impl Fault {
     /// Returns what may follow.
     pub(crate) const fn rule(self) -> Rule {
         use NextTarget::{Any, Larger, None};
+        #[rustfmt::skip]
         let (again, next, counts) = match self {
-            //                      again  next    counts
-            Self::Connect =>
-            /*        */
-            {
-                (true, Any, true)
-            }
-            Self::Reset =>
-            /*          */
-            {
-                (true, Any, true)
-            }
-            Self::Timeout =>
-            /*        */
-            {
-                (false, Any, true)
-            }
-            Self::RateLimit =>
-            /*      */
-            {
-                (true, Any, true)
-            }
-            Self::Overloaded =>
-            /*     */
-            {
-                (true, Any, true)
-            }
-            Self::Server =>
-            /*         */
-            {
-                (true, Any, true)
-            }
-            Self::Unusable =>
-            /*       */
-            {
-                (false, Any, true)
-            }
-            Self::Credentials =>
-            /*    */
-            {
-                (false, Any, true)
-            }
-            Self::Billing =>
-            /*        */
-            {
-                (false, Any, true)
-            }
-            Self::NotFound =>
-            /*       */
-            {
-                (false, Any, false)
-            }
-            Self::ContextLength =>
-            /*  */
-            {
-                (false, Larger, false)
-            }
-            Self::ContentRefused =>
-            /* */
-            {
-                (false, None, false)
-            }
-            Self::BadRequest =>
-            /*     */
-            {
-                (false, None, false)
-            }
-            Self::OtherRefusal =>
-            /*   */
-            {
-                (false, Any, false)
-            }
-            Self::Unsuitable =>
-            /*     */
-            {
-                (false, Any, false)
-            }
-            Self::Withheld =>
-            /*       */
-            {
-                (false, None, false)
-            }
-            Self::HookFailed =>
-            /*     */
-            {
-                (false, None, false)
-            }
-            Self::Over =>
-            /*           */
-            {
-                (false, None, false)
-            }
+            //                       again  next    counts
+            Self::Connect        => (true,  Any,    true),
+            Self::Reset          => (true,  Any,    true),
+            Self::Timeout        => (false, Any,    true),
+            Self::RateLimit      => (true,  Any,    true),
+            Self::Overloaded     => (true,  Any,    true),
+            Self::Server         => (true,  Any,    true),
+            Self::Unusable       => (false, Any,    true),
+            Self::Credentials    => (false, Any,    true),
+            Self::Billing        => (false, Any,    true),
+            Self::NotFound       => (false, Any,    false),
+            Self::ContextLength  => (false, Larger, false),
+            Self::ContentRefused => (false, None,   false),
+            Self::BadRequest     => (false, None,   false),
+            Self::OtherRefusal   => (false, Any,    false),
+            Self::Unsuitable     => (false, Any,    false),
+            Self::Withheld       => (false, None,   false),
+            Self::HookFailed     => (false, None,   false),
+            Self::Over           => (false, None,   false),
         };
         Rule { again, next, counts }
     }

@@ -113,8 +113,8 @@ impl Conversations {
         }
     }
 
-    /// Records the position from which the conversation can be continued, with no texts but `kept`. Database errors are only logged, because they
-    /// must not withhold the answer.
+    /// Records the position from which the conversation can be continued; `kept` says which texts are stored. Database
+    /// errors are only logged, because they must not withhold the answer.
     pub async fn end(
         &self,
         parsed: &ParsedRequest,
@@ -144,7 +144,7 @@ impl Conversations {
         self.with_timeout("cannot store the turn", qwen_turns::put(&self.store, &ended)).await;
     }
 
-    /// Finds the turn that a request continues, and takes the seat in its chat.
+    /// Finds the turn that a request continues, and locks its session.
     async fn find(&self, parsed: &ParsedRequest) -> Option<(qwen_turns::Turn, SessionLock)> {
         let history_hash = HistoryHash::of(&parsed.messages)?;
         let find = qwen_turns::find(&self.store, &history_hash.asked, clock::unix_ms());

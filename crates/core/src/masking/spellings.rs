@@ -22,8 +22,8 @@ pub(super) fn spellings(secret: String) -> Vec<String> {
     spellings
 }
 
-/// Encodes bytes in base64 with these last two digits, without padding, behind `before` bytes of a group of three.
-/// Digits that also depend on the bytes around are left out.
+/// Encodes bytes in base64 without padding. `before` is the number of bytes, at most 2, that precede them in their
+/// group of three; `last` has the digits for 62 and 63. Digits that also depend on the bytes around are left out.
 fn base64(before: usize, bytes: &[u8], last: [u8; 2]) -> String {
     let mut text = String::with_capacity(bytes.len() * 4 / 3);
     let (mut bits, mut len) = (0_u32, 0_u32);
@@ -37,7 +37,7 @@ fn base64(before: usize, bytes: &[u8], last: [u8; 2]) -> String {
             text.push(char::from(digit));
         }
     }
-    // Of 8 bits before, two digits have a part, and of 16 bits, three.
+    // One byte before takes part in the first two digits, two bytes in the first three.
     let shared = if before == 0 { 0 } else { before + 1 };
     text.split_off(shared.min(text.len()))
 }

@@ -1,7 +1,7 @@
 //! Deviations of providers from OpenAI's own Chat Completions, as data.
 
-/// Deviations of a provider from OpenAI's own Chat Completions. They apply to requests that are translated; a request
-/// of Chat Completions passes as the client wrote it.
+/// Deviations of a provider from OpenAI's own Chat Completions. Most apply to requests that are translated: a
+/// request of Chat Completions passes as the client wrote it, but for the question for its token counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quirks {
     /// Whether the limit of output tokens is called `max_completion_tokens`; otherwise `max_tokens`.

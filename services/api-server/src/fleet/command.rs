@@ -60,6 +60,11 @@ impl Action {
 // === impl Which ===
 
 impl Which {
+    /// Returns whether a service is among both.
+    pub(super) const fn overlaps(self, other: Self) -> bool {
+        !matches!((self, other), (Self::Router, Self::Qwen) | (Self::Qwen, Self::Router))
+    }
+
     /// Returns the name of the service, or `both`.
     pub(super) const fn as_str(self) -> &'static str {
         match self {

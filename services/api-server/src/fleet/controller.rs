@@ -1,6 +1,6 @@
-//! The task that owns both services, and executes one command at a time.
+//! The task that owns both services, and executes one command at a time for each of them.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -22,8 +22,9 @@ use crate::supervisor::{Spec, Unmet};
 /// The steps of a command.
 type Sequence<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
 
-/// The command in progress.
+/// A command in progress. No two of them apply to the same service.
 struct CommandInProgress<'a> {
+    which: Which,
     sequence: Instrumented<Sequence<'a>>,
     progress: watch::Sender<Progress>,
 }
@@ -57,27 +58,26 @@ pub(super) struct Controller {
 impl Controller {
     /// Runs until it is closed or all handles are dropped, then stops both services.
     pub(super) async fn run(self, mut inbox: mpsc::Receiver<Command>) {
-        let mut under_way: Option<CommandInProgress<'_>> = None;
+        let mut under_way: Vec<CommandInProgress<'_>> = Vec::new();
         let mut beside = Beside::new(&self.config.data_dir, self.qwen_watch.clone());
         loop {
             tokio::select! {
                 () = self.closing.cancelled() => break,
                 command = inbox.recv() => {
                     let Some(command) = command else { break };
-                    if let Some(abandoned) = under_way.take() {
+                    let which = command.action.which();
+                    // A restart that replaces one worker after the other has to go on when the other service is told
+                    // something, or the rest of the workers would keep their old processes.
+                    for abandoned in under_way.extract_if(.., |earlier| earlier.which.overlaps(which)) {
                         abandoned.end(Err(Failure::Superseded));
                     }
                     let sequence = command.span.in_scope(|| self.sequence(command.action, command.progress.clone()));
                     let sequence = sequence.instrument(command.span);
-                    under_way = Some(CommandInProgress { sequence, progress: command.progress });
+                    under_way.push(CommandInProgress { which, sequence, progress: command.progress });
                     drop(command.taken);
                 }
                 () = beside.follow() => {}
-                outcome = end(&mut under_way) => {
-                    if let Some(done) = under_way.take() {
-                        done.end(outcome);
-                    }
-                }
+                (at, outcome) = end(&mut under_way) => under_way.swap_remove(at).end(outcome),
             }
         }
         drop(under_way);
@@ -201,12 +201,17 @@ async fn begin(
     Ok(children.await?)
 }
 
-/// Returns the outcome of the command in progress; pending for ever if there is none.
-async fn end(under_way: &mut Option<CommandInProgress<'_>>) -> Result<(), Failure> {
-    match under_way {
-        Some(command) => (&mut command.sequence).await,
-        None => std::future::pending().await,
-    }
+/// Returns the index and the outcome of a command that has ended; pending for ever if none is in progress. Cancel safe.
+async fn end(under_way: &mut [CommandInProgress<'_>]) -> (usize, Result<(), Failure>) {
+    poll_fn(|cx| {
+        for (at, command) in under_way.iter_mut().enumerate() {
+            if let Poll::Ready(outcome) = Pin::new(&mut command.sequence).poll(cx) {
+                return Poll::Ready((at, outcome));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 // === impl CommandInProgress ===

@@ -85,9 +85,9 @@ impl WorkerGroup {
             });
         }
         let (mut begun, mut later) = (Vec::new(), Vec::new());
-        let mut somebody_is_replaced = false;
+        let mut is_any_replaced = false;
         for (worker, spec) in self.workers.iter().zip(specs) {
-            if worker.watch().borrow().is_running() && std::mem::replace(&mut somebody_is_replaced, true) {
+            if worker.watch().borrow().is_running() && std::mem::replace(&mut is_any_replaced, true) {
                 later.push((worker, spec));
             } else {
                 begun.push(worker.restart(spec).await);

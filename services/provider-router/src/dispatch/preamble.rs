@@ -1,4 +1,4 @@
-//! Reads the beginning of a stream, up to the first event with content.
+//! Reads the beginning of a stream, up to the first event with content, if another attempt could follow.
 
 use std::future::poll_fn;
 

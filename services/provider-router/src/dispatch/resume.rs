@@ -50,7 +50,7 @@ pub(super) fn is_on(plan: &Plan, envelope: &Envelope) -> bool {
 // === impl NextTargets ===
 
 impl NextTargets {
-    /// `left` has the places of the targets in the plan.
+    /// Creates the source of further targets. `left` has their places in the plan.
     pub(super) fn new(
         app: &Arc<App>,
         (context, kept): (RequestContext, KeptTexts),

@@ -341,7 +341,7 @@ fn account(base_url: &str, headers: &HeaderMap) -> u64 {
     hasher.finish()
 }
 
-/// The files for TLS.
+/// Reads the paths of the files for TLS.
 fn tls_files(config: &Config, target: &Target) -> Result<TlsFiles, String> {
     let path = |key: &str| Ok::<_, String>(text(config, key)?.map(PathBuf::from));
     let files = TlsFiles { ca: path("caFile")?, client_cert: path("clientCert")?, client_key: path("clientKey")? };

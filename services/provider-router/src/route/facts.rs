@@ -26,7 +26,7 @@ pub struct RequestFacts<'a> {
     pub model: Option<&'a str>,
     /// Session named by the client.
     pub session: Option<&'a str>,
-    /// Body as sent by the client.
+    /// Body for providers: that of the client without the router's extension, after the guardrails.
     pub body: &'a [u8],
     /// Unix time in milliseconds, on which prices depend.
     pub unix_ms: i64,
