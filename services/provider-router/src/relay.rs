@@ -54,7 +54,10 @@ use signalbox_core::{
     schema::RequestStatus,
 };
 pub use source::Source;
-use tokio::time::{Duration, Sleep};
+use tokio::{
+    task::coop::has_budget_remaining,
+    time::{Duration, Sleep},
+};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 pub use translated::{Translated, TranslatedStream, counts};
 use typed::TypedStream;
@@ -221,8 +224,11 @@ impl Relay {
                     if self.is_http2 || self.has_backlog {
                         ready!(self.poll_flush_pause(cx));
                     }
-                    // Returning `Pending` once makes hyper flush the error event before the connection is aborted.
-                    self.phase = Phase::Breaking;
+                    // Returning `Pending` once makes hyper flush the error event before the connection is aborted. If the
+                    // task has used up its budget of Tokio, sockets write nothing before the next poll.
+                    if has_budget_remaining() {
+                        self.phase = Phase::Breaking;
+                    }
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }

@@ -37,6 +37,25 @@ async fn an_http2_stream_is_reset_only_after_its_last_event_had_time_to_leave() 
 }
 
 #[tokio::test]
+async fn a_stream_is_broken_off_only_after_sockets_could_write_its_last_event() {
+    for end in [Some(Fail), None] {
+        let mut client = Client::new(texts(&[A], end));
+        let (first, error) = (client.poll(), client.poll());
+        assert!(matches!((first, error), (Seen::Bytes(_), Seen::Bytes(_))));
+        // Reading the stream has used up what a task may do in one poll.
+        while has_budget_remaining() {
+            let mut used = std::pin::pin!(tokio::task::consume_budget());
+            let _ = used.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
+        }
+        for _ in 0..3 {
+            assert_eq!(client.poll(), Seen::Pending);
+        }
+        tokio::task::yield_now().await;
+        assert_eq!((client.poll(), client.poll()), (Seen::Pending, Seen::Broken));
+    }
+}
+
+#[tokio::test]
 async fn the_error_is_the_next_event_wherever_the_stream_breaks() {
     for line_end in ["\n", "\r\n", "\r"] {
         let (first, second) = (A.replace('\n', line_end), A.replace("\"a\"", "\"\u{e9}\"").replace('\n', line_end));
