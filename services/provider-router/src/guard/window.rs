@@ -19,6 +19,8 @@ const CONTEXT: usize = 64;
 const MAX_OPEN: usize = 40;
 /// Factor of the window after which a text that does not go on counts as ended.
 const QUIET: usize = 4;
+/// Bytes of an escaped letter, such as `\u0061`, which stands for one byte.
+const ESCAPED: usize = 6;
 /// Maximum number of texts that go on at the same time.
 const MAX_TEXTS: usize = 1_024;
 /// Maximum bytes of the events that are held, and of one event.
@@ -60,6 +62,7 @@ struct Held {
 struct Text {
     /// Its end, as far as it is still searched.
     tail: String,
+    /// Bytes without those of escapes.
     len: usize,
     /// Bytes of all texts when it went on.
     touched: usize,
@@ -120,19 +123,24 @@ impl StreamWindow {
 
     /// Holds an event, and searches the texts that it continues.
     fn hold(&mut self, passed: PassedEvent) -> Result<(), Stopped> {
-        let kept = self.window + CONTEXT;
         let mut ends = Vec::with_capacity(passed.pieces.len());
         for (place, piece) in passed.pieces {
             self.total += piece.len();
             let text = self.texts.entry(place.clone()).or_default();
+            // An escape may begin in the event before.
+            let begun = text.tail.len().saturating_sub(1);
             text.tail.push_str(&piece);
-            text.len += piece.len();
+            let escapes = escapes_in(&text.tail.as_bytes()[begun..]);
+            text.len = (text.len + piece.len()).saturating_sub((ESCAPED - 1) * escapes);
             text.touched = self.total;
             let end = text.tail.len();
             let is_open = |range: &std::ops::Range<usize>| range.end == end && range.len() <= MAX_OPEN;
             if let Some((_, kind, _)) = self.actions.find(&text.tail).into_iter().find(|(range, ..)| !is_open(range)) {
                 return Err(Stopped::Found(kind));
             }
+            // Within escaped letters, a window of as many letters is longer.
+            let factor = if escapes_in(text.tail.as_bytes()) == 0 { 1 } else { ESCAPED };
+            let kept = (self.window + CONTEXT) * factor;
             let cut = text.tail.floor_char_boundary(text.tail.len().saturating_sub(kept));
             text.tail.drain(..cut);
             ends.push((place, text.len));
@@ -162,7 +170,7 @@ impl StreamWindow {
         while let Some(first) = self.held.front() {
             for (place, end) in &first.ends {
                 let Some(text) = self.texts.get(place) else { continue };
-                if text.len - end >= self.window {
+                if text.len.saturating_sub(*end) >= self.window {
                     continue;
                 }
                 if !self.has_ended(text) {
@@ -190,6 +198,11 @@ impl StreamWindow {
         self.held_bytes = 0;
         Ok(())
     }
+}
+
+/// Returns the number of escaped letters that begin in a text of JSON.
+fn escapes_in(text: &[u8]) -> usize {
+    memchr::memmem::find_iter(text, b"\\u").count()
 }
 
 #[cfg(test)]
@@ -258,6 +271,23 @@ mod tests {
             let letters: Vec<String> = secret.chars().map(|letter| piece(&letter.to_string())).collect();
             let (out, stopped) = sent(&letters);
             assert!(out.is_empty() && matches!(stopped, Err(Stopped::Found(_))), "letter by letter, to the end: {out}");
+        }
+    }
+
+    #[test]
+    fn the_window_counts_escaped_letters_as_letters() {
+        let key = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
+        let escaped =
+            |text: &str| text.chars().map(|letter| format!("\\u{:04x}", u32::from(letter))).collect::<String>();
+        for secret in [escaped(&key), escaped(CARD), escaped(&key[..20]) + &key[20..]] {
+            let written = format!("{{\"text\":\"{}{secret}{}\"}}", "padding ".repeat(20), " and more".repeat(60));
+            for size in [1, 2, 5, 6, 7, 50, 2_000] {
+                let events: Vec<String> =
+                    written.as_bytes().chunks(size).map(|chunk| piece(std::str::from_utf8(chunk).unwrap())).collect();
+                let (out, stopped) = sent(&events);
+                assert!(matches!(stopped, Err(Stopped::Found(_))), "{secret} {size}");
+                assert!(!out.contains("u0067") && !out.contains("u0034"), "{size}: {out}");
+            }
         }
     }
 
