@@ -5,18 +5,15 @@
 //! account would refuse it, or take it for an id of its own. Encrypted reasoning goes only to the account that made it;
 //! if that is not known, to the first target.
 
-use std::{
-    borrow::Cow,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-};
+use std::borrow::Cow;
 
 use signalbox_core::{Api, json::Reader};
 use signalbox_translate::HANDLE;
 
 use crate::{
     envelope::Envelope,
-    owners::{Owner, Owners},
-    stored_responses::request_of,
+    owners::{Owner, Owners, hash_of},
+    response_ids::request_of,
 };
 
 /// What a request has of the state of an account.
@@ -46,14 +43,6 @@ pub struct ForeignItems {
     pub cut: Vec<usize>,
     /// Index in `input` of an item without which the request would be another one.
     pub needed: Option<usize>,
-}
-
-/// Returns a hash of the content of an item.
-#[must_use]
-pub fn hash_of(content: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    content.hash(&mut hasher);
-    hasher.finish()
 }
 
 // === impl AccountState ===

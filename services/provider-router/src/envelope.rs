@@ -21,7 +21,7 @@ pub use self::{
 };
 use crate::{
     direct::DirectApi,
-    stored_responses::{refers_to_log, request_of},
+    response_ids::{refers_to_log, request_of},
 };
 
 /// Fields of a request for an answer, and the position of its model name.

@@ -22,7 +22,6 @@ mod budgets;
 mod denial;
 mod period;
 mod provider_quota;
-mod queue;
 mod spend;
 mod window;
 
@@ -34,13 +33,12 @@ use std::{
     },
 };
 
-use account::{Account, Ticket};
+use account::{Account, Place, Ticket};
 use arc_swap::ArcSwap;
 pub use budgets::Budgets;
 pub use denial::Denial;
 pub(crate) use denial::seconds;
 pub use provider_quota::{ProviderQuota, Taken};
-use queue::Place;
 use signalbox_core::schema::{ApiKey, BudgetPeriod, KeyLimits, Route};
 use signalbox_daemon::Caller;
 use signalbox_store::catalog::KeyChanges;

@@ -54,6 +54,7 @@ pub mod qwen_proxy;
 pub mod random;
 pub mod reasoning;
 pub mod relay;
+pub mod response_ids;
 pub mod retry_budget;
 pub mod route;
 mod run;

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use signalbox_core::{json::Reader, sse::Splitter};
 use signalbox_daemon::{Caller, CallerKind};
 
-use crate::{account_state::hash_of, provider::Provider};
+use crate::provider::Provider;
 
 /// Maximum number of answers.
 const MAX_ANSWERS: usize = 16_384;
@@ -65,6 +66,14 @@ struct Made {
     owner: Owner,
     /// Id of the created key that asked for it.
     key: Option<String>,
+}
+
+/// Returns a hash of the content of an encrypted item.
+#[must_use]
+pub fn hash_of(content: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
 }
 
 // === impl Owner ===

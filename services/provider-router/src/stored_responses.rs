@@ -20,7 +20,11 @@ use signalbox_translate::{Action, HANDLE, Loss, Losses, hub::Json};
 use tokio::time::{Duration, Instant, sleep, timeout};
 use uuid::Uuid;
 
-use crate::{clock, owners::Owner};
+use crate::{
+    clock,
+    owners::Owner,
+    response_ids::{named, request_of},
+};
 
 /// Maximum number of answers that one request continues.
 const MAX_TURNS: usize = 1000;
@@ -77,15 +81,6 @@ pub struct Stored {
     pub response: Value,
 }
 
-/// Returns the id of the request in the id of an answer or of one of its items, such as `resp_ID` or `msg_ID_0`.
-/// Providers' own ids are longer. An id is one text only: in another case, or with blanks, it is none of the gateway's.
-#[must_use]
-pub fn request_of(id: &str) -> Option<Uuid> {
-    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    let part = id.split('_').nth(1).filter(|part| part.len() == 32)?;
-    id.bytes().all(is_part).then(|| Uuid::try_parse(part).ok()).flatten()
-}
-
 /// Returns the items that a request of Responses continues or refers to, oldest first; `None` if it does neither.
 ///
 /// # Errors
@@ -95,7 +90,7 @@ pub async fn items_before(
     body: &Bytes,
     caller: Option<&Caller>,
 ) -> Result<Option<Vec<Json>>, StoredError> {
-    let (previous, referred) = names(body);
+    let (previous, referred) = named(body);
     if previous.is_none() && referred.is_empty() {
         return Ok(None);
     }
@@ -123,13 +118,6 @@ pub async fn items_before(
         );
     }
     Ok(Some(items))
-}
-
-/// Returns whether the body of a request refers to items that only the log has.
-#[must_use]
-pub fn refers_to_log(body: &[u8]) -> bool {
-    memchr::memmem::find(body, b"\"item_reference\"").is_some()
-        && names(body).1.iter().any(|id| request_of(id).is_some())
 }
 
 /// Returns the target that made an answer according to the log, as far as the caller may use the answer.
@@ -400,39 +388,6 @@ impl Stored {
     }
 }
 
-/// Returns `previous_response_id` of a request, and the ids in its `item_reference`s.
-fn names(body: &[u8]) -> (Option<String>, Vec<String>) {
-    let (mut previous, mut referred) = (None, Vec::new());
-    // The body has been read as JSON before.
-    let _ = Reader::new(body).fields(|name, value| match &*name {
-        "previous_response_id" if value.peek()? == b'"' => {
-            previous = value.string().map(std::borrow::Cow::into_owned);
-            Some(())
-        }
-        "input" if value.peek()? == b'[' => value.array(|item| {
-            if item.peek()? != b'{' {
-                return item.skip();
-            }
-            let (mut kind, mut id) = (None, None);
-            item.fields(|name, value| {
-                let raw = value.raw()?;
-                match &*name {
-                    "type" => kind = Some(raw),
-                    "id" => id = Reader::new(raw).string(),
-                    _ => {}
-                }
-                Some(())
-            })?;
-            if kind == Some(b"\"item_reference\"") {
-                referred.extend(id.map(std::borrow::Cow::into_owned));
-            }
-            Some(())
-        }),
-        _ => value.skip(),
-    });
-    (previous.filter(|id| !id.is_empty()), referred)
-}
-
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
@@ -444,41 +399,6 @@ fn to_json(item: &Value) -> Option<Json> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_of_this_gateway_are_recognised() {
-        let id = Uuid::from_u128(7);
-        let letters = Uuid::from_u128(0xabc);
-        assert_eq!(request_of(&format!("resp_{}", letters.simple())), Some(letters));
-        assert_eq!(request_of(&format!("resp_{:X}", letters.simple())), None);
-        for (name, known) in [
-            (format!("resp_{}", id.simple()), true),
-            (format!("msg_{}_0", id.simple()), true),
-            (format!("fc_{}_12", id.simple()), true),
-            (format!("resp_{}", id.hyphenated()), false),
-            ("resp_68a1b2c3d4e5f60718293a4b5c6d7e8f9012345678901234".to_owned(), false),
-            (id.simple().to_string(), false),
-            (format!(" resp_{}", id.simple()), false),
-            (format!("resp_{} ", id.simple()), false),
-            (format!("RESP_{}", id.simple()), false),
-            ("resp_".to_owned(), false),
-            (String::new(), false),
-        ] {
-            assert_eq!(request_of(&name), known.then_some(id), "{name}");
-        }
-    }
-
-    #[test]
-    fn only_references_and_the_previous_answer_are_named() {
-        let named = |body: &str| names(body.as_bytes());
-        assert_eq!(named(r#"{"input":"hi","previous_response_id":null}"#), (None, vec![]));
-        assert_eq!(
-            named(
-                r#"{"input":[{"type":"item_reference","id":"msg_1"},{"type":"message","id":"msg_2"},7,{"id":"msg_3","type":"item_reference"}],"previous_response_id":"resp_1"}"#
-            ),
-            (Some("resp_1".into()), vec!["msg_1".into(), "msg_3".into()])
-        );
-    }
 
     #[test]
     fn an_answer_that_broke_off_is_not_in_progress() {

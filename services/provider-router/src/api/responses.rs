@@ -31,7 +31,8 @@ use crate::{
     owners::Owner,
     provider::{Adapter, Provider},
     relay::{KeptEvents, Source},
-    stored_responses::{StoredError, check_owner, delete_kept, load, request_of},
+    response_ids::request_of,
+    stored_responses::{StoredError, check_owner, delete_kept, load},
 };
 
 /// Maximum bytes of a provider's response.

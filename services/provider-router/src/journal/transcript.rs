@@ -22,7 +22,7 @@ use super::{
     costs::{Ended, cost},
     record::{Begin, End, SentAs},
 };
-use crate::{envelope, provider::target, stored_responses::request_of};
+use crate::{envelope, provider::target, response_ids::request_of};
 
 /// Maximum length of a session's first message, in characters.
 const MAX_PREVIEW_CHARS: usize = 4096;

@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use signalbox_core::schema::{KeyBudget, KeyLimits};
+use signalbox_core::schema::{KeyBudget, KeyLimits, Priority};
 use tokio::{
     sync::Notify,
     time::{Duration, Instant},
@@ -14,7 +14,6 @@ use tokio::{
 
 use super::{
     Denial, Estimate, Now, Quota, Quotas, Scope,
-    queue::{Place, Queued},
     spend::{Budget, Room, Spend},
     window::Window,
 };
@@ -37,6 +36,23 @@ pub(super) struct Account {
 /// A request that waits for a reservation to end.
 #[derive(Debug)]
 pub(super) struct Waiting<'a>(&'a Account);
+
+/// Place of a request in every queue in which it waits; the smallest comes first. All queues have the same order, so
+/// requests that wait in several of them never wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) priority: Priority,
+    /// Number of its arrival.
+    pub(super) number: u64,
+}
+
+/// A request in the queue of an account. Dropping it leaves the queue.
+#[derive(Debug)]
+pub(super) struct Queued {
+    account: Arc<Account>,
+    place: Place,
+    until: Instant,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -224,6 +240,29 @@ impl Account {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+// === impl Queued ===
+
+impl Queued {
+    pub(super) const fn new(account: Arc<Account>, place: Place, until: Instant) -> Self {
+        Self { account, place, until }
+    }
+
+    pub(super) fn is_of(&self, account: &Arc<Account>) -> bool {
+        Arc::ptr_eq(&self.account, account)
+    }
+
+    /// Returns the time at which the request has waited long enough.
+    pub(super) const fn until(&self) -> Instant {
+        self.until
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.account.leave(self.place);
     }
 }
 

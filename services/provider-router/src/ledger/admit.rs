@@ -10,8 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Denial, Estimate, Ledger, Reservation, Selected,
-    account::Account,
-    queue::{Place, Queued},
+    account::{Account, Place, Queued},
 };
 
 // === impl Ledger ===

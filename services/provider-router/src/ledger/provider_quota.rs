@@ -7,8 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     Denial, Estimate, Now, Scope,
-    account::{Account, Ticket},
-    queue::Place,
+    account::{Account, Place, Ticket},
 };
 
 /// Limits of the rate of one provider, and what the attempts with it used of them. Times are milliseconds of a clock
