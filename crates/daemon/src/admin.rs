@@ -254,15 +254,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (here, host) = (Some("127.0.0.1:9"), ("host", "localhost"));
         for requires_token in [false, true] {
-            let record = crate::instance::InstanceRecord {
-                identity: crate::identity::Identity::own(),
-                addr: ([127, 0, 0, 1], 3002).into(),
-                version: "1".to_owned(),
-                started_at: 17,
-                args: Vec::new(),
-                requires_token,
-                tls: false,
-            };
+            let record = crate::token_requirement::tests::record(requires_token);
             let _server = crate::instance::Instance::acquire(dir.path(), &record).await.unwrap();
             let expected = if requires_token { Err(ShutdownDenied::Token) } else { Ok(()) };
             assert_eq!(ask(&control(dir.path(), false), here, &[host]).await, expected);

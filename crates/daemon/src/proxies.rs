@@ -73,7 +73,7 @@ impl TrustedProxies {
         let mut nodes: Vec<Option<IpAddr>> = Vec::new();
         for value in headers.get_all(FORWARDED) {
             let elements = value.to_str().ok().and_then(elements);
-            // A line that cannot be read names nobody.
+            // A line that cannot be read names no address.
             nodes.extend(elements.unwrap_or_else(|| vec![None]));
         }
         nodes.reverse();
@@ -114,7 +114,7 @@ fn elements(value: &str) -> Option<Vec<Option<IpAddr>>> {
         let mut values = named.filter(|(name, _)| name.trim_end().eq_ignore_ascii_case("for")).map(|(_, value)| value);
         match (values.next(), values.next()) {
             (Some(value), None) => node(&unquoted(value.trim())),
-            // It names nobody, or several.
+            // It names no address, or several.
             _ => None,
         }
     };
@@ -188,7 +188,7 @@ mod tests {
             ("::ffff:10.1.1.1", "10.1.1.1"),
             ("10.1.1.1", "10.1.1.1"),
             ("10.2.2.2, 10.1.1.1", "10.2.2.2"),
-            // Nobody is named.
+            // No address is named.
             ("", "0.0.0.0"),
             (",", "0.0.0.0"),
             ("192.0.2.7,", "0.0.0.0"),

@@ -52,8 +52,21 @@ impl TokenRequirement {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Returns the record of a running api-server.
+    pub(crate) fn record(requires_token: bool) -> instance::InstanceRecord {
+        instance::InstanceRecord {
+            identity: crate::identity::Identity::own(),
+            addr: ([127, 0, 0, 1], 3002).into(),
+            version: "1".to_owned(),
+            started_at: 17,
+            args: Vec::new(),
+            requires_token,
+            tls: false,
+        }
+    }
 
     #[tokio::test]
     async fn only_a_service_that_is_alone_and_open_needs_no_token() {
@@ -68,15 +81,7 @@ mod tests {
     async fn a_running_api_server_says_whether_the_token_is_required() {
         let dir = tempfile::tempdir().unwrap();
         for requires_token in [false, true] {
-            let record = instance::InstanceRecord {
-                identity: crate::identity::Identity::own(),
-                addr: ([127, 0, 0, 1], 3002).into(),
-                version: "1".to_owned(),
-                started_at: 17,
-                args: Vec::new(),
-                requires_token,
-                tls: false,
-            };
+            let record = record(requires_token);
             let _server = instance::Instance::acquire(dir.path(), &record).await.unwrap();
             for supervised in [false, true] {
                 let requirement = TokenRequirement::of(dir.path(), false, supervised);

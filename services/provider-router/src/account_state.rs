@@ -16,7 +16,7 @@ use crate::{
     response_ids::request_of,
 };
 
-/// What a request has of the state of an account.
+/// Parts of a request that depend on the state of an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountState {
     /// Whether it names an answer, an item or a conversation whose owner is not known.

@@ -84,7 +84,7 @@ impl Wire {
         if self.ended {
             return Poll::Ready(None);
         }
-        // Of a body that has been received wholly, only its end is left to tell.
+        // Only the end of a body that has been received wholly is left to report.
         if self.clock.is_over() && !self.incoming.is_end_stream() {
             let error = self.clock.total_timeout();
             return self.fail(error);

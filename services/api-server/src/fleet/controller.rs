@@ -252,6 +252,13 @@ impl<'a> Preparing<'a> {
 
 impl Drop for Preparing<'_> {
     fn drop(&mut self) {
-        self.0.send_replace(Preparation::Idle);
+        // The failure of a command for the other service stays visible.
+        self.0.send_if_modified(|shown| {
+            let is_preparing = matches!(shown, Preparation::Preparing);
+            if is_preparing {
+                *shown = Preparation::Idle;
+            }
+            is_preparing
+        });
     }
 }

@@ -40,7 +40,7 @@ pub struct Snapshot {
     /// Value of the setting `active_provider`, whatever it names.
     chosen: Option<String>,
     models: Vec<Model>,
-    /// What the catalogue says about its models, by id.
+    /// Descriptions of its models, by id.
     described: HashMap<String, Description>,
     settings: Settings,
     client_keys: Arc<IssuedKeys>,
@@ -60,7 +60,7 @@ pub struct Link {
     pub upstream_model: String,
 }
 
-/// What the catalogue says about a model.
+/// Description of a model in the catalogue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
     /// Name that is shown to users.

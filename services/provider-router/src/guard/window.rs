@@ -1,7 +1,7 @@
 //! Judges a stream while it is passed on, behind a window: an event is held until so many bytes of its text have followed.
 //!
-//! What a rule finds is as long as the window at most, or its beginning has been passed on when its end comes. The
-//! memory is bounded by the window and by [`MAX_HELD`].
+//! The beginning of a finding that is longer than the window has been passed on when its end comes. The memory is bounded
+//! by the window and by [`MAX_HELD`].
 
 use std::collections::{HashMap, VecDeque};
 
@@ -128,7 +128,7 @@ impl StreamWindow {
             self.total += piece.len();
             let text = self.texts.entry(place.clone()).or_default();
             // An escape may begin in the event before.
-            let begun = text.tail.len().saturating_sub(1);
+            let begun = text.tail.len().saturating_sub(ESCAPED - 1);
             text.tail.push_str(&piece);
             let escapes = escapes_in(&text.tail.as_bytes()[begun..]);
             text.len = (text.len + piece.len()).saturating_sub((ESCAPED - 1) * escapes);
@@ -176,7 +176,7 @@ impl StreamWindow {
                 if !self.has_ended(text) {
                     return Ok(());
                 }
-                // What its end might have begun has not gone on.
+                // A finding that its end might have begun has not gone on.
                 if let Some(kind) = self.actions.first_in(&text.tail) {
                     return Err(Stopped::Found(kind));
                 }
@@ -200,9 +200,11 @@ impl StreamWindow {
     }
 }
 
-/// Returns the number of escaped letters that begin in a text of JSON.
+/// Returns the number of escaped letters in a text of JSON.
 fn escapes_in(text: &[u8]) -> usize {
-    memchr::memmem::find_iter(text, b"\\u").count()
+    let is_escape =
+        |at: &usize| text.get(at + 2..at + ESCAPED).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    memchr::memmem::find_iter(text, b"\\u").filter(is_escape).count()
 }
 
 #[cfg(test)]
@@ -289,6 +291,15 @@ mod tests {
                 assert!(!out.contains("u0067") && !out.contains("u0034"), "{size}: {out}");
             }
         }
+    }
+
+    #[test]
+    fn a_text_with_backslashes_is_not_held() {
+        let paths = "C:\\u\\u\\us\\u00 ";
+        let events = vec![piece(paths); 100];
+        let mut window = window();
+        let passed: usize = events.iter().map(|event| window.push(Bytes::from(event.clone())).unwrap().len()).sum();
+        assert!(passed > events[..90].concat().len(), "{passed}");
     }
 
     #[test]

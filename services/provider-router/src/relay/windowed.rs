@@ -53,7 +53,7 @@ impl WindowedStream {
             };
             let passed = match next {
                 Some(Ok(bytes)) => self.window.push(bytes),
-                // What is held may be the beginning of a secret.
+                // The bytes that are held may be the beginning of a secret.
                 Some(Err(error)) => {
                     self.is_over = true;
                     return Poll::Ready(Some(Err(error)));

@@ -45,7 +45,7 @@ pub(super) struct Entry {
     capabilities: Option<Capabilities>,
 }
 
-/// What is known about a model beside its entry in OpenAI's form.
+/// Facts about a model beside its entry in OpenAI's form.
 #[derive(Debug, Default)]
 pub(super) struct About {
     /// Name that is shown to users.

@@ -146,7 +146,7 @@ fn noise(bytes: usize) -> String {
 pub(super) async fn p14(scene: Scene) -> Seen {
     const TURNS: usize = 8;
     const PROMPT: usize = 64 << 10;
-    // What was asked before is in the log by then.
+    // Earlier requests are in the log by then.
     let first = scene.ask().await;
     if scene.row(&first).await.is_none() {
         return Seen::fail("the request is not in the log", REPORT);
